@@ -1,0 +1,1 @@
+//! The authorization server: routes and thin handlers over the OAuth rules.

@@ -1,0 +1,1 @@
+//! Operations routes on the admin listener: status, liveness, readiness.

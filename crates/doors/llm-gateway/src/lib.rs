@@ -1,0 +1,1 @@
+//! The LLM gateway: the Anthropic Messages API with identity, policy and audit.

@@ -1,0 +1,1 @@
+//! The MCP gateway: one endpoint in front of bridged REST APIs and proxied MCP servers.

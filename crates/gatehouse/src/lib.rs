@@ -1,0 +1,1 @@
+//! One identity gateway between AI clients and everything they reach.

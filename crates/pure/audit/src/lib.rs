@@ -1,0 +1,1 @@
+//! The closed vocabulary of things worth recording, their hash chain, and the sink trait.

@@ -1,0 +1,1 @@
+//! The written document, its diagnostics, and its compilation to an immutable snapshot.

@@ -1,0 +1,8 @@
+//! JSON Object Signing and Encryption, as far as a verifier and issuer of signed tokens needs it
+//! (RFC 7515, 7517, 7518, 7519, 7638).
+
+pub mod algorithm;
+pub mod jwk;
+pub mod sign;
+pub mod token;
+pub mod verify;

@@ -1,0 +1,176 @@
+//! Who makes a request, as proven by a credential.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+use crate::delegation::{DelegationChain, DelegationError};
+use crate::id::{ClientId, Issuer, SubjectId, TokenId};
+use crate::jose::verify::VerifiedToken;
+use crate::scope::ScopeSet;
+
+/// A verified caller.
+///
+/// It can only be made from a [`VerifiedToken`] or by a [`crate::static_key::KeyTable`]: there is no default,
+/// no empty and no anonymous principal.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    pub(crate) issuer: Issuer,
+    pub(crate) subject: SubjectId,
+    pub(crate) kind: PrincipalKind,
+    pub(crate) client: Option<ClientId>,
+    pub(crate) actors: DelegationChain,
+    pub(crate) scopes: ScopeSet,
+    pub(crate) groups: Vec<String>,
+    pub(crate) credential: Credential,
+    pub(crate) claims: Arc<Map<String, Value>>,
+}
+
+/// What kind of party the subject is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrincipalKind {
+    /// A person.
+    User,
+    /// A program that acts for itself: its token names it as subject and client alike, or it holds a static key.
+    Workload,
+}
+
+/// The credential that proved the principal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A signed token.
+    Token {
+        /// `jti`, when the token has one.
+        id: Option<TokenId>,
+        /// `exp`.
+        expires_at: Timestamp,
+    },
+    /// A configured API key.
+    StaticKey {
+        /// Its configured name.
+        name: String,
+    },
+}
+
+/// Which claims name the user and the groups of tokens from one issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimRules {
+    /// The claim that identifies the user for good: `sub`, or `oid` for Entra ID.
+    pub user: String,
+    /// The claim that lists group names.
+    pub groups: String,
+}
+
+impl Default for ClaimRules {
+    fn default() -> Self {
+        Self { user: "sub".into(), groups: "groups".into() }
+    }
+}
+
+/// A verified token that names nobody we can serve.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PrincipalError {
+    /// The configured user claim is absent, empty or not a string.
+    #[error("the token has no usable `{0}` claim")]
+    NoSubject(String),
+    /// `scope` or `scp` is neither a scope string nor a list of them.
+    #[error("the token's scope claim is malformed")]
+    Scope,
+    /// The `act` claim cannot be read.
+    #[error(transparent)]
+    Delegation(#[from] DelegationError),
+}
+
+impl Principal {
+    /// The party that `token` speaks for.
+    pub fn from_token(token: &VerifiedToken, rules: &ClaimRules) -> Result<Self, PrincipalError> {
+        let claims = token.claims();
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
+        let subject = text(&rules.user).ok_or_else(|| PrincipalError::NoSubject(rules.user.clone()))?;
+        let client = text("client_id").or_else(|| text("azp")).or_else(|| text("appid")).or_else(|| text("cid"));
+        let kind = if client == text("sub") { PrincipalKind::Workload } else { PrincipalKind::User };
+        Ok(Self {
+            issuer: token.issuer().clone(),
+            subject: SubjectId::new(subject),
+            kind,
+            client: client.map(ClientId::new),
+            actors: DelegationChain::from_claims(claims)?,
+            scopes: scopes(claims)?,
+            groups: strings(claims.get(&rules.groups)),
+            credential: Credential::Token { id: text("jti").map(TokenId::new), expires_at: token.expires_at() },
+            claims: Arc::clone(token.shared_claims()),
+        })
+    }
+
+    /// The issuer within which [`Self::subject`] is unique.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// The user or workload for whom the request is made.
+    pub fn subject(&self) -> &SubjectId {
+        &self.subject
+    }
+
+    /// Person or program.
+    pub fn kind(&self) -> PrincipalKind {
+        self.kind
+    }
+
+    /// The OAuth client that the token was issued to.
+    pub fn client(&self) -> Option<&ClientId> {
+        self.client.as_ref()
+    }
+
+    /// The parties between the subject and this request.
+    pub fn actors(&self) -> &DelegationChain {
+        &self.actors
+    }
+
+    /// The scopes of the credential.
+    pub fn scopes(&self) -> &ScopeSet {
+        &self.scopes
+    }
+
+    /// Group names.
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+
+    /// What proved this principal.
+    pub fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// All verified claims; empty for a static key.
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
+    /// The `email` claim, for people who read logs. Never an identity key.
+    pub fn email(&self) -> Option<&str> {
+        self.claims.get("email").and_then(Value::as_str)
+    }
+}
+
+/// `scope` as RFC 9068 writes it, or `scp` as Entra ID (text) and Okta (list) do.
+fn scopes(claims: &Map<String, Value>) -> Result<ScopeSet, PrincipalError> {
+    match claims.get("scope").or_else(|| claims.get("scp")) {
+        None | Some(Value::Null) => Ok(ScopeSet::none()),
+        Some(Value::String(text)) => ScopeSet::parse(text).map_err(|_| PrincipalError::Scope),
+        Some(list @ Value::Array(_)) => {
+            ScopeSet::parse(&strings(Some(list)).join(" ")).map_err(|_| PrincipalError::Scope)
+        }
+        Some(_) => Err(PrincipalError::Scope),
+    }
+}
+
+/// The strings of a claim that is one string or a list of them.
+fn strings(claim: Option<&Value>) -> Vec<String> {
+    match claim {
+        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,1 @@
+//! The Messages API: request envelope, streams, usage, models and routes.

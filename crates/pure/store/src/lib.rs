@@ -1,0 +1,1 @@
+//! Repository traits by aggregate and the one conformance suite that every backend must pass.

@@ -1,0 +1,1 @@
+//! Test peers and fixtures: fake providers with their documented quirks and whole-gateway fixtures.
