@@ -3,6 +3,8 @@
 
 pub mod algorithm;
 pub mod jwk;
+mod public_key;
 pub mod sign;
+pub mod strict_json;
 pub mod token;
 pub mod verify;

@@ -88,8 +88,10 @@ impl Principal {
         let claims = token.claims();
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
         let subject = text(&rules.user).ok_or_else(|| PrincipalError::NoSubject(rules.user.clone()))?;
-        let client = text("client_id").or_else(|| text("azp")).or_else(|| text("appid")).or_else(|| text("cid"));
-        let kind = if client == text("sub") { PrincipalKind::Workload } else { PrincipalKind::User };
+        let client =
+            text("client_id").or_else(|| text("azp")).or_else(|| text("appid")).or_else(|| text("cid"));
+        let acts_for_itself = client.is_some() && client == text("sub");
+        let kind = if acts_for_itself { PrincipalKind::Workload } else { PrincipalKind::User };
         Ok(Self {
             issuer: token.issuer().clone(),
             subject: SubjectId::new(subject),
@@ -98,7 +100,10 @@ impl Principal {
             actors: DelegationChain::from_claims(claims)?,
             scopes: scopes(claims)?,
             groups: strings(claims.get(&rules.groups)),
-            credential: Credential::Token { id: text("jti").map(TokenId::new), expires_at: token.expires_at() },
+            credential: Credential::Token {
+                id: text("jti").map(TokenId::new),
+                expires_at: token.expires_at(),
+            },
             claims: Arc::clone(token.shared_claims()),
         })
     }
@@ -159,8 +164,9 @@ fn scopes(claims: &Map<String, Value>) -> Result<ScopeSet, PrincipalError> {
     match claims.get("scope").or_else(|| claims.get("scp")) {
         None | Some(Value::Null) => Ok(ScopeSet::none()),
         Some(Value::String(text)) => ScopeSet::parse(text).map_err(|_| PrincipalError::Scope),
-        Some(list @ Value::Array(_)) => {
-            ScopeSet::parse(&strings(Some(list)).join(" ")).map_err(|_| PrincipalError::Scope)
+        Some(Value::Array(list)) => {
+            let texts: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
+            ScopeSet::parse(&texts.ok_or(PrincipalError::Scope)?.join(" ")).map_err(|_| PrincipalError::Scope)
         }
         Some(_) => Err(PrincipalError::Scope),
     }
@@ -174,3 +180,6 @@ fn strings(claim: Option<&Value>) -> Vec<String> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,11 @@ impl ScopeSet {
 
     /// Parses a space-delimited scope string; the empty string is the empty set.
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
-        text.split(' ').filter(|token| !token.is_empty()).map(Self::checked).collect::<Result<_, _>>().map(Self)
+        text.split(' ')
+            .filter(|token| !token.is_empty())
+            .map(Self::checked)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     fn checked(token: &str) -> Result<String, ScopeError> {

@@ -53,7 +53,10 @@ impl FromStr for KeyHash {
     type Err = KeyHashError;
 
     fn from_str(text: &str) -> Result<Self, KeyHashError> {
-        let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.is_ascii()).ok_or(KeyHashError)?;
+        let hex = text
+            .strip_prefix("sha256:")
+            .filter(|hex| hex.len() == 64 && hex.is_ascii())
+            .ok_or(KeyHashError)?;
         let mut hash = [0_u8; 32];
         for (byte, pair) in hash.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
             let pair = std::str::from_utf8(pair).map_err(|_| KeyHashError)?;

@@ -9,16 +9,22 @@ fn claims(value: serde_json::Value) -> Map<String, serde_json::Value> {
 
 #[test]
 fn the_outermost_act_is_the_current_actor() {
-    let chain =
-        DelegationChain::from_claims(&claims(json!({"sub": "ada", "act": {"sub": "gw", "act": {"sub": "claude"}}})))
-            .unwrap();
+    let chain = DelegationChain::from_claims(&claims(
+        json!({"sub": "ada", "act": {"sub": "gw", "act": {"sub": "claude"}}}),
+    ))
+    .unwrap();
     let names: Vec<_> = chain.actors().iter().map(|actor| actor.subject.as_str()).collect();
     assert_eq!(names, ["gw", "claude"]);
 }
 
 #[test]
 fn malformed_acts_are_refused() {
-    for bad in [json!({"act": "x"}), json!({"act": {}}), json!({"act": {"sub": 1}}), json!({"act": {"sub": "a", "act": []}})] {
+    for bad in [
+        json!({"act": "x"}),
+        json!({"act": {}}),
+        json!({"act": {"sub": 1}}),
+        json!({"act": {"sub": "a", "act": []}}),
+    ] {
         assert_eq!(DelegationChain::from_claims(&claims(bad)), Err(DelegationError::Malformed));
     }
 }
@@ -29,7 +35,10 @@ fn depth_is_bounded() {
     for index in 0..MAX_DEPTH {
         chain = chain.extended(Actor { subject: index.to_string(), issuer: None }).unwrap();
     }
-    assert_eq!(chain.extended(Actor { subject: "one more".into(), issuer: None }), Err(DelegationError::TooDeep));
+    assert_eq!(
+        chain.extended(Actor { subject: "one more".into(), issuer: None }),
+        Err(DelegationError::TooDeep)
+    );
 }
 
 proptest! {
