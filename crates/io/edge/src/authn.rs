@@ -1,0 +1,4 @@
+//! Credentials at the door: who is calling, proven.
+
+pub mod client;
+pub mod resource;

@@ -1,0 +1,256 @@
+//! The resource-server side: bearer tokens and static keys become a [`Principal`] (RFC 6750, RFC 9068).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use moka::sync::Cache;
+
+use gatehouse_identity::audience::Audience;
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::Issuer;
+use gatehouse_identity::jose::algorithm::Algorithm;
+use gatehouse_identity::jose::token::UnverifiedToken;
+use gatehouse_identity::jose::verify::{Expectations, TokenType, VerifiedToken};
+use gatehouse_identity::principal::{ClaimRules, Principal};
+use gatehouse_identity::secret::Secret;
+use gatehouse_identity::static_key::{KeyError, KeyHash, KeyTable};
+
+use crate::issuer::keys::LocalKeys;
+use crate::outbound::jwks::IssuerKeys;
+use crate::rejection::Rejection;
+
+/// How long a verified token is remembered; also the longest time that a removed key keeps working.
+const REMEMBER: Duration = Duration::from_secs(60);
+/// Most tokens remembered.
+const REMEMBERED_TOKENS: u64 = 50_000;
+/// Longest credential that is looked at.
+const MAX_CREDENTIAL_BYTES: usize = 16 * 1024;
+/// Longest lifetime of a token that is accepted.
+const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where callers may put their credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialPlaces {
+    /// `Authorization: Bearer` only.
+    Bearer,
+    /// `Authorization: Bearer` or `x-api-key`, as clients of the Messages API send it.
+    BearerOrApiKey,
+}
+
+/// An issuer whose tokens are accepted.
+pub struct TrustedIssuer {
+    /// Where its keys come from.
+    pub keys: KeySource,
+    /// Accepted `aud` values.
+    pub audiences: Vec<Audience>,
+    /// Accepted signature algorithms.
+    pub algorithms: Vec<Algorithm>,
+    /// Which kinds of token count.
+    pub token_type: TokenType,
+    /// Clock difference that is forgiven.
+    pub leeway: Duration,
+    /// Which claims name user and groups.
+    pub claims: ClaimRules,
+}
+
+/// Where an issuer's keys come from.
+pub enum KeySource {
+    /// Our own authorization server, never asked over the network.
+    Local {
+        /// Our issuer identifier.
+        issuer: Issuer,
+        /// Our signing keys.
+        keys: Arc<LocalKeys>,
+    },
+    /// Another authorization server.
+    Remote(Arc<IssuerKeys>),
+}
+
+/// A caller who has been let in.
+#[derive(Clone)]
+pub struct Caller {
+    /// Who it is.
+    pub principal: Arc<Principal>,
+    /// The token that proved it, for exchanging it; `None` for a static key.
+    pub token: Option<Arc<BearerToken>>,
+}
+
+/// A verified token together with its text.
+pub struct BearerToken {
+    /// The text, for a token exchange at the issuer's own endpoint. It goes nowhere else.
+    pub text: Secret,
+    /// What it says.
+    pub verified: VerifiedToken,
+}
+
+/// One protected resource: who may come in and what they must present.
+///
+/// It belongs to one configuration snapshot, so what it remembers can never outlive a change of the rules.
+pub struct ResourceServer {
+    places: CredentialPlaces,
+    issuers: Vec<TrustedIssuer>,
+    static_keys: KeyTable,
+    remembered: Cache<KeyHash, Remembered>,
+    /// Absolute URL of the protected-resource metadata (RFC 9728), named in challenges.
+    pub resource_metadata: Option<String>,
+    /// Scopes named in challenges.
+    pub challenge_scopes: Option<String>,
+}
+
+#[derive(Clone)]
+struct Remembered {
+    caller: Caller,
+    until: Timestamp,
+}
+
+impl ResourceServer {
+    /// A resource that accepts tokens of `issuers` and the keys of `static_keys`.
+    pub fn new(places: CredentialPlaces, issuers: Vec<TrustedIssuer>, static_keys: KeyTable) -> Self {
+        let remembered = Cache::builder().max_capacity(REMEMBERED_TOKENS).time_to_live(REMEMBER).build();
+        Self { places, issuers, static_keys, remembered, resource_metadata: None, challenge_scopes: None }
+    }
+
+    /// Names the metadata document and the scopes that challenges point to.
+    #[must_use]
+    pub fn with_challenge(mut self, resource_metadata: String, scopes: Option<String>) -> Self {
+        self.resource_metadata = Some(resource_metadata);
+        self.challenge_scopes = scopes;
+        self
+    }
+
+    /// The caller behind the credentials in `headers`.
+    ///
+    /// Every candidate is tried. One that proves nothing does not spoil another that does; two that prove
+    /// different callers contradict each other.
+    pub async fn authenticate(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, Rejection> {
+        let candidates = self.candidates(headers)?;
+        let mut found: Option<Caller> = None;
+        let mut refusal: Option<Rejection> = None;
+        for candidate in candidates {
+            match self.prove(candidate, now).await {
+                Ok(caller) => match &found {
+                    Some(other) if !same_party(&other.principal, &caller.principal) => {
+                        return Err(Rejection::malformed(
+                            "credentials_contradict",
+                            "The request carries credentials of different callers.",
+                        ));
+                    }
+                    Some(_) => {}
+                    None => found = Some(caller),
+                },
+                Err(rejection) => refusal = Some(rejection),
+            }
+        }
+        found.ok_or_else(|| {
+            refusal.unwrap_or_else(|| Rejection::unauthenticated("credential_missing", "no credential in the request"))
+        })
+    }
+
+    /// The distinct credentials that the request carries.
+    fn candidates<'a>(&self, headers: &'a HeaderMap) -> Result<Vec<&'a str>, Rejection> {
+        let mut candidates = Vec::with_capacity(2);
+        if let Some(value) = single(headers, AUTHORIZATION.as_str())? {
+            match value.split_once(' ') {
+                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => {
+                    candidates.push(token.trim());
+                }
+                _ => return Err(Rejection::unauthenticated("credential_malformed", "Authorization is not `Bearer <token>`")),
+            }
+        }
+        if self.places == CredentialPlaces::BearerOrApiKey
+            && let Some(key) = single(headers, "x-api-key")?
+            && !key.is_empty()
+            && !candidates.contains(&key)
+        {
+            candidates.push(key);
+        }
+        Ok(candidates)
+    }
+
+    async fn prove(&self, credential: &str, now: Timestamp) -> Result<Caller, Rejection> {
+        if credential.len() > MAX_CREDENTIAL_BYTES {
+            return Err(Rejection::unauthenticated("credential_too_long", format!("{} bytes", credential.len())));
+        }
+        let key = KeyHash::of(credential);
+        match self.static_keys.authenticate_hash(&key, now) {
+            Ok(principal) => return Ok(Caller { principal: Arc::new(principal), token: None }),
+            Err(KeyError::Unknown) if credential.bytes().filter(|byte| *byte == b'.').count() == 2 => {}
+            Err(error) => return Err(Rejection::unauthenticated("key_refused", error.to_string())),
+        }
+        if let Some(hit) = self.remembered.get(&key).filter(|hit| now < hit.until) {
+            return Ok(hit.caller);
+        }
+        let caller = self.verify(credential, now).await?;
+        if let Some(token) = &caller.token {
+            let until = token.verified.expires_at();
+            self.remembered.insert(key, Remembered { caller: caller.clone(), until });
+        }
+        Ok(caller)
+    }
+
+    async fn verify(&self, credential: &str, now: Timestamp) -> Result<Caller, Rejection> {
+        let token = UnverifiedToken::parse(credential)
+            .map_err(|error| Rejection::unauthenticated(error.code(), error.to_string()))?;
+        let claimed = token.issuer().ok_or_else(|| Rejection::unauthenticated("issuer_missing", "no `iss` claim"))?;
+        let mut outage = None;
+        for issuer in &self.issuers {
+            let verified = match &issuer.keys {
+                KeySource::Local { issuer: name, keys } if name.as_str() == claimed => {
+                    token.verify(keys.verification_keys(), &issuer.expectations(name), now)
+                }
+                KeySource::Local { .. } => continue,
+                KeySource::Remote(remote) => match remote.published(token.kid()).await {
+                    Ok(published) if published.issuer.as_str() == claimed => {
+                        token.verify(&published.keys, &issuer.expectations(&published.issuer), now)
+                    }
+                    Ok(_) => continue,
+                    Err(error) => {
+                        outage = Some(error.to_string());
+                        continue;
+                    }
+                },
+            };
+            let verified = verified.map_err(|error| Rejection::unauthenticated(error.code(), error.to_string()))?;
+            let principal = Principal::from_token(&verified, &issuer.claims)
+                .map_err(|error| Rejection::unauthenticated("principal_unusable", error.to_string()))?;
+            let token = BearerToken { text: Secret::new(credential.to_owned()), verified };
+            return Ok(Caller { principal: Arc::new(principal), token: Some(Arc::new(token)) });
+        }
+        Err(match outage {
+            Some(why) => Rejection::unavailable("issuer_keys_unavailable", why),
+            None => Rejection::unauthenticated("issuer_unknown", format!("issuer {claimed:?} is not trusted here")),
+        })
+    }
+}
+
+impl TrustedIssuer {
+    fn expectations(&self, issuer: &Issuer) -> Expectations {
+        Expectations {
+            issuer: issuer.clone(),
+            audiences: self.audiences.clone(),
+            algorithms: self.algorithms.clone(),
+            token_type: self.token_type,
+            leeway: self.leeway,
+            max_lifetime: MAX_TOKEN_LIFETIME,
+        }
+    }
+}
+
+/// The value of a header that must not be repeated.
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Rejection> {
+    let mut values = headers.get_all(name).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Rejection::malformed("credential_repeated", "A credential header is repeated.").because(name));
+    }
+    first
+        .to_str()
+        .map(Some)
+        .map_err(|_| Rejection::unauthenticated("credential_malformed", format!("{name} is not printable ASCII")))
+}
+
+fn same_party(one: &Principal, other: &Principal) -> bool {
+    one.issuer() == other.issuer() && one.subject() == other.subject() && one.client() == other.client()
+}

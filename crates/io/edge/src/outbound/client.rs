@@ -1,0 +1,126 @@
+//! The pooled client that carries calls to upstreams.
+//!
+//! It follows no redirect, reads no proxy from the environment, and sends only what it is given. Every call needs
+//! a [`Permit`]: code that skipped policy cannot reach an upstream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONNECTION, HeaderMap, HeaderName};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::authorize::Permit;
+use crate::rejection::{Rejection, RejectionKind};
+use crate::server::body::Body;
+
+/// How long connecting to an upstream may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept; shorter than what common servers do, so that they do not close it first.
+const IDLE: Duration = Duration::from_secs(50);
+
+/// Headers that belong to one connection and never travel on (RFC 9110 §7.6.1).
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Sends requests to upstreams.
+#[derive(Clone)]
+pub struct UpstreamClient {
+    client: Client<HttpsConnector<HttpConnector>, Body>,
+}
+
+impl UpstreamClient {
+    /// A client with an empty pool.
+    #[expect(clippy::disallowed_types, reason = "this is the one place that builds the data-plane client")]
+    pub fn new(tls: &Arc<rustls::ClientConfig>) -> Self {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        http.set_keepalive(Some(Duration::from_secs(15)));
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls.as_ref().clone())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let mut builder: hyper_util::client::legacy::Builder = Client::builder(TokioExecutor::new());
+        builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).retry_canceled_requests(true);
+        Self { client: builder.build(https) }
+    }
+
+    /// Sends `request` and waits at most `first_byte` for the head of the answer. The body is streamed.
+    ///
+    /// Hop-by-hop headers are removed from the request and from the answer. Dropping the returned future or body
+    /// cancels the upstream call.
+    pub async fn send<P>(
+        &self,
+        _permit: &Permit<P>,
+        mut request: Request<Body>,
+        first_byte: Duration,
+    ) -> Result<Response<Incoming>, Rejection> {
+        strip_hop_by_hop(request.headers_mut());
+        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        match tokio::time::timeout(first_byte, self.client.request(request)).await {
+            Ok(Ok(mut response)) => {
+                strip_hop_by_hop(response.headers_mut());
+                Ok(response)
+            }
+            Ok(Err(error)) => Err(Rejection::new(
+                RejectionKind::UpstreamFailed,
+                "upstream_unreachable",
+                "The upstream could not be reached.",
+            )
+            .because(format!("{host}: {}", chain(&error)))),
+            Err(_) => Err(Rejection::new(
+                RejectionKind::UpstreamTimeout,
+                "upstream_timeout",
+                "The upstream did not answer in time.",
+            )
+            .because(format!("{host}: no answer within {first_byte:?}"))),
+        }
+    }
+}
+
+/// Removes the headers that end at this hop, including those that `Connection` names.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// An error and what caused it, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,247 @@
+//! Small documents and form posts: discovery, key sets, client metadata, token endpoints.
+//!
+//! No redirects, no ambient proxy, no cookies, no decompression; the address that was checked is the address that
+//! is connected to (RFC 9728 §7.7, Client ID Metadata Documents §6, AC-50..AC-56).
+
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
+use http::{Request, Response, StatusCode};
+use futures_util::future::{Either, select};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use url::{Host, Origin, Url};
+
+use crate::outbound::guard::{AddressGuard, Blocked};
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a whole exchange may take.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// On whose word a URL is fetched.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// The operator's: this origin stands in the configuration. Internal addresses and plain HTTP are fine there;
+    /// any other origin is treated as [`Trust::Public`].
+    Configured(Origin),
+    /// Anybody's: https and public addresses only.
+    Public,
+}
+
+impl Trust {
+    /// Trust in the origin of a configured URL.
+    pub fn configured(url: &Url) -> Self {
+        Self::Configured(url.origin())
+    }
+}
+
+/// Fetches documents.
+#[derive(Clone)]
+pub struct Fetcher {
+    guard: AddressGuard,
+    tls: TlsConnector,
+}
+
+/// A fetched document.
+#[derive(Debug)]
+pub struct Document {
+    /// The body.
+    pub bytes: Bytes,
+    /// How long it may be kept, from `Cache-Control: max-age`.
+    pub max_age: Option<Duration>,
+}
+
+/// A document that could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The URL is not https where it must be, carries credentials or has no host.
+    #[error("{0} cannot be fetched: only https URLs with a host and without user information")]
+    Url(Box<Url>),
+    /// The address guard said no.
+    #[error(transparent)]
+    Blocked(#[from] Blocked),
+    /// Connecting or talking failed.
+    #[error("{host} cannot be reached: {why}")]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// What failed.
+        why: String,
+    },
+    /// It took too long.
+    #[error("{0} did not answer in time")]
+    Timeout(String),
+    /// Another status than 200; redirects are not followed.
+    #[error("{url} answered {status}")]
+    Status {
+        /// The URL.
+        url: Box<Url>,
+        /// The status.
+        status: StatusCode,
+    },
+    /// Not JSON by its media type.
+    #[error("{url} answered with media type {found:?} instead of JSON")]
+    NotJson {
+        /// The URL.
+        url: Box<Url>,
+        /// Its `Content-Type`.
+        found: String,
+    },
+    /// The body is longer than the limit or was cut.
+    #[error("{0} answered with a body that is too long or was cut")]
+    Body(Box<Url>),
+}
+
+impl Fetcher {
+    /// A fetcher that trusts the certificate authorities of the system.
+    pub fn new(tls: Arc<rustls::ClientConfig>) -> Self {
+        Self { guard: AddressGuard::new(), tls: TlsConnector::from(tls) }
+    }
+
+    /// Gets a JSON document of at most `limit` bytes.
+    pub async fn get_json(&self, url: &Url, trust: &Trust, limit: usize) -> Result<Document, FetchError> {
+        let request = Request::get(path_and_query(url)).header(ACCEPT, "application/json").body(Full::default());
+        let (head, bytes) = self.exchange(url, trust, request, limit).await?;
+        if head.status() != StatusCode::OK {
+            return Err(FetchError::Status { url: Box::new(url.clone()), status: head.status() });
+        }
+        let media_type = head.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        if !is_json(media_type) {
+            return Err(FetchError::NotJson { url: Box::new(url.clone()), found: media_type.to_owned() });
+        }
+        Ok(Document { bytes, max_age: max_age(&head) })
+    }
+
+    /// Posts a form and returns status and body, whatever the status is.
+    pub async fn post_form(
+        &self,
+        url: &Url,
+        trust: &Trust,
+        form: String,
+        authorization: Option<HeaderValue>,
+        limit: usize,
+    ) -> Result<(StatusCode, Bytes), FetchError> {
+        let mut request = Request::post(path_and_query(url))
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(mut authorization) = authorization {
+            authorization.set_sensitive(true);
+            request = request.header(http::header::AUTHORIZATION, authorization);
+        }
+        let (head, bytes) = self.exchange(url, trust, request.body(Full::from(form)), limit).await?;
+        Ok((head.status(), bytes))
+    }
+
+    async fn exchange(
+        &self,
+        url: &Url,
+        trust: &Trust,
+        request: http::Result<Request<Full<Bytes>>>,
+        limit: usize,
+    ) -> Result<(Response<()>, Bytes), FetchError> {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let unreachable = |why: String| FetchError::Unreachable { host: host.clone(), why };
+        let mut request = request.map_err(|error| unreachable(error.to_string()))?;
+        let authority = url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
+        let authority = HeaderValue::from_str(&authority).map_err(|error| unreachable(error.to_string()))?;
+        request.headers_mut().insert(HOST, authority);
+        let work = async {
+            let stream = self.connect(url, trust).await?;
+            let talk = if url.scheme() == "https" {
+                let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
+                    .map_err(|error| unreachable(error.to_string()))?;
+                let stream = self.tls.connect(name, stream).await.map_err(|error| unreachable(error.to_string()))?;
+                converse(stream, request, limit).await
+            } else {
+                converse(stream, request, limit).await
+            };
+            talk.map_err(|failed| match failed {
+                Failed::Http(error) => unreachable(error.to_string()),
+                Failed::Body => FetchError::Body(Box::new(url.clone())),
+            })
+        };
+        tokio::time::timeout(TOTAL_TIMEOUT, work).await.map_err(|_| FetchError::Timeout(host.clone()))?
+    }
+
+    async fn connect(&self, url: &Url, trust: &Trust) -> Result<TcpStream, FetchError> {
+        let refuse = || FetchError::Url(Box::new(url.clone()));
+        let configured = matches!(trust, Trust::Configured(origin) if *origin == url.origin());
+        let scheme_fits = url.scheme() == "https" || (configured && url.scheme() == "http");
+        let host = url.host().filter(|_| scheme_fits && url.username().is_empty() && url.password().is_none());
+        let (host, port) = host.zip(url.port_or_known_default()).ok_or_else(refuse)?;
+        let name = host.to_string();
+        let unreachable = |error: std::io::Error| FetchError::Unreachable { host: name.clone(), why: error.to_string() };
+        let resolved = resolve(&host, port).await.map_err(unreachable)?;
+        let address = if configured {
+            resolved.first().copied().ok_or_else(|| Blocked::NoAddress(name.clone()))?
+        } else {
+            self.guard.check_name(&name)?;
+            self.guard.choose(&name, &resolved)?
+        };
+        let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address))
+            .await
+            .map_err(|_| FetchError::Timeout(name.clone()))?
+            .map_err(unreachable)?;
+        if !configured {
+            self.guard.check(stream.peer_addr().map_err(unreachable)?.ip())?;
+        }
+        Ok(stream)
+    }
+}
+
+async fn resolve(host: &Host<&str>, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+    Ok(match host {
+        Host::Ipv4(ip) => vec![SocketAddr::new(IpAddr::V4(*ip), port)],
+        Host::Ipv6(ip) => vec![SocketAddr::new(IpAddr::V6(*ip), port)],
+        Host::Domain(name) => tokio::net::lookup_host((*name, port)).await?.collect(),
+    })
+}
+
+enum Failed {
+    Http(hyper::Error),
+    Body,
+}
+
+/// One request on one connection, which ends with it.
+async fn converse<IO>(stream: IO, request: Request<Full<Bytes>>, limit: usize) -> Result<(Response<()>, Bytes), Failed>
+where
+    IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+{
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(Failed::Http)?;
+    let talk = async {
+        let (head, body) = sender.send_request(request).await.map_err(Failed::Http)?.into_parts();
+        let bytes = Limited::new(body, limit).collect().await.map_err(|_| Failed::Body)?.to_bytes();
+        Ok((Response::from_parts(head, ()), bytes))
+    };
+    match select(pin!(talk), pin!(connection)).await {
+        Either::Left((talked, _)) => talked,
+        Either::Right((_, talk)) => talk.await,
+    }
+}
+
+fn path_and_query(url: &Url) -> String {
+    url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+}
+
+/// `application/json` or a `+json` type, with any parameters.
+fn is_json(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+fn max_age(response: &Response<()>) -> Option<Duration> {
+    let value = response.headers().get(CACHE_CONTROL)?.to_str().ok()?.to_ascii_lowercase();
+    if value.contains("no-store") || value.contains("no-cache") {
+        return Some(Duration::ZERO);
+    }
+    value.split(',').find_map(|part| part.trim().strip_prefix("max-age=")?.parse().ok()).map(Duration::from_secs)
+}

@@ -1,0 +1,219 @@
+//! Metadata and key sets of other issuers: fetched once for everybody who waits, kept when the issuer is down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use url::Url;
+
+use gatehouse_identity::clock::{Clock, Timestamp};
+use gatehouse_identity::id::Issuer;
+use gatehouse_identity::jose::jwk::KeySet;
+
+use crate::outbound::fetch::{FetchError, Fetcher, Trust};
+
+/// Largest metadata or key-set document.
+const DOCUMENT_LIMIT: usize = 256 * 1024;
+/// Least time between two fetches from one issuer, whatever the reason.
+const COOLDOWN: Duration = Duration::from_secs(30);
+/// How long keys are used after the last successful fetch.
+const STALE_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What an issuer publishes about itself (RFC 8414 §2, OpenID Connect Discovery §3); the members that we use.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Metadata {
+    /// The issuer identifier.
+    pub issuer: String,
+    /// Where its keys are.
+    pub jwks_uri: String,
+    /// Where users are sent.
+    pub authorization_endpoint: Option<String>,
+    /// Where codes and tokens are exchanged.
+    pub token_endpoint: Option<String>,
+    /// Where claims about the user are.
+    pub userinfo_endpoint: Option<String>,
+    /// How clients may authenticate at the token endpoint.
+    #[serde(default)]
+    pub token_endpoint_auth_methods_supported: Vec<String>,
+    /// Whether authorization responses carry `iss` (RFC 9207 §3).
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+}
+
+/// Metadata and keys as last fetched.
+#[derive(Debug)]
+pub struct Published {
+    /// The issuer identifier, as its metadata states it.
+    pub issuer: Issuer,
+    /// The metadata.
+    pub metadata: Metadata,
+    /// The keys.
+    pub keys: KeySet,
+    fetched_at: Timestamp,
+    fresh_for: Duration,
+}
+
+/// Metadata or keys that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishedError {
+    /// A document could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A document makes no sense.
+    #[error("{url}: {why}")]
+    Document {
+        /// Where it came from.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The last attempt failed and the next is not due yet.
+    #[error("{0} could not be read lately; the next attempt is due within 30 s")]
+    CoolingDown(Url),
+}
+
+/// The metadata and keys of one issuer.
+pub struct IssuerKeys {
+    well_known: Url,
+    expected_issuer: Option<String>,
+    refresh: Duration,
+    fetcher: Fetcher,
+    clock: Arc<dyn Clock>,
+    held: ArcSwapOption<Published>,
+    last_attempt: Mutex<Option<Timestamp>>,
+}
+
+impl IssuerKeys {
+    /// Reads from `well_known`, a configured URL, at most every `refresh` while nothing asks for an unknown key.
+    pub fn new(well_known: Url, refresh: Duration, fetcher: Fetcher, clock: Arc<dyn Clock>) -> Self {
+        let expected_issuer = issuer_of_well_known(&well_known);
+        Self {
+            well_known,
+            expected_issuer,
+            refresh,
+            fetcher,
+            clock,
+            held: ArcSwapOption::empty(),
+            last_attempt: Mutex::new(None),
+        }
+    }
+
+    /// The configured metadata URL.
+    pub fn well_known(&self) -> &Url {
+        &self.well_known
+    }
+
+    /// What is held now, without fetching.
+    pub fn held(&self) -> Option<Arc<Published>> {
+        self.held.load_full()
+    }
+
+    /// Keys in which `kid` can be looked up.
+    ///
+    /// A known `kid` never waits for the network. An unknown one causes at most one fetch per 30 s, shared by all
+    /// who wait; after it, the held keys are returned whether they contain `kid` or not.
+    pub async fn published(&self, kid: Option<&str>) -> Result<Arc<Published>, PublishedError> {
+        if let Some(held) = self.held.load_full() {
+            let age = self.clock.now().since(held.fetched_at);
+            let knows = kid.is_none_or(|kid| held.keys.contains(kid));
+            if knows && age <= held.fresh_for {
+                return Ok(held);
+            }
+            if knows && age <= STALE_LIMIT {
+                if let Ok(attempt) = self.last_attempt.try_lock() {
+                    self.refetch(attempt).await;
+                }
+                return Ok(self.held.load_full().unwrap_or(held));
+            }
+        }
+        self.fetch_once(kid).await
+    }
+
+    /// Fetches unless somebody else just did.
+    async fn fetch_once(&self, kid: Option<&str>) -> Result<Arc<Published>, PublishedError> {
+        let attempt = self.last_attempt.lock().await;
+        let now = self.clock.now();
+        let usable = |held: &Arc<Published>| now.since(held.fetched_at) <= STALE_LIMIT;
+        let held = self.held.load_full().filter(usable);
+        let cooling = attempt.is_some_and(|last| now.since(last) < COOLDOWN);
+        match held {
+            Some(held) if cooling || kid.is_some_and(|kid| held.keys.contains(kid)) => Ok(held),
+            None if cooling => Err(PublishedError::CoolingDown(self.well_known.clone())),
+            held => match self.refetch(attempt).await {
+                Some(Err(error)) => held.ok_or(error),
+                _ => self.held.load_full().ok_or_else(|| PublishedError::CoolingDown(self.well_known.clone())),
+            },
+        }
+    }
+
+    /// One attempt; `None` when it is too early for one. A failure leaves what is held in place.
+    async fn refetch(&self, mut attempt: tokio::sync::MutexGuard<'_, Option<Timestamp>>) -> Option<Result<(), PublishedError>> {
+        let now = self.clock.now();
+        if attempt.is_some_and(|last| now.since(last) < COOLDOWN) {
+            return None;
+        }
+        *attempt = Some(now);
+        Some(match self.fetch(now).await {
+            Ok(published) => {
+                self.held.store(Some(Arc::new(published)));
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(issuer.metadata_url = %self.well_known, error = %error, "issuer metadata not refreshed");
+                Err(error)
+            }
+        })
+    }
+
+    async fn fetch(&self, now: Timestamp) -> Result<Published, PublishedError> {
+        let trust = Trust::configured(&self.well_known);
+        let document = |url: &Url, why: String| PublishedError::Document { url: url.to_string(), why };
+        let fetched = self.fetcher.get_json(&self.well_known, &trust, DOCUMENT_LIMIT).await?;
+        let metadata: Metadata =
+            serde_json::from_slice(&fetched.bytes).map_err(|error| document(&self.well_known, error.to_string()))?;
+        if let Some(expected) = &self.expected_issuer
+            && metadata.issuer.trim_end_matches('/') != expected.trim_end_matches('/')
+            && !metadata.issuer.contains("{tenantid}")
+        {
+            let why = format!("states issuer {:?}, expected {expected:?}", metadata.issuer);
+            return Err(document(&self.well_known, why));
+        }
+        let jwks_url = Url::parse(&metadata.jwks_uri)
+            .map_err(|error| document(&self.well_known, format!("jwks_uri {:?}: {error}", metadata.jwks_uri)))?;
+        let jwks = self.fetcher.get_json(&jwks_url, &trust, DOCUMENT_LIMIT).await?;
+        let keys = KeySet::parse(&jwks.bytes).map_err(|error| document(&jwks_url, error.to_string()))?;
+        let fresh_for = jwks.max_age.map_or(self.refresh, |age| age.clamp(COOLDOWN, self.refresh));
+        Ok(Published { issuer: Issuer::new(metadata.issuer.clone()), metadata, keys, fetched_at: now, fresh_for })
+    }
+}
+
+/// The issuer that a metadata URL belongs to: the URL without its well-known part (RFC 8414 §3, Discovery §4).
+fn issuer_of_well_known(url: &Url) -> Option<String> {
+    let text = url.as_str();
+    if let Some(issuer) = text.strip_suffix("/.well-known/openid-configuration") {
+        return Some(issuer.to_owned());
+    }
+    let (origin, rest) = text.split_once("/.well-known/")?;
+    let (_document, path) = rest.split_once('/').unwrap_or((rest, ""));
+    Some(if path.is_empty() { origin.to_owned() } else { format!("{origin}/{path}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::issuer_of_well_known;
+
+    #[test]
+    fn the_issuer_is_what_remains_without_the_well_known_part() {
+        for (url, issuer) in [
+            ("https://a.example/.well-known/openid-configuration", "https://a.example"),
+            ("https://a.example/t1/.well-known/openid-configuration", "https://a.example/t1"),
+            ("https://a.example/.well-known/oauth-authorization-server", "https://a.example"),
+            ("https://a.example/.well-known/oauth-authorization-server/t1", "https://a.example/t1"),
+        ] {
+            assert_eq!(issuer_of_well_known(&url.parse().unwrap()).as_deref(), Some(issuer), "{url}");
+        }
+        assert_eq!(issuer_of_well_known(&"https://a.example/metadata".parse().unwrap()), None);
+    }
+}

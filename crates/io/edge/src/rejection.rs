@@ -1,0 +1,129 @@
+//! A refusal with two audiences: a sentence for the caller, the full story for operators.
+//!
+//! Rooms return a [`Rejection`]; each door's `dialect.rs` renders it in its protocol's words.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use gatehouse_identity::scope::ScopeSet;
+
+/// A request that is not going to be served.
+#[derive(Debug)]
+pub struct Rejection {
+    /// What kind of refusal; decides the status code.
+    pub kind: RejectionKind,
+    /// A stable code for audit and logs, such as `token_expired`.
+    pub reason: &'static str,
+    /// The sentence that the caller may read.
+    pub public: String,
+    /// What operators need to know beyond that; never sent to the caller.
+    pub internal: Option<String>,
+    /// When it makes sense to try again.
+    pub retry_after: Option<Duration>,
+}
+
+/// The closed list of ways to be refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RejectionKind {
+    /// The request breaks the rules of HTTP or of the protocol (400).
+    Malformed,
+    /// No credential, or one that proves nothing (401).
+    Unauthenticated,
+    /// The caller is known and may not do this (403).
+    Forbidden,
+    /// The caller's credential lacks scopes; these are all that the operation needs (403).
+    InsufficientScope(ScopeSet),
+    /// Nothing here, or nothing that this caller may know of (404).
+    NotFound,
+    /// The path exists, the method does not (405); holds the `Allow` value.
+    MethodNotAllowed(String),
+    /// The client accepts none of the representations we have (406).
+    NotAcceptable,
+    /// The body is larger than the limit (413).
+    TooLarge,
+    /// The body is not of a media type we read (415).
+    UnsupportedMediaType,
+    /// The request was meant for another host (421).
+    Misdirected,
+    /// Too many header fields or bytes (431).
+    HeadersTooLarge,
+    /// Too many requests (429).
+    RateLimited,
+    /// Our own fault (500).
+    Internal,
+    /// Not offered by this deployment (501).
+    NotImplemented,
+    /// The upstream answered nonsense or not at all (502).
+    UpstreamFailed,
+    /// Something that we depend on is unavailable (503).
+    Unavailable,
+    /// The upstream did not answer in time (504).
+    UpstreamTimeout,
+}
+
+impl RejectionKind {
+    /// The HTTP status that says this.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+            Self::UpstreamFailed => StatusCode::BAD_GATEWAY,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// Whether we or something behind us failed, rather than the caller being refused.
+    pub fn is_failure(&self) -> bool {
+        self.status().is_server_error()
+    }
+}
+
+impl Rejection {
+    /// A refusal whose public sentence says all there is to say.
+    pub fn new(kind: RejectionKind, reason: &'static str, public: impl Into<String>) -> Self {
+        Self { kind, reason, public: public.into(), internal: None, retry_after: None }
+    }
+
+    /// The caller broke a rule of the protocol.
+    pub fn malformed(reason: &'static str, public: impl Into<String>) -> Self {
+        Self::new(RejectionKind::Malformed, reason, public)
+    }
+
+    /// The caller's credential is missing or proves nothing. The public sentence never says which check failed.
+    pub fn unauthenticated(reason: &'static str, internal: impl Into<String>) -> Self {
+        Self::new(RejectionKind::Unauthenticated, reason, "A valid credential is required.").because(internal)
+    }
+
+    /// Something went wrong on our side.
+    pub fn internal(reason: &'static str, internal: impl Into<String>) -> Self {
+        Self::new(RejectionKind::Internal, reason, "Something went wrong here; the request id leads operators to it.")
+            .because(internal)
+    }
+
+    /// Something that we depend on cannot be reached now.
+    pub fn unavailable(reason: &'static str, internal: impl Into<String>) -> Self {
+        let mut rejection = Self::new(RejectionKind::Unavailable, reason, "Temporarily unavailable; try again shortly.");
+        rejection.retry_after = Some(Duration::from_secs(1));
+        rejection.because(internal)
+    }
+
+    /// Adds what only operators may read.
+    #[must_use]
+    pub fn because(mut self, internal: impl Into<String>) -> Self {
+        self.internal = Some(internal.into());
+        self
+    }
+}

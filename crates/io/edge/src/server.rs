@@ -1,0 +1,170 @@
+//! Listeners: sockets, TLS, connection limits and graceful drain.
+
+pub mod address;
+pub mod admission;
+pub mod body;
+mod connections;
+pub mod routes;
+pub mod tls;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::body::Body;
+use self::connections::{ConnectionLimits, Slot};
+
+/// How long a client may take to send a request head.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Answers requests; one per listener.
+pub trait Answer: Send + Sync + 'static {
+    /// The answer to `request`, which came in from `peer`.
+    fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> impl Future<Output = Response<Body>> + Send;
+
+    /// Whether `peer` is a proxy that carries many clients, and so is exempt from the limit per address.
+    fn carries_many(&self, peer: IpAddr) -> bool;
+}
+
+/// A bound socket that is not accepting yet.
+pub struct Listener {
+    socket: TcpListener,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Listener {
+    /// Binds `address`; with `tls`, only TLS connections are served.
+    pub async fn bind(address: SocketAddr, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Self> {
+        let socket = TcpListener::bind(address).await?;
+        Ok(Self { socket, tls: tls.map(TlsAcceptor::from) })
+    }
+
+    /// The address that is bound, with the port that the system chose when 0 was asked for.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Serves until `stop` is cancelled, then drains: no new connections, running requests get `grace` to finish.
+    /// Returns how many connections had to be cut.
+    pub async fn serve<A: Answer>(self, answer: Arc<A>, stop: CancellationToken, grace: Duration) -> usize {
+        let limits = Arc::new(ConnectionLimits::default());
+        let draining = GracefulShutdown::new();
+        let tasks = TaskTracker::new();
+        let builder = Arc::new(connection_builder());
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                () = stop.cancelled() => break,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors or a connection that died in the queue: wait a little rather than spin.
+                    tracing::warn!(error = %error, "accept failed");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let peer = peer.ip().to_canonical();
+            let Some(slot) = limits.admit(peer, answer.carries_many(peer)) else {
+                tracing::warn!(peer.ip = %peer, "connection refused, limit reached");
+                continue;
+            };
+            let connection = Connection { peer, slot, watcher: draining.watcher() };
+            let (answer, builder, tls) = (Arc::clone(&answer), Arc::clone(&builder), self.tls.clone());
+            tasks.spawn(async move { connection.run(stream, tls, &builder, answer).await });
+        }
+        drop(self.socket);
+        tasks.close();
+        if tokio::time::timeout(grace, draining.shutdown()).await.is_ok() {
+            return 0;
+        }
+        tasks.len()
+    }
+}
+
+struct Connection {
+    peer: IpAddr,
+    slot: Slot,
+    watcher: Watcher,
+}
+
+impl Connection {
+    async fn run<A: Answer>(
+        self,
+        stream: TcpStream,
+        tls: Option<TlsAcceptor>,
+        builder: &Builder<TokioExecutor>,
+        answer: Arc<A>,
+    ) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(error = %error, "TCP_NODELAY not set");
+        }
+        let peer = self.peer;
+        let service = service_fn(move |request| {
+            let answer = Arc::clone(&answer);
+            async move { Ok::<_, Infallible>(answer.answer(request, peer).await) }
+        });
+        let served = match tls {
+            None => {
+                let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+                self.watcher.watch(connection).await
+            }
+            Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+                Ok(Ok(stream)) => {
+                    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+                    self.watcher.watch(connection).await
+                }
+                Ok(Err(error)) => return tracing::debug!(peer.ip = %peer, error = %error, "TLS handshake failed"),
+                Err(_) => return tracing::debug!(peer.ip = %peer, "TLS handshake timed out"),
+            },
+        };
+        if let Err(error) = served {
+            tracing::debug!(peer.ip = %peer, error = %error, "connection ended with an error");
+        }
+        drop(self.slot);
+    }
+}
+
+/// HTTP/1.1 and HTTP/2 with the limits of a server that faces the internet.
+fn connection_builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .max_headers(admission::MAX_HEADER_FIELDS + 1)
+        .max_buf_size(64 * 1024)
+        .half_close(false)
+        .pipeline_flush(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(100)
+        .initial_stream_window_size(64 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .max_frame_size(16 * 1024)
+        .max_header_list_size(32 * 1024)
+        .max_pending_accept_reset_streams(50)
+        .max_local_error_reset_streams(1024)
+        .max_send_buf_size(64 * 1024)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}

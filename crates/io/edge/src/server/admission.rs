@@ -1,0 +1,156 @@
+//! Which requests get in at all: checked on the request head, before routing and before any credential is read.
+//!
+//! Everything behind this point can rely on one spelling of host and path, so that routing, policy, audit and
+//! the upstream request can never see different ones.
+
+use std::collections::HashSet;
+
+use http::header::{HOST, UPGRADE};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, Method};
+
+use crate::rejection::{Rejection, RejectionKind};
+
+/// Most header fields in a request; HTTP/2 cookie crumbs count one by one.
+pub const MAX_HEADER_FIELDS: usize = 100;
+/// Most bytes in one header field, name and value.
+pub const MAX_HEADER_FIELD_BYTES: usize = 16 * 1024;
+/// Most bytes in all header fields together.
+pub const MAX_HEADER_BYTES: usize = 32 * 1024;
+
+/// The hosts that requests may name, as `host` or `host:port` in lower case.
+#[derive(Clone, Debug)]
+pub struct HostRules {
+    allowed: HashSet<String>,
+}
+
+impl HostRules {
+    /// Accepts exactly these authorities, and their forms with the default port of `http` and `https`.
+    pub fn new(authorities: impl IntoIterator<Item = String>) -> Self {
+        let mut allowed = HashSet::new();
+        for authority in authorities {
+            let authority = authority.to_ascii_lowercase();
+            if let Some(bare) = authority.strip_suffix(":443").or_else(|| authority.strip_suffix(":80")) {
+                allowed.insert(bare.to_owned());
+            }
+            allowed.insert(authority);
+        }
+        Self { allowed }
+    }
+
+    fn check(&self, authority: &Authority) -> Result<(), Rejection> {
+        let named = authority.as_str();
+        let known = if named.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            self.allowed.contains(&named.to_ascii_lowercase())
+        } else {
+            self.allowed.contains(named)
+        };
+        let bare = || named.strip_suffix(":443").or_else(|| named.strip_suffix(":80"));
+        if known || bare().is_some_and(|bare| self.allowed.contains(&bare.to_ascii_lowercase())) {
+            return Ok(());
+        }
+        Err(Rejection::new(RejectionKind::Misdirected, "host_unknown", "This host is not served here.")
+            .because(format!("host {named:?}")))
+    }
+}
+
+/// Runs every check on a request head.
+pub fn admit(head: &Parts, hosts: &HostRules) -> Result<(), Rejection> {
+    method(&head.method, &head.headers)?;
+    header_sizes(&head.headers)?;
+    header_names(&head.headers)?;
+    path(head.uri.path())?;
+    hosts.check(&authority(head)?)
+}
+
+fn method(method: &Method, headers: &HeaderMap) -> Result<(), Rejection> {
+    if method == Method::CONNECT || headers.contains_key(UPGRADE) {
+        return Err(Rejection::new(RejectionKind::NotImplemented, "upgrade_refused", "Protocol upgrades are not served."));
+    }
+    Ok(())
+}
+
+fn header_sizes(headers: &HeaderMap) -> Result<(), Rejection> {
+    let too_large = |public: &str| Err(Rejection::new(RejectionKind::HeadersTooLarge, "headers_too_large", public));
+    if headers.len() > MAX_HEADER_FIELDS {
+        return too_large("More than 100 header fields.");
+    }
+    let mut total = 0;
+    for (name, value) in headers {
+        let field = name.as_str().len() + value.len();
+        if field > MAX_HEADER_FIELD_BYTES {
+            return too_large("A header field exceeds 16 KiB.");
+        }
+        total += field;
+    }
+    if total > MAX_HEADER_BYTES { too_large("The header fields exceed 32 KiB.") } else { Ok(()) }
+}
+
+/// Some servers read `x_user` as `x-user`; a name that two parties may read differently stays outside.
+fn header_names(headers: &HeaderMap) -> Result<(), Rejection> {
+    match headers.keys().find(|name| name.as_str().contains('_')) {
+        None => Ok(()),
+        Some(name) => Err(Rejection::malformed("header_underscore", "Header names must not contain underscores.")
+            .because(name.as_str())),
+    }
+}
+
+/// Accepts only paths that have one reading: no empty or dot segments, no encoded separators, no raw controls.
+fn path(path: &str) -> Result<(), Rejection> {
+    let refuse = || Err(Rejection::malformed("path_not_canonical", "The request path is not in canonical form."));
+    if !path.starts_with('/') || path.len() > 8 * 1024 {
+        return refuse();
+    }
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' | 0..=0x20 | 0x7f.. => return refuse(),
+            b'%' => match (bytes.next().and_then(hex), bytes.next().and_then(hex)) {
+                (Some(high), Some(low)) if !matches!(high << 4 | low, b'/' | b'\\' | b'.' | b'%' | 0..=0x1f) => {}
+                _ => return refuse(),
+            },
+            _ => {}
+        }
+    }
+    let segments = path.strip_prefix('/').unwrap_or(path);
+    let odd = |segment: &str| matches!(segment, "." | "..");
+    let doubled = path.len() > 1 && path.as_bytes().windows(2).any(|pair| pair == b"//");
+    if doubled || segments.split('/').any(odd) { refuse() } else { Ok(()) }
+}
+
+const fn hex(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// The one authority that the request names. A `Host` that contradicts the request target is refused.
+fn authority(head: &Parts) -> Result<Authority, Rejection> {
+    let refuse = |why: &str| Rejection::malformed("host_malformed", "The Host header is missing or malformed.").because(why);
+    let mut headers = head.headers.get_all(HOST).iter();
+    let header = headers.next();
+    if headers.next().is_some() {
+        return Err(refuse("more than one Host header"));
+    }
+    let header = match header {
+        None => None,
+        Some(value) => {
+            let text = value.to_str().map_err(|_| refuse("not ASCII"))?;
+            Some(text.parse::<Authority>().map_err(|_| refuse(text))?)
+        }
+    };
+    let authority = match (header, head.uri.authority()) {
+        (Some(header), Some(target)) if header != *target => return Err(refuse("Host and request target differ")),
+        (Some(authority), _) => authority,
+        (None, Some(target)) => target.clone(),
+        (None, None) => return Err(refuse("absent")),
+    };
+    if authority.as_str().contains('@') { Err(refuse("user information")) } else { Ok(authority) }
+}
+
+#[cfg(test)]
+mod tests;
