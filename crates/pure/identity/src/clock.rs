@@ -61,3 +61,6 @@ impl fmt::Display for Timestamp {
         f.write_str(&text)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 //! (RFC 7515, 7517, 7518, 7519, 7638).
 
 pub mod algorithm;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod jwk;
 mod public_key;
 pub mod sign;

@@ -110,7 +110,12 @@ impl KeyTable {
 
     /// The holder of `presented`.
     pub fn authenticate(&self, presented: &str, now: Timestamp) -> Result<Principal, KeyError> {
-        let key = self.keys.get(&KeyHash::of(presented)).ok_or(KeyError::Unknown)?;
+        self.authenticate_hash(&KeyHash::of(presented), now)
+    }
+
+    /// The holder of the key with this hash, for callers that need the hash anyway.
+    pub fn authenticate_hash(&self, presented: &KeyHash, now: Timestamp) -> Result<Principal, KeyError> {
+        let key = self.keys.get(presented).ok_or(KeyError::Unknown)?;
         if key.expires_at.is_some_and(|end| end <= now) {
             return Err(KeyError::Expired(key.name.clone()));
         }

@@ -4,7 +4,7 @@ use serde_json::{Map, json};
 use super::{Actor, DelegationChain, DelegationError, MAX_DEPTH};
 
 fn claims(value: serde_json::Value) -> Map<String, serde_json::Value> {
-    value.as_object().unwrap().clone()
+    serde_json::from_value(value).unwrap()
 }
 
 #[test]

@@ -109,7 +109,10 @@ impl VerifyingKey {
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let algorithms: Vec<_> = self.algorithms().collect();
-        f.debug_struct("VerifyingKey").field("kid", &self.kid).field("algorithms", &algorithms).finish()
+        f.debug_struct("VerifyingKey")
+            .field("kid", &self.kid)
+            .field("algorithms", &algorithms)
+            .finish_non_exhaustive()
     }
 }
 
@@ -163,7 +166,9 @@ impl KeySet {
     /// A set of keys that are already at hand.
     pub fn new(keys: Vec<VerifyingKey>) -> Self {
         let mut set = Self::default();
-        keys.into_iter().for_each(|key| set.add(key));
+        for key in keys {
+            set.add(key);
+        }
         set
     }
 

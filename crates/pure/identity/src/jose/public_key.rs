@@ -47,6 +47,11 @@ impl PublicKey {
         if !(2048..=8192).contains(&bits) {
             return Err(JwkError::RsaSize(bits));
         }
+        // The library looks at the exponent only when it verifies, where a huge one costs time.
+        let odd = e.last().is_some_and(|byte| byte % 2 == 1);
+        if !odd || e == [1] || e.len() > 4 {
+            return Err(JwkError::Material);
+        }
         Ok(Self::Rsa { n, e })
     }
 

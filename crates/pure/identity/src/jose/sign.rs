@@ -157,7 +157,11 @@ impl SigningKey {
     pub fn sign(&self, typ: &str, claims: &Map<String, Value>) -> Result<String, SignError> {
         let header = serde_json::json!({ "alg": self.algorithm, "kid": self.kid, "typ": typ });
         let payload = serde_json::to_vec(claims).map_err(|_| SignError::Library)?;
-        let mut token = URL_SAFE_NO_PAD.encode(header.to_string());
+        self.compact(header.to_string().as_bytes(), &payload)
+    }
+
+    pub(super) fn compact(&self, header: &[u8], payload: &[u8]) -> Result<String, SignError> {
+        let mut token = URL_SAFE_NO_PAD.encode(header);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
         let signature = self.pair.sign(self.algorithm, token.as_bytes()).ok_or(SignError::Library)?;

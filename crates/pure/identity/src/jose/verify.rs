@@ -143,16 +143,18 @@ impl UnverifiedToken<'_> {
             None | Some("jwt") => None,
             Some(_) => return Err(TokenError::Type),
         };
-        match (wanted, found) {
-            (TokenType::AccessTokenStrict, Some(VerifiedType::AccessToken))
-            | (TokenType::AccessToken, None | Some(VerifiedType::AccessToken)) => {
+        match wanted {
+            TokenType::AccessTokenStrict if found == Some(VerifiedType::AccessToken) => {
                 Ok(VerifiedType::AccessToken)
             }
-            (TokenType::IdToken, None | Some(VerifiedType::IdToken)) => Ok(VerifiedType::IdToken),
-            (TokenType::Either, Some(found)) => Ok(found),
-            (TokenType::Either, None) if has(&["scope", "scp", "client_id"]) => Ok(VerifiedType::AccessToken),
-            (TokenType::Either, None) => Ok(VerifiedType::IdToken),
-            (TokenType::AccessTokenStrict | TokenType::AccessToken | TokenType::IdToken, _) => {
+            TokenType::AccessToken if found != Some(VerifiedType::IdToken) => Ok(VerifiedType::AccessToken),
+            TokenType::IdToken if found != Some(VerifiedType::AccessToken) => Ok(VerifiedType::IdToken),
+            TokenType::Either => Ok(found.unwrap_or(if has(&["scope", "scp", "client_id"]) {
+                VerifiedType::AccessToken
+            } else {
+                VerifiedType::IdToken
+            })),
+            TokenType::AccessTokenStrict | TokenType::AccessToken | TokenType::IdToken => {
                 Err(TokenError::Type)
             }
         }

@@ -1,1 +1,110 @@
+use serde_json::{Value, json};
 
+use super::{ClaimRules, Credential, Principal, PrincipalError, PrincipalKind};
+use crate::clock::Timestamp;
+use crate::delegation::DelegationError;
+use crate::id::TokenId;
+use crate::jose::fixtures::{ISSUER, NOW, verified};
+
+fn principal(changes: Value, rules: &ClaimRules) -> Result<Principal, PrincipalError> {
+    Principal::from_token(&verified(changes), rules)
+}
+
+fn default(changes: Value) -> Result<Principal, PrincipalError> {
+    principal(changes, &ClaimRules::default())
+}
+
+#[test]
+fn a_token_names_its_party() {
+    let ada = default(json!({"email": "ada@example.com", "groups": ["a", "b"]})).unwrap();
+    assert_eq!(ada.issuer().as_str(), ISSUER);
+    assert_eq!(ada.subject().as_str(), "ada");
+    assert_eq!(ada.kind(), PrincipalKind::User);
+    assert_eq!(ada.client().unwrap().as_str(), "cli");
+    assert_eq!(ada.scopes().to_string(), "a b");
+    assert_eq!(ada.groups(), ["a", "b"]);
+    assert_eq!(ada.email(), Some("ada@example.com"));
+    assert!(ada.actors().actors().is_empty());
+    let expires_at = Timestamp::from_unix_seconds(NOW + 600);
+    assert_eq!(ada.credential(), &Credential::Token { id: Some(TokenId::new("t1")), expires_at });
+    assert_eq!(ada.claims()["sub"], "ada");
+}
+
+#[test]
+fn the_user_claim_decides_who_it_is() {
+    let entra = ClaimRules { user: "oid".into(), groups: "roles".into() };
+    let user = principal(json!({"oid": "0000-1", "roles": "one", "groups": ["unused"]}), &entra).unwrap();
+    assert_eq!(user.subject().as_str(), "0000-1");
+    assert_eq!(user.groups(), ["one"]);
+    for bad in [json!(null), json!(""), json!(7), json!(["x"]), json!({})] {
+        let refused = Err(PrincipalError::NoSubject("oid".into()));
+        assert_eq!(
+            principal(json!({"oid": bad}), &entra).map(|_| ()),
+            refused,
+            "`sub` must not stand in: {bad}"
+        );
+        let refused = Err(PrincipalError::NoSubject("sub".into()));
+        assert_eq!(default(json!({"sub": bad})).map(|_| ()), refused, "{bad}");
+    }
+}
+
+#[test]
+fn scopes_come_as_text_or_list() {
+    let scopes = |changes: Value| default(changes).map(|party| party.scopes().to_string());
+    assert_eq!(scopes(json!({"scope": "b a"})), Ok("a b".into()));
+    assert_eq!(scopes(json!({"scope": null, "scp": "x y"})), Ok("x y".into()), "Entra ID");
+    assert_eq!(scopes(json!({"scope": null, "scp": ["x", "y"]})), Ok("x y".into()), "Okta");
+    assert_eq!(scopes(json!({"scope": "a", "scp": "b"})), Ok("a".into()), "`scope` is the standard's");
+    assert_eq!(scopes(json!({"scope": null})), Ok(String::new()));
+    for bad in [json!(1), json!({}), json!(true), json!("a\"b"), json!(["a", 1]), json!(["a\tb"])] {
+        assert_eq!(scopes(json!({"scope": bad})), Err(PrincipalError::Scope), "{bad}");
+    }
+}
+
+#[test]
+fn a_token_for_its_own_client_is_a_workload() {
+    let kind = |changes: Value| default(changes).unwrap().kind();
+    assert_eq!(kind(json!({"sub": "cli"})), PrincipalKind::Workload);
+    assert_eq!(kind(json!({"sub": "cli", "client_id": null, "azp": "cli"})), PrincipalKind::Workload);
+    assert_eq!(kind(json!({"sub": "cli", "client_id": null})), PrincipalKind::User);
+    let by_oid = ClaimRules { user: "oid".into(), ..ClaimRules::default() };
+    let unnamed = principal(json!({"sub": null, "client_id": null, "oid": "x"}), &by_oid).unwrap();
+    assert_eq!(unnamed.kind(), PrincipalKind::User, "no client and no `sub` are not the same party");
+    assert!(unnamed.client().is_none());
+}
+
+#[test]
+fn the_client_is_found_under_each_vendors_name() {
+    for name in ["client_id", "azp", "appid", "cid"] {
+        let party = default(json!({"client_id": null})).unwrap();
+        assert!(party.client().is_none());
+        let mut changes = json!({"client_id": null});
+        changes[name] = json!("vendor");
+        assert_eq!(default(changes).unwrap().client().unwrap().as_str(), "vendor", "{name}");
+    }
+}
+
+#[test]
+fn the_act_chain_comes_along_or_the_token_is_refused() {
+    let chain = json!({"act": {"sub": "agent", "act": {"sub": "gateway", "iss": "https://other.example"}}});
+    let party = default(chain).unwrap();
+    let actors: Vec<_> = party.actors().actors().iter().map(|actor| actor.subject.as_str()).collect();
+    assert_eq!(actors, ["agent", "gateway"]);
+    assert_eq!(
+        default(json!({"act": "agent"})).map(|_| ()),
+        Err(PrincipalError::Delegation(DelegationError::Malformed))
+    );
+    let deep = (0..6).fold(json!({"sub": "a"}), |act, _| json!({"sub": "a", "act": act}));
+    assert_eq!(
+        default(json!({"act": deep})).map(|_| ()),
+        Err(PrincipalError::Delegation(DelegationError::TooDeep))
+    );
+}
+
+#[test]
+fn malformed_group_claims_give_no_groups() {
+    for odd in [json!(null), json!(1), json!({}), json!([])] {
+        assert!(default(json!({"groups": odd})).unwrap().groups().is_empty(), "{odd}");
+    }
+    assert_eq!(default(json!({"groups": ["a", 1, null]})).unwrap().groups(), ["a"]);
+}
