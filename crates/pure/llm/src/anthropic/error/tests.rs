@@ -1,0 +1,42 @@
+use serde_json::{Value, json};
+
+use super::{ErrorType, RetryAdvice, envelope};
+
+#[test]
+fn the_envelope_is_the_apis() {
+    let parsed: Value =
+        serde_json::from_str(&envelope(ErrorType::Overloaded, "say \"no\"", "req_1")).unwrap();
+    let expected = json!({
+        "type": "error",
+        "error": {"type": "overloaded_error", "message": "say \"no\""},
+        "request_id": "req_1",
+    });
+    assert_eq!(parsed, expected);
+}
+
+#[test]
+fn types_and_statuses_agree_both_ways() {
+    for error in ErrorType::ALL {
+        assert_eq!(ErrorType::of_status(error.http_status()), error);
+    }
+    for (status, error) in [
+        (405, ErrorType::InvalidRequest),
+        (411, ErrorType::InvalidRequest),
+        (415, ErrorType::InvalidRequest),
+        (408, ErrorType::Timeout),
+        (502, ErrorType::Api),
+        (503, ErrorType::Overloaded),
+        (302, ErrorType::Api),
+    ] {
+        assert_eq!(ErrorType::of_status(status), error, "{status}");
+    }
+}
+
+#[test]
+fn a_refused_credential_is_not_retried_and_an_overload_may_be() {
+    assert_eq!(ErrorType::Authentication.retry_advice().header_value(), Some("false"));
+    assert_eq!(ErrorType::InvalidRequest.retry_advice(), RetryAdvice::Pointless);
+    for error in [ErrorType::RateLimit, ErrorType::Overloaded, ErrorType::Api, ErrorType::Timeout] {
+        assert_eq!(error.retry_advice().header_value(), None, "{error}");
+    }
+}

@@ -1,0 +1,220 @@
+//! A Messages API request body: the members we act on, and every byte as the client wrote it.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use serde::Deserialize;
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+/// The longest model id that is looked up at all.
+const MAX_MODEL_BYTES: usize = 256;
+
+/// The body of `POST /v1/messages` or `POST /v1/messages/count_tokens`, parsed once.
+#[derive(Clone, Debug)]
+pub struct MessagesRequest {
+    body: Bytes,
+    model: String,
+    model_at: Range<usize>,
+    stream: bool,
+    max_tokens: Option<u64>,
+    tool_names: Vec<String>,
+    user_id: Option<String>,
+}
+
+/// Why a body is refused. No variant repeats any content of the body.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RequestError {
+    /// Not JSON, or JSON that ends early.
+    #[error("the request body is not valid JSON (line {line}, column {column})")]
+    NotJson {
+        /// One-based line.
+        line: usize,
+        /// One-based column.
+        column: usize,
+    },
+    /// JSON, but not an object.
+    #[error("the request body must be a JSON object")]
+    NotAnObject,
+    /// A member that decides something is there twice, so readers could disagree about it.
+    #[error("{member}: written more than once")]
+    Duplicate {
+        /// Its name.
+        member: &'static str,
+    },
+    /// A member that must be there is not.
+    #[error("{member}: Field required")]
+    Missing {
+        /// Its name.
+        member: &'static str,
+    },
+    /// A member has a type or length that it must not have.
+    #[error("{member}: expected {expected}")]
+    Member {
+        /// Its name.
+        member: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+}
+
+#[derive(Deserialize)]
+struct Members<'a> {
+    #[serde(borrow, default)]
+    model: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    stream: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    metadata: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tools: Option<Vec<ToolMembers<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct ToolMembers<'a> {
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    user_id: Option<String>,
+}
+
+impl MessagesRequest {
+    /// Reads the members that policy, routing and accounting need; everything else is skipped unread.
+    pub fn parse(body: Bytes) -> Result<Self, RequestError> {
+        if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+            return Err(RequestError::NotAnObject); // serde would read an array as the members in order
+        }
+        let members: Members<'_> = serde_json::from_slice(&body).map_err(|error| refusal(&error))?;
+        let raw_model = members.model.ok_or(RequestError::Missing { member: "model" })?;
+        let model = checked_model(raw_model)?;
+        let model_at = position(&body, raw_model.get()).ok_or(RequestError::Missing { member: "model" })?;
+        let stream = member(members.stream, "stream", "a boolean")?.unwrap_or(false);
+        let max_tokens = member(members.max_tokens, "max_tokens", "an integer that is not negative")?;
+        let metadata: Option<Metadata> =
+            member(members.metadata, "metadata", "an object whose `user_id` is a string, if present")?;
+        let tool_names = members.tools.unwrap_or_default().into_iter().map(ToolMembers::into_name).collect();
+        let user_id = metadata.and_then(|metadata| metadata.user_id);
+        Ok(Self { body, model, model_at, stream, max_tokens, tool_names, user_id })
+    }
+
+    /// The body, byte for byte as received.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The requested model, decoded and otherwise literal: a suffix such as `[1m]` is part of it.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Whether the client asked for a stream of events.
+    pub fn stream(&self) -> bool {
+        self.stream
+    }
+
+    /// The most output tokens the client wants; token counting requests have none.
+    pub fn max_tokens(&self) -> Option<u64> {
+        self.max_tokens
+    }
+
+    /// What names each entry of `tools`, in order: its `name`, else its `type` (as for `mcp_toolset`),
+    /// else the empty string, so that no tool escapes a policy by having no name.
+    pub fn tool_names(&self) -> &[String] {
+        &self.tool_names
+    }
+
+    /// `metadata.user_id`: opaque, unauthenticated text of the client.
+    pub fn user_id(&self) -> Option<&str> {
+        self.user_id.as_deref()
+    }
+
+    /// The body for a route whose upstream knows the model as `upstream`: only the value of `model`
+    /// changes, every other byte stays. The same name gives the received body itself, uncopied.
+    pub fn with_model(&self, upstream: &str) -> Bytes {
+        let (Some(before), Some(after)) =
+            (self.body.get(..self.model_at.start), self.body.get(self.model_at.end..))
+        else {
+            return self.body.clone();
+        };
+        if self.model == upstream {
+            return self.body.clone();
+        }
+        let name = serde_json::Value::from(upstream).to_string();
+        let mut spliced = BytesMut::with_capacity(before.len() + name.len() + after.len());
+        spliced.extend_from_slice(before);
+        spliced.extend_from_slice(name.as_bytes());
+        spliced.extend_from_slice(after);
+        spliced.freeze()
+    }
+}
+
+impl ToolMembers<'_> {
+    fn into_name(self) -> String {
+        self.name.or(self.kind).unwrap_or_default().into_owned()
+    }
+}
+
+fn checked_model(raw: &RawValue) -> Result<String, RequestError> {
+    let sound =
+        |model: &String| (1..=MAX_MODEL_BYTES).contains(&model.len()) && !model.contains(char::is_control);
+    serde_json::from_str::<String>(raw.get()).ok().filter(sound).ok_or(RequestError::Member {
+        member: "model",
+        expected: "a string of 1 to 256 bytes without control characters",
+    })
+}
+
+fn member<'a, T: Deserialize<'a>>(
+    raw: Option<&'a RawValue>,
+    member: &'static str,
+    expected: &'static str,
+) -> Result<Option<T>, RequestError> {
+    raw.map(|raw| serde_json::from_str(raw.get()))
+        .transpose()
+        .map_err(|_| RequestError::Member { member, expected })
+}
+
+/// Where `part`, which serde borrowed from `body`, stands in it.
+fn position(body: &Bytes, part: &str) -> Option<Range<usize>> {
+    let start = part.as_ptr().addr().checked_sub(body.as_ptr().addr())?;
+    let end = start.checked_add(part.len())?;
+    (end <= body.len()).then_some(start..end)
+}
+
+/// Our words for what serde_json found. Its own message may quote the body, so only the parts that
+/// cannot are used: the category, the position, and the name of a duplicated member.
+fn refusal(error: &serde_json::Error) -> RequestError {
+    match error.classify() {
+        Category::Data => {}
+        Category::Syntax | Category::Eof | Category::Io => {
+            return RequestError::NotJson { line: error.line(), column: error.column() };
+        }
+    }
+    let message = error.to_string();
+    for member in ["model", "stream", "max_tokens", "metadata", "tools"] {
+        if message.starts_with(&format!("duplicate field `{member}`")) {
+            return RequestError::Duplicate { member };
+        }
+    }
+    if message.starts_with("duplicate field") {
+        return RequestError::Duplicate { member: "tools" };
+    }
+    if message.contains("expected struct Members") {
+        return RequestError::NotAnObject;
+    }
+    RequestError::Member {
+        member: "tools",
+        expected: "an array of objects whose `name` and `type` are strings",
+    }
+}
+
+#[cfg(test)]
+mod tests;

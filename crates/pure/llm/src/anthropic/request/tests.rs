@@ -1,0 +1,126 @@
+use bytes::Bytes;
+use proptest::prelude::{any, proptest};
+use serde_json::{Value, json};
+
+use super::{MessagesRequest, RequestError};
+
+fn parse(body: &str) -> Result<MessagesRequest, RequestError> {
+    MessagesRequest::parse(Bytes::copy_from_slice(body.as_bytes()))
+}
+
+const CLAUDE_CODE: &str = r#"{"model":"claude-opus-5-5","max_tokens":128000,"stream":true,
+ "metadata":{"user_id":"{\"device_id\":\"d\",\"session_id\":\"s\"}"},
+ "thinking":{"type":"adaptive","display":"omitted"},"output_config":{"effort":"medium"},
+ "system":[{"type":"text","text":"model: \"decoy\"","cache_control":{"type":"ephemeral"}}],
+ "messages":[{"role":"user","content":[{"type":"text","text":"hi"}]},{"role":"system","content":"x"}],
+ "tools":[{"name":"Bash","input_schema":{"properties":{"name":{"type":"string"}}},"defer_loading":true},
+          {"type":"web_search_20250305","name":"web_search"},{"type":"mcp_toolset","mcp_server_name":"m"},{}]}"#;
+
+#[test]
+fn a_request_of_claude_code_is_read_and_kept() {
+    let request = parse(CLAUDE_CODE).unwrap();
+    assert_eq!(request.model(), "claude-opus-5-5");
+    assert!(request.stream());
+    assert_eq!(request.max_tokens(), Some(128_000));
+    assert_eq!(request.user_id(), Some(r#"{"device_id":"d","session_id":"s"}"#));
+    assert_eq!(request.tool_names(), ["Bash", "web_search", "mcp_toolset", ""]);
+    assert_eq!(request.body(), CLAUDE_CODE.as_bytes());
+}
+
+#[test]
+fn a_token_counting_request_needs_only_a_model() {
+    let request = parse(r#" {"messages":[],"model":"m"} "#).unwrap();
+    assert_eq!((request.stream(), request.max_tokens(), request.user_id()), (false, None, None));
+    assert!(request.tool_names().is_empty());
+    assert!(!parse(r#"{"model":"m","stream":null,"metadata":null,"tools":null}"#).unwrap().stream());
+}
+
+#[test]
+fn a_duplicate_of_a_deciding_member_is_refused_however_it_is_spelled() {
+    for (body, member) in [
+        (r#"{"model":"a","model":"a"}"#, "model"),
+        (r#"{"model":"a","\u006dodel":"b"}"#, "model"),
+        (r#"{"model":"a","stream":true,"stream":false}"#, "stream"),
+        (r#"{"model":"a","max_tokens":1,"max_tokens":2}"#, "max_tokens"),
+        (r#"{"model":"a","tools":[],"tools":[]}"#, "tools"),
+        (r#"{"model":"a","tools":[{"name":"a","name":"b"}]}"#, "tools"),
+        (r#"{"model":"a","metadata":{},"metadata":{}}"#, "metadata"),
+    ] {
+        assert_eq!(parse(body).unwrap_err(), RequestError::Duplicate { member }, "{body}");
+    }
+    assert!(parse(r#"{"model":"a","future":1,"future":2}"#).is_ok(), "unknown members are the provider's");
+}
+
+#[test]
+fn wrong_types_name_the_member_and_never_repeat_content() {
+    for (body, member) in [
+        (r#"{"model":7}"#, "model"),
+        (r#"{"model":""}"#, "model"),
+        (r#"{"model":"a\n"}"#, "model"),
+        (r#"{"model":["s3cret"]}"#, "model"),
+        (r#"{"model":"m","stream":"s3cret"}"#, "stream"),
+        (r#"{"model":"m","max_tokens":-1}"#, "max_tokens"),
+        (r#"{"model":"m","max_tokens":"s3cret"}"#, "max_tokens"),
+        (r#"{"model":"m","metadata":"s3cret"}"#, "metadata"),
+        (r#"{"model":"m","metadata":{"user_id":5}}"#, "metadata"),
+        (r#"{"model":"m","tools":"s3cret"}"#, "tools"),
+        (r#"{"model":"m","tools":[{"name":{"s3cret":1}}]}"#, "tools"),
+    ] {
+        let error = parse(body).unwrap_err();
+        assert!(
+            matches!(error, RequestError::Member { member: found, .. } if found == member),
+            "{body}: {error:?}"
+        );
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_no_object_with_a_model_is_refused() {
+    assert_eq!(parse("{}").unwrap_err(), RequestError::Missing { member: "model" });
+    assert_eq!(parse(r#"{"model":null}"#).unwrap_err(), RequestError::Missing { member: "model" });
+    for body in [r#"["claude",true,1]"#, " [1]", "7", "\"model\"", "null"] {
+        assert_eq!(parse(body).unwrap_err(), RequestError::NotAnObject, "{body}");
+    }
+    for body in ["", "{", r#"{"model":"a"} x"#, "\u{feff}{\"model\":\"a\"}", r#"{"model":"a",}"#] {
+        assert!(matches!(parse(body).unwrap_err(), RequestError::NotJson { .. }), "{body}");
+    }
+}
+
+#[test]
+fn the_same_model_is_not_even_copied() {
+    let request = parse(CLAUDE_CODE).unwrap();
+    assert_eq!(request.with_model("claude-opus-5-5").as_ptr(), request.body().as_ptr());
+}
+
+proptest! {
+    #[test]
+    fn with_model_changes_the_model_and_no_other_byte(
+        before in any::<String>(), after in any::<String>(), old in "[^\\p{Cc}]{1,40}", new in any::<String>(),
+    ) {
+        let (b, a) = (Value::from(before.as_str()), Value::from(after.as_str()));
+        let text = |model: &str| format!(r#"{{ "x" :{b},"model" : {m}	,"y":[{a}, {{"model":1e400}}]}}"#, m = Value::from(model));
+        let request = parse(&text(&old)).unwrap();
+        assert_eq!(request.model(), old);
+        assert_eq!(request.with_model(&new), text(&new).as_bytes());
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(body in any::<Vec<u8>>()) {
+        let _ = MessagesRequest::parse(Bytes::from(body));
+    }
+
+    #[test]
+    fn members_are_found_wherever_they_stand(order in any::<[u8; 4]>(), stream in any::<bool>(), tokens in any::<u64>()) {
+        let mut members = [
+            (order[0], "\"model\":\"m\"".to_owned()),
+            (order[1], format!("\"stream\":{stream}")),
+            (order[2], format!("\"max_tokens\":{tokens}")),
+            (order[3], format!("\"other\":{}", json!({"model": "x", "stream": "y"}))),
+        ];
+        members.sort();
+        let body = format!("{{{}}}", members.map(|(_, member)| member).join(","));
+        let request = parse(&body).unwrap();
+        assert_eq!((request.model(), request.stream(), request.max_tokens()), ("m", stream, Some(tokens)));
+    }
+}
