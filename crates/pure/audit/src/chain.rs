@@ -1,0 +1,259 @@
+//! The hash chain that makes a log tamper-evident.
+//!
+//! One record is one line, a JSON object:
+//!
+//! ```text
+//! {"seq":7,"node":"gw-1","time":"…", …,"prev_hash":"<64 hex>","hash":"<64 hex>"}
+//! ```
+//!
+//! `hash` is the SHA-256 of the line's own bytes up to, not including, `,"hash":`. `prev_hash` is the `hash` of the
+//! record before, 64 zeros for the first. `seq` counts from 1 without gaps. Every node has a chain of its own. So
+//! anyone with `sha256sum` can check a record, and nothing is ever parsed or encoded twice.
+
+use std::fmt;
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::event::Event;
+use crate::sink::AuditError;
+
+const HASH_MEMBER: &str = ",\"hash\":\"";
+const PREV_MEMBER: &str = ",\"prev_hash\":\"";
+const DIGITS: usize = 64;
+
+/// An encoded event that waits for its place in the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record(String);
+
+/// The end of a chain: all that is needed to go on, or to compare with a copy kept elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// `seq` of the last record; 0 when there is none.
+    pub seq: u64,
+    /// `hash` of the last record; zeros when there is none.
+    pub hash: [u8; 32],
+}
+
+/// Gives records their place.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    node: String,
+    head: Head,
+}
+
+/// What [`verify`] found in an intact log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Number of records.
+    pub records: u64,
+    /// The last of them. A log whose end was cut off is intact up to there: compare this with an earlier head.
+    pub head: Head,
+}
+
+/// The first record that is not as it was written.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("record {seq} (line {line}): {why}")]
+pub struct Broken {
+    /// `seq` of the record that was touched.
+    pub seq: u64,
+    /// Line, counted from 1, at which this shows.
+    pub line: u64,
+    /// What was done to it.
+    pub why: Why,
+}
+
+/// What can be wrong with a record.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Why {
+    /// The line does not have the form of a record.
+    #[error("the line is not an audit record")]
+    Malformed,
+    /// The record does not hash to its own `hash`.
+    #[error("its content does not match its hash: it was edited")]
+    Edited,
+    /// The next record names another hash: this one was replaced, its hash with it.
+    #[error("the record after it names another hash: it was replaced")]
+    Replaced,
+    /// Another record stands where this one belongs.
+    #[error("it is not where it belongs, record {found} is: it was deleted or moved")]
+    Missing {
+        /// `seq` of the record that is there.
+        found: u64,
+    },
+    /// The record appears again, or out of turn.
+    #[error("it stands where record {expected} belongs: it was inserted or moved")]
+    Misplaced {
+        /// `seq` of the record that belongs there.
+        expected: u64,
+    },
+}
+
+/// Checks a log line by line.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    head: Head,
+    line: u64,
+}
+
+/// Lower-case hexadecimal digits of some bytes.
+pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
+
+impl Record {
+    /// Encodes `event`; done by whoever has the event, so that the writer only hashes and writes.
+    pub fn encode(event: &Event) -> Result<Self, AuditError> {
+        serde_json::to_string(event).map(Self).map_err(|error| AuditError::Encode(error.to_string()))
+    }
+
+    /// Size in bytes, before the chain adds its members.
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Head {
+    /// The head of an empty log.
+    pub const START: Self = Self { seq: 0, hash: [0; 32] };
+
+    /// The head of a log that ends with `line` (without its line feed).
+    pub fn of_line(line: &str) -> Result<Self, Why> {
+        let parts = Parts::split(line).ok_or(Why::Malformed)?;
+        if parts.computed_hash() != parts.hash {
+            return Err(Why::Edited);
+        }
+        Ok(Self { seq: parts.seq, hash: parts.hash })
+    }
+}
+
+impl Chain {
+    /// The chain of `node` after `head`.
+    pub fn after(head: Head, node: &str) -> Self {
+        Self { node: Value::from(node).to_string(), head }
+    }
+
+    /// Where the chain ends now.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Writes `record` as the next line of the log to the end of `log`.
+    pub fn append(&mut self, record: &Record, log: &mut String) {
+        use fmt::Write as _;
+        let seq = self.head.seq + 1;
+        let start = log.len();
+        let body = record.0.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+        log.reserve(body.len() + self.node.len() + 256);
+        // Writing to a String cannot fail.
+        let _ = write!(
+            log,
+            "{{\"seq\":{seq},\"node\":{},{body}{PREV_MEMBER}{}\"",
+            self.node,
+            Hex(&self.head.hash)
+        );
+        let hash: [u8; 32] = Sha256::digest(log.as_bytes().get(start..).unwrap_or_default()).into();
+        let _ = writeln!(log, "{HASH_MEMBER}{}\"}}", Hex(&hash));
+        self.head = Head { seq, hash };
+    }
+}
+
+/// Checks a whole log, one record a line without line feeds.
+pub fn verify<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Summary, Broken> {
+    let mut verifier = Verifier::after(Head::START);
+    for line in lines {
+        verifier.push(line)?;
+    }
+    Ok(verifier.finish())
+}
+
+impl Verifier {
+    /// A verifier of the records that follow `head`.
+    pub fn after(head: Head) -> Self {
+        Self { head, line: 0 }
+    }
+
+    /// Checks the next line (without its line feed).
+    pub fn push(&mut self, line: &str) -> Result<(), Broken> {
+        self.line += 1;
+        let expected = self.head.seq + 1;
+        let broken = |seq, why| Err(Broken { seq, line: self.line, why });
+        let Some(parts) = Parts::split(line) else { return broken(expected, Why::Malformed) };
+        if parts.computed_hash() != parts.hash {
+            return broken(expected, Why::Edited);
+        }
+        if parts.seq > expected {
+            return broken(expected, Why::Missing { found: parts.seq });
+        }
+        if parts.seq < expected {
+            return broken(parts.seq, Why::Misplaced { expected });
+        }
+        if parts.prev_hash != self.head.hash {
+            // The first record of all has nobody before it who could have been replaced.
+            return broken(self.head.seq.max(1), Why::Replaced);
+        }
+        self.head = Head { seq: parts.seq, hash: parts.hash };
+        Ok(())
+    }
+
+    /// The result when every line was pushed.
+    pub fn finish(self) -> Summary {
+        Summary { records: self.line, head: self.head }
+    }
+}
+
+/// A line, taken apart at the places that the chain put there.
+struct Parts<'a> {
+    seq: u64,
+    hashed: &'a str,
+    prev_hash: [u8; 32],
+    hash: [u8; 32],
+}
+
+impl<'a> Parts<'a> {
+    fn split(line: &'a str) -> Option<Self> {
+        let (rest, hash) = split_hash(line.strip_suffix("\"}")?)?;
+        let hashed = rest.strip_suffix(HASH_MEMBER)?;
+        let (rest, prev_hash) = split_hash(hashed.strip_suffix('"')?)?;
+        rest.strip_suffix(PREV_MEMBER)?;
+        let (seq, _) = line.strip_prefix("{\"seq\":")?.split_once(',')?;
+        let seq = seq.parse().ok().filter(|seq: &u64| *seq > 0)?;
+        Some(Self { seq, hashed, prev_hash, hash })
+    }
+
+    fn computed_hash(&self) -> [u8; 32] {
+        Sha256::digest(self.hashed.as_bytes()).into()
+    }
+}
+
+/// Splits 64 lower-case hexadecimal digits off the end of `text`.
+fn split_hash(text: &str) -> Option<(&str, [u8; 32])> {
+    let (rest, digits) = text.split_at_checked(text.len().checked_sub(DIGITS)?)?;
+    let mut hash = [0_u8; 32];
+    for (byte, pair) in hash.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+        let [high, low] = pair else { return None };
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some((rest, hash))
+}
+
+fn digit(character: u8) -> Option<u8> {
+    match character {
+        b'0'..=b'9' => Some(character - b'0'),
+        b'a'..=b'f' => Some(character - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for byte in self.0 {
+            let pair =
+                [byte >> 4, byte & 15].map(|nibble| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'?'));
+            f.write_str(std::str::from_utf8(&pair).map_err(|_| fmt::Error)?)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! One thing worth recording, built from verified values and written as one JSON object.
+
+mod actor;
+mod facts;
+mod kind;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use gatehouse_identity::assurance::Assurance;
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::{ClientId, Issuer, RequestId, SubjectId};
+use gatehouse_identity::principal::Principal;
+use serde::{Serialize, Serializer};
+
+pub use self::actor::ClientKind;
+pub use self::facts::{Exchange, Policy, Recovery, RequestFacts, Target, TokenUsage};
+pub use self::kind::{EventKind, Family, Outcome};
+
+use self::actor::Actor;
+use self::facts::{Response, Source, bounded};
+use crate::fingerprint::Fingerprint;
+
+/// What happened, to be given to an [`crate::sink::AuditSink`].
+///
+/// Every text that a client had a say in is cut at 512 bytes when it enters.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    #[serde(serialize_with = "rfc3339")]
+    time: Timestamp,
+    #[serde(rename = "event")]
+    kind: EventKind,
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(rename = "rev", skip_serializing_if = "Option::is_none")]
+    revision: Option<String>,
+    #[serde(skip_serializing_if = "RequestFacts::is_empty")]
+    request: RequestFacts,
+    #[serde(skip_serializing_if = "Actor::is_empty")]
+    actor: Actor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Target>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<Policy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exchange: Option<Exchange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens: Option<TokenUsage>,
+    #[serde(rename = "result", skip_serializing_if = "Response::is_empty")]
+    response: Response,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery: Option<Recovery>,
+}
+
+impl Event {
+    /// An event of which nothing more is known yet.
+    pub fn new(kind: EventKind, outcome: Outcome, time: Timestamp) -> Self {
+        Self {
+            time,
+            kind,
+            outcome,
+            reason: None,
+            revision: None,
+            request: RequestFacts::default(),
+            actor: Actor::default(),
+            source: None,
+            target: None,
+            policy: None,
+            exchange: None,
+            tokens: None,
+            response: Response::default(),
+            recovery: None,
+        }
+    }
+
+    /// What kind of event this is.
+    pub fn kind(&self) -> EventKind {
+        self.kind
+    }
+
+    /// How it went.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Changes how it went, for events that are begun before the end is known.
+    #[must_use]
+    pub fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    /// The stable code of the reason: the `code()` of the error or verdict that decided.
+    #[must_use]
+    pub fn with_reason(mut self, code: &'static str) -> Self {
+        self.reason = Some(code);
+        self
+    }
+
+    /// The configuration revision that was in force.
+    #[must_use]
+    pub fn with_revision(mut self, revision: &str) -> Self {
+        self.revision = Some(bounded(revision));
+        self
+    }
+
+    /// The id under which operators find this request.
+    #[must_use]
+    pub fn with_request_id(mut self, id: &RequestId) -> Self {
+        self.request.id = Some(bounded(id.as_str()));
+        self
+    }
+
+    /// The request as it came; keeps the id of [`Self::with_request_id`] when `facts` has none.
+    #[must_use]
+    pub fn with_request(mut self, facts: RequestFacts) -> Self {
+        let id = self.request.id.take();
+        self.request = facts.bounded();
+        self.request.id = self.request.id.or(id);
+        self
+    }
+
+    /// Who asked: subject, client, delegation chain and credential.
+    #[must_use]
+    pub fn with_principal(mut self, principal: &Principal) -> Self {
+        self.actor.set_principal(principal);
+        self
+    }
+
+    /// A user who has just signed in, or whose session or grant is acted on, without a credential of their own.
+    #[must_use]
+    pub fn with_subject(mut self, issuer: &Issuer, subject: &SubjectId) -> Self {
+        self.actor.set_subject(issuer, subject);
+        self
+    }
+
+    /// The name under which somebody tried to sign in; nobody has proven it.
+    #[must_use]
+    pub fn with_claimed_user(mut self, username: &str) -> Self {
+        self.actor.set_claimed_user(username);
+        self
+    }
+
+    /// The OAuth client, and how sure we are that it is this one.
+    #[must_use]
+    pub fn with_client(mut self, id: &ClientId, kind: ClientKind, assurance: Option<Assurance>) -> Self {
+        self.actor.set_client(id, kind, assurance);
+        self
+    }
+
+    /// The connector through which the user signs in.
+    #[must_use]
+    pub fn with_connector(mut self, connector: &str) -> Self {
+        self.actor.set_connector(connector);
+        self
+    }
+
+    /// The browser session, as a fingerprint: its id opens it.
+    #[must_use]
+    pub fn with_session(mut self, session: Fingerprint) -> Self {
+        self.actor.set_session(session);
+        self
+    }
+
+    /// The presented credential, as a fingerprint.
+    #[must_use]
+    pub fn with_credential(mut self, credential: Fingerprint) -> Self {
+        self.actor.set_credential(credential);
+        self
+    }
+
+    /// Where the request came from: `ip` is the client behind trusted proxies, `peer_ip` the socket.
+    #[must_use]
+    pub fn with_source(mut self, ip: IpAddr, peer_ip: IpAddr, user_agent: Option<&str>) -> Self {
+        self.source = Some(Source { ip, peer_ip, user_agent: user_agent.map(bounded) });
+        self
+    }
+
+    /// What was to be reached.
+    #[must_use]
+    pub fn with_target(mut self, target: Target) -> Self {
+        self.target = Some(target.bounded());
+        self
+    }
+
+    /// What the policy said.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy.bounded());
+        self
+    }
+
+    /// What a model call used.
+    #[must_use]
+    pub fn with_tokens(mut self, usage: TokenUsage) -> Self {
+        self.tokens = Some(usage);
+        self
+    }
+
+    /// The token that was issued or exchanged.
+    #[must_use]
+    pub fn with_exchange(mut self, exchange: Exchange) -> Self {
+        self.exchange = Some(exchange.bounded());
+        self
+    }
+
+    /// The answer that the client got: HTTP status, size of the body in bytes, time from door to last byte.
+    #[must_use]
+    pub fn with_result(mut self, status: u16, bytes: u64, duration: Duration) -> Self {
+        self.response.status = Some(status);
+        self.response.bytes = Some(bytes);
+        self.response.duration = Some(duration);
+        self
+    }
+
+    /// How much of the time the upstream took.
+    #[must_use]
+    pub fn with_upstream_time(mut self, duration: Duration) -> Self {
+        self.response.upstream = Some(duration);
+        self
+    }
+
+    /// What a writer had to mend before it could go on.
+    #[must_use]
+    pub fn with_recovery(mut self, recovery: Recovery) -> Self {
+        self.recovery = Some(recovery);
+        self
+    }
+}
+
+/// RFC 3339 in UTC, as fine as the clock is.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
+#[cfg(test)]
+mod tests;

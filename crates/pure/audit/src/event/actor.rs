@@ -1,0 +1,153 @@
+//! Who it was.
+
+use gatehouse_identity::assurance::Assurance;
+use gatehouse_identity::delegation::DelegationChain;
+use gatehouse_identity::id::{ClientId, Issuer, SubjectId};
+use gatehouse_identity::principal::{Credential, Principal, PrincipalKind};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use super::facts::bounded;
+use crate::fingerprint::Fingerprint;
+
+/// How a client became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientKind {
+    /// It stands in the configuration.
+    Registered,
+    /// Its id is the URL of its metadata document.
+    MetadataDocument,
+    /// It registered itself.
+    Dynamic,
+    /// It is not known at all: the request that names it was refused.
+    Unknown,
+}
+
+/// The parties behind a request; every member only as far as it is known.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Actor {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connector: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assurance: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<DelegationChain>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential_hash: Option<Fingerprint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<Fingerprint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    amr: Vec<String>,
+    #[serde(skip)]
+    known: bool,
+}
+
+impl Actor {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.known
+    }
+
+    pub(super) fn set_principal(&mut self, principal: &Principal) {
+        self.set_subject(principal.issuer(), principal.subject());
+        self.kind = Some(match principal.kind() {
+            PrincipalKind::User => "user",
+            PrincipalKind::Workload => "workload",
+        });
+        self.email = principal.email().map(bounded);
+        if let Some(client) = principal.client() {
+            self.client_id = Some(bounded(client.as_str()));
+        }
+        self.act = Some(principal.actors()).filter(|chain| !chain.actors().is_empty()).cloned();
+        match principal.credential() {
+            Credential::Token { id, .. } => {
+                self.credential = Some("token");
+                self.jti = id.as_ref().map(|id| bounded(id.as_str()));
+            }
+            Credential::StaticKey { name } => {
+                self.credential = Some("static_key");
+                self.key = Some(bounded(name));
+            }
+        }
+        let claims = principal.claims();
+        self.auth_time = claims.get("auth_time").and_then(Value::as_i64);
+        self.acr = claims.get("acr").and_then(Value::as_str).map(bounded);
+        if let Some(Value::Array(methods)) = claims.get("amr") {
+            self.amr = methods.iter().filter_map(Value::as_str).take(16).map(bounded).collect();
+        }
+    }
+
+    pub(super) fn set_subject(&mut self, issuer: &Issuer, subject: &SubjectId) {
+        self.known = true;
+        self.iss = Some(bounded(issuer.as_str()));
+        self.sub = Some(bounded(subject.as_str()));
+    }
+
+    pub(super) fn set_claimed_user(&mut self, username: &str) {
+        self.known = true;
+        self.claimed_user = Some(bounded(username));
+    }
+
+    pub(super) fn set_client(&mut self, id: &ClientId, kind: ClientKind, assurance: Option<Assurance>) {
+        self.known = true;
+        self.client_id = Some(bounded(id.as_str()));
+        self.client_kind = Some(kind.code());
+        self.assurance = assurance.map(Assurance::as_str);
+    }
+
+    pub(super) fn set_connector(&mut self, connector: &str) {
+        self.known = true;
+        self.connector = Some(bounded(connector));
+    }
+
+    pub(super) fn set_session(&mut self, session: Fingerprint) {
+        self.known = true;
+        self.session = Some(session);
+    }
+
+    pub(super) fn set_credential(&mut self, credential: Fingerprint) {
+        self.known = true;
+        self.credential_hash = Some(credential);
+    }
+}
+
+impl ClientKind {
+    /// The value as it stands in a record.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::MetadataDocument => "metadata_document",
+            Self::Dynamic => "dynamic",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Serialize for ClientKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}

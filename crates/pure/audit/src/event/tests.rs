@@ -1,0 +1,137 @@
+use std::time::Duration;
+
+use gatehouse_identity::assurance::Assurance;
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::{ClientId, Issuer, RequestId, SubjectId, TokenId};
+use gatehouse_identity::static_key::{KeyHash, KeyTable, StaticKey};
+
+use super::{
+    ClientKind, Event, EventKind, Exchange, Family, Outcome, Policy, Recovery, RequestFacts, Target,
+    TokenUsage,
+};
+use crate::fingerprint::FingerprintKey;
+
+const NOW: Timestamp = Timestamp::from_unix_nanos(1_795_271_974_000_000_123);
+
+fn written(event: &Event) -> String {
+    serde_json::to_string(event).unwrap()
+}
+
+#[test]
+fn leaves_out_what_is_not_known() {
+    let event = Event::new(EventKind::NodeStarted, Outcome::Allow, NOW);
+    assert_eq!(
+        written(&event),
+        r#"{"time":"2026-11-21T14:39:34.000000123Z","event":"node.started","outcome":"allow"}"#
+    );
+}
+
+#[test]
+fn a_tool_call_reads_from_left_to_right() {
+    let hash = FingerprintKey::new(&[7; 32]).fingerprint(b"{\"id\":1}");
+    let event = Event::new(EventKind::ToolCall, Outcome::Deny, NOW)
+        .with_reason("policy_rule")
+        .with_revision("r12")
+        .with_request_id(&RequestId::new("req_1"))
+        .with_request(RequestFacts {
+            rpc_id: Some("7".into()),
+            bytes: Some(120),
+            arguments_hash: Some(hash),
+            ..RequestFacts::default()
+        })
+        .with_subject(&Issuer::new("https://idp"), &SubjectId::new("ada"))
+        .with_client(&ClientId::new("claude-public"), ClientKind::Registered, Some(Assurance::RedirectBound))
+        .with_source("192.0.2.7".parse().unwrap(), "10.0.0.1".parse().unwrap(), Some("claude-code/2.1.329"))
+        .with_target(Target {
+            app: Some("ledger".into()),
+            method: Some("tools/call".into()),
+            tool: Some("ledger_audit".into()),
+            ..Target::default()
+        })
+        .with_policy(Policy {
+            name: "ledger-inbound".into(),
+            verdict: "rule",
+            internal_message: Some("not an auditor".into()),
+            external_message: Some("ask for audit rights".into()),
+            duration: Duration::from_micros(8),
+        })
+        .with_result(200, 64, Duration::from_micros(1_250))
+        .with_upstream_time(Duration::from_millis(1));
+    let expected = format!(
+        concat!(
+            r#"{{"time":"2026-11-21T14:39:34.000000123Z","event":"tool.call","outcome":"deny","reason":"policy_rule","#,
+            r#""rev":"r12","request":{{"id":"req_1","rpc_id":"7","bytes":120,"arguments_hash":"{}"}},"#,
+            r#""actor":{{"iss":"https://idp","sub":"ada","client_id":"claude-public","client_kind":"registered","#,
+            r#""assurance":"redirect_bound"}},"source":{{"ip":"192.0.2.7","peer_ip":"10.0.0.1","#,
+            r#""user_agent":"claude-code/2.1.329"}},"target":{{"app":"ledger","method":"tools/call","#,
+            r#""tool":"ledger_audit"}},"policy":{{"name":"ledger-inbound","verdict":"rule","#,
+            r#""internal_message":"not an auditor","external_message":"ask for audit rights","ms":0.008}},"#,
+            r#""result":{{"status":200,"bytes":64,"ms":1.25,"upstream_ms":1.0}}}}"#
+        ),
+        hash
+    );
+    assert_eq!(written(&event), expected);
+}
+
+#[test]
+fn a_model_call_names_the_holder_of_a_static_key() {
+    let key = StaticKey {
+        name: "team-a".into(),
+        hash: KeyHash::of("gwk_test"),
+        groups: vec!["team-a".into()],
+        expires_at: None,
+    };
+    let principal = KeyTable::new(Issuer::new("https://gw"), [key])
+        .authenticate("gwk_test", NOW)
+        .expect("the key is known");
+    let event = Event::new(EventKind::ModelCall, Outcome::Allow, NOW)
+        .with_principal(&principal)
+        .with_tokens(TokenUsage { input: 10, output: 3, cost_micro_usd: Some(125), ..TokenUsage::default() });
+    let text = written(&event);
+    assert!(text.contains(
+        r#""actor":{"iss":"https://gw","sub":"team-a","kind":"workload","credential":"static_key","key":"team-a"}"#
+    ));
+    assert!(
+        text.contains(
+            r#""tokens":{"input":10,"output":3,"cache_write":0,"cache_read":0,"cost_micro_usd":125}"#
+        )
+    );
+    assert!(!text.contains("gwk_"));
+}
+
+#[test]
+fn an_exchange_names_the_new_token() {
+    let event = Event::new(EventKind::TokenExchange, Outcome::Allow, NOW).with_exchange(Exchange {
+        issued: Some(TokenId::new("j1")),
+        audiences: vec!["https://api".into()],
+        scope: Some("read".into()),
+        actors: vec!["gateway".into(), "claude-public".into()],
+        expires_at: Some(Timestamp::from_unix_seconds(1_795_272_000)),
+        ..Exchange::default()
+    });
+    assert!(written(&event).ends_with(
+        r#""exchange":{"jti":"j1","aud":["https://api"],"scope":"read","actors":["gateway","claude-public"],"exp":1795272000}}"#
+    ));
+}
+
+#[test]
+fn long_and_hostile_texts_are_cut_and_escaped() {
+    let event = Event::new(EventKind::SigninFailure, Outcome::Deny, NOW)
+        .with_claimed_user(&format!("{}\n\"}}", "é".repeat(400)))
+        .with_recovery(Recovery { cut_bytes: 3 });
+    let text = written(&event);
+    assert!(text.contains(&format!("\"claimed_user\":\"{}\"", "é".repeat(256))));
+    let event = Event::new(EventKind::SigninFailure, Outcome::Deny, NOW).with_claimed_user("a\n\"b\u{0}");
+    assert!(written(&event).contains(r#""claimed_user":"a\n\"b\u0000""#));
+}
+
+#[test]
+fn codes_are_unique_and_what_gives_lasting_power_is_awaited() {
+    let mut codes: Vec<_> = EventKind::ALL.iter().map(|kind| kind.code()).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    assert_eq!(codes.len(), EventKind::ALL.len());
+    assert!(EventKind::TokenIssue.family().is_awaited());
+    assert!(!EventKind::ToolCall.family().is_awaited());
+    assert_eq!(EventKind::ModelCall.family(), Family::Model);
+}
