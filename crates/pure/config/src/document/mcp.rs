@@ -1,0 +1,266 @@
+//! `mcpProvider` and the apps behind it.
+
+use std::time::Duration;
+
+use gatehouse_identity::secret::Secret;
+use serde_json::Value as Json;
+use url::Url;
+
+use super::client::ScopeName;
+use super::policy::OpaPoint;
+use super::resource_server::OauthProtection;
+use super::scalar::UrlPath;
+use super::section::{choice, section};
+use super::spot::Placed;
+
+section! {
+    /// `mcpProvider`.
+    McpProvider {
+        enabled: bool = or("enabled", true),
+        transports: Transports = nested("transports"),
+        authorization: McpAuthorization = nested("authorization"),
+    }
+}
+
+section! {
+    /// `mcpProvider.transports`.
+    Transports {
+        stream: Stream = nested("stream"),
+    }
+    also {
+        refused("sse", "set `enabled: false`; clients use the Streamable HTTP transport");
+        refused("stdio", "clients use the Streamable HTTP transport");
+    }
+}
+
+section! {
+    /// Streamable HTTP.
+    Stream {
+        enabled: Placed<bool> = or("enabled", Placed::unwritten(true)),
+        path: Option<UrlPath> = optional("path"),
+        endpoint_path: Option<UrlPath> = optional("endpointPath"),
+        session: StreamSession = nested("session"),
+    }
+}
+
+section! {
+    /// Sessions of clients that ask for them (protocol versions before 2026-07-28).
+    StreamSession {
+        enabled: bool = or("enabled", true),
+        allow_client_termination: bool = or("allowClientTermination", true),
+        timeout: Duration = or("timeout", Duration::from_secs(3_600)),
+    }
+    also {
+        only("headerName", &["Mcp-Session-Id", "mcp-session-id"], "the protocol fixes this header");
+    }
+}
+
+section! {
+    /// `mcpProvider.authorization`.
+    McpAuthorization {
+        oauth: OauthProtection = nested("oauth"),
+    }
+}
+
+section! {
+    /// A REST API as tools.
+    BridgeApp {
+        name: Placed<String> = required("name"),
+        mode: BridgeMode = or("mode", BridgeMode::OpenApi),
+        openapi: OpenApi = required("openapi"),
+        tls: Option<Placed<String>> = optional("tls"),
+        namespace: ToolNamespace = nested("toolNamespace"),
+        authorization: AppAuthorization = nested("authorization"),
+    }
+    also { known("type") }
+}
+
+choice! {
+    /// How a bridge knows its tools.
+    BridgeMode {
+        /// From an OpenAPI description.
+        OpenApi = "openapi",
+    }
+}
+
+section! {
+    /// `openapi`.
+    OpenApi {
+        spec: Spec = required("spec"),
+        base_url: Option<Placed<Url>> = optional("baseURL"),
+        sha256: Option<Placed<String>> = optional("sha256"),
+    }
+}
+
+section! {
+    /// `openapi.spec`: `uri` or `data`, never both.
+    Spec {
+        uri: Option<Placed<String>> = optional("uri"),
+        data: Option<Placed<Json>> = optional("data"),
+    }
+}
+
+section! {
+    /// `toolNamespace`.
+    ToolNamespace {
+        disabled: bool = or("disabled", false),
+        name: Option<Placed<String>> = optional("name"),
+    }
+}
+
+section! {
+    /// An MCP server.
+    ProxyApp {
+        name: Placed<String> = required("name"),
+        upstream: Upstream = required("upstream"),
+        namespace: ToolNamespace = nested("toolNamespace"),
+        authorization: AppAuthorization = nested("authorization"),
+    }
+    also {
+        known("type");
+        only("pinning", &["off"], "tool definitions are passed through as the upstream lists them");
+    }
+}
+
+section! {
+    /// `upstream`.
+    Upstream {
+        transport: UpstreamTransport = or("transport", UpstreamTransport::Stream),
+        stream: UpstreamStream = required("stream"),
+    }
+    also {
+        refused("sse", "use `transport: stream`");
+        refused("stdio", "run the server with the Streamable HTTP transport and use `transport: stream`");
+    }
+}
+
+choice! {
+    /// How an upstream is reached.
+    UpstreamTransport {
+        /// Streamable HTTP.
+        Stream = "stream",
+    }
+    refused {
+        "sse" => "use `stream`; the older HTTP+SSE transport is not spoken",
+        "stdio" => "run the server with the Streamable HTTP transport and use `stream`",
+    }
+}
+
+section! {
+    /// `upstream.stream`.
+    UpstreamStream {
+        url: Placed<Url> = required("url"),
+        tls: Option<Placed<String>> = optional("tls"),
+        connection: Connection = nested("connection"),
+    }
+}
+
+section! {
+    /// `connection`.
+    Connection {
+        dial_timeout: Duration = or("dialTimeout", Duration::from_secs(10)),
+        keep_alive: KeepAlive = nested("keepAlive"),
+        pool: Pool = nested("pool"),
+    }
+}
+
+section! {
+    /// `connection.keepAlive`: TCP keep-alive.
+    KeepAlive {
+        interval: Duration = or("interval", Duration::from_secs(15)),
+    }
+}
+
+section! {
+    /// `connection.pool`.
+    Pool {
+        max_idle: u32 = or("maxIdleConns", 100),
+        max_idle_per_host: u32 = or("maxIdleConnsPerHost", 100),
+    }
+}
+
+section! {
+    /// `authorization` of an MCP app.
+    AppAuthorization {
+        inbound: OpaPoint = nested("inbound"),
+        listing: OpaPoint = nested("listing"),
+        outbound: Option<Outbound> = optional("outbound"),
+    }
+    also {
+        refused("connection", "use `listing`, which hides what the caller may not see");
+    }
+}
+
+section! {
+    /// `outbound`: the credential that upstream calls carry.
+    Outbound {
+        kind: Placed<OutboundKind> = required("type"),
+        token_exchange: Option<TokenExchange> = optional("tokenExchange"),
+        static_credential: Option<StaticCredential> = optional("static"),
+        client_credentials: Option<ClientCredentials> = optional("clientCredentials"),
+    }
+    also {
+        refused("userConsent", "use `tokenExchange` or `static`");
+    }
+}
+
+choice! {
+    /// What kind of credential.
+    OutboundKind {
+        /// A token of its own for every call (RFC 8693).
+        TokenExchange = "tokenExchange",
+        /// One configured header.
+        Static = "static",
+        /// The gateway's own token.
+        ClientCredentials = "clientCredentials",
+        /// None at all.
+        Unprotected = "unprotected",
+    }
+    refused { "userConsent" => "use `tokenExchange` or `static`" }
+}
+
+section! {
+    /// `outbound.tokenExchange`.
+    TokenExchange {
+        kind: ExchangeKind = or("type", ExchangeKind::Delegation),
+        idp: Placed<String> = required("idp"),
+        audience: Option<Placed<String>> = optional("audience"),
+        tools: Vec<ToolRule> = list("tools"),
+    }
+}
+
+choice! {
+    /// Whether the upstream can see who acts.
+    ExchangeKind {
+        /// The token names the user and the actors.
+        Delegation = "delegation",
+        /// The token names the user only.
+        Impersonation = "impersonation",
+    }
+}
+
+section! {
+    /// What one tool's tokens may do.
+    ToolRule {
+        name: Placed<String> = required("name"),
+        ttl: Option<Placed<Duration>> = optional("ttl"),
+        scopes: Vec<ScopeName> = list("scopes"),
+    }
+}
+
+section! {
+    /// `outbound.static`.
+    StaticCredential {
+        header: Placed<String> = or("header", Placed::unwritten("Authorization".into())),
+        value: Placed<Secret> = required("value"),
+    }
+}
+
+section! {
+    /// `outbound.clientCredentials`.
+    ClientCredentials {
+        idp: Placed<String> = required("idp"),
+        audience: Option<Placed<String>> = optional("audience"),
+        scopes: Vec<ScopeName> = list("scopes"),
+    }
+}

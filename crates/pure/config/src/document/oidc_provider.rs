@@ -1,0 +1,97 @@
+//! `oidcProvider`: the authorization server.
+
+use gatehouse_identity::secret::Secret;
+use url::Url;
+
+use super::section::{choice, section};
+use super::spot::Placed;
+
+section! {
+    /// `oidcProvider`.
+    OidcProvider {
+        enabled: bool = or("enabled", true),
+        discovery: Discovery = required("discovery"),
+        jwks: Vec<SigningKeyPair> = list("jwks"),
+        client_metadata: ClientMetadata = nested("clientIDMetadata"),
+    }
+    also {
+        only("cache", &["local_default"], "codes and tokens live in `store:`; leave `cache` out");
+        only("correlateSession", &["true"], "authorizations always belong to the browser session");
+        refused("buildUserInfoClaimsSE", "use `claimsMapping` of the app");
+        refused("dynamicClientRegistration", "register the client under `apps:`, or use Client ID Metadata Documents");
+        refused("identityAssertions", "leave it out until the jwt-bearer grant is built");
+        refused("deviceFlow", "set `enabled: false` until the device grant is built");
+    }
+}
+
+section! {
+    /// `oidcProvider.discovery`.
+    Discovery {
+        issuer: Placed<String> = required("issuer"),
+        endpoints: Endpoints = nested("endpoints"),
+    }
+}
+
+section! {
+    /// `oidcProvider.discovery.endpoints`: absolute URLs at the issuer's origin.
+    Endpoints {
+        well_known: Option<Placed<Url>> = optional("wellKnown"),
+        jwks: Option<Placed<Url>> = optional("jwks"),
+        auth: Option<Placed<Url>> = optional("auth"),
+        token: Option<Placed<Url>> = optional("token"),
+        userinfo: Option<Placed<Url>> = optional("userinfo"),
+        introspect: Option<Placed<Url>> = optional("introspect"),
+        revocation: Option<Placed<Url>> = optional("revocation"),
+    }
+    also {
+        refused("endSession", "leave it out until logout is built");
+        refused("deviceAuthorization", "leave it out until the device grant is built");
+        refused("registration", "leave it out; clients are registered under `apps:`");
+        refused("par", "leave it out until pushed authorization requests are built");
+    }
+}
+
+section! {
+    /// One signing key.
+    SigningKeyPair {
+        algorithm: KeyAlgorithm = required("algorithm"),
+        public_key: Option<Placed<String>> = optional("publicKey"),
+        private_key: Placed<Secret> = required("privateKey"),
+    }
+}
+
+choice! {
+    /// A signature algorithm, in the spelling of JOSE or of the older documents.
+    KeyAlgorithm {
+        /// ECDSA with P-256.
+        Es256 = "ES256" | "ECDSA256",
+        /// RSASSA-PKCS1-v1_5 with SHA-256.
+        Rs256 = "RS256" | "RSA256",
+        /// RSASSA-PSS with SHA-256.
+        Ps256 = "PS256",
+        /// Ed25519.
+        EdDsa = "EdDSA",
+    }
+    refused {
+        "RS384" | "RS512" | "RSA384" | "RSA512" => "use `RS256`",
+        "ES384" | "ES512" | "PS384" | "PS512" => "use `ES256`",
+        "HS256" | "HS384" | "HS512" | "none" => "tokens are signed with asymmetric keys only; use `ES256`",
+    }
+}
+
+section! {
+    /// `oidcProvider.clientIDMetadata`: clients that are known by the URL of a document about them.
+    ClientMetadata {
+        enabled: bool = or("enabled", true),
+        allowed_hosts: Vec<Placed<String>> = list("allowedHosts"),
+        pinned: Vec<PinnedDocument> = list("pinned"),
+    }
+}
+
+section! {
+    /// A metadata document whose content the operator vouches for.
+    PinnedDocument {
+        url: Placed<String> = required("url"),
+        document: Placed<String> = required("document"),
+    }
+}

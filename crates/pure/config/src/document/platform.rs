@@ -1,0 +1,243 @@
+//! What the process needs whatever it serves: listeners, TLS, logs, store, audit.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use gatehouse_identity::secret::Secret;
+use ipnet::IpNet;
+use url::Url;
+
+use super::scalar::{Seconds, UrlPath};
+use super::section::{choice, section};
+use super::spot::{Placed, Spot, Value};
+use crate::problem::{Place, Report, joined};
+use crate::source::node::{NodeValue, Shape};
+
+section! {
+    /// `logger`.
+    Logger {
+        level: LogLevel = or("level", LogLevel::Info),
+        session_id: bool = or("logSessionID", false),
+        _field_ordering: FieldOrdering = nested("fieldOrdering"),
+    }
+    also {
+        only("jsonOutput", &["true"], "log lines are always JSON");
+        only("timeFormat", &["RFC3339Nano", "RFC3339"], "times are always RFC 3339");
+    }
+}
+
+section! {
+    /// `logger.fieldOrdering`.
+    FieldOrdering {}
+    also {
+        only("enabled", &["true"], "fields always have the same order");
+    }
+}
+
+choice! {
+    /// How much is logged.
+    LogLevel {
+        /// Everything that helps to follow one request.
+        Debug = "debug",
+        /// The story of the process.
+        Info = "info",
+        /// What may need attention.
+        Warn = "warn",
+        /// What failed.
+        Error = "error",
+    }
+}
+
+section! {
+    /// `http`: the public listener.
+    Http {
+        address: SocketAddr = or("address", SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9420)),
+        tls: Option<Placed<String>> = optional("tls"),
+        hosts: Vec<HttpHost> = list("hosts"),
+        read_timeout: Seconds = or("readTimeoutSeconds", Seconds::new(20)),
+        read_header_timeout: Seconds = or("readHeaderTimeoutSeconds", Seconds::new(5)),
+        trusted_proxies: Vec<IpNet> = list("trustedProxies"),
+        public_url: Option<Placed<Url>> = optional("publicURL"),
+        allowed_hosts: Vec<String> = list("allowedHosts"),
+    }
+    also {
+        refused("routing", "requests need no routing between nodes that share a store");
+    }
+}
+
+section! {
+    /// One virtual host, which only chooses a TLS profile.
+    HttpHost {
+        default: bool = or("default", false),
+        tls: Option<Placed<String>> = optional("tls"),
+    }
+}
+
+section! {
+    /// `admin`: the operations listener.
+    Admin {
+        address: SocketAddr = or("address", SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9421)),
+        tls: Option<Placed<String>> = optional("tls"),
+    }
+}
+
+section! {
+    /// A named TLS profile, for a listener or for outbound connections.
+    TlsProfile {
+        cert_file: Option<Placed<String>> = optional("certFile"),
+        key_file: Option<Placed<String>> = optional("keyFile"),
+        ca_file: Option<Placed<String>> = optional("caFile"),
+        client_auth: ClientAuth = or("clientAuth", ClientAuth::None),
+        client_ca_files: Vec<Placed<String>> = list("clientCAFiles"),
+        min_version: TlsVersion = or("minVersion", TlsVersion::V12),
+    }
+    also {
+        only("insecureSkipVerify", &["false"], "name the issuing authority with `caFile`");
+        refused("cipherSuites", "the suites are fixed: TLS 1.3 and forward-secret AEAD suites of TLS 1.2");
+        refused("maxVersion", "TLS 1.3 is always offered");
+    }
+}
+
+choice! {
+    /// Whether callers must show a certificate.
+    ClientAuth {
+        /// Nothing is asked for.
+        None = "NoClientCert",
+        /// A certificate is checked when there is one.
+        Optional = "VerifyClientCertIfGiven",
+        /// A certificate of a listed authority is required.
+        Required = "RequireAndVerifyClientCert",
+    }
+    refused {
+        "RequestClientCert" | "RequireAnyClientCert" =>
+            "certificates are never accepted unverified; use `RequireAndVerifyClientCert`",
+    }
+}
+
+choice! {
+    /// The oldest protocol version that is accepted.
+    TlsVersion {
+        /// TLS 1.2.
+        V12 = "1.2",
+        /// TLS 1.3.
+        V13 = "1.3",
+    }
+    refused { "1.0" | "1.1" => "TLS before 1.2 is not implemented" }
+}
+
+section! {
+    /// `health`.
+    Health {
+        location: UrlPath = or("location", UrlPath("/status".into())),
+        heartbeat: Heartbeat = nested("heartbeat"),
+    }
+}
+
+section! {
+    /// `health.heartbeat`: a regular log line that says the process lives.
+    Heartbeat {
+        disabled: bool = or("disabled", false),
+        log_level: LogLevel = or("logLevel", LogLevel::Info),
+    }
+}
+
+section! {
+    /// `telemetry`.
+    Telemetry {}
+    also {
+        refused("metrics", "metrics are served for scraping at /metrics on the admin listener");
+        refused("traces", "leave the section out until OTLP export is built");
+    }
+}
+
+/// `features`: switches of experiments, of which there are none.
+pub(crate) struct Features;
+
+impl Value for Features {
+    fn read(spot: Spot<'_>, report: &mut Report) -> Option<Self> {
+        let NodeValue::Mapping(entries) = &spot.node.value else { return spot.mismatch(report, "a section") };
+        for entry in entries {
+            let path = joined(spot.path, &entry.key);
+            let off = match (&entry.value.value, entry.value.shape()) {
+                (NodeValue::Scalar(scalar), Shape::Boolean) => scalar.text == "false",
+                _ => false,
+            };
+            if !off {
+                let place = Place { at: entry.at, path };
+                report.error_with(&place, "this experiment is not built", "set it to false or leave it out");
+            }
+        }
+        Some(Self)
+    }
+}
+
+section! {
+    /// `store`: grants, sessions, refresh tokens, keys.
+    Store {
+        kind: StoreKind = or("type", StoreKind::Sqlite),
+        sqlite: Sqlite = nested("sqlite"),
+        postgres: Option<Postgres> = optional("postgres"),
+    }
+}
+
+choice! {
+    /// Where durable state lives.
+    StoreKind {
+        /// A file beside the process: one node.
+        Sqlite = "sqlite",
+        /// A PostgreSQL server: any number of nodes.
+        Postgres = "postgres",
+    }
+    refused { "redis" => "use `postgres` for more than one node" }
+}
+
+section! {
+    /// `store.sqlite`.
+    Sqlite {
+        path: String = or("path", "gatehouse.db".into()),
+    }
+}
+
+section! {
+    /// `store.postgres`.
+    Postgres {
+        url: Secret = required("url"),
+        max_connections: u32 = or("maxConnections", 10),
+    }
+}
+
+section! {
+    /// `audit`.
+    Audit {
+        node: Option<String> = optional("node"),
+        sinks: Vec<Placed<AuditSink>> = list("sinks"),
+        on_blocked: OnBlocked = nested("onBlocked"),
+    }
+}
+
+section! {
+    /// One place that audit records go to.
+    AuditSink {
+        kind: AuditSinkKind = required("type"),
+        path: String = required("path"),
+    }
+}
+
+choice! {
+    /// What an audit sink is.
+    AuditSinkKind {
+        /// A file of JSON lines.
+        File = "file",
+    }
+    refused {
+        "syslog" | "http" | "otlp" | "webhook" | "kafka" => "write to a `file` and ship it with a log agent",
+    }
+}
+
+section! {
+    /// `audit.onBlocked`: what happens while records cannot be written.
+    OnBlocked {
+        spool_records: u64 = or("spoolRecords", 65_536),
+        timeout: Duration = or("timeout", Duration::from_secs(5)),
+    }
+}

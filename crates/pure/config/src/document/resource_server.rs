@@ -1,0 +1,70 @@
+//! `authorization.oauth`: whose tokens a gateway accepts.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::scalar::UrlPath;
+use super::section::{choice, section};
+use super::spot::Placed;
+
+section! {
+    /// `authorization.oauth`, the same for the MCP and the LLM gateway.
+    OauthProtection {
+        enabled: Placed<bool> = or("enabled", Placed::unwritten(true)),
+        metadata_path: UrlPath = or("metadataPath", UrlPath("/.well-known/oauth-protected-resource".into())),
+        servers: Vec<TrustedServer> = list("servers"),
+    }
+}
+
+section! {
+    /// An authorization server whose tokens are accepted.
+    TrustedServer {
+        well_known: Placed<Url> = required("wellKnownEndpoint"),
+        issuer: Option<Placed<String>> = optional("issuer"),
+        refresh_interval: Duration = or("refreshInterval", Duration::from_secs(86_400)),
+        token_validation: TokenValidation = nested("tokenValidation"),
+        tls: Option<Placed<String>> = optional("tls"),
+        user_claim: Option<String> = optional("userClaim"),
+        groups_claim: Option<String> = optional("groupsClaim"),
+    }
+}
+
+section! {
+    /// `tokenValidation`.
+    TokenValidation {
+        method: ValidationMethod = or("method", ValidationMethod::Jwt),
+        expected_audiences: Vec<Placed<String>> = list("expectedAudiences"),
+        jwt: JwtValidation = nested("jwt"),
+    }
+}
+
+choice! {
+    /// How a token is checked.
+    ValidationMethod {
+        /// Its signature, here.
+        Jwt = "jwt",
+    }
+    refused { "introspection" | "opaque" => "use `jwt`" }
+}
+
+section! {
+    /// `tokenValidation.jwt`.
+    JwtValidation {
+        clock_skew: Placed<Duration> = or("clockSkew", Placed::unwritten(Duration::from_secs(15))),
+        token_type: Option<Placed<AcceptedToken>> = optional("tokenType"),
+        algorithms: Vec<super::oidc_provider::KeyAlgorithm> = list("algorithms"),
+    }
+}
+
+choice! {
+    /// Which kind of token is accepted.
+    AcceptedToken {
+        /// Access tokens only.
+        AccessToken = "accessToken",
+        /// ID tokens only: legal for the LLM gateway alone.
+        IdToken = "idToken",
+        /// Either: legal for the LLM gateway alone.
+        Either = "either",
+    }
+}

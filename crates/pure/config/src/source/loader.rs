@@ -1,0 +1,62 @@
+//! The files that a configuration names, as the binary or a test hands them over.
+
+use std::collections::BTreeMap;
+
+/// Reads what a configuration refers to.
+pub trait Loader {
+    /// The bytes behind `uri`: a `file://` URI, an absolute path, or a path relative to the configuration file.
+    fn read(&self, uri: &str) -> Result<Vec<u8>, LoadError>;
+}
+
+/// Why a file could not be read.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum LoadError {
+    /// There is no such file.
+    #[error("no such file: `{0}`")]
+    NotFound(String),
+    /// The file is there but cannot be read.
+    #[error("cannot read `{uri}`: {reason}")]
+    Unreadable {
+        /// What was asked for.
+        uri: String,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// Not a file.
+    #[error("`{0}` is not a file: only file:// URIs and paths are read")]
+    Scheme(String),
+}
+
+/// Files in memory.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryLoader(BTreeMap<String, Vec<u8>>);
+
+impl MemoryLoader {
+    /// No files.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// These files and one more, named by path without `file://`.
+    #[must_use]
+    pub fn with(mut self, path: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        self.0.insert(path.to_owned(), bytes.into());
+        self
+    }
+}
+
+impl Loader for MemoryLoader {
+    fn read(&self, uri: &str) -> Result<Vec<u8>, LoadError> {
+        let path = file_path(uri)?;
+        self.0.get(path).cloned().ok_or_else(|| LoadError::NotFound(path.to_owned()))
+    }
+}
+
+/// The path of a `file://` URI or plain path; any other scheme is refused.
+pub fn file_path(uri: &str) -> Result<&str, LoadError> {
+    match uri.split_once("://") {
+        None => Ok(uri),
+        Some(("file", path)) => Ok(path),
+        Some(_) => Err(LoadError::Scheme(uri.to_owned())),
+    }
+}

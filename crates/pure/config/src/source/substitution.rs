@@ -1,0 +1,115 @@
+//! `{{ env.NAME }}` and `<namespace.key>`, put in after parsing.
+//!
+//! A value that comes in stays one text scalar and is not looked at again: it cannot add keys, name another
+//! variable or refer to a secret.
+
+use super::environment::Environment;
+use super::node::{Node, NodeValue, Scalar, Style};
+use super::secrets::Secrets;
+use crate::nearest;
+use crate::problem::{Place, Report, joined};
+
+/// Replaces every reference below `node`.
+pub(crate) fn resolve(
+    node: &mut Node,
+    path: &str,
+    environment: &Environment,
+    secrets: &Secrets,
+    report: &mut Report,
+) {
+    match &mut node.value {
+        NodeValue::Mapping(entries) => {
+            for entry in entries {
+                resolve(&mut entry.value, &joined(path, &entry.key), environment, secrets, report);
+            }
+        }
+        NodeValue::Sequence(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                resolve(item, &format!("{path}[{index}]"), environment, secrets, report);
+            }
+        }
+        NodeValue::Scalar(scalar) => {
+            let place = Place { at: node.at, path: path.to_owned() };
+            replace(scalar, &place, environment, secrets, report);
+        }
+    }
+}
+
+fn replace(
+    scalar: &mut Scalar,
+    place: &Place,
+    environment: &Environment,
+    secrets: &Secrets,
+    report: &mut Report,
+) {
+    // Policies are written as blocks, and their text is theirs.
+    if matches!(scalar.style, Style::Block { .. }) {
+        return;
+    }
+    if let Some(name) = secret_name(&scalar.text) {
+        match secrets.find(name) {
+            Some(secret) => *scalar = Scalar { text: secret.expose().to_owned(), style: Style::Substituted },
+            None => report.error_with(
+                place,
+                format!("no secret is named `{name}`"),
+                match nearest::nearest(name, secrets.names()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "give a secret provider with `secretProvider: secretfile:///path`".into(),
+                },
+            ),
+        }
+        return;
+    }
+    let mut text = String::new();
+    let mut rest = scalar.text.as_str();
+    let mut found = false;
+    while let Some((before, inside, after)) = next_variable(rest) {
+        found = true;
+        text.push_str(before);
+        rest = after;
+        match environment.variable(inside) {
+            Some(value) => text.push_str(value),
+            None => report.error_with(
+                place,
+                format!("the environment has no `{inside}`"),
+                match nearest::nearest(inside, environment.names()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "set it before starting".into(),
+                },
+            ),
+        }
+    }
+    if found {
+        text.push_str(rest);
+        *scalar = Scalar { text, style: Style::Substituted };
+    } else if scalar.text.contains("{{") && scalar.text.contains("env.") {
+        report.error_with(place, "a malformed environment reference", "write \"{{ env.NAME }}\"");
+    }
+}
+
+/// The name in a scalar that is `<namespace.key>` and nothing else.
+fn secret_name(text: &str) -> Option<&str> {
+    let name = text.strip_prefix('<')?.strip_suffix('>')?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+    (name.contains('.') && name.chars().all(allowed)).then_some(name)
+}
+
+/// Splits `text` around its first well-formed `{{ env.NAME }}`.
+fn next_variable(text: &str) -> Option<(&str, &str, &str)> {
+    let mut offset = 0;
+    loop {
+        let start = offset + text.get(offset..)?.find("{{")?;
+        let inside = text.get(start + 2..)?;
+        if let Some((body, after)) = inside.split_once("}}") {
+            let name = body.trim().strip_prefix("env.").filter(|name| is_variable(name));
+            if let Some(name) = name {
+                return Some((text.get(..start)?, name, after));
+            }
+        }
+        offset = start + 2;
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}

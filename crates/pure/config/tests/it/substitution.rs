@@ -1,0 +1,73 @@
+//! Environment values and secrets stay texts, whatever they contain.
+
+use gatehouse_config::document::Document;
+use gatehouse_config::source::Source;
+use gatehouse_config::source::environment::Environment;
+use gatehouse_config::source::loader::MemoryLoader;
+
+use crate::fixture::printed;
+
+fn problems(text: &str, variables: &[(&str, &str)], secrets: &str) -> String {
+    let environment: Environment = variables.iter().copied().collect();
+    let loader = MemoryLoader::empty().with("/s.yaml", secrets);
+    match Document::read(&Source::new("gatehouse.yaml", text), &environment, &loader) {
+        Ok(_) => String::new(),
+        Err(problems) => printed(&problems),
+    }
+}
+
+#[test]
+fn a_value_of_the_environment_cannot_become_structure() {
+    let text = "http:\n  address: \"{{ env.ADDRESS }}\"\n";
+    assert_eq!(problems(text, &[("ADDRESS", "127.0.0.1:1")], ""), "");
+    let injected = problems(text, &[("ADDRESS", "127.0.0.1:1\nadmin:\n  address: 0.0.0.0:1")], "");
+    assert!(injected.starts_with("gatehouse.yaml:2:12: http.address: expected an address"), "{injected}");
+    assert!(injected.contains("found a substituted text"), "the value is not repeated: {injected}");
+}
+
+#[test]
+fn a_value_of_the_environment_has_no_type_but_text() {
+    let found = problems("mcpProvider:\n  enabled: \"{{ env.ON }}\"\n", &[("ON", "true")], "");
+    assert_eq!(
+        found,
+        "gatehouse.yaml:2:12: mcpProvider.enabled: expected `true` or `false`, found a substituted text\n"
+    );
+}
+
+#[test]
+fn a_substituted_value_is_not_substituted_again() {
+    let text = "audit:\n  node: \"{{ env.A }}-{{ env.B }}\"\nsecretProvider: secretfile:///s.yaml\n";
+    assert_eq!(problems(text, &[("A", "<x.y>"), ("B", "{{ env.C }}")], "secrets: { x.y: hidden }"), "");
+}
+
+#[test]
+fn what_cannot_be_resolved_is_named_and_located() {
+    let found = problems("audit:\n  node: \"{{ env.NODE_NAM }}\"\n", &[("NODE_NAME", "a")], "");
+    assert_eq!(
+        found,
+        "gatehouse.yaml:2:9: audit.node: the environment has no `NODE_NAM` (did you mean `NODE_NAME`?)\n"
+    );
+    let found = problems(
+        "audit:\n  node: <vault.node>\nsecretProvider: secretfile:///s.yaml\n",
+        &[],
+        "secrets: { vault: { nodes: a } }",
+    );
+    assert_eq!(
+        found,
+        "gatehouse.yaml:2:9: audit.node: no secret is named `vault.node` (did you mean `vault.nodes`?)\n"
+    );
+    let found = problems("audit: { node: {{ env.NODE }} }\n", &[("NODE", "a")], "");
+    assert!(found.contains("a key must be text (put the value in quotes"), "{found}");
+    let found = problems("secretProvider: hashivault://vault\n", &[], "");
+    assert!(found.starts_with("gatehouse.yaml:1:17: secretProvider: only `secretfile:///"), "{found}");
+    let found = problems("secretProvider: secretfile:///absent.yaml\n", &[], "");
+    assert!(found.contains("no such file: `/absent.yaml`"), "{found}");
+    let found = problems("secretProvider: secretfile:///s.yaml\n", &[], "secrets: [a]");
+    assert!(found.starts_with("/s.yaml:1:10: secrets: a secret file holds"), "{found}");
+}
+
+#[test]
+fn policies_are_not_touched() {
+    let text = "llmProvider:\n  authorization:\n    inbound:\n      opa:\n        name: p\n        rego: |\n          # {{ env.NOT_THERE }}\n          package orchestrator\n          default result := {\"allowed\": true}\n";
+    assert_eq!(problems(text, &[], ""), "");
+}
