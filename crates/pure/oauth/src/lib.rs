@@ -1,1 +1,16 @@
 //! OAuth 2.1 and OpenID Connect: the words and the rules of the authorization server, without IO.
+//!
+//! The order of reading is the order of a sign-in: [`form`] -> [`authorization`] -> [`grant`] ->
+//! [`token_request`] -> [`redemption`] / [`refresh`] / [`client_credentials`] / [`exchange`] -> [`mint`].
+
+pub mod authorization;
+pub mod claims;
+pub mod client;
+pub mod error;
+pub mod exchange;
+pub mod form;
+pub mod grant;
+pub mod pkce;
+pub mod redirect;
+pub mod refresh;
+pub mod target;
