@@ -96,11 +96,11 @@ fn parse_only(bencher: Bencher<'_, '_>) {
 }
 
 /// The worst payloads an anonymous caller can send within the size limit.
-#[divan::bench(args = ["[0,", "{\"a\":", "[[[[[", "\"\\u0061", "."])]
+#[divan::bench(args = ["[0,", "{\"a\":", "[[[[[", "0,", "\"\\u0061"])]
 fn hostile(bencher: Bencher<'_, '_>, unit: &str) {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let payload = format!("{{\"a\":{}", unit.repeat(11_000 / unit.len()));
+    let payload = format!("{{\"a\":[{}", unit.repeat(11_000 / unit.len()));
     let token =
         format!("{}.{}.AAAA", URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#), URL_SAFE_NO_PAD.encode(payload));
     bencher.bench(|| UnverifiedToken::parse(&token).is_err());
