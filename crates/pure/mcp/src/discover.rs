@@ -1,0 +1,76 @@
+//! What the gateway says about itself, and `server/discover` (2026-07-28).
+
+use serde_json::{Value, json};
+
+use crate::message::{RawObject, compose};
+use crate::version::{Era, Version, meta};
+
+/// The gateway's own introduction, the same in every era.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// Programmatic name.
+    pub name: String,
+    /// Name for people.
+    pub title: Option<String>,
+    /// Version of the software.
+    pub version: String,
+    /// Hints for the model; clients cut them at 2 KB.
+    pub instructions: Option<String>,
+}
+
+/// How long and for whom a listing may be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheHints {
+    /// Milliseconds.
+    pub ttl_ms: u64,
+}
+
+impl ServerFacts {
+    /// The `Implementation` object of `serverInfo`.
+    pub fn implementation(&self) -> Value {
+        let mut info = json!({ "name": self.name, "version": self.version });
+        if let (Some(title), Some(members)) = (&self.title, info.as_object_mut()) {
+            members.insert("title".to_owned(), Value::String(title.clone()));
+        }
+        info
+    }
+
+    /// Writes this server's name into a modern result's `_meta`, next to whatever else stands there.
+    pub(crate) fn sign(&self, result: &mut RawObject<'_>) {
+        let existing = result.get("_meta").map(ToOwned::to_owned);
+        let mut members =
+            existing.as_ref().and_then(|raw| RawObject::parse(raw.get()).ok()).unwrap_or_default();
+        members.set(meta::SERVER_INFO, compose::to_raw(&self.implementation()));
+        result.set("_meta", members.to_raw());
+    }
+}
+
+impl CacheHints {
+    /// Writes the hints into a result. The scope is always `private`: lists depend on who asks.
+    pub(crate) fn write(self, result: &mut RawObject<'_>) {
+        result.set("ttlMs", compose::to_raw(&self.ttl_ms));
+        result.set("cacheScope", compose::to_raw(&"private"));
+    }
+}
+
+/// The result of `server/discover`: versions of the modern era only, and the tools capability.
+pub fn result(server: &ServerFacts, cache: CacheHints) -> RawObject<'static> {
+    let modern: Vec<&str> = Version::ALL
+        .iter()
+        .filter(|version| version.era() == Era::Modern)
+        .map(|version| version.as_str())
+        .collect();
+    let mut result = RawObject::default();
+    result.set("resultType", compose::to_raw(&"complete"));
+    result.set("supportedVersions", compose::to_raw(&modern));
+    result.set("capabilities", compose::to_raw(&json!({ "tools": {} })));
+    if let Some(instructions) = &server.instructions {
+        result.set("instructions", compose::to_raw(instructions));
+    }
+    cache.write(&mut result);
+    server.sign(&mut result);
+    result
+}
+
+#[cfg(test)]
+mod tests;

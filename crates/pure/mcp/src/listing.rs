@@ -1,0 +1,156 @@
+//! `tools/list`: reading the pages of upstreams, and one merged, paged list for clients.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::discover::{CacheHints, ServerFacts};
+use crate::error::{ErrorCode, RpcError};
+use crate::message::{RawObject, compose};
+use crate::tool::{Tool, ToolError};
+use crate::version::{Era, Version};
+
+/// The most tools that one view of the gateway offers.
+pub const MOST_TOOLS: usize = 1_000;
+const CURSOR_TAG: &str = "after:";
+
+/// One page of an upstream's `tools/list`.
+#[derive(Clone, Debug)]
+pub struct UpstreamPage {
+    /// The usable tools, in the upstream's order.
+    pub tools: Vec<Tool>,
+    /// Why others are left out.
+    pub rejected: Vec<ToolError>,
+    /// Where the next page starts, when there is one. The empty string is a cursor too.
+    pub next_cursor: Option<String>,
+    /// How long the upstream lets the page be kept, in milliseconds.
+    pub ttl_ms: Option<u64>,
+}
+
+/// An upstream answer that is no `tools/list` result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a `tools/list` result with a `tools` array")]
+pub struct NotAList;
+
+/// A tool that this caller may see, under its exported name.
+#[derive(Clone, Copy, Debug)]
+pub struct ListedTool<'a> {
+    /// As clients call it.
+    pub exported: &'a str,
+    /// Its definition.
+    pub tool: &'a Tool,
+}
+
+/// How a page is cut and decorated.
+#[derive(Clone, Copy, Debug)]
+pub struct PageRules<'a> {
+    /// The client's revision.
+    pub version: Version,
+    /// Tools per page, at least one.
+    pub size: usize,
+    /// For modern clients.
+    pub cache: CacheHints,
+    /// Who signs the result for modern clients.
+    pub server: &'a ServerFacts,
+}
+
+impl UpstreamPage {
+    /// Reads the result of one upstream `tools/list`.
+    pub fn parse(result: &RawObject<'_>) -> Result<Self, NotAList> {
+        let raw = result.get("tools").ok_or(NotAList)?;
+        let definitions: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| NotAList)?;
+        let (mut tools, mut rejected) = (Vec::new(), Vec::new());
+        for definition in definitions {
+            match Tool::parse(definition.get()) {
+                Ok(tool) => tools.push(tool),
+                Err(error) => rejected.push(error),
+            }
+        }
+        let ttl_ms = result.get("ttlMs").and_then(|ttl| serde_json::from_str(ttl.get()).ok());
+        Ok(Self { tools, rejected, next_cursor: result.text("nextCursor"), ttl_ms })
+    }
+}
+
+/// One page of the merged list, ordered by exported name whatever order the tools come in.
+///
+/// The cursor names the last tool of the page before, so pages stay consistent while tools come and go.
+/// It opens nothing: each page holds only what its own caller may see.
+pub fn page(
+    mut tools: Vec<ListedTool<'_>>,
+    cursor: Option<&str>,
+    rules: PageRules<'_>,
+) -> Result<RawObject<'static>, RpcError> {
+    let after = cursor.map(read_cursor).transpose()?;
+    tools.sort_unstable_by_key(|listed| listed.exported);
+    let start = after.map_or(0, |last| tools.partition_point(|listed| listed.exported <= last.as_str()));
+    let rest = tools.get(start..).unwrap_or_default();
+    let size = rules.size.max(1);
+    let shown = rest.get(..size).unwrap_or(rest);
+    let mut list = String::from("[");
+    for (index, listed) in shown.iter().enumerate() {
+        if index > 0 {
+            list.push(',');
+        }
+        definition_for(listed, rules.version).write(&mut list);
+    }
+    list.push(']');
+    let mut result = RawObject::default();
+    let modern = rules.version.era() == Era::Modern;
+    if modern {
+        result.set("resultType", compose::to_raw(&"complete"));
+    }
+    result.set("tools", compose::raw(list));
+    if let Some(last) = shown.last().filter(|_| rest.len() > size) {
+        result.set("nextCursor", compose::to_raw(&write_cursor(last.exported)));
+    }
+    if modern {
+        rules.cache.write(&mut result);
+        rules.server.sign(&mut result);
+    }
+    Ok(result)
+}
+
+/// A tool's definition under its exported name, without what the client's revision does not know.
+fn definition_for<'a>(listed: &ListedTool<'a>, version: Version) -> RawObject<'a> {
+    // Definitions were objects when they were read.
+    let mut members = RawObject::parse(listed.tool.definition().get()).unwrap_or_default();
+    members.set("name", compose::to_raw(&listed.exported));
+    if version < Version::V2025_11_25 {
+        members.retain(|name| !matches!(name, "execution" | "icons"));
+    }
+    if version < Version::V2025_06_18 {
+        members.retain(|name| !matches!(name, "outputSchema" | "title"));
+    }
+    if version.era() == Era::Legacy && !members.get("outputSchema").is_some_and(is_object_schema) {
+        members.remove("outputSchema");
+    }
+    members
+}
+
+fn is_object_schema(schema: &RawValue) -> bool {
+    let kind = RawObject::parse(schema.get()).ok().and_then(|schema| schema.text("type"));
+    kind.as_deref() == Some("object")
+}
+
+fn write_cursor(last: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{CURSOR_TAG}{last}"))
+}
+
+fn read_cursor(cursor: &str) -> Result<String, RpcError> {
+    let bad = || RpcError::new(ErrorCode::InvalidParams, "`params.cursor` is not a cursor of this server");
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| bad())?;
+    let text = String::from_utf8(bytes).map_err(|_| bad())?;
+    text.strip_prefix(CURSOR_TAG).map(ToOwned::to_owned).ok_or_else(bad)
+}
+
+/// The arguments of a call as a value for policy and header checks; absent arguments are the empty object.
+pub fn arguments(raw: Option<&RawValue>) -> Result<Value, RpcError> {
+    let Some(raw) = raw else { return Ok(Value::Object(serde_json::Map::new())) };
+    serde_json::from_str::<serde_json::Map<_, _>>(raw.get())
+        .map(Value::Object)
+        .map_err(|_| RpcError::new(ErrorCode::InvalidParams, "`params.arguments` must be an object"))
+}
+
+#[cfg(test)]
+mod tests;

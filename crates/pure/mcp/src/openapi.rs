@@ -1,0 +1,144 @@
+//! REST APIs as MCP tools: OpenAPI 3.0 and 3.1 documents compiled to tools, calls to requests, answers to
+//! tool results.
+//!
+//! Shape of a tool: every path, query and header parameter is an argument under its own name (characters
+//! that models may not use in names become `_`); a JSON request body is the argument `body`. The operation's
+//! `operationId` names the tool; without one the name is the method and the path, `GET /staff/{id}` becoming
+//! `get_staff_id`. What cannot be bridged is refused by name, operation by operation.
+
+use jsonschema::Validator;
+use serde_json::Value;
+use url::Url;
+
+pub use base::BaseError;
+
+use crate::tool::Tool;
+use document::Document;
+use operation::{Body, Compiler};
+use parameter::Parameter;
+use path::PathTemplate;
+
+mod base;
+mod document;
+mod name;
+mod operation;
+mod parameter;
+mod path;
+pub mod request;
+pub mod result;
+mod schema;
+
+/// The most operations in one document.
+const MOST_OPERATIONS: usize = 5_000;
+/// Methods whose operations become tools, in the order of listing.
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+/// Methods that exist but say nothing to a model.
+const OTHER_METHODS: [&str; 3] = ["head", "options", "trace"];
+
+/// What the app's configuration adds to the document.
+#[derive(Clone, Debug, Default)]
+pub struct CompileOptions {
+    /// Overrides the document's `servers`.
+    pub base_url: Option<String>,
+    /// What becomes of the schemas of answers.
+    pub output_schemas: OutputSchemas,
+}
+
+/// Whether tools promise the shape of their results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputSchemas {
+    /// Tools declare `outputSchema`, and an answer that breaks it is reported as an error.
+    #[default]
+    Declare,
+    /// For documents that do not describe their API truly.
+    Omit,
+}
+
+/// A compiled document.
+#[derive(Clone, Debug)]
+pub struct Bridge {
+    /// Where requests go.
+    pub base: Url,
+    /// The tools, in the order of paths and methods.
+    pub tools: Vec<BridgeTool>,
+    /// Operations that are not bridged, and why.
+    pub refused: Vec<Problem>,
+}
+
+/// One operation as a tool.
+#[derive(Clone, Debug)]
+pub struct BridgeTool {
+    tool: Tool,
+    base: Url,
+    method: &'static str,
+    path: PathTemplate,
+    parameters: Vec<Parameter>,
+    body: Option<Body>,
+    arguments: Validator,
+    output: Option<Validator>,
+}
+
+/// Something in a document that cannot be bridged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{pointer}: {}{what}", .operation.as_ref().map(|name| format!("operation {name:?}: ")).unwrap_or_default())]
+pub struct Problem {
+    /// Where, as a JSON pointer into the document.
+    pub pointer: String,
+    /// The tool that would have been, when the problem concerns one.
+    pub operation: Option<String>,
+    /// What is wrong and, where there is one, what to do.
+    pub what: String,
+}
+
+impl BridgeTool {
+    /// The tool for listings and policies.
+    pub fn tool(&self) -> &Tool {
+        &self.tool
+    }
+
+    /// The HTTP method, upper case.
+    pub fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// The path as the document writes it, e.g. `/staff/{id}`; safe for logs, since it holds no argument.
+    pub fn path_template(&self) -> &str {
+        self.path.as_written()
+    }
+}
+
+impl Problem {
+    fn new(pointer: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), operation: None, what: what.into() }
+    }
+
+    fn of(self, operation: &str) -> Self {
+        Self { operation: Some(operation.to_owned()), ..self }
+    }
+}
+
+/// Compiles a document. Problems of single operations leave the others standing ([`Bridge::refused`]);
+/// problems of the document as a whole are the error.
+pub fn compile(spec: &Value, options: &CompileOptions) -> Result<Bridge, Vec<Problem>> {
+    let document = Document::open(spec).map_err(|problem| vec![problem])?;
+    let base = base::resolve(&document, options.base_url.as_deref()).map_err(|problem| vec![problem])?;
+    let paths = document.paths().map_err(|problem| vec![problem])?;
+    let operations: usize = paths.values().map(count_operations).sum();
+    if operations > MOST_OPERATIONS {
+        let what = format!("the document has {operations} operations; at most {MOST_OPERATIONS} are bridged");
+        return Err(vec![Problem::new("/paths", what)]);
+    }
+    let mut compiler = Compiler::new(&document, &base, options);
+    for (path, item) in paths {
+        compiler.path(path, item);
+    }
+    let (tools, refused) = compiler.finish();
+    Ok(Bridge { base, tools, refused })
+}
+
+fn count_operations(item: &Value) -> usize {
+    METHODS.iter().filter(|method| item.get(**method).is_some()).count()
+}
+
+#[cfg(test)]
+mod tests;

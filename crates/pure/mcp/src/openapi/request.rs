@@ -1,0 +1,185 @@
+//! A tool call as the HTTP request it stands for.
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::BridgeTool;
+use super::operation::BODY;
+use super::parameter::{Location, Parameter};
+use crate::error::{ErrorCode, RpcError};
+use crate::message::RawObject;
+
+/// How many violations one message lists.
+const MOST_VIOLATIONS: usize = 3;
+
+/// A request to the API, complete but for credentials and connection headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequestParts {
+    /// The HTTP method.
+    pub method: &'static str,
+    /// Scheme, host and port of the base URL; path below its path.
+    pub url: Url,
+    /// `accept`, `content-type` if there is a body, and header parameters; values free of control characters.
+    pub headers: Vec<(String, String)>,
+    /// The JSON body, byte for byte as the client wrote it.
+    pub body: Option<Vec<u8>>,
+}
+
+/// Arguments that make no request. Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// `arguments` is not an object.
+    #[error("`arguments` must be an object")]
+    NotAnObject,
+    /// The arguments break the tool's input schema.
+    #[error("the arguments do not fit the tool's schema: {0}")]
+    Schema(String),
+    /// The value nests deeper than its place in the request can express.
+    #[error("the argument {0:?} must not hold lists or objects inside of lists or objects")]
+    TooDeep(String),
+    /// The value would leave its place in the path.
+    #[error("the argument {0:?} must not be empty, `.` or `..`: it stands for one segment of a path")]
+    Segment(String),
+    /// The value cannot stand in a header.
+    #[error("the argument {0:?} must be printable ASCII on one line: it is sent as a header")]
+    HeaderValue(String),
+    /// An object spread over the query would set another parameter.
+    #[error("the argument {argument:?} must not hold the member {member:?}, which is a parameter of its own")]
+    Shadowed {
+        /// The spread argument.
+        argument: String,
+        /// The member that clashes.
+        member: String,
+    },
+    /// The finished URL is not what was assembled. Never seen unless the document itself is hostile.
+    #[error("the request would leave the base URL of the API")]
+    Escaped,
+}
+
+impl BuildError {
+    /// As a JSON-RPC error (-32602).
+    pub fn to_rpc(&self) -> RpcError {
+        RpcError::new(ErrorCode::InvalidParams, self.to_string())
+    }
+}
+
+/// Builds the request of one call.
+///
+/// Every path argument ends up in exactly one segment, and the URL starts with the base URL and the literal
+/// parts of the path: both are checked on the finished URL.
+pub fn build(tool: &BridgeTool, arguments: Option<&RawValue>) -> Result<HttpRequestParts, BuildError> {
+    let text = arguments.map_or("{}", RawValue::get);
+    let value: Value = serde_json::from_str(text).map_err(|_| BuildError::NotAnObject)?;
+    let members = RawObject::parse(text).map_err(|_| BuildError::NotAnObject)?;
+    check(tool, &value)?;
+    let present = |parameter: &Parameter| members.get(&parameter.argument).filter(|raw| raw.get() != "null");
+    let path = fill_path(tool, present)?;
+    let mut query = Vec::new();
+    let mut headers = vec![("accept".to_owned(), "application/json, text/*;q=0.5".to_owned())];
+    for parameter in &tool.parameters {
+        let Some(raw) = present(parameter) else { continue };
+        let too_deep = |_| BuildError::TooDeep(parameter.argument.clone());
+        match parameter.location {
+            Location::Path => {}
+            Location::Query => {
+                let pairs = parameter.in_query(raw).map_err(too_deep)?;
+                check_shadowing(tool, parameter, &pairs)?;
+                query.extend(pairs);
+            }
+            Location::Header => {
+                let value = parameter.in_header(raw).map_err(too_deep)?;
+                if !is_header_value(&value) {
+                    return Err(BuildError::HeaderValue(parameter.argument.clone()));
+                }
+                headers.push((parameter.name.to_ascii_lowercase(), value));
+            }
+        }
+    }
+    let body = tool.body.as_ref().and_then(|body| Some((body, members.get(BODY)?)));
+    if let Some((body, _)) = body {
+        headers.push(("content-type".to_owned(), body.media_type.clone()));
+    }
+    let body = body.map(|(_, raw)| raw.get().as_bytes().to_vec());
+    Ok(HttpRequestParts { method: tool.method, url: assemble(&tool.base, &path, &query)?, headers, body })
+}
+
+fn check(tool: &BridgeTool, arguments: &Value) -> Result<(), BuildError> {
+    if !arguments.is_object() {
+        return Err(BuildError::NotAnObject);
+    }
+    if tool.arguments.is_valid(arguments) {
+        return Ok(());
+    }
+    let describe = |error: jsonschema::ValidationError<'_>| {
+        let place = error.instance_path().to_string();
+        let place = if place.is_empty() { "/".to_owned() } else { place };
+        let text: String = error.to_string().chars().take(200).collect();
+        format!("at {place}: {text}")
+    };
+    let violations: Vec<String> =
+        tool.arguments.iter_errors(arguments).take(MOST_VIOLATIONS).map(describe).collect();
+    Err(BuildError::Schema(violations.join("; ")))
+}
+
+fn fill_path<'r>(
+    tool: &BridgeTool,
+    present: impl Fn(&Parameter) -> Option<&'r RawValue>,
+) -> Result<String, BuildError> {
+    let mut values = Vec::new();
+    for parameter in tool.parameters.iter().filter(|parameter| parameter.location == Location::Path) {
+        if let Some(raw) = present(parameter) {
+            let encoded =
+                parameter.in_path(raw).map_err(|_| BuildError::TooDeep(parameter.argument.clone()))?;
+            values.push((parameter, encoded));
+        }
+    }
+    let value = |hole: &str| {
+        let found = values.iter().find(|(parameter, _)| parameter.name == hole);
+        found.map(|(_, encoded)| encoded.clone())
+    };
+    tool.path.fill(value).map_err(|hole| {
+        let found = tool
+            .parameters
+            .iter()
+            .find(|parameter| parameter.location == Location::Path && parameter.name == hole);
+        BuildError::Segment(found.map_or(hole, |parameter| parameter.argument.clone()))
+    })
+}
+
+/// An exploded object writes its members as query parameters; none may take another parameter's name.
+fn check_shadowing(
+    tool: &BridgeTool,
+    from: &Parameter,
+    pairs: &[(String, String)],
+) -> Result<(), BuildError> {
+    for (name, _) in pairs {
+        let same = |other: &&Parameter| {
+            other.location == Location::Query
+                && other.argument != from.argument
+                && super::path::encode(&other.name) == *name
+        };
+        if tool.parameters.iter().any(|other| same(&other)) {
+            return Err(BuildError::Shadowed { argument: from.argument.clone(), member: name.clone() });
+        }
+    }
+    Ok(())
+}
+
+fn is_header_value(value: &str) -> bool {
+    let inside = |byte: u8| matches!(byte, b' '..=b'~');
+    value.bytes().all(inside) && !value.starts_with(' ') && !value.ends_with(' ')
+}
+
+fn assemble(base: &Url, path: &str, query: &[(String, String)]) -> Result<Url, BuildError> {
+    let full_path = format!("{}{path}", base.path().trim_end_matches('/'));
+    let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let query = (!query.is_empty()).then(|| query.join("&"));
+    let mut url = base.clone();
+    url.set_path(&full_path);
+    url.set_query(query.as_deref());
+    let kept = url.path() == full_path && url.query() == query.as_deref() && url.origin() == base.origin();
+    // Read back by a fresh parse, as every HTTP client will.
+    let read_back = Url::parse(url.as_str()).ok().filter(|again| *again == url && kept);
+    read_back.ok_or(BuildError::Escaped)
+}
