@@ -37,7 +37,8 @@ pub fn strip_json(json: &str) -> Cow<'_, str> {
             _ => {}
         }
     }
-    Cow::Owned(out)
+    // Only removal makes it shorter; otherwise the escapes stay as they were written.
+    if out.len() == json.len() { Cow::Borrowed(json) } else { Cow::Owned(out) }
 }
 
 /// Copies one escape whose backslash was just read, unless it stands for a hidden character.

@@ -6,6 +6,7 @@ use super::*;
 fn hidden_characters_go_however_they_are_written() {
     let cases = [
         ("\"plain é 😀\"", "\"plain é 😀\""),
+        (r#""\u00E9\/""#, r#""\u00E9\/""#),
         ("\"a\u{200B}b\u{202E}c\u{E0041}d\"", "\"abcd\""),
         (r#""a\u200bb\u202Ec\udb40\udc41d""#, r#""abcd""#),
         (r#""\u001b[31mred""#, r#""[31mred""#),

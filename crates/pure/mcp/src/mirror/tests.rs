@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -6,6 +7,9 @@ use crate::message::{Body, Message};
 fn facts<'a>(headers: &[(&'a str, &'a str)]) -> HeaderFacts<'a> {
     HeaderFacts::collect(headers.iter().map(|(name, value)| (*name, value.as_bytes())))
 }
+
+/// Headers, body, verdict.
+type Case = (&'static [(&'static str, &'static str)], &'static str, Result<(), i64>);
 
 fn check(headers: &[(&str, &str)], body: &str) -> Result<(), i64> {
     let Ok(Body::One(Message::Request(request))) = Body::parse(body.as_bytes()) else {
@@ -20,7 +24,7 @@ fn standard_headers_must_equal_the_body() {
     let plain = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"find"}}"#;
     let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
     let mismatch = Err(-32020);
-    let cases: &[(&[(&str, &str)], &str, Result<(), i64>)] = &[
+    let cases: &[Case] = &[
         (&[("Mcp-Method", "tools/list")], list, Ok(())),
         (&[("mcp-method", "  tools/list\t")], list, Ok(())),
         (&[("MCP-METHOD", "TOOLS/LIST")], list, mismatch),
@@ -147,4 +151,19 @@ fn misplaced_annotations_spoil_the_tool() {
         json!({"type": "object", "default": {"x-mcp-header": "A"}, "enum": [{"x-mcp-header": "A"}]}),
     );
     assert_eq!(Binding::read(&data), Ok(Vec::new()));
+}
+
+proptest! {
+    #[test]
+    fn a_call_passes_only_under_the_name_that_it_has(
+        sent in prop_oneof!["[a-c =?\t]{0,6}", any::<String>().prop_map(|text| encode(&text)), "=\\?base64\\?[A-Za-z0-9+/=]{0,8}\\?="],
+        name in prop_oneof!["[a-c =?]{0,6}", any::<String>()],
+    ) {
+        let params = json!({"name": name});
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+        let passed = check(&[("mcp-method", "tools/call"), ("mcp-name", &sent)], &body).is_ok();
+        prop_assert_eq!(passed, decode(sent.trim_matches([' ', '\t'])).as_deref() == Some(name.as_str()));
+        let own = encode(&name);
+        prop_assert_eq!(check(&[("mcp-method", "tools/call"), ("mcp-name", &own)], &body), Ok(()));
+    }
 }

@@ -325,8 +325,13 @@ fn check_holes(path: &PathTemplate, parameters: &[Parameter], at: &str) -> Resul
 fn validator(schema: &Value, at: &str) -> Result<Validator, Problem> {
     let options = jsonschema::draft202012::options().with_pattern_options(PatternOptions::regex()).offline();
     options.build(schema).map_err(|error| {
-        let what = format!("the schema cannot be checked at {}: {error}", error.instance_path());
-        Problem::new(at, what)
+        let place = error.instance_path().to_string();
+        let hint = if place.ends_with("/pattern") {
+            " (patterns run in linear time: no look-around, no back-references)"
+        } else {
+            ""
+        };
+        Problem::new(at, format!("the schema cannot be checked at {place}: {error}{hint}"))
     })
 }
 

@@ -50,6 +50,11 @@ pub fn to_content(tool: &BridgeTool, answer: HttpAnswer<'_>) -> RawObject<'stati
     match (text, content_type) {
         (Some(text), Some(kind)) if is_json(kind) => json_result(tool, text),
         (Some(text), _) if is_textual(content_type) && tool.output.is_none() => text_result(text),
+        _ if tool.output.is_some() => tool_error(&format!(
+            "The API answered {} bytes of {} instead of the JSON that it declares.",
+            body.len(),
+            content_type.unwrap_or("an unnamed content type"),
+        )),
         _ => tool_error(&format!(
             "The API answered {} bytes of {}, which cannot be shown as text.",
             body.len(),
