@@ -11,9 +11,10 @@ use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_identity::secret::Secret;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::claims::ClaimExpression;
-use crate::exchange::ExchangeRules;
+use crate::exchange::{ExchangeRules, SubjectAudience};
 use crate::redirect::RedirectSet;
 
 mod authentication;
@@ -170,6 +171,21 @@ impl Client {
                 RefreshCondition::Always => true,
                 RefreshCondition::OfflineAccess => scopes.contains("offline_access"),
             })
+    }
+
+    /// Whether a token with `claims` is meant for this client: `aud` names its id, or an audience that its exchange
+    /// rules say it answers for.
+    pub fn answers_for(&self, claims: &Map<String, Value>) -> bool {
+        let named = |name: &str| match claims.get("aud") {
+            Some(Value::String(one)) => one == name,
+            Some(Value::Array(many)) => many.iter().any(|audience| audience.as_str() == Some(name)),
+            _ => false,
+        };
+        let served = match self.exchange.as_ref().map(|rules| &rules.subjects) {
+            Some(SubjectAudience::Named(audiences)) => audiences.as_slice(),
+            Some(SubjectAudience::Any) | None => &[],
+        };
+        named(self.id.as_str()) || served.iter().any(|audience| named(audience.as_str()))
     }
 
     /// The least that is known about who the client is, before it proves anything.

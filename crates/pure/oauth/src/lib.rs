@@ -4,13 +4,21 @@
 //! [`token_request`] -> [`redemption`] / [`refresh`] / [`client_credentials`] / [`exchange`] -> [`mint`].
 
 pub mod authorization;
+pub mod cimd;
 pub mod claims;
 pub mod client;
+pub mod client_credentials;
 pub mod error;
 pub mod exchange;
 pub mod form;
 pub mod grant;
+pub mod introspection;
+pub mod metadata;
+pub mod mint;
 pub mod pkce;
+pub mod redemption;
 pub mod redirect;
 pub mod refresh;
 pub mod target;
+pub mod token_request;
+pub mod userinfo;

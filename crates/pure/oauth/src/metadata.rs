@@ -1,0 +1,162 @@
+//! The metadata documents of the authorization server (RFC 8414, OpenID Connect Discovery), checks D1-D8.
+
+use gatehouse_identity::audience::Audience;
+use gatehouse_identity::id::Issuer;
+use gatehouse_identity::jose::algorithm::Algorithm;
+use gatehouse_identity::scope::ScopeSet;
+use serde_json::{Map, Value, json};
+
+use crate::client::GrantType;
+
+/// What both documents are made from; every field reflects the running configuration.
+#[derive(Clone, Debug)]
+pub struct ServerMetadata {
+    /// The issuer identifier, byte for byte as configured.
+    pub issuer: Issuer,
+    /// Where things are.
+    pub endpoints: Endpoints,
+    /// Every scope that may be asked for; asking for all of them is safe.
+    pub scopes: ScopeSet,
+    /// The grants that some client may use here.
+    pub grant_types: Vec<GrantType>,
+    /// The algorithms of ID tokens.
+    pub id_token_algorithms: Vec<Algorithm>,
+    /// Whether the client may be a metadata document.
+    pub client_id_metadata_documents: Support,
+    /// The resources that this server issues tokens for (RFC 9728 §4).
+    pub protected_resources: Vec<Audience>,
+    /// The claims that may stand in ID tokens and userinfo.
+    pub claims: Vec<String>,
+}
+
+/// Absolute URLs of the endpoints; an absent one is left out of the documents.
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    /// Authorization endpoint.
+    pub authorization: String,
+    /// Token endpoint.
+    pub token: String,
+    /// Key set.
+    pub jwks: String,
+    /// Userinfo endpoint.
+    pub userinfo: Option<String>,
+    /// Introspection endpoint.
+    pub introspection: Option<String>,
+    /// Revocation endpoint.
+    pub revocation: Option<String>,
+    /// Logout endpoint.
+    pub end_session: Option<String>,
+}
+
+/// Whether something is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// It is.
+    Offered,
+    /// It is not.
+    Off,
+}
+
+/// How clients authenticate at the token endpoint; `none` is what lets Claude use metadata documents.
+const TOKEN_AUTH_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
+/// How resource servers authenticate at the introspection endpoint.
+const SECRET_AUTH_METHODS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
+
+/// The document at `/.well-known/oauth-authorization-server` (RFC 8414 §2).
+pub fn authorization_server(server: &ServerMetadata) -> Value {
+    Value::Object(shared(server))
+}
+
+/// The document at `/.well-known/openid-configuration` (OpenID Connect Discovery §3): the same facts and those
+/// of ID tokens.
+pub fn openid(server: &ServerMetadata) -> Value {
+    let mut document = shared(server);
+    let algorithms: Vec<&str> =
+        server.id_token_algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
+    document.insert("subject_types_supported".into(), json!(["public"]));
+    document.insert("id_token_signing_alg_values_supported".into(), json!(algorithms));
+    document.insert("claim_types_supported".into(), json!(["normal"]));
+    document.insert("claims_supported".into(), json!(server.claims));
+    document.insert("claims_parameter_supported".into(), json!(false));
+    document.insert("prompt_values_supported".into(), json!(["none", "login", "consent", "select_account"]));
+    optional(&mut document, "userinfo_endpoint", server.endpoints.userinfo.as_ref());
+    optional(&mut document, "end_session_endpoint", server.endpoints.end_session.as_ref());
+    Value::Object(document)
+}
+
+/// The paths below the issuer's origin at which each document is served (D1): well-known prefix in front of the
+/// issuer's path, and also behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locations {
+    /// Paths of [`authorization_server`].
+    pub authorization_server: Vec<String>,
+    /// Paths of [`openid`].
+    pub openid: Vec<String>,
+}
+
+impl Locations {
+    /// The paths for an issuer. A bare document at the origin's root is served as well, for clients that never
+    /// learned about issuers with a path.
+    pub fn of(issuer: &Issuer) -> Self {
+        let path = issuer.as_str().split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+        let path = path.map_or("", |(_, path)| path).trim_end_matches('/');
+        let paths = |name: &str| {
+            let root = format!("/.well-known/{name}");
+            let mut paths = vec![root.clone()];
+            if !path.is_empty() {
+                paths.push(format!("{root}/{path}"));
+                paths.push(format!("/{path}{root}"));
+            }
+            paths
+        };
+        Self {
+            authorization_server: paths("oauth-authorization-server"),
+            openid: paths("openid-configuration"),
+        }
+    }
+}
+
+fn shared(server: &ServerMetadata) -> Map<String, Value> {
+    let grants: Vec<&str> =
+        server.grant_types.iter().filter(|grant| grant.is_served()).map(|grant| grant.as_str()).collect();
+    let scopes: Vec<&str> = server.scopes.iter().collect();
+    let mut document = Map::new();
+    let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
+    put("issuer", json!(server.issuer));
+    put("authorization_endpoint", json!(server.endpoints.authorization));
+    put("token_endpoint", json!(server.endpoints.token));
+    put("jwks_uri", json!(server.endpoints.jwks));
+    put("scopes_supported", json!(scopes));
+    put("response_types_supported", json!(["code"]));
+    put("response_modes_supported", json!(["query"]));
+    put("grant_types_supported", json!(grants));
+    put("code_challenge_methods_supported", json!(["S256"]));
+    put("token_endpoint_auth_methods_supported", json!(TOKEN_AUTH_METHODS));
+    put("authorization_response_iss_parameter_supported", json!(true));
+    put("request_parameter_supported", json!(false));
+    put("request_uri_parameter_supported", json!(false));
+    if server.client_id_metadata_documents == Support::Offered {
+        put("client_id_metadata_document_supported", json!(true));
+    }
+    if !server.protected_resources.is_empty() {
+        put("protected_resources", json!(server.protected_resources));
+    }
+    if server.endpoints.introspection.is_some() {
+        put("introspection_endpoint_auth_methods_supported", json!(SECRET_AUTH_METHODS));
+    }
+    if server.endpoints.revocation.is_some() {
+        put("revocation_endpoint_auth_methods_supported", json!(TOKEN_AUTH_METHODS));
+    }
+    optional(&mut document, "introspection_endpoint", server.endpoints.introspection.as_ref());
+    optional(&mut document, "revocation_endpoint", server.endpoints.revocation.as_ref());
+    document
+}
+
+fn optional(document: &mut Map<String, Value>, name: &str, url: Option<&String>) {
+    if let Some(url) = url {
+        document.insert(name.to_owned(), json!(url));
+    }
+}
+
+#[cfg(test)]
+mod tests;

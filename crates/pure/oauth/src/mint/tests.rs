@@ -1,0 +1,138 @@
+use serde_json::json;
+
+use super::*;
+use crate::claims::ClaimExpression;
+use crate::client::GrantType;
+use crate::client::fixtures::{ISSUER, MCP, NOW, public_client, scopes, user};
+use gatehouse_identity::delegation::Actor;
+
+fn expressions(pairs: &[(&str, &str)]) -> Vec<(String, ClaimExpression)> {
+    pairs.iter().map(|(name, text)| ((*name).to_owned(), ClaimExpression::parse(text).unwrap())).collect()
+}
+
+fn mint(client: &Client, actors: &DelegationChain, audiences: &[Audience]) -> Map<String, Value> {
+    let (user, scopes) = (user(), scopes("openid pii:read"));
+    let sources = ClaimSources {
+        user: Some(&user),
+        client,
+        scopes: &scopes,
+        audiences,
+        grant_type: GrantType::AuthorizationCode,
+    };
+    let token = AccessTokenClaims {
+        issuer: &Issuer::new(ISSUER),
+        subject: &subject_of(&sources, &user, |_| false).unwrap(),
+        audiences,
+        client: &client.id,
+        scopes: &scopes,
+        actors,
+        act_assurance: Some(Assurance::Secret),
+        sign_in: &sign_in_claims(&user),
+        grant: Some(&GrantId::new("g-1")),
+        parent: None,
+        declared: declared_claims(client, &sources),
+        lifetime: Duration::from_secs(900),
+        id: &TokenId::new("jti-1"),
+    };
+    mint_access_token(&token, NOW)
+}
+
+#[test]
+fn an_access_token_says_what_rfc_9068_asks_for() {
+    let mut client = public_client();
+    client.access_token.claims =
+        expressions(&[("email", "upstream-idp.email"), ("tier", "'gold'"), ("none", "other.x")]);
+    let claims = mint(&client, &DelegationChain::direct(), &[Audience::new(MCP)]);
+    insta::assert_json_snapshot!("access_token", claims);
+}
+
+#[test]
+fn a_delegated_token_names_its_actors() {
+    let actor = |subject: &str| Actor { subject: subject.into(), issuer: None };
+    let chain = DelegationChain::direct()
+        .extended(actor("claude-public"))
+        .unwrap()
+        .extended(actor("gateway"))
+        .unwrap();
+    let claims = mint(&public_client(), &chain, &[Audience::new("a"), Audience::new("b")]);
+    assert_eq!(claims["act"], json!({ "sub": "gateway", "act": { "sub": "claude-public" } }));
+    assert_eq!(claims["act_assurance"], "secret");
+    assert_eq!(claims["aud"], json!(["a", "b"]));
+}
+
+#[test]
+fn declared_claims_never_override_the_issuers() {
+    let protected = [
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "nbf",
+        "iat",
+        "jti",
+        "client_id",
+        "scope",
+        "act",
+        "act_assurance",
+        "may_act",
+        "cnf",
+        "auth_time",
+        "amr",
+        "grant_id",
+        "parent_jti",
+    ];
+    let plain = mint(&public_client(), &DelegationChain::direct(), &[Audience::new(MCP)]);
+    let mut client = public_client();
+    client.access_token.claims = expressions(&protected.map(|name| (name, "'forged'")));
+    assert_eq!(mint(&client, &DelegationChain::direct(), &[Audience::new(MCP)]), plain);
+}
+
+#[test]
+fn the_subject_is_mapped_or_the_users_own_but_never_a_client() {
+    let (user, scopes) = (user(), scopes("openid"));
+    let subject = |mapping: &[(&str, &str)], is_client: &dyn Fn(&str) -> bool| {
+        let client = Client { claims_mapping: expressions(mapping), ..public_client() };
+        let sources = ClaimSources {
+            user: Some(&user),
+            client: &client,
+            scopes: &scopes,
+            audiences: &[],
+            grant_type: GrantType::AuthorizationCode,
+        };
+        subject_of(&sources, &user, is_client).map(|subject| subject.as_str().to_owned())
+    };
+    assert_eq!(subject(&[], &|_| false), Ok("https://idp.example.com|u-1".to_owned()));
+    assert_eq!(subject(&[("sub", "upstream-idp.oid")], &|_| false), Ok("0b1c".to_owned()));
+    assert_eq!(subject(&[("sub", "upstream-idp.absent")], &|_| false), Err(SubjectError::Unmapped));
+    assert_eq!(subject(&[("sub", "upstream-idp.address")], &|_| false), Err(SubjectError::Unmapped));
+    assert_eq!(subject(&[("sub", "''")], &|_| false), Err(SubjectError::Unmapped));
+    let clash = subject(&[("sub", "'gateway'")], &|id| id == "gateway");
+    assert_eq!(clash, Err(SubjectError::IsClient(SubjectId::new("gateway"))));
+}
+
+#[test]
+fn an_id_token_is_for_the_client_and_carries_what_is_mapped() {
+    let (user, scopes) = (user(), scopes("openid email"));
+    let mapping = [
+        ("dept", "'research'"),
+        ("email", "'mapped@example.com'"),
+        ("aud", "'forged'"),
+        ("nonce", "'forged'"),
+    ];
+    let client = Client { claims_mapping: expressions(&mapping), ..public_client() };
+    let token = IdTokenClaims {
+        issuer: &Issuer::new(ISSUER),
+        subject: &SubjectId::new("ada"),
+        user: &user,
+        nonce: Some("n-1"),
+        lifetime: Duration::from_secs(300),
+        sources: ClaimSources {
+            user: Some(&user),
+            client: &client,
+            scopes: &scopes,
+            audiences: &[],
+            grant_type: GrantType::AuthorizationCode,
+        },
+    };
+    insta::assert_json_snapshot!("id_token", mint_id_token(&token, NOW));
+}
