@@ -10,15 +10,12 @@ use jsonschema::Validator;
 use serde_json::Value;
 use url::Url;
 
-pub use base::BaseError;
-
 use crate::tool::Tool;
 use document::Document;
 use operation::{Body, Compiler};
 use parameter::Parameter;
 use path::PathTemplate;
 
-mod base;
 mod document;
 mod name;
 mod operation;
@@ -27,6 +24,7 @@ mod path;
 pub mod request;
 pub mod result;
 mod schema;
+mod server;
 
 /// The most operations in one document.
 const MOST_OPERATIONS: usize = 5_000;
@@ -121,7 +119,7 @@ impl Problem {
 /// problems of the document as a whole are the error.
 pub fn compile(spec: &Value, options: &CompileOptions) -> Result<Bridge, Vec<Problem>> {
     let document = Document::open(spec).map_err(|problem| vec![problem])?;
-    let base = base::resolve(&document, options.base_url.as_deref()).map_err(|problem| vec![problem])?;
+    let base = server::resolve(&document, options.base_url.as_deref()).map_err(|problem| vec![problem])?;
     let paths = document.paths().map_err(|problem| vec![problem])?;
     let operations: usize = paths.values().map(count_operations).sum();
     if operations > MOST_OPERATIONS {

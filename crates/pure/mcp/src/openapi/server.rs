@@ -1,4 +1,4 @@
-//! The base URL of an API.
+//! The server of an API: the base URL that every request stays under.
 
 use serde_json::Value;
 use url::Url;
@@ -8,7 +8,7 @@ use super::document::Document;
 
 /// A base URL that requests must not be built on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BaseError {
+pub(super) enum BaseError {
     /// Relative, or no URL.
     #[error("expected an absolute http or https URL, found {0:?}")]
     NotAbsolute(String),
@@ -36,7 +36,7 @@ pub(super) fn resolve(document: &Document<'_>, configured: Option<&str>) -> Resu
 }
 
 /// Checks a base URL; a trailing slash goes.
-pub(super) fn parse(text: &str) -> Result<Url, BaseError> {
+fn parse(text: &str) -> Result<Url, BaseError> {
     let not_absolute = || BaseError::NotAbsolute(text.to_owned());
     let mut url = Url::parse(text).map_err(|_| not_absolute())?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
