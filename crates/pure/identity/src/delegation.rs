@@ -22,7 +22,7 @@ pub struct Actor {
 pub struct DelegationChain(Vec<Actor>);
 
 /// An `act` claim that cannot be read.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DelegationError {
     /// An `act` value is not an object with a string `sub`.
     #[error("every `act` must be an object with a string `sub`")]
