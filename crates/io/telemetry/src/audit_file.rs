@@ -1,0 +1,210 @@
+//! The audit log as a file: one JSON object a line, one writer thread, one chain over all restarts.
+//!
+//! - [`AuditSink::append`] returns after `fdatasync`; all appends that wait at the same time share one.
+//! - [`AuditSink::submit`] only queues. The writer takes what has gathered every [`LINGER`], so a process that is
+//!   killed can lose that much of it; a machine that loses power, [`SYNC_EVERY`].
+//! - A write that fails (disk full) is undone and tried again every [`RETRY`]. Until it succeeds appends fail and
+//!   the spool fills. A sync that fails leaves unknown what is on disk: the log then takes nothing more until it is
+//!   opened again.
+
+mod spool;
+mod writer;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gatehouse_audit::chain::{Chain, Head, Record, Why};
+use gatehouse_audit::event::{Event, Recovery};
+use gatehouse_audit::sink::{AuditError, AuditSink};
+
+use self::spool::Spool;
+use self::writer::{LogFile, Medium as _, Writer};
+
+/// How long the writer lets submitted events gather.
+pub const LINGER: Duration = Duration::from_millis(2);
+
+/// How long submitted events may wait for `fdatasync`.
+pub const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the writer waits after a failed write.
+pub const RETRY: Duration = Duration::from_secs(1);
+
+/// Longest line that is read back when a log is opened, in bytes.
+const MAX_LINE: u64 = 1024 * 1024;
+
+/// Where and how to keep the log.
+#[derive(Clone, Debug)]
+pub struct AuditFileOptions {
+    /// The file; made when it is missing, readable by its owner only.
+    pub path: PathBuf,
+    /// Name of this node, written into every record.
+    pub node: String,
+    /// Bytes of events that may wait for the writer.
+    pub spool_bytes: usize,
+}
+
+/// An open audit log. Closed, with everything written and synced, when dropped.
+#[derive(Debug)]
+pub struct FileAudit {
+    spool: Arc<Spool>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// Why a log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be opened, read or cut.
+    #[error("audit log {path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Another process has it open.
+    #[error("audit log {0}: another process is writing to it; give every node a file of its own")]
+    InUse(PathBuf),
+    /// The last record is not as it was written.
+    #[error(
+        "audit log {path}: the last record is damaged ({why}); keep the file as evidence under another name, \
+         and look at it with `gatehouse audit verify`"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with the record.
+        why: Why,
+    },
+    /// The event that records the opening could not be written.
+    #[error("audit log {path}: {error}")]
+    First {
+        /// The file.
+        path: PathBuf,
+        /// What the writer said.
+        error: AuditError,
+    },
+}
+
+/// Opens the log and records `opened` in it, with what had to be mended.
+///
+/// A last line without its line feed was being written when the process or the machine died. Nobody was told that
+/// it is durable, so it is cut off, and `opened` says how long it was.
+pub fn open(options: AuditFileOptions, opened: Event) -> Result<FileAudit, OpenError> {
+    let AuditFileOptions { path, node, spool_bytes } = options;
+    let (medium, head, cut_bytes) = match take_over(&path) {
+        Ok(taken) => taken,
+        Err(TakeOver::Io(error)) => return Err(OpenError::Io { path, error }),
+        Err(TakeOver::InUse) => return Err(OpenError::InUse(path)),
+        Err(TakeOver::Damaged(why)) => return Err(OpenError::Damaged { path, why }),
+    };
+    let opened = if cut_bytes > 0 { opened.with_recovery(Recovery { cut_bytes }) } else { opened };
+    let mut writer = Writer::new(medium, Chain::after(head, &node));
+    let first =
+        Record::encode(&opened).and_then(|record| writer.write(&[record]).and_then(|()| writer.sync()));
+    if let Err(error) = first {
+        return Err(OpenError::First { path, error });
+    }
+    let spool = Arc::new(Spool::new(spool_bytes));
+    let shared = Arc::clone(&spool);
+    let thread = std::thread::Builder::new().name("audit-writer".into()).spawn(move || writer.run(&shared));
+    match thread {
+        Ok(thread) => Ok(FileAudit { spool, writer: Some(thread) }),
+        Err(error) => Err(OpenError::Io { path, error }),
+    }
+}
+
+#[async_trait]
+impl AuditSink for FileAudit {
+    async fn append(&self, event: Event) -> Result<(), AuditError> {
+        let written = self.spool.append(Record::encode(&event)?)?;
+        written.await.unwrap_or(Err(AuditError::Closed))
+    }
+
+    fn submit(&self, event: Event) -> Result<(), AuditError> {
+        self.spool.submit(Record::encode(&event)?)
+    }
+}
+
+impl Drop for FileAudit {
+    fn drop(&mut self) {
+        self.spool.close();
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("audit writer panicked");
+        }
+    }
+}
+
+enum TakeOver {
+    Io(io::Error),
+    InUse,
+    Damaged(Why),
+}
+
+impl From<io::Error> for TakeOver {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Locks the file, cuts off an unfinished last line and finds the head of the chain.
+fn take_over(path: &Path) -> Result<(LogFile, Head, u64), TakeOver> {
+    let is_new = !path.exists();
+    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "expected a regular file").into());
+    }
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => TakeOver::InUse,
+        TryLockError::Error(error) => TakeOver::Io(error),
+    })?;
+    if is_new {
+        sync_folder_of(path)?;
+    }
+    let size = file.seek(SeekFrom::End(0))?;
+    let tail = read_tail(&mut file, size)?;
+    let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let (whole, torn) = tail.split_at_checked(whole).unwrap_or_default();
+    let cut_bytes = torn.len() as u64;
+    if whole.is_empty() && cut_bytes < size {
+        // No line feed in reach: this is not an unfinished record of ours.
+        return Err(TakeOver::Damaged(Why::Malformed));
+    }
+    let head = match whole.split_last() {
+        None => Head::START,
+        Some((_, lines)) => {
+            let last = lines.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+            let last = std::str::from_utf8(last).map_err(|_| TakeOver::Damaged(Why::Malformed))?;
+            Head::of_line(last).map_err(TakeOver::Damaged)?
+        }
+    };
+    let mut medium = LogFile::new(file, size - cut_bytes);
+    if cut_bytes > 0 {
+        medium.cut()?;
+    }
+    Ok((medium, head, cut_bytes))
+}
+
+/// The end of the file, long enough to hold the last record and an unfinished one.
+fn read_tail(file: &mut File, size: u64) -> io::Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(size.saturating_sub(2 * MAX_LINE)))?;
+    let mut tail = Vec::new();
+    file.take(2 * MAX_LINE).read_to_end(&mut tail)?;
+    Ok(tail)
+}
+
+/// A new file is only there after a crash when its folder is on disk too.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

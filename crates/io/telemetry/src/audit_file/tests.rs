@@ -1,0 +1,130 @@
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use gatehouse_audit::chain::{self, Summary, Why};
+use gatehouse_audit::event::{Event, EventKind, Outcome};
+use gatehouse_audit::sink::{AuditError, AuditSink as _};
+use gatehouse_identity::clock::Timestamp;
+
+use super::{AuditFileOptions, FileAudit, OpenError, open};
+
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_271_974);
+
+fn event(user: &str) -> Event {
+    Event::new(EventKind::SigninFailure, Outcome::Deny, NOW).with_claimed_user(user)
+}
+
+fn open_at(path: &Path) -> Result<FileAudit, OpenError> {
+    let options = AuditFileOptions { path: path.to_owned(), node: "gw-1".into(), spool_bytes: 1 << 20 };
+    open(options, Event::new(EventKind::AuditOpened, Outcome::Allow, NOW))
+}
+
+fn verified(path: &Path) -> (String, Summary) {
+    let text = fs::read_to_string(path).unwrap();
+    let summary = chain::verify(text.lines()).unwrap();
+    (text, summary)
+}
+
+#[tokio::test]
+async fn what_was_appended_is_in_the_file_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let audit = open_at(&path).unwrap();
+    audit.append(event("ada")).await.unwrap();
+    let (text, summary) = verified(&path);
+    assert_eq!(summary.records, 2);
+    assert!(text.contains("ada"));
+}
+
+#[tokio::test]
+async fn parallel_appends_and_submits_make_one_chain_over_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    for _ in 0..3 {
+        let audit = std::sync::Arc::new(open_at(&path).unwrap());
+        let mut tasks = tokio::task::JoinSet::new();
+        for task in 0..20 {
+            let audit = std::sync::Arc::clone(&audit);
+            tasks.spawn(async move {
+                for call in 0..20 {
+                    audit.submit(event(&format!("{task}.{call}"))).unwrap();
+                }
+                audit.append(event(&format!("{task}"))).await.unwrap();
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+    }
+    assert_eq!(verified(&path).1.records, 3 * (1 + 20 * 21));
+}
+
+#[tokio::test]
+async fn an_unfinished_last_record_is_cut_and_the_cut_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let audit = open_at(&path).unwrap();
+    audit.append(event("ada")).await.unwrap();
+    drop(audit);
+    let whole = fs::read(&path).unwrap();
+    for cut in [1, 7, whole.len() - 1] {
+        let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(&whole[..cut.min(40)]).unwrap();
+        drop(open_at(&path).unwrap());
+        let (text, _) = verified(&path);
+        assert!(
+            text.lines().last().unwrap().contains(&format!("\"recovery\":{{\"cut_bytes\":{}}}", cut.min(40)))
+        );
+    }
+}
+
+#[test]
+fn a_log_of_nothing_but_an_unfinished_record_starts_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    fs::write(&path, "{\"seq\":1,").unwrap();
+    drop(open_at(&path).unwrap());
+    assert_eq!(verified(&path).1.records, 1);
+}
+
+#[test]
+fn a_damaged_last_record_is_not_continued() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    drop(open_at(&path).unwrap());
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("allow", "deny")).unwrap();
+    assert!(matches!(open_at(&path), Err(OpenError::Damaged { why: Why::Edited, .. })));
+    fs::write(&path, "hello\n").unwrap();
+    assert!(matches!(open_at(&path), Err(OpenError::Damaged { why: Why::Malformed, .. })));
+}
+
+#[test]
+fn two_writers_cannot_share_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let first = open_at(&path).unwrap();
+    assert!(matches!(open_at(&path), Err(OpenError::InUse(_))));
+    drop(first);
+    open_at(&path).unwrap();
+}
+
+#[test]
+fn a_full_spool_refuses_instead_of_blocking() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let options = AuditFileOptions { path: path.clone(), node: "gw-1".into(), spool_bytes: 2_000 };
+    let audit = open(options, Event::new(EventKind::AuditOpened, Outcome::Allow, NOW)).unwrap();
+    let results: Vec<_> = (0..10_000).map(|call| audit.submit(event(&call.to_string()))).collect();
+    drop(audit);
+    let accepted = results.iter().filter(|result| result.is_ok()).count() as u64;
+    assert!(results.contains(&Err(AuditError::Full { limit: 2_000 })));
+    assert_eq!(verified(&path).1.records, accepted + 1);
+}
+
+#[test]
+fn only_a_regular_file_is_a_log() {
+    assert!(matches!(open_at(Path::new("/dev/full")), Err(OpenError::Io { .. })));
+    assert!(matches!(open_at(Path::new("/nowhere/audit.jsonl")), Err(OpenError::Io { .. })));
+}

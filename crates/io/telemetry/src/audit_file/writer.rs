@@ -1,0 +1,168 @@
+//! The thread that owns the file.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+
+use gatehouse_audit::chain::{Chain, Record};
+use gatehouse_audit::sink::AuditError;
+
+use super::spool::{Ack, Batch, Spool, Wake};
+use super::{LINGER, RETRY, SYNC_EVERY};
+
+/// What the writer needs of a file.
+pub(super) trait Medium {
+    /// Writes `text` to the end, whole or with an error.
+    fn write(&mut self, text: &str) -> io::Result<()>;
+
+    /// Takes back everything after the last whole write.
+    fn cut(&mut self) -> io::Result<()>;
+
+    /// Makes all writes durable.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// The locked file and how much of it is ours for sure.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    file: File,
+    size: u64,
+}
+
+/// Chains records and writes them.
+#[derive(Debug)]
+pub(super) struct Writer<M> {
+    medium: M,
+    chain: Chain,
+    text: String,
+    unsynced_batches: u32,
+}
+
+impl LogFile {
+    pub(super) fn new(file: File, size: u64) -> Self {
+        Self { file, size }
+    }
+}
+
+impl Medium for LogFile {
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        self.file.write_all(text.as_bytes())?;
+        self.size += text.len() as u64;
+        Ok(())
+    }
+
+    fn cut(&mut self) -> io::Result<()> {
+        self.file.set_len(self.size)?;
+        self.file.sync_data()
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+impl<M: Medium> Writer<M> {
+    pub(super) fn new(medium: M, chain: Chain) -> Self {
+        Self { medium, chain, text: String::new(), unsynced_batches: 0 }
+    }
+
+    /// Writes until the spool is closed or the medium fails for good.
+    pub(super) fn run(mut self, spool: &Spool) {
+        loop {
+            let end = match spool.next(SYNC_EVERY, LINGER) {
+                Wake::Batch(batch) => self.handle(batch, spool),
+                Wake::Idle if self.unsynced_batches > 0 => self.sync(),
+                Wake::Idle => Ok(()),
+                Wake::Closed => {
+                    if let Err(error) = self.sync() {
+                        tracing::error!(%error, "audit log not synced at close");
+                    }
+                    return;
+                }
+            };
+            if let Err(error) = end {
+                tracing::error!(%error, "audit log failed; it takes nothing more until it is opened again");
+                answer(spool.fail(error.clone()).appended, &Err(error));
+                return;
+            }
+        }
+    }
+
+    /// Writes a batch; an error is final.
+    fn handle(&mut self, batch: Batch, spool: &Spool) -> Result<(), AuditError> {
+        let Batch { submitted, appended } = batch;
+        let (appended, acks): (Vec<Record>, Vec<Ack>) = appended.into_iter().unzip();
+        let whole: Vec<Record> = submitted.iter().cloned().chain(appended).collect();
+        if let Err(error) = self.write(&whole) {
+            self.take_back()?;
+            tracing::error!(%error, waiting.records = submitted.len(), "audit log cannot be written; retrying");
+            answer_all(acks, &Err(error.clone()));
+            return self.retry(&submitted, error, spool);
+        }
+        self.unsynced_batches += 1;
+        let due = u128::from(self.unsynced_batches) * LINGER.as_millis() >= SYNC_EVERY.as_millis();
+        if acks.is_empty() && !due {
+            return Ok(());
+        }
+        let synced = self.sync();
+        answer_all(acks, &synced);
+        synced
+    }
+
+    /// Tries until the events that were accepted are written.
+    fn retry(&mut self, records: &[Record], mut error: AuditError, spool: &Spool) -> Result<(), AuditError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        answer(spool.stall(&error, records), &Err(error.clone()));
+        loop {
+            if spool.pause(RETRY) {
+                return Err(error);
+            }
+            match self.write(records) {
+                Ok(()) => break,
+                Err(again) => error = again,
+            }
+            self.take_back()?;
+        }
+        spool.resume();
+        tracing::info!(written.records = records.len(), "audit log can be written again");
+        self.sync()
+    }
+
+    /// Writes `records`; on an error the chain stands where it stood.
+    pub(super) fn write(&mut self, records: &[Record]) -> Result<(), AuditError> {
+        self.text.clear();
+        let mut chain = self.chain.clone();
+        for record in records {
+            chain.append(record, &mut self.text);
+        }
+        self.medium.write(&self.text).map_err(|error| AuditError::Write(error.to_string()))?;
+        self.chain = chain;
+        Ok(())
+    }
+
+    pub(super) fn sync(&mut self) -> Result<(), AuditError> {
+        self.unsynced_batches = 0;
+        self.medium.sync().map_err(|error| AuditError::Write(format!("sync failed: {error}")))
+    }
+
+    fn take_back(&mut self) -> Result<(), AuditError> {
+        self.medium
+            .cut()
+            .map_err(|error| AuditError::Write(format!("an unfinished write cannot be undone: {error}")))
+    }
+}
+
+fn answer(appended: Vec<(Record, Ack)>, result: &Result<(), AuditError>) {
+    answer_all(appended.into_iter().map(|(_, ack)| ack), result);
+}
+
+fn answer_all(acks: impl IntoIterator<Item = Ack>, result: &Result<(), AuditError>) {
+    for ack in acks {
+        // Whoever waited may have gone away.
+        let _ = ack.send(result.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests;
