@@ -1,0 +1,125 @@
+//! Which crate may depend on which. The table is the one of docs/ARCHITECTURE.md.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::step::Step;
+
+/// A room and the rooms it may name in `[dependencies]`.
+type Arrows = (&'static str, &'static [&'static str]);
+
+const ALLOWED: &[Arrows] = &[
+    ("identity", &[]),
+    ("mcp", &[]),
+    ("llm", &[]),
+    ("audit", &["identity"]),
+    ("policy", &["identity"]),
+    ("oauth", &["identity"]),
+    ("store", &["oauth", "audit", "identity"]),
+    ("config", &["oauth", "mcp", "llm", "policy", "identity"]),
+    ("edge", &["config", "store", "oauth", "policy", "audit", "identity"]),
+    ("store-sql", &["store", "oauth", "audit", "identity"]),
+    ("telemetry", &["config", "audit"]),
+    ("auth-server", &["edge", "config", "store", "oauth", "policy", "audit", "identity"]),
+    ("mcp-gateway", &["edge", "config", "store", "mcp", "policy", "audit", "identity"]),
+    ("llm-gateway", &["edge", "config", "store", "llm", "policy", "audit", "identity"]),
+    ("console", &["edge", "config", "store", "policy", "audit", "identity"]),
+];
+
+/// Rooms that may name all others.
+const FREE: &[&str] = &["gatehouse", "testkit"];
+
+/// What does IO, and so is no dependency of a pure crate.
+const IMPURE: &[&str] = &[
+    "axum",
+    "hyper",
+    "hyper-rustls",
+    "hyper-util",
+    "moka",
+    "rand",
+    "reqwest",
+    "rusqlite",
+    "socket2",
+    "sqlx",
+    "tempfile",
+    "tokio",
+    "tokio-rustls",
+    "tokio-util",
+    "tracing",
+    "uuid",
+];
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    kind: Option<String>,
+}
+
+/// Every arrow that is not in the table.
+pub(super) fn check(root: &Path) -> Result<Vec<String>, String> {
+    let json = Step::cargo(root).args(["metadata", "--no-deps", "--format-version", "1"]).output()?;
+    let metadata: Metadata =
+        serde_json::from_slice(&json).map_err(|error| format!("`cargo metadata` cannot be read: {error}"))?;
+    Ok(metadata.packages.iter().flat_map(problems_of).collect())
+}
+
+fn problems_of(package: &Package) -> Vec<String> {
+    let is_pure = package.manifest_path.contains("/crates/pure/");
+    let Some(room) = room(&package.name) else { return Vec::new() };
+    let allowed = ALLOWED.iter().find(|(name, _)| *name == room).map(|(_, allowed)| *allowed);
+    if allowed.is_none() && !FREE.contains(&room) {
+        return vec![format!(
+            "{}: crate `{}` has no row in the table of arrows",
+            package.manifest_path, package.name
+        )];
+    }
+    package
+        .dependencies
+        .iter()
+        .filter_map(|dependency| {
+            let is_dev = dependency.kind.as_deref() == Some("dev");
+            if is_pure && !is_dev && IMPURE.contains(&dependency.name.as_str()) {
+                return Some(format!("{room} is pure and may not depend on `{}`", dependency.name));
+            }
+            let to = self::room(&dependency.name)?;
+            let is_allowed = match allowed {
+                _ if to == "testkit" => is_dev,
+                None => true,
+                // Tests may name whatever the crate is built upon anyway.
+                Some(_) if is_dev => reachable(room).contains(to) || to == room,
+                Some(allowed) => allowed.contains(&to),
+            };
+            let section = if is_dev { "dev-dependencies" } else { "dependencies" };
+            (!is_allowed).then(|| format!("{room} -> {to} in [{section}] is not an arrow of this house"))
+        })
+        .collect()
+}
+
+/// `edge` of `gatehouse-edge`; `None` for crates that are not rooms.
+fn room(package: &str) -> Option<&str> {
+    if package == "gatehouse" { Some(package) } else { package.strip_prefix("gatehouse-") }
+}
+
+/// All rooms below `room`.
+fn reachable(room: &str) -> BTreeSet<&'static str> {
+    let direct =
+        ALLOWED.iter().filter(|(name, _)| *name == room).flat_map(|(_, allowed)| allowed.iter().copied());
+    direct.flat_map(|below| std::iter::once(below).chain(reachable(below))).collect()
+}
+
+#[cfg(test)]
+mod tests;
