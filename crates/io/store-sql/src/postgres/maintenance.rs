@@ -1,0 +1,54 @@
+//! Upkeep of PostgreSQL. Nodes that sweep at the same time pass over each other's rows.
+
+use async_trait::async_trait;
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_store::error::StoreError;
+use gatehouse_store::maintenance::{Maintenance, SWEEP_BATCH, Swept};
+
+use super::PostgresStore;
+use super::failure::bounded;
+
+const GRANTS: &str = "DELETE FROM grants WHERE id IN
+    (SELECT id FROM grants WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+const FAMILIES: &str = "DELETE FROM refresh_families WHERE id IN
+    (SELECT id FROM refresh_families WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+const SESSIONS: &str = "DELETE FROM sessions WHERE hash IN
+    (SELECT hash FROM sessions WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+const CONSENTS: &str = "DELETE FROM consents WHERE fingerprint IN
+    (SELECT fingerprint FROM consents WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+const CLAIMS: &str = "DELETE FROM one_time_claims WHERE fingerprint IN
+    (SELECT fingerprint FROM one_time_claims WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+const REVOCATIONS: &str = "DELETE FROM revoked_tokens WHERE seq IN
+    (SELECT seq FROM revoked_tokens WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+#[async_trait]
+impl Maintenance for PostgresStore {
+    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
+        Ok(Swept {
+            grants: self.delete(GRANTS, now).await?,
+            families: self.delete(FAMILIES, now).await?,
+            sessions: self.delete(SESSIONS, now).await?,
+            consents: self.delete(CONSENTS, now).await?,
+            claims: self.delete(CLAIMS, now).await?,
+            revocations: self.delete(REVOCATIONS, now).await?,
+        })
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let standby: bool =
+            bounded(sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&self.pool)).await?;
+        if standby {
+            return Err(StoreError::Unavailable {
+                reason: "the server is a standby and cannot write".to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl PostgresStore {
+    async fn delete(&self, sql: &'static str, now: Timestamp) -> Result<u64, StoreError> {
+        let delete = sqlx::query(sql).bind(now.unix_nanos()).bind(i64::from(SWEEP_BATCH));
+        bounded(delete.execute(&self.pool)).await.map(|done| done.rows_affected())
+    }
+}

@@ -1,0 +1,48 @@
+//! Browser sessions in PostgreSQL.
+
+use async_trait::async_trait;
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::SubjectId;
+use gatehouse_oauth::grant::SessionHash;
+use gatehouse_store::error::StoreError;
+use gatehouse_store::session::{Session, SessionRepository};
+use gatehouse_store::transition::Transition;
+
+use super::PostgresStore;
+use super::failure::bounded;
+use crate::row::{from_body, to_body};
+
+#[async_trait]
+impl SessionRepository for PostgresStore {
+    async fn insert(&self, hash: &SessionHash, session: &Session) -> Result<Transition, StoreError> {
+        let insert = sqlx::query(
+            "INSERT INTO sessions (hash, subject, expires_at, body) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (hash) DO NOTHING",
+        )
+        .bind(hash.as_str())
+        .bind(session.user.subject.as_str())
+        .bind(session.expires_at.unix_nanos())
+        .bind(to_body("session", session)?);
+        let done = bounded(insert.execute(&self.pool)).await?;
+        Ok(Transition::from_rows(done.rows_affected()))
+    }
+
+    async fn find(&self, hash: &SessionHash, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        let query = sqlx::query_scalar("SELECT body FROM sessions WHERE hash = $1 AND expires_at > $2");
+        let query = query.bind(hash.as_str()).bind(now.unix_nanos());
+        let body: Option<String> = bounded(query.fetch_optional(&self.pool)).await?;
+        body.map(|body| from_body("session", hash.as_str(), &body)).transpose()
+    }
+
+    async fn end(&self, hash: &SessionHash) -> Result<Transition, StoreError> {
+        let delete = sqlx::query("DELETE FROM sessions WHERE hash = $1").bind(hash.as_str());
+        let done = bounded(delete.execute(&self.pool)).await?;
+        Ok(Transition::from_rows(done.rows_affected()))
+    }
+
+    async fn end_all_of_user(&self, user: &SubjectId) -> Result<u64, StoreError> {
+        let delete = sqlx::query("DELETE FROM sessions WHERE subject = $1").bind(user.as_str());
+        let done = bounded(delete.execute(&self.pool)).await?;
+        Ok(done.rows_affected())
+    }
+}

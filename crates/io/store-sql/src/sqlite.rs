@@ -1,0 +1,143 @@
+//! The embedded store: one SQLite file in WAL mode, one writer thread, a few readers.
+
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gatehouse_store::Store;
+use gatehouse_store::consent::ConsentRepository;
+use gatehouse_store::error::StoreError;
+use gatehouse_store::grant::GrantRepository;
+use gatehouse_store::maintenance::Maintenance;
+use gatehouse_store::one_time::OneTimeRepository;
+use gatehouse_store::refresh::RefreshRepository;
+use gatehouse_store::revocation::RevocationRepository;
+use gatehouse_store::session::SessionRepository;
+use gatehouse_store::signing_key::SigningKeyRepository;
+use rusqlite::{Connection, OpenFlags};
+
+use self::reader::Readers;
+use self::writer::Writer;
+
+mod consents;
+mod failure;
+mod grants;
+mod maintenance;
+mod migrate;
+mod one_time;
+mod reader;
+mod refresh_families;
+mod revocations;
+mod sessions;
+mod signing_keys;
+mod statement;
+mod writer;
+
+/// How long to wait for another process, such as an operator's command, to finish its write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The embedded store. Dropping it waits for the writes that are queued.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+}
+
+/// Opens the database at `path`, creating it readable by its owner only, and brings its schema up to date.
+///
+/// Blocks for as long as migrations take. A write is acknowledged after its commit is synced to disk.
+pub fn open(path: &Path) -> Result<SqliteStore, StoreError> {
+    create_private(path).map_err(|error| refused(path, &error))?;
+    let mut connection =
+        connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| refused(path, &error))?;
+    prepare_file(&connection, path)?;
+    migrate::run(&mut connection)?;
+    let readers = (0..reader::CONNECTIONS)
+        .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| refused(path, &error))?;
+    let writer = Writer::start(connection).map_err(|error| refused(path, &error))?;
+    Ok(SqliteStore { writer, readers: Readers::new(readers) })
+}
+
+impl Store for SqliteStore {
+    fn grants(&self) -> &dyn GrantRepository {
+        self
+    }
+
+    fn refresh_families(&self) -> &dyn RefreshRepository {
+        self
+    }
+
+    fn sessions(&self) -> &dyn SessionRepository {
+        self
+    }
+
+    fn consents(&self) -> &dyn ConsentRepository {
+        self
+    }
+
+    fn one_time(&self) -> &dyn OneTimeRepository {
+        self
+    }
+
+    fn signing_keys(&self) -> &dyn SigningKeyRepository {
+        self
+    }
+
+    fn revocations(&self) -> &dyn RevocationRepository {
+        self
+    }
+
+    fn maintenance(&self) -> &dyn Maintenance {
+        self
+    }
+}
+
+/// Makes the file with mode 0600 before SQLite sees it; its WAL and shared-memory files take over that mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => {
+            file.sync_all()?;
+            File::open(parent(path))?.sync_all()
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// WAL for readers that never wait, FULL so that every commit is synced before it is acknowledged: with NORMAL a
+/// power cut could bring a redeemed code back.
+fn prepare_file(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let mode: String = connection
+        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+        .map_err(|error| refused(path, &error))?;
+    if mode != "wal" {
+        return Err(refused(
+            path,
+            &format!("journal mode is `{mode}`, expected `wal`: keep the file on a local disk"),
+        ));
+    }
+    connection
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA secure_delete = ON;")
+        .map_err(|error| refused(path, &error))
+}
+
+fn refused(path: &Path, reason: &impl ToString) -> StoreError {
+    StoreError::Open { store: path.display().to_string(), reason: reason.to_string() }
+}

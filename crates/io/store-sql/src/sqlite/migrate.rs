@@ -1,0 +1,46 @@
+//! Applies migrations to SQLite, all in one transaction that keeps other processes out.
+
+use gatehouse_store::error::{MigrationError, StoreError};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::failure::store_error;
+use crate::migration::{self, Applied, Migration};
+
+const REGISTER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
+    number      INTEGER NOT NULL PRIMARY KEY,
+    name        TEXT    NOT NULL,
+    checksum    TEXT    NOT NULL,
+    applied_at  TEXT    NOT NULL DEFAULT (datetime('now'))
+) STRICT";
+
+/// Brings the schema up to date or leaves the database untouched.
+pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
+    let refused = |error: rusqlite::Error| store_error(&error);
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(refused)?;
+    transaction.execute_batch(REGISTER).map_err(refused)?;
+    let applied = applied(&transaction).map_err(refused)?;
+    for migration in migration::pending(migration::SQLITE, &applied)? {
+        apply(&transaction, migration)?;
+    }
+    transaction.commit().map_err(refused)
+}
+
+fn applied(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<Applied>> {
+    let mut statement =
+        transaction.prepare("SELECT number, name, checksum FROM schema_migrations ORDER BY number")?;
+    let rows = statement
+        .query_map([], |row| Ok(Applied { number: row.get(0)?, name: row.get(1)?, checksum: row.get(2)? }))?;
+    rows.collect()
+}
+
+fn apply(transaction: &Transaction<'_>, migration: &Migration) -> Result<(), MigrationError> {
+    transaction.execute_batch(migration.sql).map_err(|error| migration.failed(error))?;
+    transaction
+        .execute(
+            "INSERT INTO schema_migrations (number, name, checksum) VALUES (?1, ?2, ?3)",
+            params![migration.number, migration.name, migration.checksum()],
+        )
+        .map(|_| ())
+        .map_err(|error| migration.failed(error))
+}

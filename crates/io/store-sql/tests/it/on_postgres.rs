@@ -1,0 +1,103 @@
+//! PostgreSQL: the suite, nodes that start together, refused databases, a server that goes away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gatehouse_store::Store;
+use gatehouse_store::conformance::{self, Backend};
+use gatehouse_store::error::{MigrationError, StoreError};
+use gatehouse_store_sql::postgres;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tokio::task::JoinSet;
+use tokio::time;
+
+use crate::postgres::Cluster;
+use crate::races;
+use crate::random::{KernelRng, NOW};
+
+struct ServerBackend(String);
+
+#[async_trait]
+impl Backend for ServerBackend {
+    async fn open(&self) -> Result<Box<dyn Store>, StoreError> {
+        Ok(Box::new(postgres::open(&self.0, 10).await?))
+    }
+}
+
+async fn alter(url: &str, sql: &'static str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+async fn refusal(url: &str) -> StoreError {
+    postgres::open(url, 2).await.err().expect("the database should have been refused")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_start_together_migrate_once_and_conform() {
+    let cluster = Cluster::start();
+    let mut nodes = JoinSet::new();
+    for _ in 0..8 {
+        let url = cluster.url();
+        nodes.spawn(async move { postgres::open(&url, 2).await });
+    }
+    for node in nodes.join_all().await {
+        node.unwrap().close().await;
+    }
+    conformance::run(&ServerBackend(cluster.url()), &KernelRng, NOW).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn redeems_each_code_once_from_64_tasks() {
+    let cluster = Cluster::start();
+    let one: Arc<dyn Store> = Arc::new(postgres::open(&cluster.url(), 16).await.unwrap());
+    let other: Arc<dyn Store> = Arc::new(postgres::open(&cluster.url(), 16).await.unwrap());
+    races::redeem_each_code_once(one, other, 20).await;
+}
+
+#[tokio::test]
+async fn databases_of_other_builds_and_careless_servers_are_refused() {
+    let cluster = Cluster::start();
+    let url = cluster.url();
+    postgres::open(&url, 2).await.unwrap().close().await;
+
+    alter(&url, "INSERT INTO schema_migrations (number, name, checksum) VALUES (7, 'devices', 'ff')").await;
+    let error = refusal(&url).await;
+    let expected = MigrationError::Newer { number: 7, name: "devices".into(), known: 1 };
+    assert!(matches!(&error, StoreError::Migration(found) if *found == expected), "{error}");
+
+    alter(
+        &url,
+        "DELETE FROM schema_migrations WHERE number = 7; UPDATE schema_migrations SET checksum = 'beef'",
+    )
+    .await;
+    let error = refusal(&url).await;
+    assert!(matches!(&error, StoreError::Migration(MigrationError::Changed { number: 1, .. })), "{error}");
+
+    alter(&url, "ALTER ROLE gatehouse SET synchronous_commit = off").await;
+    let error = refusal(&url).await;
+    assert!(
+        matches!(&error, StoreError::Open { reason, .. } if reason.contains("synchronous_commit")),
+        "{error}"
+    );
+
+    let error = refusal("mysql://localhost/gatehouse").await;
+    assert!(matches!(&error, StoreError::Open { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_is_unavailable_soon_and_comes_back() {
+    let cluster = Cluster::start();
+    let store = postgres::open(&cluster.url(), 4).await.unwrap();
+    store.maintenance().ping().await.unwrap();
+    cluster.stop();
+    for _ in 0..2 {
+        let answer = time::timeout(Duration::from_secs(4), store.maintenance().ping()).await;
+        let error = answer.expect("an answer within four seconds").unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    }
+    cluster.resume();
+    store.maintenance().ping().await.unwrap();
+}

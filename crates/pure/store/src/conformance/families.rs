@@ -1,0 +1,51 @@
+//! Refresh families between rotations.
+
+use std::time::Duration;
+
+use gatehouse_oauth::refresh::FamilyId;
+
+use super::fixtures::profile;
+use super::{Finding, Story, equal, lost, won};
+
+pub(super) async fn change_in_place(story: &Story<'_>) -> Result<(), Finding> {
+    let families = story.store.refresh_families();
+    let Story { now, .. } = *story;
+    let redeemable = story.family("marks", "ada").await?;
+    let id = &redeemable.family.id;
+    lost("marking another generation", families.mark_successor_used(id, 2, now).await?)?;
+    won("marking", families.mark_successor_used(id, 1, now).await?)?;
+    lost("marking again", families.mark_successor_used(id, 1, now).await?)?;
+    lost("a stale hit with another count", families.count_stale_hit(id, 1, 1, now).await?)?;
+    won("a stale hit", families.count_stale_hit(id, 1, 0, now).await?)?;
+    lost("the same stale hit", families.count_stale_hit(id, 1, 0, now).await?)?;
+    let mut expected = redeemable.family.with_stale_hit();
+    expected.successor_used = true;
+    equal("the marks", &families.find(id, now).await?, &Some(expected.clone()))?;
+
+    let rotation = story.rotation(&expected, &redeemable.token)?;
+    lost("expecting a wrong generation", families.rotate(&rotation.next, 2, now).await?)?;
+    won("rotating", families.rotate(&rotation.next, 1, now).await?)?;
+    equal("a rotation wipes the marks", &families.find(id, now).await?, &Some(rotation.next))?;
+    lost("a stale hit of the generation before", families.count_stale_hit(id, 1, 0, now).await?)?;
+
+    won("revoking", families.revoke(id, now).await?)?;
+    lost("revoking again", families.revoke(id, now).await?)?;
+    lost("marking a revoked family", families.mark_successor_used(id, 2, now).await?)?;
+    let stranger: FamilyId = serde_json::from_value("stranger".into()).map_err(|e| Finding(e.to_string()))?;
+    lost("revoking an unknown family", families.revoke(&stranger, now).await?)?;
+    equal("an unknown family", &families.find(&stranger, now).await?, &None)
+}
+
+pub(super) async fn expire_when_idle(story: &Story<'_>) -> Result<(), Finding> {
+    let families = story.store.refresh_families();
+    let redeemable = story.family("idle", "ada").await?;
+    let id = &redeemable.family.id;
+    let idle = profile().idle_lifetime.unwrap_or_default();
+    let last_moment = story.later(idle.saturating_sub(Duration::from_nanos(1)));
+    let too_late = story.later(idle);
+    equal("at its last moment", &families.find(id, last_moment).await?, &Some(redeemable.family.clone()))?;
+    equal("an idle family", &families.find(id, too_late).await?, &None)?;
+    let rotation = story.rotation(&redeemable.family, &redeemable.token)?;
+    lost("rotating an idle family", families.rotate(&rotation.next, 1, too_late).await?)?;
+    won("rotating in time", families.rotate(&rotation.next, 1, last_moment).await?)
+}

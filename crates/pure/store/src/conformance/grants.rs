@@ -1,0 +1,124 @@
+//! Grants, one step after the other.
+
+use std::time::Duration;
+
+use gatehouse_identity::id::{ClientId, GrantId, SubjectId};
+use gatehouse_oauth::grant::{CODE_LIFETIME, CodeHash, Grant, Stage};
+
+use super::fixtures::SIGN_IN;
+use super::{Finding, Story, ensure, equal, lost, won};
+
+pub(super) async fn live_a_whole_life(story: &Story<'_>) -> Result<(), Finding> {
+    let grants = story.store.grants();
+    let Story { now, .. } = *story;
+    let pending = story.pending("whole-life")?;
+    let id = pending.id.clone();
+    equal("an unknown grant", &grants.find(&id, now).await?, &None)?;
+    won("insert", grants.insert(&pending).await?)?;
+    equal("pending", &grants.find(&id, now).await?, &Some(Grant::Pending(pending.clone())))?;
+    lost("inserting an id twice", grants.insert(&pending).await?)?;
+
+    let redeemable = story.stored("whole-life", "ada").await?;
+    let id = redeemable.active.id.clone();
+    let waiting = grants.find_by_code(&redeemable.code, now).await?;
+    ensure(
+        waiting.as_ref().is_some_and(|grant| grant.stage() == Stage::Consented && *grant.id() == id),
+        "the code finds its consented grant",
+    )?;
+    equal("by id and by code", &grants.find(&id, now).await?, &waiting)?;
+    won("redeem", grants.redeem(&redeemable.active, Some(&redeemable.family), now).await?)?;
+    lost("a second redemption", grants.redeem(&redeemable.active, Some(&redeemable.family), now).await?)?;
+
+    let active = Some(Grant::Active(redeemable.active.clone()));
+    equal("active", &grants.find(&id, now).await?, &active)?;
+    equal("a used code finds its grant", &grants.find_by_code(&redeemable.code, now).await?, &active)?;
+    let families = story.other_node.refresh_families();
+    let family = families.find(&redeemable.family.id, now).await?;
+    equal("the family, on another node", &family, &Some(redeemable.family.clone()))?;
+    equal("an unknown code", &grants.find_by_code(&CodeHash::of("guess"), now).await?, &None)
+}
+
+pub(super) async fn steps_are_taken_once(story: &Story<'_>) -> Result<(), Finding> {
+    let grants = story.store.grants();
+    let Story { now, .. } = *story;
+    let pending = story.pending("steps")?;
+    let step = pending.clone().authenticate(story.user("ada"), now);
+    let step = Grant::Authenticated(step.map_err(|error| Finding(error.to_string()))?);
+    lost("advancing an absent grant", grants.advance(Stage::Pending, &step, now).await?)?;
+    won("insert", grants.insert(&pending).await?)?;
+    lost("advancing from another stage", grants.advance(Stage::Authenticated, &step, now).await?)?;
+    won("advancing", grants.advance(Stage::Pending, &step, now).await?)?;
+    lost("advancing again", grants.advance(Stage::Pending, &step, now).await?)?;
+    equal("after all", &grants.find(&pending.id, now).await?, &Some(step))?;
+
+    let mut redeemable = story.stored("steps", "ada").await?;
+    let code = std::mem::replace(&mut redeemable.active.code, CodeHash::of("another code"));
+    lost("redeeming with another code", grants.redeem(&redeemable.active, None, now).await?)?;
+    redeemable.active.code = code;
+    won("redeeming without a family", grants.redeem(&redeemable.active, None, now).await?)
+}
+
+pub(super) async fn expire_without_a_sweep(story: &Story<'_>) -> Result<(), Finding> {
+    let grants = story.store.grants();
+    let pending = story.pending("expiry")?;
+    won("insert", grants.insert(&pending).await?)?;
+    let last_moment = story.later(SIGN_IN - Duration::from_nanos(1));
+    let too_late = story.later(SIGN_IN);
+    ensure(grants.find(&pending.id, last_moment).await?.is_some(), "a grant lives until its last moment")?;
+    equal("an expired grant", &grants.find(&pending.id, too_late).await?, &None)?;
+    let step = pending.authenticate(story.user("ada"), story.now);
+    let step = Grant::Authenticated(step.map_err(|error| Finding(error.to_string()))?);
+    lost("advancing an expired grant", grants.advance(Stage::Pending, &step, too_late).await?)?;
+
+    let redeemable = story.stored("expiry", "ada").await?;
+    let too_late = story.later(CODE_LIFETIME);
+    equal("an expired code", &grants.find_by_code(&redeemable.code, too_late).await?, &None)?;
+    lost(
+        "redeeming an expired code",
+        grants.redeem(&redeemable.active, Some(&redeemable.family), too_late).await?,
+    )?;
+    let family = story.store.refresh_families().find(&redeemable.family.id, story.now).await?;
+    equal("the family of a lost redemption", &family, &None)
+}
+
+pub(super) async fn are_revoked_with_their_families(story: &Story<'_>) -> Result<(), Finding> {
+    let grants = story.store.grants();
+    let families = story.store.refresh_families();
+    let Story { now, .. } = *story;
+    let redeemable = story.family("revocation", "ada").await?;
+    let id = redeemable.active.id.clone();
+    won("revoke", grants.revoke(&id, now).await?)?;
+    lost("revoking again", grants.revoke(&id, story.later(SIGN_IN)).await?)?;
+    lost("revoking an unknown grant", grants.revoke(&GrantId::new("unknown"), now).await?)?;
+    let expected = Some(Grant::Active(redeemable.active.clone().revoked(now)));
+    equal("a revoked grant keeps its first time", &grants.find(&id, now).await?, &expected)?;
+    let family = families.find(&redeemable.family.id, now).await?;
+    equal("its family", &family.map(|family| family.revoked_at), &Some(Some(now)))?;
+    let rotation = story.rotation(&redeemable.family, &redeemable.token)?;
+    lost("rotating a revoked family", families.rotate(&rotation.next, 1, now).await?)?;
+
+    let waiting = story.stored("revocation", "ada").await?;
+    won("revoking before redemption", grants.revoke(&waiting.active.id, now).await?)?;
+    equal("a grant revoked before it was active", &grants.find(&waiting.active.id, now).await?, &None)?;
+    equal("its code", &grants.find_by_code(&waiting.code, now).await?, &None)?;
+    lost("redeeming a revoked grant", grants.redeem(&waiting.active, Some(&waiting.family), now).await?)?;
+    equal("its family", &families.find(&waiting.family.id, now).await?, &None)
+}
+
+pub(super) async fn are_revoked_by_user_and_client(story: &Story<'_>) -> Result<(), Finding> {
+    let grants = story.store.grants();
+    let families = story.store.refresh_families();
+    let Story { now, .. } = *story;
+    let leaving = [story.family("one", "leaver").await?, story.family("two", "leaver").await?];
+    let staying = story.family("two", "stayer").await?;
+    equal("grants of the user", &grants.revoke_all_of_user(&SubjectId::new("leaver"), now).await?, &2)?;
+    for gone in &leaving {
+        let family = families.find(&gone.family.id, now).await?;
+        equal("a family of the user", &family.map(|family| family.revoked_at), &Some(Some(now)))?;
+    }
+    let family = families.find(&staying.family.id, now).await?;
+    equal("a family of another user", &family.map(|family| family.revoked_at), &Some(None))?;
+    equal("grants of the client", &grants.revoke_all_of_client(&ClientId::new("two"), now).await?, &1)?;
+    let family = families.find(&staying.family.id, now).await?;
+    equal("a family of the client", &family.map(|family| family.revoked_at), &Some(Some(now)))
+}

@@ -1,0 +1,44 @@
+//! Browser sessions.
+
+use std::time::Duration;
+
+use gatehouse_identity::id::SubjectId;
+use gatehouse_oauth::grant::SessionHash;
+
+use super::{Finding, Story, equal, lost, won};
+use crate::session::Session;
+
+const LIFETIME: Duration = Duration::from_hours(12);
+
+impl Story<'_> {
+    pub(super) fn session(&self, user: &str) -> (SessionHash, Session) {
+        let session =
+            Session { user: self.user(user), created_at: self.now, expires_at: self.later(LIFETIME) };
+        (SessionHash::of(&self.rng.token(32)), session)
+    }
+}
+
+pub(super) async fn begin_and_end(story: &Story<'_>) -> Result<(), Finding> {
+    let sessions = story.store.sessions();
+    let Story { now, .. } = *story;
+    let (hash, session) = story.session("grace");
+    equal("an unknown session", &sessions.find(&hash, now).await?, &None)?;
+    won("insert", sessions.insert(&hash, &session).await?)?;
+    lost("inserting a hash twice", sessions.insert(&hash, &story.session("mallory").1).await?)?;
+    let elsewhere = story.other_node.sessions().find(&hash, now).await?;
+    equal("a session, on another node", &elsewhere, &Some(session))?;
+    equal("an expired session", &sessions.find(&hash, story.later(LIFETIME)).await?, &None)?;
+    won("end", sessions.end(&hash).await?)?;
+    lost("ending again", sessions.end(&hash).await?)?;
+    equal("an ended session", &sessions.find(&hash, now).await?, &None)?;
+
+    let others = [story.session("grace"), story.session("grace"), story.session("ada")];
+    for (hash, session) in &others {
+        won("insert", sessions.insert(hash, session).await?)?;
+    }
+    equal("sessions of the user", &sessions.end_all_of_user(&SubjectId::new("grace")).await?, &2)?;
+    let [(first, _), (second, _), (third, kept)] = &others;
+    equal("an ended session", &sessions.find(first, now).await?, &None)?;
+    equal("an ended session", &sessions.find(second, now).await?, &None)?;
+    equal("a session of another user", &sessions.find(third, now).await?.as_ref(), &Some(kept))
+}

@@ -1,0 +1,47 @@
+//! Upkeep of the store.
+
+use async_trait::async_trait;
+use gatehouse_identity::clock::Timestamp;
+
+use crate::error::StoreError;
+
+/// The most rows that one [`Maintenance::sweep`] removes of each kind, so that it never holds up writers for long.
+pub const SWEEP_BATCH: u32 = 500;
+
+/// How many expired rows a sweep has removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Grants.
+    pub grants: u64,
+    /// Refresh families.
+    pub families: u64,
+    /// Browser sessions.
+    pub sessions: u64,
+    /// Remembered consents.
+    pub consents: u64,
+    /// One-time claims.
+    pub claims: u64,
+    /// Entries of the token deny-list.
+    pub revocations: u64,
+}
+
+impl Swept {
+    /// Whether some kind had at least a full batch of expired rows, so that another sweep is worthwhile.
+    pub fn is_full(&self) -> bool {
+        let Self { grants, families, sessions, consents, claims, revocations } = *self;
+        [grants, families, sessions, consents, claims, revocations]
+            .iter()
+            .any(|rows| *rows >= u64::from(SWEEP_BATCH))
+    }
+}
+
+/// Upkeep.
+#[async_trait]
+pub trait Maintenance: Send + Sync {
+    /// Removes expired rows, at most [`SWEEP_BATCH`] of each kind. Correctness never depends on it: reads treat
+    /// expired rows as absent.
+    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError>;
+
+    /// Whether the store can read and write right now.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
