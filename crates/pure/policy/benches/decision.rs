@@ -1,0 +1,59 @@
+//! One decision as the token endpoint makes it: build the input from its parts, evaluate.
+
+use divan::{Bencher, black_box};
+use gatehouse_identity::assurance::Assurance;
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::scope::ScopeSet;
+use gatehouse_policy::input::{Client, HttpFacts, Request, TokenMinting};
+use gatehouse_policy::{Policy, PolicyOptions, PolicySource};
+use serde_json::Map;
+
+const POLICIES: [(&str, &str); 3] = [
+    ("network", include_str!("../src/policy/tests/public_client_by_network.rego")),
+    ("anthropic", include_str!("../src/policy/tests/anthropic_ranges.rego")),
+    ("combined", include_str!("../src/policy/tests/combined_ranges.rego")),
+];
+
+fn main() {
+    divan::main();
+}
+
+/// Input and evaluation together.
+#[divan::bench(args = POLICIES.map(|(name, _)| name))]
+fn decide(bencher: Bencher<'_, '_>, name: &str) {
+    let text = POLICIES.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| *text);
+    let source = PolicySource { name: name.into(), text: text.into() };
+    let Ok(policy) = Policy::compile(&source, &PolicyOptions::default()) else { return };
+    let Ok(scopes) = ScopeSet::parse("openid email profile") else { return };
+    let claims =
+        Map::from_iter([("sub".to_owned(), "ada".into()), ("email".to_owned(), "ada@example.com".into())]);
+    let audiences = ["https://gw.example.com/mcp".to_owned()];
+    let minting = TokenMinting {
+        client: Client {
+            id: "claude-public",
+            name: "Claude",
+            public: true,
+            assurance: Assurance::RedirectBound,
+        },
+        grant_type: "authorization_code",
+        scopes: &scopes,
+        audiences: &audiences,
+        resources: &audiences,
+        subject_token: None,
+        actor_token: None,
+        token: &claims,
+    };
+    let request = Request {
+        source_ip: [160, 79, 104, 9].into(),
+        peer_ip: [127, 0, 0, 1].into(),
+        http: HttpFacts {
+            method: "POST",
+            path: "/oauth2/token",
+            headers: &[("host", "auth.example.com"), ("content-type", "application/x-www-form-urlencoded")],
+        },
+        user: None,
+        now: Timestamp::from_unix_seconds(1_700_000_000),
+        revision: "r1",
+    };
+    bencher.bench_local(|| policy.evaluate(&black_box(&minting).input(&request)));
+}

@@ -1,0 +1,246 @@
+//! The functions that a policy may call, each with the bound it runs under.
+//!
+//! The engine's clock is not read inside a function, so whatever could run long or allocate much is measured before
+//! it runs. What is not listed cannot be called at all.
+
+mod guard;
+mod json;
+mod jwt;
+
+use std::sync::Arc;
+
+use regorus::unstable::{BUILTINS, Expr, Ref, Span};
+use regorus::{Engine, Source, Value};
+
+pub(crate) use guard::Meter;
+use guard::{Exceeded, Guard};
+pub(crate) use json::to_rego;
+
+/// One function.
+#[derive(Debug)]
+pub(crate) struct Builtin {
+    /// Its name in Rego.
+    pub(crate) name: &'static str,
+    /// How many arguments it takes.
+    pub(crate) arity: u8,
+    run: Run,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Run {
+    /// The engine's own, cheap whatever its arguments.
+    Engine,
+    /// The engine's own, after a look at its arguments.
+    Guarded(Guard),
+    /// Ours.
+    Own(fn(&[Value], &Meter) -> Result<Value, Exceeded>),
+}
+
+impl Builtin {
+    const fn engine(name: &'static str, arity: u8) -> Self {
+        Self { name, arity, run: Run::Engine }
+    }
+
+    const fn guarded(name: &'static str, arity: u8, guard: Guard) -> Self {
+        Self { name, arity, run: Run::Guarded(guard) }
+    }
+
+    const fn own(
+        name: &'static str,
+        arity: u8,
+        run: fn(&[Value], &Meter) -> Result<Value, Exceeded>,
+    ) -> Self {
+        Self { name, arity, run: Run::Own(run) }
+    }
+
+    /// Whether a call may have `found` arguments; the engine's own functions may name their result as one more.
+    pub(crate) fn takes(&self, found: usize) -> bool {
+        let arity = usize::from(self.arity);
+        found == arity || (found == arity + 1 && BUILTINS.contains_key(self.name))
+    }
+
+    /// Whether [`Self::install`] has anything to do.
+    pub(crate) fn is_guarded(&self) -> bool {
+        !matches!(self.run, Run::Engine)
+    }
+
+    /// Puts the guard before the function in `engine`, for one evaluation.
+    pub(crate) fn install(&'static self, engine: &mut Engine, meter: &Arc<Meter>) {
+        let meter = Arc::clone(meter);
+        let run = move |arguments: Vec<Value>| {
+            self.call(&arguments, &meter).map_err(|exceeded| {
+                meter.trip(self.name, exceeded);
+                anyhow::anyhow!("`{}`: {exceeded}", self.name)
+            })
+        };
+        // The only failure is a second function of that name, and names in the table are unique.
+        let _ = engine.add_extension(self.name.to_owned(), self.arity, Box::new(run));
+    }
+
+    fn call(&self, arguments: &[Value], meter: &Meter) -> Result<Value, Exceeded> {
+        match self.run {
+            Run::Own(run) => run(arguments, meter),
+            Run::Guarded(guard) => {
+                guard.check(arguments, meter)?;
+                Ok(self.call_engine(arguments))
+            }
+            Run::Engine => Ok(self.call_engine(arguments)),
+        }
+    }
+
+    /// OPA's way with errors of built-ins: the call is undefined.
+    fn call_engine(&self, arguments: &[Value]) -> Value {
+        let Some((function, _)) = BUILTINS.get(self.name) else { return Value::Undefined };
+        let Ok(source) = Source::from_contents(String::new(), String::new()) else { return Value::Undefined };
+        let span = Span { source, line: 1, col: 1, start: 0, end: 0 };
+        let parameter = Ref::new(Expr::Null { span: span.clone(), value: Value::Null, eidx: 0 });
+        let parameters = vec![parameter; arguments.len()];
+        function(&span, &parameters, arguments, false).unwrap_or(Value::Undefined)
+    }
+}
+
+/// The function called `name`, or why a policy may not call it.
+pub(crate) fn find(name: &str) -> Result<&'static Builtin, String> {
+    if let Some(found) = TABLE.iter().find(|builtin| builtin.name == name) {
+        return Ok(found);
+    }
+    let refusal = match name {
+        "http.send" | "net.lookup_ip_addr" => "policies may not reach the network",
+        "opa.runtime" | "rego.metadata.chain" | "rego.metadata.rule" => {
+            "policies may not read their environment"
+        }
+        "rand.intn" | "uuid.rfc4122" => "a decision may not be random",
+        "json.patch" | "json.match_schema" | "json.verify_schema" | "graph.reachable_paths" | "trace" => {
+            "is not offered because its cost cannot be bounded"
+        }
+        _ if ["io.jwt.", "crypto.", "net.", "graphql.", "providers.", "yaml.", "uuid.", "rego."]
+            .iter()
+            .any(|prefix| name.starts_with(prefix)) =>
+        {
+            "is not offered"
+        }
+        _ => "neither the policy nor Gatehouse defines this function",
+    };
+    Err(format!("`{name}`: {refusal}"))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "has the shape of every function of the table")]
+fn now_ns(_: &[Value], meter: &Meter) -> Result<Value, Exceeded> {
+    Ok(Value::from(meter.now_ns()))
+}
+
+static TABLE: &[Builtin] = &[
+    Builtin::engine("abs", 1),
+    Builtin::engine("ceil", 1),
+    Builtin::engine("floor", 1),
+    Builtin::engine("round", 1),
+    Builtin::engine("count", 1),
+    Builtin::engine("is_array", 1),
+    Builtin::engine("is_boolean", 1),
+    Builtin::engine("is_null", 1),
+    Builtin::engine("is_number", 1),
+    Builtin::engine("is_object", 1),
+    Builtin::engine("is_set", 1),
+    Builtin::engine("is_string", 1),
+    Builtin::engine("type_name", 1),
+    Builtin::engine("bits.and", 2),
+    Builtin::engine("bits.or", 2),
+    Builtin::engine("bits.xor", 2),
+    Builtin::engine("bits.negate", 1),
+    Builtin::engine("bits.rsh", 2),
+    Builtin::engine("contains", 2),
+    Builtin::engine("startswith", 2),
+    Builtin::engine("endswith", 2),
+    Builtin::engine("net.cidr_contains", 2),
+    Builtin::engine("net.cidr_is_valid", 1),
+    Builtin::guarded("bits.lsh", 2, Guard::Shift),
+    Builtin::guarded("max", 1, Guard::Linear),
+    Builtin::guarded("min", 1, Guard::Linear),
+    Builtin::guarded("sum", 1, Guard::Linear),
+    Builtin::guarded("sort", 1, Guard::Linear),
+    Builtin::guarded("product", 1, Guard::Product),
+    Builtin::guarded("array.concat", 2, Guard::Linear),
+    Builtin::guarded("array.reverse", 1, Guard::Linear),
+    Builtin::guarded("array.slice", 3, Guard::Linear),
+    Builtin::guarded("intersection", 1, Guard::Linear),
+    Builtin::guarded("union", 1, Guard::Linear),
+    Builtin::guarded("object.get", 3, Guard::Shallow),
+    Builtin::guarded("object.keys", 1, Guard::Linear),
+    Builtin::guarded("object.filter", 2, Guard::Linear),
+    Builtin::guarded("object.remove", 2, Guard::Linear),
+    Builtin::guarded("object.subset", 2, Guard::Pairs),
+    Builtin::guarded("object.union", 2, Guard::Linear),
+    Builtin::guarded("object.union_n", 1, Guard::Linear),
+    Builtin::guarded("json.filter", 2, Guard::Pairs),
+    Builtin::guarded("json.remove", 2, Guard::Pairs),
+    Builtin::guarded("json.is_valid", 1, Guard::Linear),
+    Builtin::guarded("json.marshal", 1, Guard::Linear),
+    Builtin::guarded("json.marshal_with_options", 2, Guard::Linear),
+    Builtin::own("json.unmarshal", 1, json::unmarshal),
+    Builtin::guarded("walk", 1, Guard::Linear),
+    Builtin::guarded("graph.reachable", 2, Guard::Linear),
+    Builtin::guarded("to_number", 1, Guard::Number),
+    Builtin::guarded("units.parse", 1, Guard::Number),
+    Builtin::guarded("units.parse_bytes", 1, Guard::Number),
+    Builtin::guarded("format_int", 2, Guard::Linear),
+    Builtin::guarded("numbers.range", 2, Guard::Range),
+    Builtin::guarded("numbers.range_step", 3, Guard::Range),
+    Builtin::guarded("net.cidr_expand", 1, Guard::CidrExpand),
+    Builtin::guarded("concat", 2, Guard::Concat),
+    Builtin::guarded("indexof", 2, Guard::TextPairs),
+    Builtin::guarded("indexof_n", 2, Guard::TextPairs),
+    Builtin::guarded("lower", 1, Guard::Linear),
+    Builtin::guarded("upper", 1, Guard::Linear),
+    Builtin::guarded("replace", 3, Guard::Replace),
+    Builtin::guarded("split", 2, Guard::Split),
+    Builtin::guarded("sprintf", 2, Guard::Sprintf),
+    Builtin::guarded("strings.any_prefix_match", 2, Guard::Pairs),
+    Builtin::guarded("strings.any_suffix_match", 2, Guard::Pairs),
+    Builtin::guarded("strings.count", 2, Guard::TextPairs),
+    Builtin::guarded("strings.replace_n", 2, Guard::ReplaceMany),
+    Builtin::guarded("strings.reverse", 1, Guard::Linear),
+    Builtin::guarded("substring", 3, Guard::Linear),
+    Builtin::guarded("trim", 2, Guard::TextPairs),
+    Builtin::guarded("trim_left", 2, Guard::TextPairs),
+    Builtin::guarded("trim_right", 2, Guard::TextPairs),
+    Builtin::guarded("trim_prefix", 2, Guard::Linear),
+    Builtin::guarded("trim_suffix", 2, Guard::Linear),
+    Builtin::guarded("trim_space", 1, Guard::Linear),
+    Builtin::guarded("base64.decode", 1, Guard::Linear),
+    Builtin::guarded("base64.encode", 1, Guard::Linear),
+    Builtin::guarded("base64.is_valid", 1, Guard::Linear),
+    Builtin::guarded("base64url.decode", 1, Guard::Linear),
+    Builtin::guarded("base64url.encode", 1, Guard::Linear),
+    Builtin::guarded("base64url.encode_no_pad", 1, Guard::Linear),
+    Builtin::guarded("hex.decode", 1, Guard::Linear),
+    Builtin::guarded("hex.encode", 1, Guard::Linear),
+    Builtin::guarded("urlquery.decode", 1, Guard::Linear),
+    Builtin::guarded("urlquery.decode_object", 1, Guard::Linear),
+    Builtin::guarded("urlquery.encode", 1, Guard::Linear),
+    Builtin::guarded("urlquery.encode_object", 1, Guard::Linear),
+    Builtin::guarded("glob.match", 3, Guard::Pattern),
+    Builtin::guarded("glob.quote_meta", 1, Guard::Pattern),
+    Builtin::guarded("regex.find_all_string_submatch_n", 3, Guard::Pattern),
+    Builtin::guarded("regex.find_n", 3, Guard::Pattern),
+    Builtin::guarded("regex.is_valid", 1, Guard::Pattern),
+    Builtin::guarded("regex.match", 2, Guard::Pattern),
+    Builtin::guarded("regex.replace", 3, Guard::Pattern),
+    Builtin::guarded("regex.split", 2, Guard::Pattern),
+    Builtin::guarded("regex.template_match", 4, Guard::Pattern),
+    Builtin::guarded("semver.compare", 2, Guard::Number),
+    Builtin::guarded("semver.is_valid", 1, Guard::Number),
+    Builtin::guarded("time.add_date", 4, Guard::Short),
+    Builtin::guarded("time.clock", 1, Guard::Short),
+    Builtin::guarded("time.date", 1, Guard::Short),
+    Builtin::guarded("time.diff", 2, Guard::Short),
+    Builtin::guarded("time.format", 1, Guard::Short),
+    Builtin::guarded("time.parse_duration_ns", 1, Guard::Short),
+    Builtin::guarded("time.parse_ns", 2, Guard::Short),
+    Builtin::guarded("time.parse_rfc3339_ns", 1, Guard::Short),
+    Builtin::guarded("time.weekday", 1, Guard::Short),
+    Builtin::own("time.now_ns", 0, now_ns),
+    Builtin::own("io.jwt.decode", 1, jwt::decode),
+];
+
+#[cfg(test)]
+mod tests;

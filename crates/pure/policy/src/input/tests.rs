@@ -1,0 +1,74 @@
+use gatehouse_identity::assurance::Assurance;
+use gatehouse_identity::scope::ScopeSet;
+use serde_json::json;
+
+use super::*;
+
+fn request<'a>(ip: &str, headers: &'a [(&'a str, &'a str)]) -> Request<'a> {
+    Request {
+        source_ip: ip.parse().unwrap(),
+        peer_ip: "127.0.0.1".parse().unwrap(),
+        http: HttpFacts { method: "POST", path: "/oauth2/token", headers },
+        user: None,
+        now: Timestamp::from_unix_seconds(1_700_000_000),
+        revision: "r1",
+    }
+}
+
+#[test]
+fn token_minting_has_every_documented_field() {
+    let claims = Map::from_iter([("sub".to_owned(), json!("ada")), ("n".to_owned(), json!(1))]);
+    let minting = TokenMinting {
+        client: Client {
+            id: "claude-public",
+            name: "Claude",
+            public: true,
+            assurance: Assurance::SelfAsserted,
+        },
+        grant_type: "authorization_code",
+        scopes: &ScopeSet::parse("b a").unwrap(),
+        audiences: &["https://gw".into()],
+        resources: &[],
+        subject_token: None,
+        actor_token: None,
+        token: &claims,
+    };
+    let headers = [
+        ("x-request-id", "7"),
+        ("AUTHORIZATION", "Bearer t"),
+        ("accept", "a"),
+        ("Accept", "b"),
+        ("cookie", "s"),
+    ];
+    let input = minting.input(&request("::ffff:10.1.2.3", &headers));
+    let found: serde_json::Value = serde_json::from_str(&input.value().to_json_str().unwrap()).unwrap();
+    assert_eq!(
+        found,
+        json!({
+            "request": {
+                "oauth": {
+                    "client_id": "claude-public", "grant_type": "authorization_code", "scope": "a b", "scopes": ["a", "b"],
+                    "audience": "https://gw", "audiences": ["https://gw"], "resource": [],
+                    "subject_token": {"claims": {}}, "actor_token": {"claims": {}},
+                    "response": {"access_token": {"claims": {"sub": "ada", "n": 1}}},
+                },
+                "http": {"method": "POST", "path": "/oauth2/token", "headers": {
+                    "X-Request-Id": "7", "Authorization": "Bearer t", "Accept": "a, b", "Cookie": "[redacted]",
+                }},
+            },
+            "client": {"id": "claude-public", "name": "Claude", "public": true, "assurance": "self_asserted"},
+            "source": {"ip": "10.1.2.3", "peer_ip": "127.0.0.1"},
+            "user": {"id": "", "connector": "", "claims": {}, "groups": [], "amr": []},
+            "time": {"now_ns": 1_700_000_000_000_000_000_i64},
+            "revision": "r1",
+        })
+    );
+}
+
+#[test]
+fn addresses_lose_zone_and_mapping() {
+    let read = |text| parse_address(text).map(|address| address.to_string());
+    assert_eq!(read("fe80::1%eth0").as_deref(), Some("fe80::1"));
+    assert_eq!(read("[::ffff:10.1.2.3]").as_deref(), Some("10.1.2.3"));
+    assert_eq!(read("unknown"), None);
+}

@@ -1,0 +1,245 @@
+//! One compiled policy.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+use std::time::Duration;
+
+use regorus::utils::limits::{ExecutionTimerConfig, LimitError, PolicyLengthConfig, monotonic_now};
+use regorus::{Engine, Value};
+
+use crate::builtin::{Builtin, Meter, to_rego};
+use crate::decision::{Decision, DenyReason, Outcome};
+use crate::error::{PolicyError, PolicyErrorKind};
+use crate::input::Input;
+use crate::{program, scan};
+
+/// How long one evaluation may take.
+pub(crate) const TIME_LIMIT: Duration = Duration::from_millis(25);
+/// Interpreter steps between two looks at the clock; a step takes well under a microsecond.
+const STEPS_PER_CHECK: NonZeroU32 = NonZeroU32::MIN.saturating_add(15);
+
+/// The text of a policy and the name it has in configuration, log and audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicySource {
+    /// Its configured name, or its file.
+    pub name: String,
+    /// Rego.
+    pub text: String,
+}
+
+/// How to read a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyOptions {
+    /// The version of Rego.
+    pub version: RegoVersion,
+    /// The package that the policy must declare, without `data.`.
+    pub package: String,
+    /// The rule in that package that decides.
+    pub entry: String,
+}
+
+/// The version of the Rego language.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RegoVersion {
+    /// v1, and v0 when the text is no v1.
+    #[default]
+    Auto,
+    /// Bodies without `if`.
+    V0,
+    /// Bodies with `if`, as OPA 1.0 and later read.
+    V1,
+}
+
+impl Default for PolicyOptions {
+    fn default() -> Self {
+        Self { version: RegoVersion::Auto, package: "orchestrator".into(), entry: "result".into() }
+    }
+}
+
+/// A policy that has passed every check, ready to decide on any thread.
+#[derive(Clone)]
+pub struct Policy {
+    name: String,
+    rule: String,
+    version: RegoVersion,
+    engine: Engine,
+    guarded: Vec<&'static Builtin>,
+}
+
+impl std::fmt::Debug for Policy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Policy").field("name", &self.name).field("rule", &self.rule).finish_non_exhaustive()
+    }
+}
+
+impl Policy {
+    /// Checks and compiles `source`. The worst text within the limits takes well under a second.
+    pub fn compile(source: &PolicySource, options: &PolicyOptions) -> Result<Self, PolicyError> {
+        let (mut engine, version) = load(std::slice::from_ref(source), options.version)?;
+        let guarded = program::check(engine.get_modules())?;
+        let rule = entry(&mut engine, options)?;
+        prepare(&mut engine, &rule)?;
+        let guarded = guarded.into_iter().filter(|builtin| builtin.is_guarded()).collect();
+        Ok(Self { name: source.name.clone(), rule, version, engine, guarded })
+    }
+
+    /// The configured name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The version of Rego that the text turned out to be; never [`RegoVersion::Auto`].
+    pub fn version(&self) -> RegoVersion {
+        self.version
+    }
+
+    /// Decides on `input`. Allows only when the entry rule is an object whose `allowed` is `true`.
+    pub fn evaluate(&self, input: &Input) -> Decision {
+        self.decide(input.value().clone(), input.now_ns())
+    }
+
+    /// Decides on an input written by hand, as `policy eval` reads it; `time.now_ns()` is `input.time.now_ns`, or 0.
+    pub fn evaluate_json(&self, input: &serde_json::Value) -> Decision {
+        let now_ns = input.pointer("/time/now_ns").and_then(serde_json::Value::as_i64).unwrap_or(0);
+        self.decide(to_rego(input), now_ns)
+    }
+
+    fn decide(&self, input: Value, now_ns: i64) -> Decision {
+        match run(&self.engine, &self.guarded, &self.rule, input, now_ns) {
+            Ok(value) => self.read(&value),
+            Err((reason, message)) => Decision::failed(&self.name, reason, message),
+        }
+    }
+
+    fn read(&self, result: &Value) -> Decision {
+        if *result == Value::Undefined {
+            let message = format!("`{}` has no value for this input", self.rule);
+            return Decision::failed(&self.name, DenyReason::Undefined, message);
+        }
+        let allowed = result.as_object().ok().and_then(|_| result["allowed"].as_bool().ok().copied());
+        let Some(allowed) = allowed else {
+            let message = format!("`{}` is no object with a boolean `allowed`", self.rule);
+            return Decision::failed(&self.name, DenyReason::Malformed, message);
+        };
+        let message = |name: &str| result[name].as_string().ok().map(ToString::to_string);
+        Decision {
+            outcome: if allowed { Outcome::Allow } else { Outcome::Deny(DenyReason::Rule) },
+            policy: self.name.clone(),
+            internal_message: message("internal_message"),
+            external_message: message("external_message"),
+        }
+    }
+}
+
+/// Evaluates `rule` on a copy of `engine`: the copy costs less than a lock, and its clock starts now.
+pub(crate) fn run(
+    engine: &Engine,
+    guarded: &[&'static Builtin],
+    rule: &str,
+    input: Value,
+    now_ns: i64,
+) -> Result<Value, (DenyReason, String)> {
+    let mut engine = engine.clone();
+    let meter = Arc::new(Meter::new(now_ns));
+    for builtin in guarded {
+        builtin.install(&mut engine, &meter);
+    }
+    engine.set_input(input);
+    let started = monotonic_now();
+    let result = engine.eval_rule(rule.to_owned());
+    if let Some(message) = meter.tripped() {
+        return Err((DenyReason::Limit, message));
+    }
+    // The engine may forget its own timeout within one alternative of a function, so time is read once more.
+    let elapsed = monotonic_now().zip(started).map(|(now, started)| now.saturating_sub(started));
+    if elapsed.is_none_or(|elapsed| elapsed > TIME_LIMIT) {
+        return Err((
+            DenyReason::Timeout,
+            format!("the evaluation took longer than {} ms", TIME_LIMIT.as_millis()),
+        ));
+    }
+    result.map_err(|error| {
+        let located = PolicyError::from_engine(PolicyErrorKind::Syntax, &error.to_string());
+        let reason = match error.downcast_ref::<LimitError>() {
+            Some(_) => DenyReason::Limit,
+            None if is_conflict(&located.message) => DenyReason::Conflict,
+            None => DenyReason::Error,
+        };
+        (reason, located.to_string())
+    })
+}
+
+fn is_conflict(message: &str) -> bool {
+    ["conflict", "multiple outputs", "multiple values"].iter().any(|words| message.contains(words))
+}
+
+/// Parses `sources` as one version of Rego after the scan of each.
+pub(crate) fn load(
+    sources: &[PolicySource],
+    version: RegoVersion,
+) -> Result<(Engine, RegoVersion), PolicyError> {
+    let mut engine = Engine::new();
+    engine.set_strict_builtin_errors(false);
+    engine.set_gather_prints(true);
+    engine.set_execution_timer_config(ExecutionTimerConfig {
+        limit: TIME_LIMIT,
+        check_interval: STEPS_PER_CHECK,
+    });
+    engine.set_policy_length_config(PolicyLengthConfig {
+        max_col: NonZeroU32::MIN.saturating_add(scan::MAX_COLUMNS - 1),
+        max_file_bytes: NonZeroUsize::MIN.saturating_add(scan::MAX_BYTES - 1),
+        max_lines: NonZeroUsize::MIN.saturating_add(scan::MAX_LINES - 1),
+    });
+    let mut found = RegoVersion::V1;
+    for source in sources {
+        scan::check(&source.text)?;
+        found = add(&mut engine, source, version)?;
+    }
+    Ok((engine, found))
+}
+
+fn add(engine: &mut Engine, source: &PolicySource, version: RegoVersion) -> Result<RegoVersion, PolicyError> {
+    let mut parse = |v0: bool| {
+        engine.set_rego_v0(v0);
+        let parsed = engine.add_policy(source.name.clone(), source.text.clone());
+        parsed.map_err(|error| PolicyError::from_engine(PolicyErrorKind::Syntax, &error.to_string()))
+    };
+    let first = match version {
+        RegoVersion::V0 => return parse(true).map(|_| RegoVersion::V0),
+        RegoVersion::V1 | RegoVersion::Auto => parse(false),
+    };
+    match first {
+        Ok(_) => Ok(RegoVersion::V1),
+        Err(error) if version == RegoVersion::V1 => Err(error),
+        // Neither version: the complaint of the newer one is the better help, unless it is only about the version.
+        Err(error) => parse(true)
+            .map(|_| RegoVersion::V0)
+            .map_err(|older| if error.message.contains("keyword is required") { older } else { error }),
+    }
+}
+
+fn entry(engine: &mut Engine, options: &PolicyOptions) -> Result<String, PolicyError> {
+    let expected = format!("data.{}", options.package);
+    let packages = engine.get_packages().unwrap_or_default();
+    if !packages.contains(&expected) {
+        let found = packages.join(", ");
+        let message =
+            format!("expected `package {}`, found `{}`", options.package, found.trim_start_matches("data."));
+        return Err(PolicyError::at(PolicyErrorKind::Entry, 1, 1, message));
+    }
+    Ok(format!("{expected}.{}", options.entry))
+}
+
+/// Orders the statements once, so that evaluations need not.
+fn prepare(engine: &mut Engine, rule: &str) -> Result<(), PolicyError> {
+    engine.compile_with_entrypoint(&rule.into()).map(|_| ()).map_err(|error| {
+        let text = error.to_string();
+        if text.contains("not a valid rule path") {
+            return PolicyError::new(PolicyErrorKind::Entry, format!("the policy has no rule `{rule}`"));
+        }
+        PolicyError::from_engine(PolicyErrorKind::Syntax, &text)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn compile(text: &str) -> Result<Policy, PolicyError> {
+    Policy::compile(&PolicySource { name: "p".into(), text: text.into() }, &PolicyOptions::default())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "inputs are written in place")]
+fn outcome(text: &str, input: serde_json::Value) -> Outcome {
+    compile(text).unwrap_or_else(|error| panic!("{error}: {text}")).evaluate_json(&input).outcome
+}
+
+const ALLOW: Outcome = Outcome::Allow;
+const RULE: Outcome = Outcome::Deny(DenyReason::Rule);
+
+/// The founding document's policies, as written there.
+const NETWORK: &str = include_str!("tests/public_client_by_network.rego");
+const ANTHROPIC: &str = include_str!("tests/anthropic_ranges.rego");
+const COMBINED: &str = include_str!("tests/combined_ranges.rego");
+
+fn from(ip: &str) -> serde_json::Value {
+    let ip = crate::input::parse_address(ip).unwrap().to_string();
+    json!({"request": {"oauth": {"client_id": "claude-public"}}, "source": {"ip": ip}})
+}
+
+#[test]
+fn founding_policies_decide_at_their_edges() {
+    assert_eq!(compile(NETWORK).unwrap().version(), RegoVersion::V0);
+    let corporate = [
+        ("10.0.0.0", ALLOW),
+        ("10.255.255.255", ALLOW),
+        ("::ffff:10.1.2.3", ALLOW),
+        ("9.255.255.255", RULE),
+        ("11.0.0.0", RULE),
+        ("::ffff:11.0.0.0", RULE),
+    ];
+    for (ip, expected) in corporate {
+        assert_eq!(outcome(NETWORK, from(ip)), expected, "{ip}");
+    }
+    let anthropic = [
+        ("160.79.104.0", ALLOW),
+        ("160.79.111.255", ALLOW),
+        ("::ffff:160.79.104.9", ALLOW),
+        ("160.79.103.255", RULE),
+        ("160.79.112.0", RULE),
+        ("2607:6bc0::", ALLOW),
+        ("2607:6bc0:0:ffff:ffff:ffff:ffff:ffff", ALLOW),
+        ("2607:6bc0:1::", RULE),
+        ("2607:6bbf:ffff::1", RULE),
+    ];
+    for (ip, expected) in anthropic {
+        assert_eq!(outcome(ANTHROPIC, from(ip)), expected, "{ip}");
+        assert_eq!(outcome(COMBINED, from(ip)), expected, "{ip}");
+    }
+    for (ip, expected) in corporate {
+        assert_eq!(outcome(COMBINED, from(ip)), expected, "{ip}");
+    }
+    let other = json!({"request": {"oauth": {"client_id": "other"}}, "source": {"ip": "11.0.0.0"}});
+    assert_eq!(outcome(NETWORK, other), ALLOW);
+    assert_eq!(outcome(ANTHROPIC, json!({"source": {"ip": "nonsense"}})), RULE);
+}
+
+#[test]
+fn both_versions_and_forms_of_result() {
+    let keyed = "package orchestrator\ndefault result[\"allowed\"] := true\nresult[\"allowed\"] := false if input.a == 1\nresult[\"external_message\"] := \"no\" if input.a == 1\n";
+    let denied = compile(keyed).unwrap().evaluate_json(&json!({"a": 1}));
+    assert_eq!((denied.outcome, denied.external_message.as_deref()), (RULE, Some("no")));
+    assert_eq!(outcome(keyed, json!({"a": 2})), ALLOW);
+    let jwt = "package orchestrator\nscopes := {s | some s in split(claims.scope, \" \")}\nclaims := c if {\n\ttoken := substring(input.h, 7, -1)\n\tstartswith(input.h, \"Bearer \")\n\t[_, c, _] := io.jwt.decode(token)\n}\ndefault result := {\"allowed\": false}\nresult := {\"allowed\": true} if \"pii:read\" in scopes\n";
+    assert_eq!(
+        outcome(jwt, json!({"h": "Bearer eyJhbGciOiJub25lIn0.eyJzY29wZSI6ImEgcGlpOnJlYWQifQ.AA"})),
+        ALLOW
+    );
+    assert_eq!(outcome(jwt, json!({"h": "Bearer eyJhbGciOiJub25lIn0.eyJzY29wZSI6ImEifQ.AA"})), RULE);
+    assert_eq!(outcome(jwt, json!({"h": "Bearer x.y"})), RULE);
+    let clock = "package orchestrator\nresult := {\"allowed\": h == 22, \"internal_message\": sprintf(\"%v\", [time.now_ns()])} if [h, _, _] := time.clock(time.now_ns())\n";
+    assert_eq!(outcome(clock, json!({"time": {"now_ns": 1_700_000_000_000_000_000_i64}})), ALLOW);
+}
+
+#[test]
+fn anything_but_a_clear_answer_denies() {
+    let cases = [
+        ("result := {\"allowed\": true} if input.a == 1", DenyReason::Undefined),
+        ("result := {\"allowed\": \"true\"}", DenyReason::Malformed),
+        ("result := true", DenyReason::Malformed),
+        ("result := {}", DenyReason::Malformed),
+        ("result := {\"allowed\": true}\nresult := {\"allowed\": false} if 1 == 1", DenyReason::Conflict),
+        ("f(x) := true\nf(x) := false if 1 == 1\nresult := {\"allowed\": f(1)}", DenyReason::Conflict),
+        ("result := {\"allowed\": true} if count(numbers.range(1, 20000000)) > 0", DenyReason::Limit),
+        // The refused call is not forgotten because another alternative has a value.
+        (
+            "f(x) := true if count(numbers.range(1, 20000000)) > 0\nf(x) := true\nresult := {\"allowed\": f(1)}",
+            DenyReason::Limit,
+        ),
+        ("result := {\"allowed\": true} if not net.cidr_expand(\"10.0.0.0/8\")", DenyReason::Limit),
+        ("result := {\"allowed\": true} if sprintf(\"%999999999d\", [1]) != \"\"", DenyReason::Limit),
+        ("result := {\"allowed\": true} if sprintf(\"%\u{0664}d\", [1]) != \"\"", DenyReason::Limit),
+        ("result := {\"allowed\": true} if to_number(\"1e2147483647\") > 1", DenyReason::Limit),
+        ("result := {\"allowed\": true} if bits.lsh(1, 9999999) > 1", DenyReason::Limit),
+        ("result := {\"allowed\": true} if regex.match(\"((a{90}){90}){90}\", \"a\")", DenyReason::Undefined),
+        (
+            "result := {\"allowed\": true} if {\n\tsome a in numbers.range(1, 3000)\n\tsome b in numbers.range(1, 3000)\n\ta + b < 0\n}",
+            DenyReason::Timeout,
+        ),
+        (
+            "result := {\"allowed\": count(x) > 0}\nx := [[b | some b in numbers.range(1, 3000)] | some a in numbers.range(1, 3000)]",
+            DenyReason::Timeout,
+        ),
+    ];
+    for (rules, reason) in cases {
+        let decision =
+            compile(&format!("package orchestrator\n{rules}\n")).unwrap().evaluate_json(&json!({}));
+        let expected = if rules.contains("regex.match") {
+            [DenyReason::Undefined, DenyReason::Limit]
+        } else {
+            [reason, reason]
+        };
+        assert!(
+            expected.iter().any(|reason| decision.outcome == Outcome::Deny(*reason)),
+            "{rules}: {decision:?}"
+        );
+        assert!(decision.internal_message.is_some());
+    }
+}
+
+#[test]
+fn evil_text_is_refused_where_it_stands() {
+    use PolicyErrorKind::{Entry, Function, Recursion, Syntax, TooComplex};
+    let calls = |depth: usize| {
+        (0..depth).fold(format!("f{depth}(x) := x\nresult := f0(1)\n"), |mut text, at| {
+            let _ = writeln!(text, "f{at}(x) := f{}(x)", at + 1);
+            text
+        })
+    };
+    let wrapped = (0..250).fold(String::from("result := y250 if {\n\ty0 := 1\n"), |mut text, at| {
+        let _ = writeln!(text, "\ty{} := [[y{at}]]", at + 1);
+        text
+    });
+    let cases = [
+        ("f(x) := f(x)\nresult := f(1)".to_owned(), Recursion, 2),
+        ("f(x) := g(x)\ng(x) := f(x)\nresult := f(1)".to_owned(), Recursion, 2),
+        ("a := b\nb := a\nresult := a".to_owned(), Recursion, 2),
+        ("result := f(1)\nf(x) := data.orchestrator.result".to_owned(), Recursion, 2),
+        ("result := f(1)\nf(x) := data.orchestrator[x]".to_owned(), Recursion, 3),
+        ("f(x) := y if {\n\ty := count(x) with count as f\n}\nresult := 1".to_owned(), Recursion, 2),
+        ("result := http.send({\"url\": \"x\"})".to_owned(), Function, 2),
+        ("result := 1 if {\n\tcount([1]) == 1 with count as http.send\n}".to_owned(), Function, 3),
+        ("result := net.lookup_ip_addr(\"x\")".to_owned(), Function, 2),
+        ("result := opa.runtime()".to_owned(), Function, 2),
+        ("result := no.such(1)".to_owned(), Function, 2),
+        ("result := startswith(\"a\")".to_owned(), Function, 2),
+        (calls(200), TooComplex, 0),
+        (format!("{wrapped}}}"), TooComplex, 2),
+        (format!("result := {}1{}", "[".repeat(24), "]".repeat(24)), TooComplex, 2),
+        (
+            (0..300).fold("result := 1 if {\n".to_owned(), |text, at| format!("{text}\tv{at} := 1\n")) + "}",
+            TooComplex,
+            2,
+        ),
+        (
+            "y := 3\nresult := 1 if {\n\ta := y * y * y * y * y * y * y * y * y * y * y * y\n}".to_owned(),
+            TooComplex,
+            0,
+        ),
+        ("other := 1".to_owned(), Entry, 0),
+        ("result := {".to_owned(), Syntax, 0),
+    ];
+    for (rules, kind, line) in cases {
+        let error = compile(&format!("package orchestrator\n{rules}\n")).expect_err(&rules);
+        assert_eq!(error.kind, kind, "{rules}: {error}");
+        if line > 0 {
+            assert_eq!(error.line, Some(line), "{rules}: {error}");
+        }
+    }
+    assert_eq!(compile("package other\nresult := 1").unwrap_err().kind, Entry);
+    let names = compile("package orchestrator\nf(x) := g(x)\ng(x) := f(x)\nresult := 1").unwrap_err().message;
+    assert!(names.contains("data.orchestrator.f -> data.orchestrator.g -> data.orchestrator.f"), "{names}");
+}
+
+#[test]
+fn names_that_only_look_recursive_compile() {
+    compile("package orchestrator\nf(result) := result.allowed\nresult := {\"allowed\": true} if f({\"allowed\": 1})\n").unwrap();
+    compile("package orchestrator\nresult := {\"allowed\": true} if { walk(input, [path, 1]); count(path) > 0 }\n").unwrap();
+}
+
+/// The worst text that the scan lets through; most of the time goes into backtraces where those are on.
+#[test]
+fn the_worst_allowed_text_is_bounded() {
+    let shapes: [(&str, &str); 5] = [("[", "]"), ("{", "}"), ("{1:", "}"), ("{", ":1}"), ("[1|", "]")];
+    for (open, close) in shapes {
+        let line = format!("{}1{},\n", open.repeat(8), close.repeat(8));
+        let text = |lines: usize| format!("package orchestrator\nresult := [\n{}]\n", line.repeat(lines));
+        let (mut fits, mut over) = (1, 20_000);
+        while fits + 1 < over {
+            let middle = usize::midpoint(fits, over);
+            if scan::check(&text(middle)).is_ok() { fits = middle } else { over = middle }
+        }
+        let started = monotonic_now().unwrap();
+        let _ = compile(&text(fits));
+        let took = monotonic_now().unwrap().saturating_sub(started);
+        println!("{open} x {fits}: {took:?}");
+        assert!(took < Duration::from_secs(10), "{open} x {fits}: {took:?}");
+    }
+}
+
+fn fragment() -> impl Strategy<Value = String> {
+    let tokens = [
+        "[",
+        "]",
+        "{",
+        "}",
+        "(",
+        ")",
+        "|",
+        ",",
+        ":",
+        ":=",
+        "=",
+        "==",
+        "\n",
+        " ",
+        "x",
+        "y",
+        "input",
+        ".a",
+        "\"s\"",
+        "1",
+        "not ",
+        "some ",
+        " in ",
+        "every ",
+        "if ",
+        "f(",
+        "-",
+        "+",
+        "data",
+        "with input as ",
+        "contains ",
+        "else ",
+        "result",
+        "default ",
+        "_",
+        "`r`",
+        "walk(",
+    ];
+    proptest::collection::vec(proptest::sample::select(tokens.to_vec()), 0..120)
+        .prop_map(|tokens| tokens.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_text_stops_the_process(text in prop_oneof![".{0,200}", fragment().prop_map(|text| format!("package orchestrator\nresult if {{\n{text}"))]) {
+        let started = monotonic_now().unwrap();
+        if let Ok(policy) = compile(&text) {
+            let _ = policy.evaluate_json(&json!({"a": [1, 2]}));
+        }
+        prop_assert!(monotonic_now().unwrap().saturating_sub(started) < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn no_input_stops_the_process(text in ".{0,40}", number in any::<f64>(), depth in 0_usize..60) {
+        let policy = compile("package orchestrator\ndefault result := {\"allowed\": false}\nresult := {\"allowed\": true} if { walk(input, [_, v]); net.cidr_contains(\"10.0.0.0/8\", v) }\n").unwrap();
+        let mut input = json!({"source": {"ip": text}, "n": number});
+        for _ in 0..depth {
+            input = json!([input]);
+        }
+        let decision = policy.evaluate_json(&input);
+        prop_assert!(!decision.is_allowed() || text.starts_with("10."));
+    }
+}

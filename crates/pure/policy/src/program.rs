@@ -1,0 +1,222 @@
+//! What the parsed modules may do, known before any of it runs.
+//!
+//! The interpreter recurses with the policy: a function that calls itself, or a long enough chain of calls, would
+//! end the process. Rego cannot loop otherwise, so the call graph bounds the stack, the nesting of every value and
+//! the size of every number; each bound is computed here and refused when it is too large.
+
+mod body;
+mod bounds;
+
+use std::collections::BTreeMap;
+
+use regorus::unstable::{Expr, ExprRef, Module, Ref, Rule, RuleHead};
+
+use crate::builtin::{self, Builtin};
+use crate::error::{PolicyError, PolicyErrorKind};
+
+use body::Collector;
+pub(crate) use bounds::Growth;
+
+/// Most references between rules; a policy of ordinary shape has a few per rule.
+const MAX_EDGES: usize = 200_000;
+
+/// One rule or function, all its definitions together.
+#[derive(Debug, Default)]
+struct Node {
+    name: String,
+    line: u32,
+    column: u32,
+    is_function: bool,
+    bodies: Vec<Body>,
+}
+
+/// One alternative of a rule: its own costs and what it uses.
+#[derive(Debug, Default)]
+struct Body {
+    own: Growth,
+    calls: Vec<usize>,
+    references: Vec<usize>,
+}
+
+/// Checks `modules` and names the built-ins that they call and that must be run under a guard.
+pub(crate) fn check(modules: &[Ref<Module>]) -> Result<Vec<&'static Builtin>, PolicyError> {
+    let mut program = Program::declare(modules);
+    for module in modules {
+        program.collect(module)?;
+    }
+    bounds::check(&program.nodes)?;
+    Ok(program.builtins.into_values().collect())
+}
+
+struct Program {
+    nodes: Vec<Node>,
+    index: BTreeMap<String, usize>,
+    builtins: BTreeMap<&'static str, &'static Builtin>,
+    edges: usize,
+}
+
+/// What a call or a function name refers to.
+enum Callee {
+    Defined(usize),
+    Builtin(&'static Builtin),
+    Print,
+}
+
+/// The package and the imports that names in a module are read with.
+struct Names {
+    package: String,
+    aliases: BTreeMap<String, String>,
+}
+
+impl Program {
+    fn declare(modules: &[Ref<Module>]) -> Self {
+        let mut program =
+            Self { nodes: Vec::new(), index: BTreeMap::new(), builtins: BTreeMap::new(), edges: 0 };
+        for module in modules {
+            let package = package_of(module);
+            for rule in &module.policy {
+                let (refr, is_function) = head(rule);
+                let name = format!("{package}.{}", static_path(refr).join("."));
+                let nodes = &mut program.nodes;
+                let node = *program.index.entry(name.clone()).or_insert_with(|| {
+                    let span = refr.span();
+                    nodes.push(Node { name, line: span.line, column: span.col, ..Node::default() });
+                    nodes.len() - 1
+                });
+                if let Some(node) = nodes.get_mut(node) {
+                    node.is_function |= is_function;
+                }
+            }
+        }
+        program
+    }
+
+    fn collect(&mut self, module: &Ref<Module>) -> Result<(), PolicyError> {
+        let names = Names::of(module);
+        for rule in &module.policy {
+            let (refr, _) = head(rule);
+            let name = format!("{}.{}", names.package, static_path(refr).join("."));
+            let Some(node) = self.index.get(&name).copied() else { continue };
+            let bodies = Collector::new(self, &names).rule(rule)?;
+            if let Some(node) = self.nodes.get_mut(node) {
+                node.bodies.extend(bodies);
+            }
+        }
+        Ok(())
+    }
+
+    /// The rules that a path reads: those at it, under it, and the one it reaches into.
+    fn referenced(&mut self, path: &str) -> Result<Vec<usize>, PolicyError> {
+        let mut found = Vec::new();
+        let mut prefix = path;
+        loop {
+            found.extend(self.index.get(prefix).copied());
+            match prefix.rsplit_once('.') {
+                Some((parent, _)) => prefix = parent,
+                None => break,
+            }
+        }
+        let below = format!("{path}.");
+        found.extend(
+            self.index
+                .range(below.clone()..)
+                .take_while(|(name, _)| name.starts_with(&below))
+                .map(|(_, at)| *at),
+        );
+        self.edges += found.len();
+        if self.edges > MAX_EDGES {
+            let message = format!("the rules refer to each other more than {MAX_EDGES} times");
+            return Err(PolicyError::new(PolicyErrorKind::TooComplex, message));
+        }
+        Ok(found)
+    }
+
+    /// What `path` names when it is called as a function.
+    fn callee(&mut self, names: &Names, path: &[String]) -> Result<Callee, String> {
+        let written = path.join(".");
+        let absolute = names.absolute(path);
+        if let Some(node) = self.index.get(&absolute).or_else(|| self.index.get(&written)) {
+            return Ok(Callee::Defined(*node));
+        }
+        if written == "print" {
+            return Ok(Callee::Print);
+        }
+        let found = builtin::find(&written)?;
+        self.builtins.insert(found.name, found);
+        Ok(Callee::Builtin(found))
+    }
+}
+
+impl Names {
+    fn of(module: &Module) -> Self {
+        let mut aliases = BTreeMap::new();
+        for import in &module.imports {
+            let path = static_path(&import.refr);
+            let alias =
+                import.r#as.as_ref().map(|span| span.text().to_owned()).or_else(|| path.last().cloned());
+            if let Some(alias) = alias {
+                aliases.insert(alias, path.join("."));
+            }
+        }
+        Self { package: package_of(module), aliases }
+    }
+
+    /// The full path of a name in this module, starting at `data` or `input`.
+    fn absolute(&self, path: &[String]) -> String {
+        let (first, rest) = path.split_first().map_or(("", path), |(first, rest)| (first.as_str(), rest));
+        let start = match first {
+            "data" | "input" => first.to_owned(),
+            _ => self.aliases.get(first).cloned().unwrap_or_else(|| format!("{}.{first}", self.package)),
+        };
+        rest.iter().fold(start, |mut path, part| {
+            path.push('.');
+            path.push_str(part);
+            path
+        })
+    }
+}
+
+fn package_of(module: &Module) -> String {
+    format!("data.{}", static_path(&module.package.refr).join("."))
+}
+
+fn head(rule: &Rule) -> (&ExprRef, bool) {
+    match rule {
+        Rule::Default { refr, args, .. } => (refr, !args.is_empty()),
+        Rule::Spec { head: RuleHead::Func { refr, .. }, .. } => (refr, true),
+        Rule::Spec { head: RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. }, .. } => (refr, false),
+    }
+}
+
+/// The leading names of a reference, up to the first part that is not written out.
+fn static_path(expr: &Expr) -> Vec<String> {
+    let mut steps = Vec::new();
+    let mut at = expr;
+    loop {
+        match at {
+            Expr::RefDot { refr, field, .. } => {
+                steps.push(Some(field.0.text().to_owned()));
+                at = refr;
+            }
+            Expr::RefBrack { refr, index, .. } => {
+                let name = match index.as_ref() {
+                    Expr::String { value, .. } | Expr::RawString { value, .. } => {
+                        value.as_string().ok().map(ToString::to_string)
+                    }
+                    _ => None,
+                };
+                steps.push(name);
+                at = refr;
+            }
+            Expr::Var { span, .. } => {
+                steps.push(Some(span.text().to_owned()));
+                break;
+            }
+            _ => return Vec::new(),
+        }
+    }
+    steps.into_iter().rev().map_while(|step| step).collect()
+}
+
+#[cfg(test)]
+mod tests;
