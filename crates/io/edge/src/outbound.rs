@@ -6,42 +6,88 @@ pub mod fetch;
 pub mod guard;
 pub mod jwks;
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use gatehouse_config::snapshot::tls::TlsProfile;
 
 use crate::outbound::client::UpstreamClient;
 use crate::outbound::fetch::Fetcher;
 
 /// Everything that leaves the process leaves through here.
-#[derive(Clone)]
 pub struct Outbound {
+    open: Egress,
+    by_profile: HashMap<String, Egress>,
+}
+
+/// The clients that share one idea of which certificates to trust.
+#[derive(Clone)]
+pub struct Egress {
     /// Calls to upstreams.
     pub upstreams: UpstreamClient,
     /// Small documents and token requests.
     pub fetcher: Fetcher,
 }
 
-/// The system's certificate authorities cannot be used.
+/// Certificates for outbound connections that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("no usable certificate authorities: {0}")]
-pub struct TrustStoreError(String);
+#[error("outbound TLS{}: {why}", profile.as_ref().map(|name| format!(" profile {name:?}")).unwrap_or_default())]
+pub struct OutboundTlsError {
+    profile: Option<String>,
+    why: String,
+}
 
 impl Outbound {
-    /// Builds the clients. Certificates of upstreams are checked against the system's authorities and `extra_roots`
-    /// (DER).
-    pub fn new(extra_roots: &[Vec<u8>]) -> Result<Self, TrustStoreError> {
-        let mut roots = rustls::RootCertStore::empty();
-        let native = rustls_native_certs::load_native_certs();
-        let (_added, _ignored) = roots.add_parsable_certificates(native.certs);
-        for root in extra_roots {
-            roots.add(root.clone().into()).map_err(|error| TrustStoreError(error.to_string()))?;
+    /// Builds the clients: one for the system's certificate authorities, and one for each profile.
+    pub fn new<'a>(profiles: impl IntoIterator<Item = &'a TlsProfile>) -> Result<Self, OutboundTlsError> {
+        let open = egress(None)?;
+        let mut by_profile = HashMap::new();
+        for profile in profiles {
+            by_profile.insert(profile.name.clone(), egress(Some(profile))?);
         }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(|error| TrustStoreError(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let config = Arc::new(config);
-        Ok(Self { upstreams: UpstreamClient::new(&config), fetcher: Fetcher::new(config) })
+        Ok(Self { open, by_profile })
     }
+
+    /// The clients for a TLS profile, or those for the system's authorities.
+    pub fn egress(&self, profile: Option<&Arc<TlsProfile>>) -> &Egress {
+        profile.and_then(|profile| self.by_profile.get(&profile.name)).unwrap_or(&self.open)
+    }
+}
+
+fn egress(profile: Option<&TlsProfile>) -> Result<Egress, OutboundTlsError> {
+    let failed = |why: String| OutboundTlsError { profile: profile.map(|profile| profile.name.clone()), why };
+    let mut roots = rustls::RootCertStore::empty();
+    match profile.and_then(|profile| profile.roots.as_deref()) {
+        Some(pem) => {
+            for root in CertificateDer::pem_slice_iter(pem) {
+                let root = root.map_err(|error| failed(error.to_string()))?;
+                roots.add(root).map_err(|error| failed(error.to_string()))?;
+            }
+        }
+        None => {
+            let (_added, _unreadable) =
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| failed(error.to_string()))?
+        .with_root_certificates(roots);
+    let config = match profile.and_then(|profile| profile.certificate.as_ref()) {
+        None => builder.with_no_client_auth(),
+        Some(certificate) => {
+            let chain = CertificateDer::pem_slice_iter(&certificate.chain)
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| failed(error.to_string()))?;
+            let key = PrivateKeyDer::from_pem_slice(certificate.key.expose().as_bytes())
+                .map_err(|error| failed(error.to_string()))?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| failed(error.to_string()))?
+        }
+    };
+    let config = Arc::new(config);
+    Ok(Egress { upstreams: UpstreamClient::new(&config), fetcher: Fetcher::new(config) })
 }

@@ -9,7 +9,7 @@ use http::StatusCode;
 use gatehouse_identity::scope::ScopeSet;
 
 /// A request that is not going to be served.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rejection {
     /// What kind of refusal; decides the status code.
     pub kind: RejectionKind,
@@ -109,13 +109,18 @@ impl Rejection {
 
     /// Something went wrong on our side.
     pub fn internal(reason: &'static str, internal: impl Into<String>) -> Self {
-        Self::new(RejectionKind::Internal, reason, "Something went wrong here; the request id leads operators to it.")
-            .because(internal)
+        Self::new(
+            RejectionKind::Internal,
+            reason,
+            "Something went wrong here; the request id leads operators to it.",
+        )
+        .because(internal)
     }
 
     /// Something that we depend on cannot be reached now.
     pub fn unavailable(reason: &'static str, internal: impl Into<String>) -> Self {
-        let mut rejection = Self::new(RejectionKind::Unavailable, reason, "Temporarily unavailable; try again shortly.");
+        let mut rejection =
+            Self::new(RejectionKind::Unavailable, reason, "Temporarily unavailable; try again shortly.");
         rejection.retry_after = Some(Duration::from_secs(1));
         rejection.because(internal)
     }

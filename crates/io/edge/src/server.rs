@@ -28,18 +28,26 @@ use tokio_util::task::TaskTracker;
 use self::body::Body;
 use self::connections::{ConnectionLimits, Slot};
 
-/// How long a client may take to send a request head.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers requests; one per listener.
 pub trait Answer: Send + Sync + 'static {
     /// The answer to `request`, which came in from `peer`.
-    fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> impl Future<Output = Response<Body>> + Send;
+    fn answer(&self, request: Request<Incoming>, peer: IpAddr)
+    -> impl Future<Output = Response<Body>> + Send;
 
     /// Whether `peer` is a proxy that carries many clients, and so is exempt from the limit per address.
     fn carries_many(&self, peer: IpAddr) -> bool;
+}
+
+/// How a listener treats its connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenerLimits {
+    /// How long a client may take to send a request head.
+    pub header_read_timeout: Duration,
+    /// How long running requests may take after the listener is told to stop.
+    pub drain: Duration,
 }
 
 /// A bound socket that is not accepting yet.
@@ -60,13 +68,18 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Serves until `stop` is cancelled, then drains: no new connections, running requests get `grace` to finish.
+    /// Serves until `stop` is cancelled, then drains: no new connections, running requests get time to finish.
     /// Returns how many connections had to be cut.
-    pub async fn serve<A: Answer>(self, answer: Arc<A>, stop: CancellationToken, grace: Duration) -> usize {
-        let limits = Arc::new(ConnectionLimits::default());
+    pub async fn serve<A: Answer>(
+        self,
+        answer: Arc<A>,
+        stop: CancellationToken,
+        limits: ListenerLimits,
+    ) -> usize {
+        let room = Arc::new(ConnectionLimits::default());
         let draining = GracefulShutdown::new();
         let tasks = TaskTracker::new();
-        let builder = Arc::new(connection_builder());
+        let builder = Arc::new(connection_builder(limits));
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
@@ -82,7 +95,7 @@ impl Listener {
                 }
             };
             let peer = peer.ip().to_canonical();
-            let Some(slot) = limits.admit(peer, answer.carries_many(peer)) else {
+            let Some(slot) = room.admit(peer, answer.carries_many(peer)) else {
                 tracing::warn!(peer.ip = %peer, "connection refused, limit reached");
                 continue;
             };
@@ -92,7 +105,7 @@ impl Listener {
         }
         drop(self.socket);
         tasks.close();
-        if tokio::time::timeout(grace, draining.shutdown()).await.is_ok() {
+        if tokio::time::timeout(limits.drain, draining.shutdown()).await.is_ok() {
             return 0;
         }
         tasks.len()
@@ -131,7 +144,9 @@ impl Connection {
                     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
                     self.watcher.watch(connection).await
                 }
-                Ok(Err(error)) => return tracing::debug!(peer.ip = %peer, error = %error, "TLS handshake failed"),
+                Ok(Err(error)) => {
+                    return tracing::debug!(peer.ip = %peer, error = %error, "TLS handshake failed");
+                }
                 Err(_) => return tracing::debug!(peer.ip = %peer, "TLS handshake timed out"),
             },
         };
@@ -143,12 +158,12 @@ impl Connection {
 }
 
 /// HTTP/1.1 and HTTP/2 with the limits of a server that faces the internet.
-fn connection_builder() -> Builder<TokioExecutor> {
+fn connection_builder(limits: ListenerLimits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .header_read_timeout(limits.header_read_timeout)
         .max_headers(admission::MAX_HEADER_FIELDS + 1)
         .max_buf_size(64 * 1024)
         .half_close(false)

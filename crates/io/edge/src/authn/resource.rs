@@ -41,6 +41,8 @@ pub enum CredentialPlaces {
 
 /// An issuer whose tokens are accepted.
 pub struct TrustedIssuer {
+    /// Its identifier.
+    pub issuer: Issuer,
     /// Where its keys come from.
     pub keys: KeySource,
     /// Accepted `aud` values.
@@ -58,12 +60,7 @@ pub struct TrustedIssuer {
 /// Where an issuer's keys come from.
 pub enum KeySource {
     /// Our own authorization server, never asked over the network.
-    Local {
-        /// Our issuer identifier.
-        issuer: Issuer,
-        /// Our signing keys.
-        keys: Arc<LocalKeys>,
-    },
+    Local(Arc<LocalKeys>),
     /// Another authorization server.
     Remote(Arc<IssuerKeys>),
 }
@@ -144,7 +141,9 @@ impl ResourceServer {
             }
         }
         found.ok_or_else(|| {
-            refusal.unwrap_or_else(|| Rejection::unauthenticated("credential_missing", "no credential in the request"))
+            refusal.unwrap_or_else(|| {
+                Rejection::unauthenticated("credential_missing", "no credential in the request")
+            })
         })
     }
 
@@ -153,10 +152,17 @@ impl ResourceServer {
         let mut candidates = Vec::with_capacity(2);
         if let Some(value) = single(headers, AUTHORIZATION.as_str())? {
             match value.split_once(' ') {
-                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => {
+                Some((scheme, token))
+                    if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() =>
+                {
                     candidates.push(token.trim());
                 }
-                _ => return Err(Rejection::unauthenticated("credential_malformed", "Authorization is not `Bearer <token>`")),
+                _ => {
+                    return Err(Rejection::unauthenticated(
+                        "credential_malformed",
+                        "Authorization is not `Bearer <token>`",
+                    ));
+                }
             }
         }
         if self.places == CredentialPlaces::BearerOrApiKey
@@ -171,7 +177,10 @@ impl ResourceServer {
 
     async fn prove(&self, credential: &str, now: Timestamp) -> Result<Caller, Rejection> {
         if credential.len() > MAX_CREDENTIAL_BYTES {
-            return Err(Rejection::unauthenticated("credential_too_long", format!("{} bytes", credential.len())));
+            return Err(Rejection::unauthenticated(
+                "credential_too_long",
+                format!("{} bytes", credential.len()),
+            ));
         }
         let key = KeyHash::of(credential);
         match self.static_keys.authenticate_hash(&key, now) {
@@ -193,42 +202,37 @@ impl ResourceServer {
     async fn verify(&self, credential: &str, now: Timestamp) -> Result<Caller, Rejection> {
         let token = UnverifiedToken::parse(credential)
             .map_err(|error| Rejection::unauthenticated(error.code(), error.to_string()))?;
-        let claimed = token.issuer().ok_or_else(|| Rejection::unauthenticated("issuer_missing", "no `iss` claim"))?;
-        let mut outage = None;
-        for issuer in &self.issuers {
-            let verified = match &issuer.keys {
-                KeySource::Local { issuer: name, keys } if name.as_str() == claimed => {
-                    token.verify(keys.verification_keys(), &issuer.expectations(name), now)
-                }
-                KeySource::Local { .. } => continue,
-                KeySource::Remote(remote) => match remote.published(token.kid()).await {
-                    Ok(published) if published.issuer.as_str() == claimed => {
-                        token.verify(&published.keys, &issuer.expectations(&published.issuer), now)
-                    }
-                    Ok(_) => continue,
-                    Err(error) => {
-                        outage = Some(error.to_string());
-                        continue;
-                    }
-                },
-            };
-            let verified = verified.map_err(|error| Rejection::unauthenticated(error.code(), error.to_string()))?;
-            let principal = Principal::from_token(&verified, &issuer.claims)
-                .map_err(|error| Rejection::unauthenticated("principal_unusable", error.to_string()))?;
-            let token = BearerToken { text: Secret::new(credential.to_owned()), verified };
-            return Ok(Caller { principal: Arc::new(principal), token: Some(Arc::new(token)) });
-        }
-        Err(match outage {
-            Some(why) => Rejection::unavailable("issuer_keys_unavailable", why),
-            None => Rejection::unauthenticated("issuer_unknown", format!("issuer {claimed:?} is not trusted here")),
-        })
+        let claimed =
+            token.issuer().ok_or_else(|| Rejection::unauthenticated("issuer_missing", "no `iss` claim"))?;
+        let unknown = || {
+            Rejection::unauthenticated("issuer_unknown", format!("issuer {claimed:?} is not trusted here"))
+        };
+        let issuer =
+            self.issuers.iter().find(|trusted| trusted.issuer.as_str() == claimed).ok_or_else(unknown)?;
+        let expectations = issuer.expectations();
+        let verified = match &issuer.keys {
+            KeySource::Local(keys) => token.verify(keys.verification_keys(), &expectations, now),
+            KeySource::Remote(remote) => {
+                let published = remote
+                    .published(token.kid())
+                    .await
+                    .map_err(|error| Rejection::unavailable("issuer_keys_unavailable", error.to_string()))?;
+                token.verify(&published.keys, &expectations, now)
+            }
+        };
+        let verified =
+            verified.map_err(|error| Rejection::unauthenticated(error.code(), error.to_string()))?;
+        let principal = Principal::from_token(&verified, &issuer.claims)
+            .map_err(|error| Rejection::unauthenticated("principal_unusable", error.to_string()))?;
+        let token = BearerToken { text: Secret::new(credential.to_owned()), verified };
+        Ok(Caller { principal: Arc::new(principal), token: Some(Arc::new(token)) })
     }
 }
 
 impl TrustedIssuer {
-    fn expectations(&self, issuer: &Issuer) -> Expectations {
+    fn expectations(&self) -> Expectations {
         Expectations {
-            issuer: issuer.clone(),
+            issuer: self.issuer.clone(),
             audiences: self.audiences.clone(),
             algorithms: self.algorithms.clone(),
             token_type: self.token_type,
@@ -243,12 +247,13 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Rej
     let mut values = headers.get_all(name).iter();
     let Some(first) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Rejection::malformed("credential_repeated", "A credential header is repeated.").because(name));
+        return Err(
+            Rejection::malformed("credential_repeated", "A credential header is repeated.").because(name)
+        );
     }
-    first
-        .to_str()
-        .map(Some)
-        .map_err(|_| Rejection::unauthenticated("credential_malformed", format!("{name} is not printable ASCII")))
+    first.to_str().map(Some).map_err(|_| {
+        Rejection::unauthenticated("credential_malformed", format!("{name} is not printable ASCII"))
+    })
 }
 
 fn same_party(one: &Principal, other: &Principal) -> bool {

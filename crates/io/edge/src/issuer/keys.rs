@@ -22,7 +22,11 @@ impl LocalKeys {
         let public: Vec<_> = signing.iter().map(SigningKey::public_jwk).collect();
         let document = json!({ "keys": public }).to_string();
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, document.as_bytes());
-        let etag = digest.as_ref().iter().take(16).fold(String::from("\""), |text, byte| format!("{text}{byte:02x}"));
+        let etag = digest
+            .as_ref()
+            .iter()
+            .take(16)
+            .fold(String::from("\""), |text, byte| format!("{text}{byte:02x}"));
         Self { signing, verification, document: Bytes::from(document), etag: etag + "\"" }
     }
 

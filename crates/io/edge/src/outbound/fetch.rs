@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
 use http::{Request, Response, StatusCode};
-use futures_util::future::{Either, select};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
@@ -108,7 +108,8 @@ impl Fetcher {
 
     /// Gets a JSON document of at most `limit` bytes.
     pub async fn get_json(&self, url: &Url, trust: &Trust, limit: usize) -> Result<Document, FetchError> {
-        let request = Request::get(path_and_query(url)).header(ACCEPT, "application/json").body(Full::default());
+        let request =
+            Request::get(path_and_query(url)).header(ACCEPT, "application/json").body(Full::default());
         let (head, bytes) = self.exchange(url, trust, request, limit).await?;
         if head.status() != StatusCode::OK {
             return Err(FetchError::Status { url: Box::new(url.clone()), status: head.status() });
@@ -158,7 +159,8 @@ impl Fetcher {
             let talk = if url.scheme() == "https" {
                 let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
                     .map_err(|error| unreachable(error.to_string()))?;
-                let stream = self.tls.connect(name, stream).await.map_err(|error| unreachable(error.to_string()))?;
+                let stream =
+                    self.tls.connect(name, stream).await.map_err(|error| unreachable(error.to_string()))?;
                 converse(stream, request, limit).await
             } else {
                 converse(stream, request, limit).await
@@ -175,10 +177,12 @@ impl Fetcher {
         let refuse = || FetchError::Url(Box::new(url.clone()));
         let configured = matches!(trust, Trust::Configured(origin) if *origin == url.origin());
         let scheme_fits = url.scheme() == "https" || (configured && url.scheme() == "http");
-        let host = url.host().filter(|_| scheme_fits && url.username().is_empty() && url.password().is_none());
+        let host =
+            url.host().filter(|_| scheme_fits && url.username().is_empty() && url.password().is_none());
         let (host, port) = host.zip(url.port_or_known_default()).ok_or_else(refuse)?;
         let name = host.to_string();
-        let unreachable = |error: std::io::Error| FetchError::Unreachable { host: name.clone(), why: error.to_string() };
+        let unreachable =
+            |error: std::io::Error| FetchError::Unreachable { host: name.clone(), why: error.to_string() };
         let resolved = resolve(&host, port).await.map_err(unreachable)?;
         let address = if configured {
             resolved.first().copied().ok_or_else(|| Blocked::NoAddress(name.clone()))?
@@ -211,7 +215,11 @@ enum Failed {
 }
 
 /// One request on one connection, which ends with it.
-async fn converse<IO>(stream: IO, request: Request<Full<Bytes>>, limit: usize) -> Result<(Response<()>, Bytes), Failed>
+async fn converse<IO>(
+    stream: IO,
+    request: Request<Full<Bytes>>,
+    limit: usize,
+) -> Result<(Response<()>, Bytes), Failed>
 where
     IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
@@ -243,5 +251,8 @@ fn max_age(response: &Response<()>) -> Option<Duration> {
     if value.contains("no-store") || value.contains("no-cache") {
         return Some(Duration::ZERO);
     }
-    value.split(',').find_map(|part| part.trim().strip_prefix("max-age=")?.parse().ok()).map(Duration::from_secs)
+    value
+        .split(',')
+        .find_map(|part| part.trim().strip_prefix("max-age=")?.parse().ok())
+        .map(Duration::from_secs)
 }

@@ -69,8 +69,9 @@ impl AddressGuard {
     /// Whether `host` may be looked up at all.
     pub fn check_name(&self, host: &str) -> Result<(), Blocked> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let local = |name: &&str| host == **name || host.strip_suffix(**name).is_some_and(|rest| rest.ends_with('.'));
-        if LOCAL_NAMES.iter().any(|name| local(&name)) { Err(Blocked::LocalName(host)) } else { Ok(()) }
+        let local =
+            |name: &str| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        if LOCAL_NAMES.iter().any(|name| local(name)) { Err(Blocked::LocalName(host)) } else { Ok(()) }
     }
 
     /// The one address to connect to, given everything that `host` resolved to: a single special-purpose address

@@ -45,8 +45,6 @@ pub struct Metadata {
 /// Metadata and keys as last fetched.
 #[derive(Debug)]
 pub struct Published {
-    /// The issuer identifier, as its metadata states it.
-    pub issuer: Issuer,
     /// The metadata.
     pub metadata: Metadata,
     /// The keys.
@@ -76,8 +74,8 @@ pub enum PublishedError {
 
 /// The metadata and keys of one issuer.
 pub struct IssuerKeys {
+    issuer: Issuer,
     well_known: Url,
-    expected_issuer: Option<String>,
     refresh: Duration,
     fetcher: Fetcher,
     clock: Arc<dyn Clock>,
@@ -86,18 +84,21 @@ pub struct IssuerKeys {
 }
 
 impl IssuerKeys {
-    /// Reads from `well_known`, a configured URL, at most every `refresh` while nothing asks for an unknown key.
-    pub fn new(well_known: Url, refresh: Duration, fetcher: Fetcher, clock: Arc<dyn Clock>) -> Self {
-        let expected_issuer = issuer_of_well_known(&well_known);
-        Self {
-            well_known,
-            expected_issuer,
-            refresh,
-            fetcher,
-            clock,
-            held: ArcSwapOption::empty(),
-            last_attempt: Mutex::new(None),
-        }
+    /// The keys of `issuer`, found through the configured URL `well_known` and read again every `refresh`.
+    pub fn new(
+        issuer: Issuer,
+        well_known: Url,
+        refresh: Duration,
+        fetcher: Fetcher,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let held = ArcSwapOption::empty();
+        Self { issuer, well_known, refresh, fetcher, clock, held, last_attempt: Mutex::new(None) }
+    }
+
+    /// The issuer.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
     }
 
     /// The configured metadata URL.
@@ -143,13 +144,18 @@ impl IssuerKeys {
             None if cooling => Err(PublishedError::CoolingDown(self.well_known.clone())),
             held => match self.refetch(attempt).await {
                 Some(Err(error)) => held.ok_or(error),
-                _ => self.held.load_full().ok_or_else(|| PublishedError::CoolingDown(self.well_known.clone())),
+                _ => {
+                    self.held.load_full().ok_or_else(|| PublishedError::CoolingDown(self.well_known.clone()))
+                }
             },
         }
     }
 
     /// One attempt; `None` when it is too early for one. A failure leaves what is held in place.
-    async fn refetch(&self, mut attempt: tokio::sync::MutexGuard<'_, Option<Timestamp>>) -> Option<Result<(), PublishedError>> {
+    async fn refetch(
+        &self,
+        mut attempt: tokio::sync::MutexGuard<'_, Option<Timestamp>>,
+    ) -> Option<Result<(), PublishedError>> {
         let now = self.clock.now();
         if attempt.is_some_and(|last| now.since(last) < COOLDOWN) {
             return None;
@@ -169,51 +175,33 @@ impl IssuerKeys {
 
     async fn fetch(&self, now: Timestamp) -> Result<Published, PublishedError> {
         let trust = Trust::configured(&self.well_known);
-        let document = |url: &Url, why: String| PublishedError::Document { url: url.to_string(), why };
-        let fetched = self.fetcher.get_json(&self.well_known, &trust, DOCUMENT_LIMIT).await?;
-        let metadata: Metadata =
-            serde_json::from_slice(&fetched.bytes).map_err(|error| document(&self.well_known, error.to_string()))?;
-        if let Some(expected) = &self.expected_issuer
-            && metadata.issuer.trim_end_matches('/') != expected.trim_end_matches('/')
-            && !metadata.issuer.contains("{tenantid}")
-        {
-            let why = format!("states issuer {:?}, expected {expected:?}", metadata.issuer);
-            return Err(document(&self.well_known, why));
-        }
-        let jwks_url = Url::parse(&metadata.jwks_uri)
-            .map_err(|error| document(&self.well_known, format!("jwks_uri {:?}: {error}", metadata.jwks_uri)))?;
+        let metadata = fetch_metadata(&self.fetcher, &self.issuer, &self.well_known).await?;
+        let jwks_url = Url::parse(&metadata.jwks_uri).map_err(|error| {
+            document(&self.well_known, format!("jwks_uri {:?}: {error}", metadata.jwks_uri))
+        })?;
         let jwks = self.fetcher.get_json(&jwks_url, &trust, DOCUMENT_LIMIT).await?;
         let keys = KeySet::parse(&jwks.bytes).map_err(|error| document(&jwks_url, error.to_string()))?;
         let fresh_for = jwks.max_age.map_or(self.refresh, |age| age.clamp(COOLDOWN, self.refresh));
-        Ok(Published { issuer: Issuer::new(metadata.issuer.clone()), metadata, keys, fetched_at: now, fresh_for })
+        Ok(Published { metadata, keys, fetched_at: now, fresh_for })
     }
 }
 
-/// The issuer that a metadata URL belongs to: the URL without its well-known part (RFC 8414 §3, Discovery §4).
-fn issuer_of_well_known(url: &Url) -> Option<String> {
-    let text = url.as_str();
-    if let Some(issuer) = text.strip_suffix("/.well-known/openid-configuration") {
-        return Some(issuer.to_owned());
+/// Reads the metadata document of `issuer`; a document that states another issuer is refused (RFC 8414 §3.3).
+pub async fn fetch_metadata(
+    fetcher: &Fetcher,
+    issuer: &Issuer,
+    well_known: &Url,
+) -> Result<Metadata, PublishedError> {
+    let fetched = fetcher.get_json(well_known, &Trust::configured(well_known), DOCUMENT_LIMIT).await?;
+    let metadata: Metadata =
+        serde_json::from_slice(&fetched.bytes).map_err(|error| document(well_known, error.to_string()))?;
+    if metadata.issuer != issuer.as_str() {
+        let why = format!("states issuer {:?}, expected {:?}", metadata.issuer, issuer.as_str());
+        return Err(document(well_known, why));
     }
-    let (origin, rest) = text.split_once("/.well-known/")?;
-    let (_document, path) = rest.split_once('/').unwrap_or((rest, ""));
-    Some(if path.is_empty() { origin.to_owned() } else { format!("{origin}/{path}") })
+    Ok(metadata)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::issuer_of_well_known;
-
-    #[test]
-    fn the_issuer_is_what_remains_without_the_well_known_part() {
-        for (url, issuer) in [
-            ("https://a.example/.well-known/openid-configuration", "https://a.example"),
-            ("https://a.example/t1/.well-known/openid-configuration", "https://a.example/t1"),
-            ("https://a.example/.well-known/oauth-authorization-server", "https://a.example"),
-            ("https://a.example/.well-known/oauth-authorization-server/t1", "https://a.example/t1"),
-        ] {
-            assert_eq!(issuer_of_well_known(&url.parse().unwrap()).as_deref(), Some(issuer), "{url}");
-        }
-        assert_eq!(issuer_of_well_known(&"https://a.example/metadata".parse().unwrap()), None);
-    }
+fn document(url: &Url, why: String) -> PublishedError {
+    PublishedError::Document { url: url.to_string(), why }
 }

@@ -66,13 +66,18 @@ pub fn admit(head: &Parts, hosts: &HostRules) -> Result<(), Rejection> {
 
 fn method(method: &Method, headers: &HeaderMap) -> Result<(), Rejection> {
     if method == Method::CONNECT || headers.contains_key(UPGRADE) {
-        return Err(Rejection::new(RejectionKind::NotImplemented, "upgrade_refused", "Protocol upgrades are not served."));
+        return Err(Rejection::new(
+            RejectionKind::NotImplemented,
+            "upgrade_refused",
+            "Protocol upgrades are not served.",
+        ));
     }
     Ok(())
 }
 
 fn header_sizes(headers: &HeaderMap) -> Result<(), Rejection> {
-    let too_large = |public: &str| Err(Rejection::new(RejectionKind::HeadersTooLarge, "headers_too_large", public));
+    let too_large =
+        |public: &str| Err(Rejection::new(RejectionKind::HeadersTooLarge, "headers_too_large", public));
     if headers.len() > MAX_HEADER_FIELDS {
         return too_large("More than 100 header fields.");
     }
@@ -91,14 +96,17 @@ fn header_sizes(headers: &HeaderMap) -> Result<(), Rejection> {
 fn header_names(headers: &HeaderMap) -> Result<(), Rejection> {
     match headers.keys().find(|name| name.as_str().contains('_')) {
         None => Ok(()),
-        Some(name) => Err(Rejection::malformed("header_underscore", "Header names must not contain underscores.")
-            .because(name.as_str())),
+        Some(name) => {
+            Err(Rejection::malformed("header_underscore", "Header names must not contain underscores.")
+                .because(name.as_str()))
+        }
     }
 }
 
 /// Accepts only paths that have one reading: no empty or dot segments, no encoded separators, no raw controls.
 fn path(path: &str) -> Result<(), Rejection> {
-    let refuse = || Err(Rejection::malformed("path_not_canonical", "The request path is not in canonical form."));
+    let refuse =
+        || Err(Rejection::malformed("path_not_canonical", "The request path is not in canonical form."));
     if !path.starts_with('/') || path.len() > 8 * 1024 {
         return refuse();
     }
@@ -107,7 +115,8 @@ fn path(path: &str) -> Result<(), Rejection> {
         match byte {
             b'\\' | 0..=0x20 | 0x7f.. => return refuse(),
             b'%' => match (bytes.next().and_then(hex), bytes.next().and_then(hex)) {
-                (Some(high), Some(low)) if !matches!(high << 4 | low, b'/' | b'\\' | b'.' | b'%' | 0..=0x1f) => {}
+                (Some(high), Some(low))
+                    if !matches!(high << 4 | low, b'/' | b'\\' | b'.' | b'%' | 0..=0x1f) => {}
                 _ => return refuse(),
             },
             _ => {}
@@ -130,7 +139,9 @@ const fn hex(byte: u8) -> Option<u8> {
 
 /// The one authority that the request names. A `Host` that contradicts the request target is refused.
 fn authority(head: &Parts) -> Result<Authority, Rejection> {
-    let refuse = |why: &str| Rejection::malformed("host_malformed", "The Host header is missing or malformed.").because(why);
+    let refuse = |why: &str| {
+        Rejection::malformed("host_malformed", "The Host header is missing or malformed.").because(why)
+    };
     let mut headers = head.headers.get_all(HOST).iter();
     let header = headers.next();
     if headers.next().is_some() {
@@ -144,7 +155,9 @@ fn authority(head: &Parts) -> Result<Authority, Rejection> {
         }
     };
     let authority = match (header, head.uri.authority()) {
-        (Some(header), Some(target)) if header != *target => return Err(refuse("Host and request target differ")),
+        (Some(header), Some(target)) if header != *target => {
+            return Err(refuse("Host and request target differ"));
+        }
         (Some(authority), _) => authority,
         (None, Some(target)) => target.clone(),
         (None, None) => return Err(refuse("absent")),

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::{Method, Request, Response};
+use http::{Method, Response};
 use hyper::body::Incoming;
 use matchit::Router;
 
@@ -23,7 +23,7 @@ use crate::server::body::Body;
 pub type Outcome = Result<Response<Body>, Rejection>;
 
 type Handled = Pin<Box<dyn Future<Output = Outcome> + Send>>;
-type HandlerFn<Who> = Arc<dyn Fn(Request<Incoming>, Context<Who>) -> Handled + Send + Sync>;
+type HandlerFn<Who> = Arc<dyn Fn(Incoming, Context<Who>) -> Handled + Send + Sync>;
 
 /// Renders a refusal in the words of one protocol.
 pub type Render = fn(&Rejection, &Refused<'_>) -> Response<Body>;
@@ -78,22 +78,36 @@ pub(crate) enum Entry {
 
 impl Route {
     /// A route that anyone may call.
-    pub fn public<F, Fut>(name: &'static str, method: Method, path: impl Into<String>, render: Render, handler: F) -> Self
+    pub fn public<F, Fut>(
+        name: &'static str,
+        method: Method,
+        path: impl Into<String>,
+        render: Render,
+        handler: F,
+    ) -> Self
     where
-        F: Fn(Request<Incoming>, Context<Public>) -> Fut + Send + Sync + 'static,
+        F: Fn(Incoming, Context<Public>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Outcome> + Send + 'static,
     {
-        let handler: HandlerFn<Public> = Arc::new(move |request, context| Box::pin(handler(request, context)));
-        Self { name, method, path: path.into(), origins: Origins::Pages, audit: None, render, entry: Entry::Public(handler) }
+        let handler: HandlerFn<Public> = Arc::new(move |body, context| Box::pin(handler(body, context)));
+        Self {
+            name,
+            method,
+            path: path.into(),
+            origins: Origins::Pages,
+            audit: None,
+            render,
+            entry: Entry::Public(handler),
+        }
     }
 
     /// A route that only a caller verified by `gate` may call; every request leaves an audit record.
     pub fn protected<F, Fut>(spec: ProtectedSpec, render: Render, handler: F) -> Self
     where
-        F: Fn(Request<Incoming>, Context<Verified>) -> Fut + Send + Sync + 'static,
+        F: Fn(Incoming, Context<Verified>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Outcome> + Send + 'static,
     {
-        let handler: HandlerFn<Verified> = Arc::new(move |request, context| Box::pin(handler(request, context)));
+        let handler: HandlerFn<Verified> = Arc::new(move |body, context| Box::pin(handler(body, context)));
         Self {
             name: spec.name,
             method: spec.method,
@@ -167,7 +181,11 @@ impl RouteTable {
         for route in routes {
             let methods = by_path.entry(route.path.clone()).or_default();
             if let Some(earlier) = methods.insert(route.method.to_string(), route) {
-                return Err(RouteConflict { method: earlier.method, path: earlier.path, why: "same method".into() });
+                return Err(RouteConflict {
+                    method: earlier.method,
+                    path: earlier.path,
+                    why: "same method".into(),
+                });
             }
         }
         let mut router = Router::new();
@@ -198,8 +216,13 @@ impl RouteTable {
 
     /// Who words refusals for a path that no route claims.
     pub(crate) fn render_for(&self, path: &str) -> Render {
-        let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        self.fallback.iter().find(|(prefix, _)| below(prefix)).map_or(self.default_render, |(_, render)| *render)
+        let below = |prefix: &str| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.fallback
+            .iter()
+            .find(|(prefix, _)| below(prefix))
+            .map_or(self.default_render, |(_, render)| *render)
     }
 
     /// Every route, for the route dump.

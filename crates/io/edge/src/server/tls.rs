@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -22,6 +22,9 @@ pub enum TlsError {
     /// Chain and key do not belong together, or their kind is not supported.
     #[error("certificate and key cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
+    /// The authorities of client certificates cannot be used.
+    #[error("client certificate authorities cannot be used: {0}")]
+    Authorities(String),
 }
 
 /// The certificate of one listener; [`Certificate::replace`] takes effect on the next handshake.
@@ -50,21 +53,75 @@ impl ResolvesServerCert for Certificate {
 }
 
 fn read(chain: &[u8], key: &[u8]) -> Result<Arc<CertifiedKey>, TlsError> {
-    let pem = |what| move |error: rustls_pki_types::pem::Error| TlsError::Pem { what, why: error.to_string() };
-    let chain: Vec<_> =
-        CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().map_err(pem("the certificate chain"))?;
+    let pem =
+        |what| move |error: rustls_pki_types::pem::Error| TlsError::Pem { what, why: error.to_string() };
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
+        .collect::<Result<_, _>>()
+        .map_err(pem("the certificate chain"))?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(pem("the private key"))?;
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider)?))
 }
 
+/// Whether callers must show a certificate, and which authorities (DER) may have issued it.
+#[derive(Clone, Debug)]
+pub enum ClientCertificates {
+    /// None is asked for.
+    Ignored,
+    /// One is checked when there is one.
+    Optional(Vec<Vec<u8>>),
+    /// A connection without a valid one is refused.
+    Required(Vec<Vec<u8>>),
+}
+
+/// The oldest protocol version that is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OldestVersion {
+    /// TLS 1.2, with forward-secret AEAD suites only.
+    Tls12,
+    /// TLS 1.3.
+    Tls13,
+}
+
 /// The server side of TLS for `certificate`, offering HTTP/2 and HTTP/1.1.
-pub fn server_config(certificate: Arc<Certificate>) -> Result<Arc<rustls::ServerConfig>, TlsError> {
+pub fn server_config(
+    certificate: Arc<Certificate>,
+    clients: &ClientCertificates,
+    oldest: OldestVersion,
+) -> Result<Arc<rustls::ServerConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-        .with_no_client_auth()
-        .with_cert_resolver(certificate);
+    let versions: &[&rustls::SupportedProtocolVersion] = match oldest {
+        OldestVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        OldestVersion::Tls13 => &[&rustls::version::TLS13],
+    };
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)?;
+    let builder = match clients {
+        ClientCertificates::Ignored => builder.with_no_client_auth(),
+        ClientCertificates::Optional(authorities) | ClientCertificates::Required(authorities) => {
+            let mut roots = rustls::RootCertStore::empty();
+            for authority in authorities {
+                roots.add(authority.clone().into())?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = match clients {
+                ClientCertificates::Optional(_) => verifier.allow_unauthenticated(),
+                _ => verifier,
+            };
+            builder.with_client_cert_verifier(
+                verifier.build().map_err(|error| TlsError::Authorities(error.to_string()))?,
+            )
+        }
+    };
+    let mut config = builder.with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The certificates of a PEM file as DER.
+pub fn certificates_from_pem(pem: &[u8]) -> Result<Vec<Vec<u8>>, TlsError> {
+    CertificateDer::pem_slice_iter(pem)
+        .map(|certificate| certificate.map(|certificate| certificate.to_vec()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| TlsError::Pem { what: "the file of authorities", why: error.to_string() })
 }

@@ -41,12 +41,19 @@ fn the_right_most_untrusted_hop_is_the_client() {
 #[test]
 fn an_unreadable_hop_ends_the_walk() {
     for garbage in ["unknown", "_hidden", "203.0.113.7.evil", "", "1.2.3.4, ?"] {
-        assert_eq!(located(&["10.0.0.0/8"], "10.0.0.9", &[("x-forwarded-for", garbage)]), "10.0.0.9", "{garbage:?}");
+        assert_eq!(
+            located(&["10.0.0.0/8"], "10.0.0.9", &[("x-forwarded-for", garbage)]),
+            "10.0.0.9",
+            "{garbage:?}"
+        );
     }
 }
 
 #[test]
 fn mapped_peers_count_as_ipv4() {
-    assert_eq!(located(&["10.0.0.0/8"], "::ffff:10.0.0.9", &[("x-forwarded-for", "203.0.113.7")]), "203.0.113.7");
+    assert_eq!(
+        located(&["10.0.0.0/8"], "::ffff:10.0.0.9", &[("x-forwarded-for", "203.0.113.7")]),
+        "203.0.113.7"
+    );
     assert_eq!(located(&[], "::ffff:10.0.0.9", &[]), "10.0.0.9");
 }

@@ -22,15 +22,27 @@ fn known_hosts_in_any_case_and_with_default_port_get_in() {
 
 #[test]
 fn foreign_hosts_are_misdirected() {
-    for host in ["evil.example", "gw.example.com.evil", "gw.example.com:444", "localhost", "127.0.0.1:9420", "[::1]"] {
-        assert_eq!(status(Request::get("/mcp").header("host", host)), Some(StatusCode::MISDIRECTED_REQUEST), "{host}");
+    for host in
+        ["evil.example", "gw.example.com.evil", "gw.example.com:444", "localhost", "127.0.0.1:9420", "[::1]"]
+    {
+        assert_eq!(
+            status(Request::get("/mcp").header("host", host)),
+            Some(StatusCode::MISDIRECTED_REQUEST),
+            "{host}"
+        );
     }
 }
 
 #[test]
 fn malformed_hosts_are_refused() {
-    for host in ["", "gw.example.com/x", "gw.example.com?x", "gw.example.com#", "a@gw.example.com", "gw example"] {
-        assert_eq!(status(Request::get("/mcp").header("host", host)), Some(StatusCode::BAD_REQUEST), "{host:?}");
+    for host in
+        ["", "gw.example.com/x", "gw.example.com?x", "gw.example.com#", "a@gw.example.com", "gw example"]
+    {
+        assert_eq!(
+            status(Request::get("/mcp").header("host", host)),
+            Some(StatusCode::BAD_REQUEST),
+            "{host:?}"
+        );
     }
     assert_eq!(status(Request::get("/mcp")), Some(StatusCode::BAD_REQUEST));
     assert_eq!(status(get("/mcp").header("host", "gw.example.com")), Some(StatusCode::BAD_REQUEST));
@@ -45,7 +57,18 @@ fn only_canonical_paths_get_in() {
     for good in ["/", "/mcp", "/mcp/", "/v1/models/claude-opus%204", "/.well-known/x"] {
         assert_eq!(status(get(good)), None, "{good}");
     }
-    for bad in ["//mcp", "/mcp//x", "/a/../mcp", "/a/./b", "/a/%2e%2e/b", "/a%2fb", "/a%5cb", "/a%00", "/a%zz", "/a%2"] {
+    for bad in [
+        "//mcp",
+        "/mcp//x",
+        "/a/../mcp",
+        "/a/./b",
+        "/a/%2e%2e/b",
+        "/a%2fb",
+        "/a%5cb",
+        "/a%00",
+        "/a%zz",
+        "/a%2",
+    ] {
         assert_eq!(status(get(bad)), Some(StatusCode::BAD_REQUEST), "{bad}");
     }
 }
@@ -54,7 +77,10 @@ fn only_canonical_paths_get_in() {
 fn header_limits_and_names() {
     let many = (0..100).fold(get("/mcp"), |request, n| request.header(format!("x-{n}"), "1"));
     assert_eq!(status(many), Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
-    assert_eq!(status(get("/mcp").header("x", "y".repeat(17_000))), Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+    assert_eq!(
+        status(get("/mcp").header("x", "y".repeat(17_000))),
+        Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+    );
     let wide = (0..3).fold(get("/mcp"), |request, n| request.header(format!("x-{n}"), "y".repeat(12_000)));
     assert_eq!(status(wide), Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
     assert_eq!(status(get("/mcp").header("x_user", "ada")), Some(StatusCode::BAD_REQUEST));

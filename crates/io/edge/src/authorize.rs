@@ -1,0 +1,156 @@
+//! Permission: the policy's word on one act, and the evidence that it was given.
+
+use std::marker::PhantomData;
+
+use tokio::time::Instant;
+
+use gatehouse_audit::event::Policy as PolicyVerdict;
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::principal::Principal;
+use gatehouse_policy::input::{self, HttpFacts, Input, Request, User};
+use gatehouse_policy::{Decision, DenyReason, Outcome, Policy, evaluate_all};
+
+use crate::context::{Context, Verified};
+use crate::rejection::{Rejection, RejectionKind};
+
+/// What a policy is asked about.
+pub trait Facts {
+    /// The act that is permitted.
+    type Act;
+
+    /// The input for the policy.
+    fn input(&self, request: &Request<'_>) -> Input;
+}
+
+/// Calling one tool, or seeing it in a list.
+#[derive(Clone, Copy, Debug)]
+pub enum ToolUse {}
+
+/// Calling a model.
+#[derive(Clone, Copy, Debug)]
+pub enum ModelUse {}
+
+/// Minting a token.
+#[derive(Clone, Copy, Debug)]
+pub enum Minting {}
+
+/// Reading what an upstream offers. It is the gateway's own act and carries nothing of a caller's; what a caller
+/// sees of it is decided item by item.
+#[derive(Clone, Copy, Debug)]
+pub enum Discovery {}
+
+impl Facts for input::ToolCall<'_> {
+    type Act = ToolUse;
+
+    fn input(&self, request: &Request<'_>) -> Input {
+        input::ToolCall::input(self, request)
+    }
+}
+
+impl Facts for input::ModelCall<'_> {
+    type Act = ModelUse;
+
+    fn input(&self, request: &Request<'_>) -> Input {
+        input::ModelCall::input(self, request)
+    }
+}
+
+impl Facts for input::TokenMinting<'_> {
+    type Act = Minting;
+
+    fn input(&self, request: &Request<'_>) -> Input {
+        input::TokenMinting::input(self, request)
+    }
+}
+
+/// Evidence that `Act` is permitted. Only [`authorize`] gives it, so code that skips policy does not compile.
+#[derive(Debug)]
+pub struct Permit<Act>(PhantomData<fn() -> Act>);
+
+impl Permit<Discovery> {
+    /// The standing permit to read what upstreams offer.
+    pub const fn discovery() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// Asks `policies` whether the request of `context` may do what `facts` say. `user` is who it is done for.
+///
+/// The verdict goes into the audit record. A denial's public sentence is the policy's `external_message`, or says
+/// nothing; a policy that fails denies.
+pub fn authorize<F: Facts, Who>(
+    facts: &F,
+    policies: &[Policy],
+    context: &Context<Who>,
+    user: Option<User<'_>>,
+) -> Result<Permit<F::Act>, Rejection> {
+    if policies.is_empty() {
+        return Ok(Permit(PhantomData));
+    }
+    let started = Instant::now();
+    let headers = headers(context);
+    let request = Request {
+        source_ip: context.source.ip,
+        peer_ip: context.source.peer_ip,
+        http: HttpFacts {
+            method: context.head.method.as_str(),
+            path: context.head.uri.path(),
+            headers: &headers,
+        },
+        user,
+        now: context.now,
+        revision: &context.snapshot.revision,
+    };
+    let decision = evaluate_all(policies, &facts.input(&request));
+    let duration = started.elapsed();
+    let verdict = match decision.outcome {
+        Outcome::Allow => "allow",
+        Outcome::Deny(reason) => reason.code(),
+    };
+    context.note(|event| {
+        event.with_policy(PolicyVerdict {
+            name: decision.policy.clone(),
+            verdict,
+            internal_message: decision.internal_message.clone(),
+            external_message: decision.external_message.clone(),
+            duration,
+        })
+    });
+    match decision.outcome {
+        Outcome::Allow => Ok(Permit(PhantomData)),
+        Outcome::Deny(reason) => Err(denial(decision, reason)),
+    }
+}
+
+/// The verified caller as policies see it: the token names the user.
+pub fn user_of(context: &Context<Verified>) -> User<'_> {
+    let principal: &Principal = &context.who.caller().principal;
+    User {
+        id: principal.subject().as_str(),
+        connector: "",
+        claims: principal.claims(),
+        groups: principal.groups(),
+        auth_time: principal
+            .claims()
+            .get("auth_time")
+            .and_then(serde_json::Value::as_i64)
+            .map(Timestamp::from_unix_seconds),
+        amr: &[],
+    }
+}
+
+fn headers<Who>(context: &Context<Who>) -> Vec<(&str, &str)> {
+    context
+        .head
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect()
+}
+
+fn denial(decision: Decision, reason: DenyReason) -> Rejection {
+    let public = decision.external_message.unwrap_or_else(|| "Policy does not allow this.".to_owned());
+    let internal = decision.internal_message.unwrap_or_default();
+    Rejection::new(RejectionKind::Forbidden, reason.code(), public)
+        .because(format!("policy {:?}: {internal}", decision.policy))
+}

@@ -1,0 +1,91 @@
+//! What a handler knows about the request it serves, built once at the door.
+
+mod audit_row;
+mod trace;
+
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use gatehouse_config::snapshot::Snapshot;
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::RequestId;
+
+pub use self::audit_row::AuditRow;
+pub use self::trace::Trace;
+
+use crate::authn::resource::Caller;
+use crate::server::address::ClientAddress;
+
+/// One request's surroundings. `Who` says what is proven about the caller.
+#[derive(Clone)]
+pub struct Context<Who> {
+    /// The caller: [`Public`] or [`Verified`].
+    pub who: Who,
+    /// Method, target and headers, as admitted.
+    pub head: Arc<Parts>,
+    /// The configuration that the request entered with; it does not change under way.
+    pub snapshot: Arc<Snapshot>,
+    /// When the request came in.
+    pub now: Timestamp,
+    /// Where it came from.
+    pub source: ClientAddress,
+    /// Its id in replies, logs and audit.
+    pub request_id: RequestId,
+    /// Its audit record in the making; `None` on routes that leave none.
+    pub audit: Option<Arc<AuditRow>>,
+    /// Its place in a distributed trace (W3C Trace Context).
+    pub trace: Trace,
+    /// The variable segment of the route's path, still percent-encoded.
+    pub segment: Option<String>,
+}
+
+/// Nothing is proven about the caller.
+#[derive(Clone, Debug)]
+pub struct Public(());
+
+/// A caller whose credential was verified by the route's gate.
+#[derive(Clone)]
+pub struct Verified(pub(crate) Caller);
+
+impl Public {
+    pub(crate) const fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Verified {
+    /// The caller.
+    pub fn caller(&self) -> &Caller {
+        &self.0
+    }
+}
+
+impl<Who> Context<Who> {
+    /// The same surroundings with something else proven.
+    pub(crate) fn with_who<Other>(self, who: Other) -> Context<Other> {
+        Context {
+            who,
+            head: self.head,
+            snapshot: self.snapshot,
+            now: self.now,
+            source: self.source,
+            request_id: self.request_id,
+            audit: self.audit,
+            trace: self.trace,
+            segment: self.segment,
+        }
+    }
+
+    /// The value of a header, when it is printable ASCII.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Adds to the audit record, on routes that leave one.
+    pub fn note(&self, add: impl FnOnce(gatehouse_audit::event::Event) -> gatehouse_audit::event::Event) {
+        if let Some(row) = &self.audit {
+            row.note(add);
+        }
+    }
+}

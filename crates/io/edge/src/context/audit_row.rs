@@ -1,0 +1,90 @@
+//! The audit record of one request, from the door to the last byte of its answer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use gatehouse_audit::event::{Event, Outcome};
+use gatehouse_audit::sink::AuditSink;
+
+use crate::rejection::Rejection;
+
+/// An event that handlers add to. It is written once nobody can add to it any more: when the answer, streamed or
+/// not, has been sent or given up.
+pub struct AuditRow {
+    event: Mutex<Option<Event>>,
+    sink: Arc<dyn AuditSink>,
+    started: Instant,
+    status: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl AuditRow {
+    pub(crate) fn begin(event: Event, sink: Arc<dyn AuditSink>) -> Arc<Self> {
+        Arc::new(Self {
+            event: Mutex::new(Some(event)),
+            sink,
+            started: Instant::now(),
+            status: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// Adds to the event; after [`Self::commit`] there is nothing left to add to.
+    pub fn note(&self, add: impl FnOnce(Event) -> Event) {
+        let mut slot = self.event.lock().unwrap_or_else(PoisonError::into_inner);
+        *slot = slot.take().map(add);
+    }
+
+    /// How it ended, with the stable code of the reason.
+    pub fn conclude(&self, outcome: Outcome, reason: &'static str) {
+        self.note(|event| event.with_outcome(outcome).with_reason(reason));
+    }
+
+    /// Writes the record now and returns once it is durable. What it describes must not be acknowledged before.
+    pub async fn commit(&self) -> Result<(), Rejection> {
+        let event = self.event.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match event {
+            None => Ok(()),
+            Some(event) => self
+                .sink
+                .append(self.finished(event))
+                .await
+                .map_err(|error| Rejection::unavailable("audit_unavailable", error.to_string())),
+        }
+    }
+
+    pub(crate) fn count(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn answered(&self, status: u16) {
+        self.status.store(u64::from(status), Ordering::Relaxed);
+    }
+
+    /// How long ago the request came in.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn finished(&self, event: Event) -> Event {
+        let status = u16::try_from(self.status.load(Ordering::Relaxed)).unwrap_or(0);
+        if status == 0 {
+            return event;
+        }
+        event.with_result(status, self.bytes.load(Ordering::Relaxed), self.elapsed())
+    }
+}
+
+impl Drop for AuditRow {
+    fn drop(&mut self) {
+        let event = self.event.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(event) = event
+            && let Err(error) = self.sink.submit(self.finished(event))
+        {
+            tracing::error!(error = %error, "audit record lost");
+        }
+    }
+}

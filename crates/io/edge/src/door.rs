@@ -1,0 +1,258 @@
+//! The door: every request passes here, once. Admission, route, origin, caller, handler, answer, evidence.
+
+mod cors;
+mod reply;
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
+use http::header::{ALLOW, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, Method, Request, Response};
+use hyper::body::Incoming;
+
+use gatehouse_audit::event::{Event, EventKind, Outcome};
+use gatehouse_audit::sink::AuditSink;
+use gatehouse_config::snapshot::Snapshot;
+use gatehouse_identity::clock::Clock;
+use gatehouse_identity::id::RequestId;
+use gatehouse_identity::rng::Rng;
+
+pub use self::cors::OriginRules;
+use self::reply::AuditedBody;
+use crate::context::{AuditRow, Context, Public, Trace, Verified};
+use crate::rejection::{Rejection, RejectionKind};
+use crate::server::Answer;
+use crate::server::address::{ClientAddress, TrustedProxies};
+use crate::server::admission::{self, HostRules};
+use crate::server::body::Body;
+use crate::server::routes::{self, Entry, Found, Refused, Render, Route, RouteTable};
+
+/// What runs now: one snapshot and everything built from it. Swapped whole.
+pub struct Running {
+    /// The configuration.
+    pub snapshot: Arc<Snapshot>,
+    /// What is served.
+    pub routes: RouteTable,
+    /// Under which hosts.
+    pub hosts: HostRules,
+    /// To which web pages.
+    pub origins: OriginRules,
+    /// Whose forwarding headers count.
+    pub proxies: TrustedProxies,
+}
+
+/// What the door itself needs, besides what runs.
+#[derive(Clone)]
+pub struct Fittings {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for ids.
+    pub rng: Arc<dyn Rng>,
+    /// Where evidence goes.
+    pub audit: Arc<dyn AuditSink>,
+}
+
+/// One listener's door.
+pub struct Door {
+    running: ArcSwap<Running>,
+    fittings: Fittings,
+}
+
+impl Door {
+    /// A door into `running`.
+    pub fn new(running: Running, fittings: Fittings) -> Self {
+        Self { running: ArcSwap::from_pointee(running), fittings }
+    }
+
+    /// Puts another configuration in force for the requests that come from now on.
+    pub fn replace(&self, running: Running) {
+        self.running.store(Arc::new(running));
+    }
+
+    /// What runs now.
+    pub fn running(&self) -> Arc<Running> {
+        self.running.load_full()
+    }
+
+    async fn pass(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+        let running = self.running.load_full();
+        let (head, body) = request.into_parts();
+        let head = Arc::new(head);
+        let visit = Visit {
+            source: running.proxies.locate(peer, &head.headers),
+            id: RequestId::random(self.fittings.rng.as_ref()),
+            path: head.uri.path().to_owned(),
+            head_only: head.method == Method::HEAD,
+        };
+        if let Err(rejection) = admission::admit(&head, &running.hosts) {
+            return visit.refuse(&rejection, running.routes.render_for(&visit.path), None, false);
+        }
+        let (route, segment) = match running.routes.find(&head.method, &visit.path) {
+            Found::Route(route, segment) => (route, segment),
+            Found::OtherMethods(methods) => {
+                if let Some(preflight) = running.origins.preflight(&head, methods) {
+                    return visit.sign(preflight);
+                }
+                let rejection = routes::other_methods(methods);
+                return visit.refuse(&rejection, running.routes.render_for(&visit.path), None, false);
+            }
+            Found::Nothing => {
+                let render = running.routes.render_for(&visit.path);
+                return visit.refuse(&routes::nothing_here(), render, None, false);
+            }
+        };
+        let context = Context {
+            who: Public::new(),
+            head: Arc::clone(&head),
+            snapshot: Arc::clone(&running.snapshot),
+            now: self.fittings.clock.now(),
+            source: visit.source,
+            request_id: visit.id.clone(),
+            audit: None,
+            trace: Trace::join(text(&head.headers, "traceparent"), self.fittings.rng.as_ref()),
+            segment,
+        };
+        let origin = running.origins.check(route, &head.headers);
+        let mut response = match &origin {
+            Ok(_) => self.enter(route, body, context, &visit).await,
+            Err(rejection) => visit.refuse(rejection, route.render, None, false),
+        };
+        if let Ok(allowed) = origin {
+            allowed.apply(response.headers_mut());
+        }
+        visit.sign(response)
+    }
+
+    /// Finds out who is calling, as far as the route needs to know, and lets the handler work.
+    async fn enter(
+        &self,
+        route: &Route,
+        body: Incoming,
+        mut context: Context<Public>,
+        visit: &Visit,
+    ) -> Response<Body> {
+        let head = Arc::clone(&context.head);
+        let handled = match &route.entry {
+            Entry::Public(handler) => {
+                context.audit = route.audit.map(|kind| self.begin_row(kind, &context, &head.headers));
+                let row = context.audit.clone();
+                (row, AssertUnwindSafe(handler(body, context)).catch_unwind().await)
+            }
+            Entry::Protected { gate, handler } => match gate.authenticate(&head.headers, context.now).await {
+                Ok(caller) => {
+                    let kind = route.audit.unwrap_or(EventKind::CredentialRefused);
+                    let row = self.begin_row(kind, &context, &head.headers);
+                    row.note(|event| event.with_principal(&caller.principal));
+                    context.audit = Some(Arc::clone(&row));
+                    let context = context.with_who(Verified(caller));
+                    (Some(row), AssertUnwindSafe(handler(body, context)).catch_unwind().await)
+                }
+                Err(rejection) => {
+                    let row = self.begin_row(EventKind::CredentialRefused, &context, &head.headers);
+                    row.conclude(Outcome::Deny, rejection.reason);
+                    row.answered(rejection.kind.status().as_u16());
+                    let sent = rejection.reason != "credential_missing";
+                    return visit.refuse(&rejection, route.render, Some(gate), sent);
+                }
+            },
+        };
+        let (row, outcome) = handled;
+        let gate = match &route.entry {
+            Entry::Protected { gate, .. } => Some(gate.as_ref()),
+            Entry::Public(_) => None,
+        };
+        let (response, rejection) = match outcome {
+            Ok(Ok(response)) => (response, None),
+            Ok(Err(rejection)) => (visit.refuse(&rejection, route.render, gate, true), Some(rejection)),
+            Err(_panic) => {
+                let rejection = Rejection::internal("handler_panicked", "the handler panicked");
+                (visit.refuse(&rejection, route.render, gate, true), Some(rejection))
+            }
+        };
+        let Some(row) = row else { return response };
+        row.answered(response.status().as_u16());
+        if let Some(rejection) = rejection {
+            let outcome = if rejection.kind.is_failure() { Outcome::Error } else { Outcome::Deny };
+            row.conclude(outcome, rejection.reason);
+        }
+        response.map(|body| AuditedBody::wrap(body, row))
+    }
+
+    fn begin_row(&self, kind: EventKind, context: &Context<Public>, headers: &HeaderMap) -> Arc<AuditRow> {
+        let ClientAddress { ip, peer_ip } = context.source;
+        let event = Event::new(kind, Outcome::Allow, context.now)
+            .with_revision(&context.snapshot.revision)
+            .with_request_id(&context.request_id)
+            .with_source(ip, peer_ip, text(headers, USER_AGENT.as_str()));
+        AuditRow::begin(event, Arc::clone(&self.fittings.audit))
+    }
+}
+
+impl Answer for Door {
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+        self.pass(request, peer).await
+    }
+
+    fn carries_many(&self, peer: IpAddr) -> bool {
+        self.running.load().proxies.contains(peer)
+    }
+}
+
+/// What is known of a request before anything about it is decided.
+struct Visit {
+    source: ClientAddress,
+    id: RequestId,
+    path: String,
+    head_only: bool,
+}
+
+impl Visit {
+    fn refuse(
+        &self,
+        rejection: &Rejection,
+        render: Render,
+        gate: Option<&crate::authn::resource::ResourceServer>,
+        credential_sent: bool,
+    ) -> Response<Body> {
+        let internal = rejection.internal.as_deref().unwrap_or_default();
+        let (ip, id) = (self.source.ip, &self.id);
+        let status = rejection.kind.status().as_u16();
+        if rejection.kind.is_failure() {
+            tracing::error!(request.id = %id, source.ip = %ip, path = %self.path, status, reason = rejection.reason, detail = internal, "request failed");
+        } else {
+            tracing::info!(request.id = %id, source.ip = %ip, path = %self.path, status, reason = rejection.reason, detail = internal, "request refused");
+        }
+        let refused = Refused {
+            request_id: self.id.as_str(),
+            path: &self.path,
+            resource_metadata: gate.and_then(|gate| gate.resource_metadata.as_deref()),
+            scopes: gate.and_then(|gate| gate.challenge_scopes.as_deref()),
+            credential_sent,
+        };
+        let mut response = render(rejection, &refused);
+        if let Some(wait) = rejection.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        if let RejectionKind::MethodNotAllowed(allow) = &rejection.kind
+            && let Ok(allow) = HeaderValue::from_str(allow)
+        {
+            response.headers_mut().insert(ALLOW, allow);
+        }
+        response
+    }
+
+    /// Puts the request id on the answer, and drops the body of an answer to `HEAD`.
+    fn sign(&self, mut response: Response<Body>) -> Response<Body> {
+        if let Ok(id) = HeaderValue::from_str(self.id.as_str()) {
+            response.headers_mut().insert("request-id", id);
+        }
+        if self.head_only { response.map(|_| crate::server::body::empty()) } else { response }
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}

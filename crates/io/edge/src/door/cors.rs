@@ -1,0 +1,87 @@
+//! Which web pages may call us, and what browsers are told about it (Fetch §3.2).
+
+use std::collections::{BTreeMap, HashSet};
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, ORIGIN, VARY,
+};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+
+use crate::rejection::{Rejection, RejectionKind};
+use crate::server::body::{self, Body};
+use crate::server::routes::{Origins, Route};
+
+/// The origins whose pages may call protected routes.
+#[derive(Clone, Debug)]
+pub struct OriginRules {
+    allowed: HashSet<String>,
+}
+
+/// What the answer to an admitted request tells the browser.
+pub(super) struct Allowed(Option<HeaderValue>);
+
+impl OriginRules {
+    /// Lets pages of exactly these origins in, written as browsers send them (`https://host[:port]`).
+    pub fn new(origins: impl IntoIterator<Item = String>) -> Self {
+        Self { allowed: origins.into_iter().collect() }
+    }
+
+    /// Whether a page of the request's origin may call `route`.
+    pub(super) fn check(&self, route: &Route, headers: &HeaderMap) -> Result<Allowed, Rejection> {
+        match (route.origins, headers.get(ORIGIN)) {
+            (Origins::Any, Some(_)) => Ok(Allowed(Some(HeaderValue::from_static("*")))),
+            (Origins::Pages, _) | (_, None) => Ok(Allowed(None)),
+            (Origins::Listed, Some(origin)) if self.lists(origin) => Ok(Allowed(Some(origin.clone()))),
+            (Origins::Listed, Some(origin)) => Err(Rejection::new(
+                RejectionKind::Forbidden,
+                "origin_unlisted",
+                "Pages of this origin may not call this service.",
+            )
+            .because(format!("origin {origin:?}"))),
+        }
+    }
+
+    /// The answer to a preflight request, or `None` when it is not one or not granted.
+    pub(super) fn preflight(
+        &self,
+        head: &Parts,
+        methods: &BTreeMap<String, Route>,
+    ) -> Option<Response<Body>> {
+        if head.method != Method::OPTIONS {
+            return None;
+        }
+        let wanted = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?.to_str().ok()?;
+        let route = methods.get(wanted)?;
+        let Allowed(Some(origin)) = self.check(route, &head.headers).ok()? else { return None };
+        let mut response = Response::new(body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_str(wanted).ok()?);
+        // The names that the browser is about to send: bearer tokens, MCP routing headers and `Mcp-Param-*`.
+        if let Some(names) = head.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+        }
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        Allowed(Some(origin)).apply(headers);
+        Some(response)
+    }
+
+    fn lists(&self, origin: &HeaderValue) -> bool {
+        origin.to_str().is_ok_and(|origin| self.allowed.contains(origin))
+    }
+}
+
+impl Allowed {
+    pub(super) fn apply(self, headers: &mut HeaderMap) {
+        let Some(origin) = self.0 else { return };
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("mcp-session-id, www-authenticate, request-id, retry-after"),
+        );
+        headers.append(VARY, HeaderValue::from_static("origin"));
+    }
+}

@@ -1,0 +1,400 @@
+//! The one place where tokens are issued, whatever the grant.
+//!
+//! Code, refresh, client credentials and exchange all end in [`TokenIssuer::issue`]: the same checks of client, user
+//! and connector, the same policies, the same lifetimes, the same signature.
+
+pub mod keys;
+pub mod revocations;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use gatehouse_audit::event::Exchange as TokenFacts;
+use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
+use gatehouse_config::snapshot::client::RegisteredClient;
+use gatehouse_config::snapshot::connector::Connector;
+use gatehouse_identity::audience::Audience;
+use gatehouse_identity::delegation::DelegationChain;
+use gatehouse_identity::id::{ClientId, GrantId, Issuer, TokenId};
+use gatehouse_identity::jose::algorithm::Algorithm;
+use gatehouse_identity::rng::Rng;
+use gatehouse_identity::scope::ScopeSet;
+use gatehouse_oauth::claims::ClaimSources;
+use gatehouse_oauth::client::{Client, GrantType};
+use gatehouse_oauth::error::{ErrorCode, OAuthError};
+use gatehouse_oauth::exchange::ExchangeGrant;
+use gatehouse_oauth::grant::AuthenticatedUser;
+use gatehouse_oauth::mint::{
+    ACCESS_TOKEN_TYPE, AccessTokenClaims, ID_TOKEN_TYPE, IdTokenClaims, declared_claims, mint_access_token,
+    mint_id_token, sign_in_claims, subject_of,
+};
+use gatehouse_policy::Policy;
+use gatehouse_policy::input::{self, TokenMinting, User};
+
+use self::keys::LocalKeys;
+use self::revocations::Revocations;
+use crate::authorize::{Minting, Permit, authorize};
+use crate::context::Context;
+use crate::rejection::{Rejection, RejectionKind};
+
+/// Signs tokens of our own authorization server.
+#[derive(Clone)]
+pub struct TokenIssuer {
+    issuer: Issuer,
+    keys: Arc<LocalKeys>,
+    revocations: Arc<Revocations>,
+    rng: Arc<dyn Rng>,
+}
+
+/// What a grant gives, after its own rules have passed.
+pub struct Issuance<'a> {
+    /// The client that gets the token.
+    pub client: &'a RegisteredClient,
+    /// How sure we are of it.
+    pub assurance: gatehouse_identity::assurance::Assurance,
+    /// The grant in use.
+    pub grant_type: GrantType,
+    /// Who the token speaks for.
+    pub party: Party<'a>,
+    /// Its scopes.
+    pub scopes: &'a ScopeSet,
+    /// Its audiences.
+    pub audiences: &'a [Audience],
+    /// `resource` parameters as sent, for policies.
+    pub resources: &'a [String],
+    /// Its life.
+    pub lifetime: Duration,
+    /// The grant it comes from.
+    pub grant: Option<&'a GrantId>,
+    /// `nonce` for an ID token, which is issued when `openid` is granted to a user.
+    pub nonce: Option<&'a str>,
+}
+
+/// Who a token speaks for.
+#[derive(Clone, Copy)]
+pub enum Party<'a> {
+    /// A user who signed in.
+    User(&'a AuthenticatedUser),
+    /// The client itself.
+    Client,
+    /// The subject of another token.
+    Exchanged {
+        /// What the exchange gives.
+        result: &'a ExchangeGrant,
+        /// Claims of the subject token.
+        subject_token: &'a Map<String, Value>,
+        /// Claims of the actor token.
+        actor_token: Option<&'a Map<String, Value>>,
+    },
+}
+
+/// Freshly issued tokens.
+pub struct Issued {
+    /// The access token.
+    pub access_token: String,
+    /// Its `jti`.
+    pub id: TokenId,
+    /// Its life.
+    pub lifetime: Duration,
+    /// The ID token, when `openid` was granted.
+    pub id_token: Option<String>,
+}
+
+/// A token that was not issued: in OAuth's words, or because something failed here.
+#[derive(Debug)]
+pub enum IssueError {
+    /// The client is told so.
+    Refused(OAuthError, Rejection),
+    /// Our own fault.
+    Failed(Rejection),
+}
+
+impl TokenIssuer {
+    /// An issuer that signs with `keys` as `issuer`.
+    pub fn new(
+        issuer: Issuer,
+        keys: Arc<LocalKeys>,
+        revocations: Arc<Revocations>,
+        rng: Arc<dyn Rng>,
+    ) -> Self {
+        Self { issuer, keys, revocations, rng }
+    }
+
+    /// Our issuer identifier.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// Our keys.
+    pub fn keys(&self) -> &Arc<LocalKeys> {
+        &self.keys
+    }
+
+    /// What was revoked before it expired.
+    pub fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
+    }
+
+    /// Issues the tokens of one grant.
+    ///
+    /// In order: the user's connector is still in use and still knows the user, the subject is no client's id, the
+    /// policies agree with the finished claims, and only then is anything signed.
+    pub async fn issue<Who>(
+        &self,
+        issuance: &Issuance<'_>,
+        context: &Context<Who>,
+    ) -> Result<Issued, IssueError> {
+        let server = context.snapshot.authorization_server.as_ref().ok_or_else(not_served)?;
+        standing(issuance, context)?;
+        let client = &issuance.client.client;
+        let id = TokenId::random(self.rng.as_ref());
+        let claims = self.access_claims(issuance, server, &id, context)?;
+        self.permit(issuance, &issuance.client.access_token_policies, &claims, context)?;
+        let id_claims = self.id_claims(issuance, server, context)?;
+        if let Some(id_claims) = &id_claims {
+            self.permit(issuance, &issuance.client.id_token_policies, id_claims, context)?;
+        }
+        let access_token = self.sign(client.access_token.algorithm, ACCESS_TOKEN_TYPE, claims).await?;
+        let id_token = match id_claims {
+            Some(claims) => Some(self.sign(self.id_token_algorithm(), ID_TOKEN_TYPE, claims).await?),
+            None => None,
+        };
+        note(issuance, &id, context);
+        Ok(Issued { access_token, id, lifetime: issuance.lifetime, id_token })
+    }
+
+    fn access_claims<Who>(
+        &self,
+        issuance: &Issuance<'_>,
+        server: &AuthorizationServer,
+        id: &TokenId,
+        context: &Context<Who>,
+    ) -> Result<Map<String, Value>, IssueError> {
+        let client = &issuance.client.client;
+        let sources = sources(issuance);
+        let direct = DelegationChain::direct();
+        let mut token = AccessTokenClaims {
+            issuer: &self.issuer,
+            subject: &gatehouse_identity::id::SubjectId::new(client.id.as_str()),
+            audiences: issuance.audiences,
+            client: &client.id,
+            scopes: issuance.scopes,
+            actors: &direct,
+            act_assurance: None,
+            sign_in: &Map::new(),
+            grant: issuance.grant,
+            parent: None,
+            declared: declared_claims(client, &sources),
+            lifetime: issuance.lifetime,
+            id,
+        };
+        Ok(match issuance.party {
+            Party::Client => mint_access_token(&token, context.now),
+            Party::User(user) => {
+                let subject = subject_of(&sources, user, is_client(server)).map_err(subject_error)?;
+                let sign_in = sign_in_claims(user);
+                token.subject = &subject;
+                token.sign_in = &sign_in;
+                mint_access_token(&token, context.now)
+            }
+            Party::Exchanged { result, .. } => {
+                token.subject = &result.subject;
+                token.actors = &result.actors;
+                token.act_assurance = result.act_assurance;
+                token.sign_in = &result.sign_in;
+                token.parent = result.parent.as_ref();
+                mint_access_token(&token, context.now)
+            }
+        })
+    }
+
+    fn id_claims<Who>(
+        &self,
+        issuance: &Issuance<'_>,
+        server: &AuthorizationServer,
+        context: &Context<Who>,
+    ) -> Result<Option<Map<String, Value>>, IssueError> {
+        let Party::User(user) = issuance.party else { return Ok(None) };
+        if !issuance.scopes.contains("openid") {
+            return Ok(None);
+        }
+        let sources = sources(issuance);
+        let subject = subject_of(&sources, user, is_client(server)).map_err(subject_error)?;
+        let token = IdTokenClaims {
+            issuer: &self.issuer,
+            subject: &subject,
+            user,
+            nonce: issuance.nonce,
+            lifetime: issuance.lifetime,
+            sources,
+        };
+        Ok(Some(mint_id_token(&token, context.now)))
+    }
+
+    fn permit<Who>(
+        &self,
+        issuance: &Issuance<'_>,
+        policies: &[Policy],
+        claims: &Map<String, Value>,
+        context: &Context<Who>,
+    ) -> Result<Permit<Minting>, IssueError> {
+        let client = &issuance.client.client;
+        let audiences: Vec<String> = issuance.audiences.iter().map(ToString::to_string).collect();
+        let (subject_token, actor_token) = match issuance.party {
+            Party::Exchanged { subject_token, actor_token, .. } => (Some(subject_token), actor_token),
+            Party::User(_) | Party::Client => (None, None),
+        };
+        let facts = TokenMinting {
+            client: input::Client {
+                id: client.id.as_str(),
+                name: &client.name,
+                public: client.kind == gatehouse_oauth::client::ClientKind::Public,
+                assurance: issuance.assurance,
+            },
+            grant_type: issuance.grant_type.as_str(),
+            scopes: issuance.scopes,
+            audiences: &audiences,
+            resources: issuance.resources,
+            subject_token,
+            actor_token,
+            token: claims,
+        };
+        authorize(&facts, policies, context, user_facts(issuance)).map_err(|rejection| {
+            let error = OAuthError::new(ErrorCode::AccessDenied, &rejection.public);
+            IssueError::Refused(error, rejection)
+        })
+    }
+
+    /// RS256 is what every relying party checks (OpenID Connect Core §3.1.3.7); without an RSA key, the first key.
+    fn id_token_algorithm(&self) -> Option<Algorithm> {
+        self.keys.algorithms().contains(&Algorithm::Rs256).then_some(Algorithm::Rs256)
+    }
+
+    /// Signs claims. RSA takes a few hundred microseconds and so leaves the reactor; the others do not.
+    async fn sign(
+        &self,
+        algorithm: Option<Algorithm>,
+        typ: &'static str,
+        claims: Map<String, Value>,
+    ) -> Result<String, IssueError> {
+        let failed = |why: String| IssueError::Failed(Rejection::internal("signing_failed", why));
+        let key =
+            self.keys.signing_key(algorithm).ok_or_else(|| failed(format!("no key for {algorithm:?}")))?;
+        if !matches!(key.algorithm(), Algorithm::Rs256 | Algorithm::Ps256) {
+            return key.sign(typ, &claims).map_err(|error| failed(error.to_string()));
+        }
+        let (keys, algorithm) = (Arc::clone(&self.keys), Some(key.algorithm()));
+        let signed = tokio::task::spawn_blocking(move || {
+            keys.signing_key(algorithm).map(|key| key.sign(typ, &claims))
+        });
+        match signed.await {
+            Ok(Some(Ok(token))) => Ok(token),
+            Ok(Some(Err(error))) => Err(failed(error.to_string())),
+            Ok(None) => Err(failed("the key went away".to_owned())),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+}
+
+/// Whether the user's way in is still open: the client still uses the connector, and a local user still exists.
+fn standing<Who>(issuance: &Issuance<'_>, context: &Context<Who>) -> Result<(), IssueError> {
+    let Party::User(user) = issuance.party else { return Ok(()) };
+    let client: &Client = &issuance.client.client;
+    let gone = |why: &str| {
+        let error = OAuthError::new(ErrorCode::InvalidGrant, "this sign-in is not valid any more");
+        let rejection = Rejection::new(
+            RejectionKind::Forbidden,
+            "user_not_active",
+            "This sign-in is not valid any more.",
+        );
+        Err(IssueError::Refused(error, rejection.because(why)))
+    };
+    match context.snapshot.connectors.get(&user.connector).map(AsRef::as_ref) {
+        None => gone("the connector is not configured any more"),
+        Some(_) if !client.connectors.contains(&user.connector) => {
+            gone("the client does not use the connector any more")
+        }
+        Some(Connector::Local(local)) if !local.users.contains_key(&user.upstream_subject) => {
+            gone("the user was removed")
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn sources<'a>(issuance: &Issuance<'a>) -> ClaimSources<'a> {
+    let user = match issuance.party {
+        Party::User(user) => Some(user),
+        Party::Client | Party::Exchanged { .. } => None,
+    };
+    ClaimSources {
+        user,
+        client: &issuance.client.client,
+        scopes: issuance.scopes,
+        audiences: issuance.audiences,
+        grant_type: issuance.grant_type,
+    }
+}
+
+fn user_facts<'a>(issuance: &Issuance<'a>) -> Option<User<'a>> {
+    match issuance.party {
+        Party::Client => None,
+        Party::User(user) => Some(User {
+            id: user.subject.as_str(),
+            connector: user.connector.as_str(),
+            claims: &user.attributes,
+            groups: &user.groups,
+            auth_time: Some(user.auth_time),
+            amr: &user.amr,
+        }),
+        Party::Exchanged { result, subject_token, .. } => Some(User {
+            id: result.subject.as_str(),
+            connector: "",
+            claims: subject_token,
+            groups: &[],
+            auth_time: None,
+            amr: &[],
+        }),
+    }
+}
+
+/// A user must not be able to pass for a program (OAuth 2.1 §7.13).
+fn is_client(server: &AuthorizationServer) -> impl Fn(&str) -> bool {
+    |subject| server.clients.contains_key(&ClientId::new(subject))
+}
+
+fn subject_error(error: gatehouse_oauth::mint::SubjectError) -> IssueError {
+    let rejection =
+        Rejection::new(RejectionKind::Forbidden, "subject_unusable", "This user cannot be named in a token.")
+            .because(error.to_string());
+    IssueError::Refused(
+        OAuthError::new(ErrorCode::AccessDenied, "this user cannot be named in a token"),
+        rejection,
+    )
+}
+
+fn not_served() -> IssueError {
+    IssueError::Failed(Rejection::internal("no_authorization_server", "this process issues no tokens"))
+}
+
+fn note<Who>(issuance: &Issuance<'_>, id: &TokenId, context: &Context<Who>) {
+    let actors = match issuance.party {
+        Party::Exchanged { result, .. } => {
+            result.actors.actors().iter().map(|actor| actor.subject.clone()).collect()
+        }
+        Party::User(_) | Party::Client => Vec::new(),
+    };
+    context.note(|event| {
+        event.with_exchange(TokenFacts {
+            grant_type: Some(issuance.grant_type.as_str().to_owned()),
+            grant: issuance.grant.cloned(),
+            subject_token: None,
+            issued: Some(id.clone()),
+            audiences: issuance.audiences.iter().map(ToString::to_string).collect(),
+            scope: Some(issuance.scopes.to_string()),
+            actors,
+            expires_at: Some(context.now.plus(issuance.lifetime)),
+        })
+    });
+}

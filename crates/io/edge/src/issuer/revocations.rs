@@ -1,0 +1,71 @@
+//! What was revoked before it expired, held in memory so that no request waits for the store.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use serde_json::{Map, Value};
+
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::{GrantId, TokenId};
+use gatehouse_store::Store;
+use gatehouse_store::error::StoreError;
+use gatehouse_store::revocation::FEED_PAGE;
+
+/// The deny-list of tokens. Every node reads the store's feed, about once a second.
+#[derive(Default)]
+pub struct Revocations {
+    position: AtomicU64,
+    revoked: RwLock<HashMap<String, Timestamp>>,
+}
+
+impl Revocations {
+    /// The deny-list entry that stands for every token of a grant.
+    pub fn entry_of_grant(grant: &GrantId) -> TokenId {
+        TokenId::new(format!("grant:{grant}"))
+    }
+
+    /// Revokes `token` until `expires_at`: durable first, then known here at once.
+    pub async fn revoke(
+        &self,
+        store: &dyn Store,
+        token: &TokenId,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        store.revocations().revoke_token(token, expires_at).await?;
+        self.revoked
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(token.as_str().to_owned(), expires_at);
+        Ok(())
+    }
+
+    /// Reads what other nodes revoked since the last time, and forgets what has expired.
+    pub async fn refresh(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+        loop {
+            let page = store.revocations().revoked_since(self.position.load(Ordering::Acquire), now).await?;
+            let full = page.len() >= FEED_PAGE;
+            let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+            for entry in page {
+                self.position.fetch_max(entry.seq, Ordering::AcqRel);
+                revoked.insert(entry.token.as_str().to_owned(), entry.expires_at);
+            }
+            if !full {
+                revoked.retain(|_, expires_at| *expires_at > now);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether a token with these claims, the token it was exchanged from, or its grant is revoked.
+    pub fn covers(&self, claims: &Map<String, Value>) -> bool {
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        if revoked.is_empty() {
+            return false;
+        }
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        text("jti").is_some_and(|id| revoked.contains_key(id))
+            || text("parent_jti").is_some_and(|id| revoked.contains_key(id))
+            || text("grant_id").is_some_and(|id| revoked.contains_key(&format!("grant:{id}")))
+    }
+}

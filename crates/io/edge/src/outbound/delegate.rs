@@ -1,0 +1,382 @@
+//! Tokens of our own for calls to upstreams: exchanged for the caller's (RFC 8693) or the gateway's own (RFC 6749
+//! §4.4). The caller's token goes to the authorization server that is asked, and nowhere else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use moka::future::Cache;
+use serde::Deserialize;
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
+use gatehouse_config::snapshot::client::RegisteredClient;
+use gatehouse_config::snapshot::outbound::{Authority, Exchange, Outbound as OutboundRule, Reach, ToolRule};
+use gatehouse_identity::audience::Audience;
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::ClientId;
+use gatehouse_identity::scope::ScopeSet;
+use gatehouse_identity::secret::Secret;
+use gatehouse_identity::static_key::KeyHash;
+use gatehouse_oauth::client::{GrantType, PresentedCredentials, authenticate};
+use gatehouse_oauth::exchange::{ExchangeFacts, Standing, exchange};
+use gatehouse_oauth::form::Form;
+use gatehouse_oauth::token_request::TokenRequest;
+
+use crate::authn::client::ClientDirectory;
+use crate::authn::resource::Caller;
+use crate::authorize::{Permit, ToolUse};
+use crate::context::{Context, Verified};
+use crate::issuer::{Issuance, IssueError, Party, TokenIssuer};
+use crate::outbound::Outbound;
+use crate::outbound::jwks::{Metadata, fetch_metadata};
+use crate::rejection::{Rejection, RejectionKind};
+
+/// How long before its end a token is not used for another call.
+const MARGIN: Duration = Duration::from_secs(30);
+/// Most tokens held.
+const HELD: u64 = 50_000;
+/// Largest answer of a token endpoint.
+const ANSWER_LIMIT: usize = 64 * 1024;
+
+/// Gets outbound credentials.
+pub struct Delegation {
+    issuer: Option<TokenIssuer>,
+    clients: ClientDirectory,
+    outbound: Arc<Outbound>,
+    metadata: Cache<Url, Arc<Metadata>>,
+    held: Cache<Key, Arc<OutboundToken>>,
+}
+
+/// A token for an upstream.
+pub struct OutboundToken {
+    /// The token.
+    pub token: Secret,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// What an upstream request carries.
+pub enum OutboundCredential {
+    /// `Authorization: Bearer`.
+    Bearer(Arc<OutboundToken>),
+    /// One configured header.
+    Header {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Secret,
+    },
+    /// Nothing.
+    None,
+}
+
+/// Everything that a held token depends on.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    subject: Option<KeyHash>,
+    source: Option<std::net::IpAddr>,
+    issuer: String,
+    client: ClientId,
+    audience: Option<String>,
+    scopes: ScopeSet,
+    lifetime: Option<Duration>,
+    revision: String,
+}
+
+/// What is asked of an authorization server.
+struct Ask<'a> {
+    authority: &'a Authority,
+    audience: Option<&'a Audience>,
+    scopes: &'a ScopeSet,
+    lifetime: Option<Duration>,
+    subject: Option<&'a Caller>,
+}
+
+impl Delegation {
+    /// `issuer` is our own authorization server, when this process is one.
+    pub fn new(issuer: Option<TokenIssuer>, clients: ClientDirectory, outbound: Arc<Outbound>) -> Self {
+        Self {
+            issuer,
+            clients,
+            outbound,
+            metadata: Cache::builder().max_capacity(1_000).time_to_live(Duration::from_secs(300)).build(),
+            held: Cache::builder().max_capacity(HELD).time_to_live(Duration::from_secs(24 * 60 * 60)).build(),
+        }
+    }
+
+    /// The credential for a permitted call of `tool` (bare name) under `rule`.
+    pub async fn credential(
+        &self,
+        _permit: &Permit<ToolUse>,
+        rule: &OutboundRule,
+        tool: &str,
+        context: &Context<Verified>,
+    ) -> Result<OutboundCredential, Rejection> {
+        match rule {
+            OutboundRule::Unprotected => Ok(OutboundCredential::None),
+            OutboundRule::Static { header, value } => {
+                Ok(OutboundCredential::Header { name: header.clone(), value: value.clone() })
+            }
+            OutboundRule::TokenExchange(exchange) => {
+                let ask = ask_for_tool(exchange, tool, context);
+                self.token(&ask, context).await.map(OutboundCredential::Bearer)
+            }
+            OutboundRule::ClientCredentials { authority, audience, scopes } => {
+                let ask =
+                    Ask { authority, audience: audience.as_ref(), scopes, lifetime: None, subject: None };
+                self.token(&ask, context).await.map(OutboundCredential::Bearer)
+            }
+        }
+    }
+
+    /// A held token that lasts long enough, or a fresh one. Callers who want the same token wait for one request.
+    async fn token(
+        &self,
+        ask: &Ask<'_>,
+        context: &Context<Verified>,
+    ) -> Result<Arc<OutboundToken>, Rejection> {
+        let subject = match ask.subject {
+            None => None,
+            Some(caller) => Some(caller.token.as_ref().ok_or_else(no_token)?),
+        };
+        let key = Key {
+            subject: subject.map(|token| KeyHash::of(token.text.expose())),
+            source: subject.map(|_| context.source.ip),
+            issuer: ask.authority.issuer.as_str().to_owned(),
+            client: ask.authority.client_id.clone(),
+            audience: ask.audience.map(ToString::to_string),
+            scopes: ask.scopes.clone(),
+            lifetime: ask.lifetime,
+            revision: context.snapshot.revision.clone(),
+        };
+        if let Some(held) = self.held.get(&key).await {
+            if held.expires_at > context.now.plus(MARGIN) {
+                return Ok(held);
+            }
+            self.held.invalidate(&key).await;
+        }
+        let fresh =
+            self.held.try_get_with(key.clone(), async { self.fresh(ask, context).await.map(Arc::new) }).await;
+        let token = fresh.map_err(|shared: Arc<Rejection>| Rejection::clone(&shared))?;
+        if token.expires_at <= context.now.plus(MARGIN) {
+            self.held.invalidate(&key).await;
+        }
+        Ok(token)
+    }
+
+    async fn fresh(&self, ask: &Ask<'_>, context: &Context<Verified>) -> Result<OutboundToken, Rejection> {
+        match &ask.authority.reach {
+            Reach::Local => self.mint(ask, context).await,
+            Reach::Remote { well_known, client_secret, tls } => {
+                let fetcher = &self.outbound.egress(tls.as_ref()).fetcher;
+                let metadata = self.metadata.try_get_with(well_known.clone(), async {
+                    fetch_metadata(fetcher, &ask.authority.issuer, well_known).await.map(Arc::new)
+                });
+                let metadata = metadata
+                    .await
+                    .map_err(|error| Rejection::unavailable("exchange_unavailable", error.to_string()))?;
+                let endpoint = metadata.token_endpoint.as_deref().and_then(|url| Url::parse(url).ok());
+                let endpoint = endpoint
+                    .ok_or_else(|| Rejection::unavailable("exchange_unavailable", "no token_endpoint"))?;
+                let trust = crate::outbound::fetch::Trust::configured(well_known);
+                let authorization = basic(&ask.authority.client_id, client_secret)?;
+                let form = ask.form(None);
+                let answer =
+                    fetcher.post_form(&endpoint, &trust, form, Some(authorization), ANSWER_LIMIT).await;
+                let (status, body) = answer
+                    .map_err(|error| Rejection::unavailable("exchange_unavailable", error.to_string()))?;
+                read_answer(status, &body, context.now)
+            }
+        }
+    }
+
+    /// Our own authorization server is asked without a request, but with the same words and the same checks.
+    async fn mint(&self, ask: &Ask<'_>, context: &Context<Verified>) -> Result<OutboundToken, Rejection> {
+        let nothing = || Rejection::internal("no_authorization_server", "this process issues no tokens");
+        let issuer = self.issuer.as_ref().ok_or_else(nothing)?;
+        let server = context.snapshot.authorization_server.as_ref().ok_or_else(nothing)?;
+        let client = self.clients.find(&ask.authority.client_id, server).await?;
+        let secret =
+            client.client.secrets.first().ok_or_else(|| refused("the exchanging client has no secret"))?;
+        let form = Form::parse(ask.form(Some((&client.client.id, secret))).as_bytes())
+            .map_err(|error| refused(error.to_string()))?;
+        let presented =
+            PresentedCredentials::read(None, &form).map_err(|error| refused(error.to_string()))?;
+        let requester =
+            authenticate(&client.client, &presented).map_err(|error| refused(error.to_string()))?;
+        let request = TokenRequest::parse(&form).map_err(|error| refused(error.to_string()))?;
+        request.check_allowed(&requester).map_err(|error| refused(error.to_string()))?;
+        let issued = match (&request, ask.subject.and_then(|caller| caller.token.as_ref())) {
+            (TokenRequest::TokenExchange(request), Some(subject)) => {
+                let subject_client = self.subject_client(subject.verified.claims(), server).await;
+                let standing = if issuer.revocations().covers(subject.verified.claims()) {
+                    Standing::Revoked
+                } else {
+                    Standing::Good
+                };
+                let result = exchange(
+                    request,
+                    &ExchangeFacts {
+                        requester,
+                        subject: &subject.verified,
+                        subject_client: subject_client.as_deref().map(|known| &known.client),
+                        standing,
+                        actor: None,
+                        issuer: issuer.issuer(),
+                        resources: &server.resources,
+                        now: context.now,
+                    },
+                )
+                .map_err(|error| refused(error.to_string()))?;
+                let party = Party::Exchanged {
+                    result: &result,
+                    subject_token: subject.verified.claims(),
+                    actor_token: None,
+                };
+                let issuance = Issuance {
+                    client: &client,
+                    assurance: requester.assurance(),
+                    grant_type: GrantType::TokenExchange,
+                    party,
+                    scopes: &result.scopes,
+                    audiences: &result.audiences,
+                    resources: &[],
+                    lifetime: result.lifetime,
+                    grant: result.grant.as_ref(),
+                    nonce: None,
+                };
+                issuer.issue(&issuance, context).await
+            }
+            (TokenRequest::ClientCredentials(request), None) => {
+                let result =
+                    gatehouse_oauth::client_credentials::grant(request, &requester, &server.resources)
+                        .map_err(|error| refused(error.to_string()))?;
+                let issuance = Issuance {
+                    client: &client,
+                    assurance: requester.assurance(),
+                    grant_type: GrantType::ClientCredentials,
+                    party: Party::Client,
+                    scopes: &result.scopes,
+                    audiences: &result.audiences,
+                    resources: &[],
+                    lifetime: result.lifetime,
+                    grant: None,
+                    nonce: None,
+                };
+                issuer.issue(&issuance, context).await
+            }
+            _ => return Err(Rejection::internal("delegation_mismatch", "the form is for another grant")),
+        };
+        let issued = issued.map_err(|error| match error {
+            IssueError::Refused(_, rejection) | IssueError::Failed(rejection) => rejection,
+        })?;
+        let expires_at = context.now.plus(issued.lifetime);
+        Ok(OutboundToken { token: Secret::new(issued.access_token), expires_at })
+    }
+
+    async fn subject_client(
+        &self,
+        claims: &serde_json::Map<String, serde_json::Value>,
+        server: &AuthorizationServer,
+    ) -> Option<Arc<RegisteredClient>> {
+        let id = claims.get("client_id").and_then(serde_json::Value::as_str)?;
+        self.clients.find(&ClientId::new(id), server).await.ok()
+    }
+}
+
+fn ask_for_tool<'a>(exchange: &'a Exchange, tool: &str, context: &'a Context<Verified>) -> Ask<'a> {
+    const NO_SCOPES: &ScopeSet = &ScopeSet::none();
+    let rule: Option<&ToolRule> = exchange.tools.get(tool);
+    Ask {
+        authority: &exchange.authority,
+        audience: exchange.audience.as_ref(),
+        scopes: rule.map_or(NO_SCOPES, |rule| &rule.scopes),
+        lifetime: rule.and_then(|rule| rule.lifetime),
+        subject: Some(context.who.caller()),
+    }
+}
+
+impl Ask<'_> {
+    /// The token request (RFC 8693 §2.1 or RFC 6749 §4.4.2), with the client's secret when it does not travel in a
+    /// header.
+    fn form(&self, client: Option<(&ClientId, &Secret)>) -> String {
+        let mut form = Serializer::new(String::new());
+        if let Some((id, secret)) = client {
+            form.append_pair("client_id", id.as_str()).append_pair("client_secret", secret.expose());
+        }
+        match self.subject.and_then(|caller| caller.token.as_ref()) {
+            Some(subject) => {
+                form.append_pair("grant_type", GrantType::TokenExchange.as_str())
+                    .append_pair("subject_token", subject.text.expose())
+                    .append_pair("subject_token_type", "urn:ietf:params:oauth:token-type:access_token");
+            }
+            None => {
+                form.append_pair("grant_type", GrantType::ClientCredentials.as_str());
+            }
+        }
+        if let Some(audience) = self.audience {
+            form.append_pair("audience", audience.as_str());
+        }
+        if !self.scopes.is_empty() {
+            form.append_pair("scope", &self.scopes.to_string());
+        }
+        if let Some(lifetime) = self.lifetime {
+            form.append_pair("expires_in", &lifetime.as_secs().to_string());
+        }
+        form.finish()
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+    error: Option<String>,
+    error_description: Option<String>,
+}
+
+fn read_answer(status: http::StatusCode, body: &[u8], now: Timestamp) -> Result<OutboundToken, Rejection> {
+    let answer: Answer = serde_json::from_slice(body).map_err(|_| {
+        Rejection::unavailable("exchange_unavailable", format!("{status} without a JSON object"))
+    })?;
+    match answer {
+        Answer { access_token: Some(token), expires_in, error: None, .. } if status.is_success() => {
+            let lifetime = Duration::from_secs(expires_in.unwrap_or(0));
+            Ok(OutboundToken { token: Secret::new(token), expires_at: now.plus(lifetime) })
+        }
+        Answer { error, error_description, .. } => Err(refused(format!(
+            "{status} {}: {}",
+            error.as_deref().unwrap_or("no error code"),
+            error_description.as_deref().unwrap_or("")
+        ))),
+    }
+}
+
+/// RFC 6749 §2.3.1: both halves form-urlencoded, then base64.
+fn basic(client: &ClientId, secret: &Secret) -> Result<HeaderValue, Rejection> {
+    let half = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", half(client.as_str()), half(secret.expose()));
+    HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair)))
+        .map_err(|error| Rejection::internal("exchange_credential_unusable", error.to_string()))
+}
+
+fn no_token() -> Rejection {
+    Rejection::new(
+        RejectionKind::Forbidden,
+        "delegation_needs_token",
+        "This tool acts on behalf of a user: sign in instead of using a static key.",
+    )
+}
+
+fn refused(why: impl Into<String>) -> Rejection {
+    Rejection::new(
+        RejectionKind::Forbidden,
+        "exchange_refused",
+        "No token for this tool could be obtained for you.",
+    )
+    .because(why)
+}
