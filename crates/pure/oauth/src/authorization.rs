@@ -1,5 +1,7 @@
 //! Authorization requests (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1): parsed once, as an ordered list of checks.
 
+use std::collections::BTreeSet;
+
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{ClientId, Issuer};
@@ -37,7 +39,7 @@ pub struct AuthorizationRequest {
     /// `nonce`, for the ID token.
     pub nonce: Option<String>,
     /// What the user must or must not be shown.
-    pub prompt: Prompt,
+    pub prompt: BTreeSet<Prompt>,
     /// The oldest acceptable sign-in, in seconds.
     pub max_age: Option<u64>,
     /// `login_hint`, as sent. Never forwarded upstream unless configured.
@@ -60,18 +62,18 @@ pub enum RedirectParameter {
     Omitted,
 }
 
-/// `prompt` (OpenID Connect Core §3.1.2.1); unknown values are left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Prompt {
-    /// `none`: show nothing.
-    pub none: bool,
-    /// `login`: sign in again.
-    pub login: bool,
-    /// `consent`: ask again.
-    pub consent: bool,
-    /// `select_account`: sign in with a free choice of account.
-    pub select_account: bool,
+/// One value of `prompt` (OpenID Connect Core §3.1.2.1); unknown values are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompt {
+    /// Show nothing.
+    None,
+    /// Sign in again.
+    Login,
+    /// Ask again.
+    Consent,
+    /// Sign in with a free choice of account.
+    SelectAccount,
 }
 
 /// What the server as a whole allows.
@@ -204,8 +206,10 @@ impl AuthorizationRequest {
     /// How to go on, given when the user of the browser's session signed in (A10, A11).
     pub fn sign_in(&self, session: Option<Timestamp>, now: Timestamp) -> SignIn {
         let fresh = |since: Timestamp| self.max_age.is_none_or(|limit| now.since(since).as_secs() <= limit);
-        let good = session.is_some_and(fresh) && !self.prompt.login && !self.prompt.select_account;
-        match (good, self.prompt.none) {
+        let good = session.is_some_and(fresh)
+            && !self.prompted(Prompt::Login)
+            && !self.prompted(Prompt::SelectAccount);
+        match (good, self.prompted(Prompt::None)) {
             (true, _) => SignIn::UseSession,
             (false, true) => SignIn::Refused,
             (false, false) => SignIn::Interactive,
@@ -219,12 +223,12 @@ impl AuthorizationRequest {
     pub fn consent(&self, client: &Client, remembered: RememberedConsent) -> ConsentStep {
         let borrowable = client.origin != ClientOrigin::Registered && self.redirect_uri.is_loopback();
         let silent = match client.consent {
-            _ if self.prompt.consent || borrowable => false,
+            _ if self.prompted(Prompt::Consent) || borrowable => false,
             ConsentMode::Preapproved => true,
             ConsentMode::Remembered => remembered == RememberedConsent::Found,
             ConsentMode::EveryTime => false,
         };
-        match (silent, self.prompt.none) {
+        match (silent, self.prompted(Prompt::None)) {
             (true, _) => ConsentStep::Granted,
             (false, true) => ConsentStep::Refused,
             (false, false) => ConsentStep::Ask,
@@ -255,6 +259,10 @@ impl AuthorizationRequest {
         parameters.extend(self.state.as_deref().map(|state| ("state", state)));
         parameters.push(("iss", issuer.as_str()));
         self.redirect_uri.with_query(&parameters)
+    }
+
+    fn prompted(&self, value: Prompt) -> bool {
+        self.prompt.contains(&value)
     }
 
     /// A refusal that was decided after the request had been accepted, such as a denied consent.

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::claims::ClaimExpression;
 use crate::exchange::{ExchangeRules, SubjectAudience};
-use crate::redirect::RedirectSet;
+use crate::redirect::{RedirectSet, RegisteredRedirect};
 
 mod authentication;
 
@@ -201,7 +201,8 @@ impl Client {
     /// redirect leaves the user's computer was at least reached there.
     pub fn issued_assurance(&self) -> Assurance {
         let base = self.base_assurance();
-        let remote_only = !self.redirects.is_empty() && !self.redirects.iter().any(|uri| uri.is_loopback());
+        let remote_only =
+            !self.redirects.is_empty() && !self.redirects.iter().any(RegisteredRedirect::is_loopback);
         if base == Assurance::SelfAsserted && remote_only { Assurance::RedirectBound } else { base }
     }
 }

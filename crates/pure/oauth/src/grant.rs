@@ -7,9 +7,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{ClientId, ConnectorName, GrantId, Issuer, SubjectId};
@@ -18,14 +15,17 @@ use gatehouse_identity::scope::ScopeSet;
 use gatehouse_identity::secret::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use subtle::ConstantTimeEq as _;
 
 use crate::authorization::{AuthorizationRequest, RedirectParameter};
 use crate::pkce::Challenge;
 use crate::redirect::RedirectUri;
 
+mod hash;
+
+pub use hash::{BrowserBinding, CodeHash, RefreshHash, SessionHash, StateHash};
+
 /// How long an authorization code is good (RFC 9700 and FAPI 2.0 §5.3.2.1 want at most 60 s).
-pub const CODE_LIFETIME: Duration = Duration::from_secs(60);
+pub const CODE_LIFETIME: Duration = Duration::from_mins(1);
 
 /// A grant at any stage, as it is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -207,59 +207,6 @@ pub enum GrantError {
     /// The sign-in came back through a connector to which this transaction did not go.
     #[error("the sign-in came back through another connector than it went to")]
     WrongConnector,
-}
-
-macro_rules! secret_hash {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
-
-        impl $name {
-            /// The hash of the secret value.
-            pub fn of(secret: &str) -> Self {
-                Self(URL_SAFE_NO_PAD.encode(digest(&SHA256, secret.as_bytes())))
-            }
-
-            /// Whether this is the hash of `secret`, in constant time.
-            pub fn matches(&self, secret: &str) -> bool {
-                Self::of(secret).0.as_bytes().ct_eq(self.0.as_bytes()).into()
-            }
-
-            /// The hash as unpadded base64url, for a column.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-secret_hash! {
-    /// SHA-256 of an authorization code; the code itself is never stored.
-    CodeHash
-}
-secret_hash! {
-    /// SHA-256 of the transaction cookie of the browser that began the request.
-    BrowserBinding
-}
-secret_hash! {
-    /// SHA-256 of the `state` that we sent to an upstream IdP.
-    StateHash
-}
-secret_hash! {
-    /// SHA-256 of a browser session's id.
-    SessionHash
-}
-secret_hash! {
-    /// SHA-256 of a refresh token's secret part.
-    RefreshHash
 }
 
 /// An authorization code with 256 bits of randomness, and what is stored of it.

@@ -51,14 +51,15 @@ impl RequestedTargets {
         if !self.is_empty() {
             return self.among(&allowed);
         }
-        let default = client.default_audience.as_ref().or_else(|| match own {
+        let sole_own = match own {
             [one] if allowed.contains(&one) => Some(one),
             _ => None,
-        });
-        let default = default.or_else(|| match client.allowed_audiences.as_slice() {
+        };
+        let sole_allowed = match client.allowed_audiences.as_slice() {
             [one] => Some(one),
             _ => None,
-        });
+        };
+        let default = client.default_audience.as_ref().or(sole_own).or(sole_allowed);
         default
             .map(|audience| vec![audience.clone()])
             .ok_or_else(|| invalid_target("name a resource: this client has no default audience".to_owned()))

@@ -1,5 +1,7 @@
 //! The checks of an authorization request, one function each, in the order in which they run.
 
+use std::collections::BTreeSet;
+
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::scope::ScopeSet;
 
@@ -128,19 +130,17 @@ pub(super) fn audiences(
 }
 
 /// A11: `none` stands alone.
-pub(super) fn prompt(form: &Form) -> Result<Prompt, OAuthError> {
-    let mut prompt = Prompt::default();
+pub(super) fn prompt(form: &Form) -> Result<BTreeSet<Prompt>, OAuthError> {
+    let known = |value: &String| match value.as_str() {
+        "none" => Some(Prompt::None),
+        "login" => Some(Prompt::Login),
+        "consent" => Some(Prompt::Consent),
+        "select_account" => Some(Prompt::SelectAccount),
+        _ => None,
+    };
     let values = form.one("prompt").map(words).unwrap_or_default();
-    for value in &values {
-        match value.as_str() {
-            "none" => prompt.none = true,
-            "login" => prompt.login = true,
-            "consent" => prompt.consent = true,
-            "select_account" => prompt.select_account = true,
-            _ => {}
-        }
-    }
-    if prompt.none && values.len() > 1 {
+    let prompt: BTreeSet<Prompt> = values.iter().filter_map(known).collect();
+    if prompt.contains(&Prompt::None) && values.len() > 1 {
         return Err(invalid_request("prompt=none cannot stand with other values"));
     }
     Ok(prompt)

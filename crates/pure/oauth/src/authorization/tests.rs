@@ -28,7 +28,7 @@ fn a_good_request_is_read_whole() {
     assert_eq!(request.scopes, scopes("openid pii:read"));
     assert_eq!(request.audiences, [Audience::new(MCP)]);
     assert_eq!(request.nonce.as_deref(), Some("n-1"));
-    assert!(request.challenge.is_some() && request.prompt.login);
+    assert!(request.challenge.is_some() && request.prompt == [Prompt::Login].into());
     assert_eq!((request.max_age, request.acr_values), (Some(60), vec!["b".to_owned(), "a".to_owned()]));
 }
 

@@ -35,7 +35,7 @@ fn client(document: MetadataDocument) -> Client {
         allowed_audiences: Vec::new(),
         default_audience: None,
         access_token: AccessTokenProfile {
-            lifetime: Duration::from_secs(900),
+            lifetime: Duration::from_mins(15),
             algorithm: None,
             claims: Vec::new(),
         },

@@ -54,17 +54,11 @@ impl ClientMetadataUrl {
             return Err(ClientMetadataUrlError::Fragment);
         }
         let before_query = rest.split('?').next().unwrap_or(rest);
-        let mut segments = before_query.split('/');
-        let authority = segments.next().unwrap_or_default();
-        if authority.is_empty() || authority.contains('@') || authority.starts_with(':') {
-            return Err(ClientMetadataUrlError::Authority);
-        }
-        if segments.any(is_dot_segment) {
+        if before_query.split('/').skip(1).any(is_dot_segment) {
             return Err(ClientMetadataUrlError::DotSegment);
         }
-        let url = Url::parse(text).map_err(|_| ClientMetadataUrlError::Authority)?;
-        let host = url.host_str().ok_or(ClientMetadataUrlError::Authority)?;
-        Ok(Self { written: text.to_owned(), host: host.to_owned() })
+        let host = host_of(text).ok_or(ClientMetadataUrlError::Authority)?;
+        Ok(Self { written: text.to_owned(), host })
     }
 
     /// The URL as the client sent it: its `client_id`.
@@ -80,8 +74,18 @@ impl ClientMetadataUrl {
 
 /// Whether a link of a document is an https URL with a host.
 pub(super) fn is_https(text: &str) -> bool {
-    without_scheme(text).is_some()
-        && Url::parse(text).is_ok_and(|url| url.has_host() && url.username().is_empty())
+    host_of(text).is_some()
+}
+
+/// The host of an https URL without user information. The authority is read before the URL parser gets to
+/// repair it: that one takes `https:///x` for `https://x`.
+fn host_of(text: &str) -> Option<String> {
+    let rest = without_scheme(text)?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    if authority.is_empty() || authority.starts_with(':') || authority.contains(['@', '\\']) {
+        return None;
+    }
+    Url::parse(text).ok()?.host_str().map(str::to_owned)
 }
 
 /// What follows `https://`, whose scheme may be written in any case (RFC 3986 §3.1).

@@ -75,7 +75,7 @@ pub(crate) fn public_client() -> Client {
         scopes: scopes("openid profile email offline_access pii:read"),
         default_scopes: None,
         access_token: AccessTokenProfile {
-            lifetime: Duration::from_secs(900),
+            lifetime: Duration::from_mins(15),
             algorithm: None,
             claims: Vec::new(),
         },
@@ -109,7 +109,7 @@ pub(crate) fn gateway_client() -> Client {
             mode: ExchangeMode::Delegation,
             subjects: SubjectAudience::Named(vec![Audience::new(MCP)]),
             scopes: ScopeMode::Subset,
-            max_lifetime: Duration::from_secs(300),
+            max_lifetime: Duration::from_mins(5),
             max_depth: 4,
         }),
         ..public_client()
@@ -165,8 +165,8 @@ pub(crate) fn request_form(changes: &[(&str, &str)]) -> Form {
         ("nonce", "n-1"),
     ];
     let kept = good.iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
-    let changed = changes.iter().filter(|(_, value)| !value.is_empty());
-    form(&kept.chain(changed).copied().collect::<Vec<_>>())
+    let replaced = changes.iter().filter(|(_, value)| !value.is_empty());
+    form(&kept.chain(replaced).copied().collect::<Vec<_>>())
 }
 
 pub(crate) fn request(changes: &[(&str, &str)]) -> AuthorizationRequest {
@@ -188,7 +188,7 @@ pub(crate) fn verified(claims: &Value, typ: &str) -> VerifiedToken {
         audiences: vec![Audience::new(audience)],
         algorithms: vec![Algorithm::Es256],
         token_type: TokenType::Either,
-        leeway: Duration::from_secs(60),
+        leeway: Duration::from_mins(1),
         max_lifetime: Duration::from_hours(24),
     };
     let keys = KeySet::new(vec![key.verifying_key()]);

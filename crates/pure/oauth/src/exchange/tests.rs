@@ -85,7 +85,7 @@ fn the_gateway_acts_for_the_user_on_behalf_of_the_client_that_called_it() {
     assert_eq!(grant.act_assurance, Some(Assurance::SelfAsserted));
     assert_eq!(grant.audiences, [Audience::new(LEDGER)]);
     assert_eq!(grant.scopes, set("pii:read"));
-    assert_eq!(grant.lifetime, Duration::from_secs(300));
+    assert_eq!(grant.lifetime, Duration::from_mins(5));
     assert_eq!(grant.grant, Some(GrantId::new("g-1")));
     assert_eq!(grant.parent, Some(TokenId::new("jti-1")));
     assert_eq!(grant.sign_in["auth_time"], 1_700_000_000);
@@ -118,7 +118,7 @@ fn check_3_types_are_not_confused() {
 
 #[test]
 fn check_3_expired_and_foreign_tokens_are_invalid_requests() {
-    let later = NOW.plus(Duration::from_secs(600));
+    let later = NOW.plus(Duration::from_mins(10));
     assert_eq!(Case::new().run_at(&[], later).unwrap_err(), ExchangeError::Expired);
     let foreign = Case::with_subject(&json!({ "iss": "https://other.example" }));
     assert_eq!(foreign.run(&[]).unwrap_err(), ExchangeError::ForeignIssuer);
@@ -329,7 +329,7 @@ proptest! {
         prop_assert!(wanted.is_empty() || grant.scopes == set(&wanted));
         prop_assert_eq!(grant.subject.as_str(), "ada");
         prop_assert!(now.plus(grant.lifetime) <= case.subject.expires_at());
-        prop_assert!(grant.lifetime <= Duration::from_secs(lifetime.into()).min(Duration::from_secs(300)));
+        prop_assert!(grant.lifetime <= Duration::from_secs(lifetime.into()).min(Duration::from_mins(5)));
         prop_assert!(grant.audiences.iter().all(|audience| case.client.allowed_audiences.contains(audience)));
         let before = DelegationChain::from_claims(case.subject.claims()).unwrap();
         prop_assert!(grant.actors.actors().ends_with(before.actors()), "earlier actors stay");

@@ -31,7 +31,7 @@ fn mint(client: &Client, actors: &DelegationChain, audiences: &[Audience]) -> Ma
         grant: Some(&GrantId::new("g-1")),
         parent: None,
         declared: declared_claims(client, &sources),
-        lifetime: Duration::from_secs(900),
+        lifetime: Duration::from_mins(15),
         id: &TokenId::new("jti-1"),
     };
     mint_access_token(&token, NOW)
@@ -125,7 +125,7 @@ fn an_id_token_is_for_the_client_and_carries_what_is_mapped() {
         subject: &SubjectId::new("ada"),
         user: &user,
         nonce: Some("n-1"),
-        lifetime: Duration::from_secs(300),
+        lifetime: Duration::from_mins(5),
         sources: ClaimSources {
             user: Some(&user),
             client: &client,

@@ -24,8 +24,8 @@ fn code_request(changes: &[(&str, &str)]) -> CodeRequest {
         ("code_verifier", VERIFIER),
     ];
     let kept = good.iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
-    let changed = changes.iter().filter(|(_, value)| !value.is_empty());
-    match TokenRequest::parse(&form(&kept.chain(changed).copied().collect::<Vec<_>>())).unwrap() {
+    let replaced = changes.iter().filter(|(_, value)| !value.is_empty());
+    match TokenRequest::parse(&form(&kept.chain(replaced).copied().collect::<Vec<_>>())).unwrap() {
         TokenRequest::AuthorizationCode(request) => request,
         _ => panic!("must be a code request"),
     }

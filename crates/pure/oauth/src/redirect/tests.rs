@@ -179,16 +179,13 @@ fn uri_soup() -> impl Strategy<Value = String> {
 /// The rule in other words: strip `:digits` behind one of the three literal beginnings, compare bytes.
 fn oracle(registered: &str, requested: &str, kind: ClientKind) -> bool {
     let strip = |uri: &str| {
-        let host = ["http://127.0.0.1", "http://[::1]", "http://localhost"]
-            .into_iter()
-            .find(|h| uri.starts_with(h))?;
-        let rest = &uri[host.len()..];
-        let digits =
-            rest.strip_prefix(':').map_or(0, |port| port.bytes().take_while(u8::is_ascii_digit).count());
-        let port: &str = if digits > 0 { &rest[1..=digits] } else { "" };
-        let plausible =
-            port.is_empty() || (digits <= 5 && (1..=65535).contains(&port.parse::<u32>().unwrap()));
-        let rest = if digits > 0 { &rest[1 + digits..] } else { rest };
+        let hosts = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+        let (host, rest) = hosts.into_iter().find_map(|host| Some((host, uri.strip_prefix(host)?)))?;
+        let (port, rest) = match rest.strip_prefix(':') {
+            Some(rest) => rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count()),
+            None => ("80", rest),
+        };
+        let plausible = port.len() <= 5 && port.parse::<u32>().is_ok_and(|port| (1..=65535).contains(&port));
         let boundary = rest.is_empty() || rest.starts_with('/') || rest.starts_with('?');
         (plausible && boundary).then(|| format!("{host}{rest}"))
     };

@@ -75,7 +75,7 @@ fn tokens_have_exactly_one_text() {
         format!("{token}A"),
         format!("{token}."),
         format!("{token}="),
-        token[..token.len() - 1].to_owned(),
+        token.get(..token.len() - 1).unwrap().to_owned(),
         "rt_..".into(),
         String::new(),
     ] {
