@@ -1,0 +1,1 @@
+"""What the client tests share: processes, homes, a browser, a gateway under test."""
