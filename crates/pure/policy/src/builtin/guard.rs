@@ -18,8 +18,10 @@ const MAX_MEMORY: usize = 32 * 1024 * 1024;
 const MAX_STEPS: usize = 4_000_000;
 /// Longest pattern of a regular expression or glob.
 const MAX_PATTERN: usize = 1_024;
-/// Longest text that a pattern is run over.
+/// Longest text that a pattern is matched with.
 const MAX_SUBJECT: usize = 16 * 1024;
+/// Longest text in which all matches are looked for: each may read to the end of the text, so the time is its square.
+const MAX_SEARCHED: usize = 4 * 1024;
 /// Most numbers or addresses that one call may list.
 const MAX_LISTED: u64 = 10_000;
 /// Longest text that names a number, a version or a time.
@@ -51,8 +53,10 @@ pub(super) enum Guard {
     ReplaceMany,
     Split,
     Sprintf,
-    /// A pattern and a subject.
+    /// A pattern and a subject, matched once.
     Pattern,
+    /// A pattern and a subject, all matches.
+    Matches,
 }
 
 /// Why a call is not made.
@@ -142,7 +146,8 @@ impl Guard {
             Self::ReplaceMany => replaced_many(arguments),
             Self::Split => size.text + (text(0) / text(1).max(1) + 1) * NODE_BYTES,
             Self::Sprintf => sprintf(arguments.first(), size)?,
-            Self::Pattern => pattern(arguments, size)?,
+            Self::Pattern => pattern(arguments, size, MAX_SUBJECT)?,
+            Self::Matches => pattern(arguments, size, MAX_SEARCHED)?,
         };
         let largest = if self == Self::Split { MAX_NODES * NODE_BYTES * 4 } else { 4 * MAX_TEXT };
         meter.take(limit(result, largest, Exceeded::Result)?)
@@ -271,13 +276,13 @@ fn sprintf(format: Option<&Value>, size: Size) -> Result<usize, Exceeded> {
     Ok(padding + size.nodes * NODE_BYTES + 6 * size.text)
 }
 
-fn pattern(arguments: &[Value], size: Size) -> Result<usize, Exceeded> {
+fn pattern(arguments: &[Value], size: Size, subject: usize) -> Result<usize, Exceeded> {
     let texts = arguments.iter().filter_map(|value| value.as_string().ok()).map(|text| text.len());
     let mut lengths: Vec<usize> = texts.collect();
     lengths.sort_unstable();
     // One of the texts is the pattern: all but the longest are at most a pattern long, the longest a subject.
     if let Some(longest) = lengths.pop() {
-        limit(longest, MAX_SUBJECT, Exceeded::Arguments)?;
+        limit(longest, subject, Exceeded::Arguments)?;
     }
     limit(lengths.iter().sum(), MAX_PATTERN, Exceeded::Arguments)?;
     Ok(size.text.saturating_mul(NODE_BYTES))

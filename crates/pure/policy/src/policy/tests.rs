@@ -182,6 +182,40 @@ fn evil_text_is_refused_where_it_stands() {
 }
 
 #[test]
+fn the_shipped_exchange_policy_never_widens() {
+    let policy = include_str!("../../../../../policies/exchange_scope.rego");
+    let request = |scopes: &[&str], claims: serde_json::Value| {
+        let grant = "urn:ietf:params:oauth:grant-type:token-exchange";
+        let oauth = json!({"grant_type": grant, "scopes": scopes, "subject_token": {"claims": claims}});
+        outcome(policy, json!({"request": {"oauth": oauth}}))
+    };
+    assert_eq!(request(&["a"], json!({"scope": "a b"})), ALLOW);
+    assert_eq!(request(&[], json!({})), ALLOW);
+    assert_eq!(request(&["a", "c"], json!({"scope": "a b"})), RULE);
+    assert_eq!(request(&["a"], json!({})), RULE);
+    assert_eq!(request(&["a"], json!({"scope": 7})), RULE);
+}
+
+/// A policy that repeats a large text of its input ends at the memory limit or at the clock, whichever is first.
+#[test]
+fn memory_within_one_evaluation_is_bounded() {
+    let input = json!({"s": "a".repeat(900_000)});
+    for call in [
+        "upper(input.s)",
+        "concat(\"\", [input.s, \"b\"])",
+        "replace(input.s, \"a\", \"aaaaaaaaaa\")",
+        "split(input.s, \"\")",
+    ] {
+        let text = format!(
+            "package orchestrator\nx := [v | some a in numbers.range(1, 9999); v := {call}]\nresult := {{\"allowed\": count(x) > 0}}\n"
+        );
+        let decision = compile(&text).unwrap().evaluate_json(&input);
+        let expected = [DenyReason::Limit, DenyReason::Timeout].map(Outcome::Deny);
+        assert!(expected.contains(&decision.outcome), "{call}: {decision:?}");
+    }
+}
+
+#[test]
 fn names_that_only_look_recursive_compile() {
     compile("package orchestrator\nf(result) := result.allowed\nresult := {\"allowed\": true} if f({\"allowed\": 1})\n").unwrap();
     compile("package orchestrator\nresult := {\"allowed\": true} if { walk(input, [path, 1]); count(path) > 0 }\n").unwrap();
