@@ -1,5 +1,7 @@
 //! Writes and point reads of the embedded store: `cargo bench -p gatehouse-store-sql`.
 
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run has nothing to report")]
+
 use std::time::Duration;
 
 use divan::{Bencher, counter::ItemsCount};

@@ -1,7 +1,7 @@
 //! Numbered schema migrations, embedded, applied in order, never edited once released.
 
 use gatehouse_store::error::MigrationError;
-use sha2::{Digest as _, Sha256};
+use gatehouse_store::fingerprint::Fingerprint;
 
 /// One migration of one dialect.
 #[derive(Clone, Copy, Debug)]
@@ -34,13 +34,13 @@ pub(crate) const POSTGRES: &[Migration] = &[Migration {
 }];
 
 impl Migration {
-    /// SHA-256 of the SQL, hexadecimal.
+    /// A fingerprint of the SQL.
     pub(crate) fn checksum(&self) -> String {
-        Sha256::digest(self.sql.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        Fingerprint::of([self.sql]).to_string()
     }
 
     /// The failure of this migration.
-    pub(crate) fn failed(&self, reason: impl ToString) -> MigrationError {
+    pub(crate) fn failed(&self, reason: &impl ToString) -> MigrationError {
         MigrationError::Failed { number: self.number, name: self.name.to_owned(), reason: reason.to_string() }
     }
 }

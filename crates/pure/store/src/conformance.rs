@@ -24,7 +24,7 @@ mod sessions;
 mod signing_keys;
 mod sweep;
 
-pub use fixtures::{Redeemable, Story};
+pub use fixtures::{Redeemable, Scene};
 
 /// A place where a store lives, and that outlives the store: a file, a database.
 #[async_trait]
@@ -48,28 +48,28 @@ pub async fn run(backend: &dyn Backend, rng: &dyn Rng, now: Timestamp) -> Result
     let failed = |case: &'static str| move |finding: Finding| Failure { case, why: finding.0 };
     let store = backend.open().await.map_err(Finding::from).map_err(failed("open"))?;
     let other_node = backend.open().await.map_err(Finding::from).map_err(failed("open on a second node"))?;
-    let story = Story { store: &*store, other_node: &*other_node, rng, now };
+    let scene = Scene { store: &*store, other_node: &*other_node, rng, now };
 
-    sweep::removes_expired_rows_only(&story).await.map_err(failed("sweep"))?;
-    grants::live_a_whole_life(&story).await.map_err(failed("whole life of a grant"))?;
-    grants::steps_are_taken_once(&story).await.map_err(failed("steps of a grant"))?;
-    grants::expire_without_a_sweep(&story).await.map_err(failed("expiry of a grant"))?;
-    grants::are_revoked_with_their_families(&story).await.map_err(failed("revocation of a grant"))?;
-    grants::are_revoked_by_user_and_client(&story).await.map_err(failed("revocation by user and client"))?;
-    races::redeem_one_code_in_parallel(&story).await.map_err(failed("64 redemptions of one code"))?;
-    races::rotate_one_family_in_parallel(&story).await.map_err(failed("parallel rotations"))?;
-    races::claim_one_key_in_parallel(&story).await.map_err(failed("parallel claims"))?;
-    races::revoke_while_redeeming(&story).await.map_err(failed("revocation against redemption"))?;
-    families::change_in_place(&story).await.map_err(failed("marks of a family"))?;
-    families::expire_when_idle(&story).await.map_err(failed("expiry of a family"))?;
-    sessions::begin_and_end(&story).await.map_err(failed("sessions"))?;
-    consents::answer_for_equal_ones_only(&story).await.map_err(failed("consents"))?;
-    one_time::claims_last_until_they_expire(&story).await.map_err(failed("one-time values"))?;
-    one_time::revoked_tokens_form_a_feed(&story).await.map_err(failed("revoked tokens"))?;
-    signing_keys::one_stands_after_a_race(&story).await.map_err(failed("signing keys race"))?;
-    signing_keys::are_replaced_and_removed(&story).await.map_err(failed("signing keys"))?;
-    let before = reopen::write(&story).await.map_err(failed("values before reopening"))?;
-    story.store.maintenance().ping().await.map_err(Finding::from).map_err(failed("ping"))?;
+    sweep::removes_expired_rows_only(&scene).await.map_err(failed("sweep"))?;
+    grants::live_a_whole_life(&scene).await.map_err(failed("whole life of a grant"))?;
+    grants::steps_are_taken_once(&scene).await.map_err(failed("steps of a grant"))?;
+    grants::expire_without_a_sweep(&scene).await.map_err(failed("expiry of a grant"))?;
+    grants::are_revoked_with_their_families(&scene).await.map_err(failed("revocation of a grant"))?;
+    grants::are_revoked_by_user_and_client(&scene).await.map_err(failed("revocation by user and client"))?;
+    races::redeem_one_code_in_parallel(&scene).await.map_err(failed("64 redemptions of one code"))?;
+    races::rotate_one_family_in_parallel(&scene).await.map_err(failed("parallel rotations"))?;
+    races::claim_one_key_in_parallel(&scene).await.map_err(failed("parallel claims"))?;
+    races::revoke_while_redeeming(&scene).await.map_err(failed("revocation against redemption"))?;
+    families::change_in_place(&scene).await.map_err(failed("marks of a family"))?;
+    families::expire_when_idle(&scene).await.map_err(failed("expiry of a family"))?;
+    sessions::begin_and_end(&scene).await.map_err(failed("sessions"))?;
+    consents::answer_for_equal_ones_only(&scene).await.map_err(failed("consents"))?;
+    one_time::claims_last_until_they_expire(&scene).await.map_err(failed("one-time values"))?;
+    one_time::revoked_tokens_form_a_feed(&scene).await.map_err(failed("revoked tokens"))?;
+    signing_keys::one_stands_after_a_race(&scene).await.map_err(failed("signing keys race"))?;
+    signing_keys::are_replaced_and_removed(&scene).await.map_err(failed("signing keys"))?;
+    let before = reopen::write(&scene).await.map_err(failed("values before reopening"))?;
+    scene.store.maintenance().ping().await.map_err(Finding::from).map_err(failed("ping"))?;
 
     drop(store);
     drop(other_node);

@@ -67,7 +67,7 @@ pub enum MigrationError {
         name: String,
         /// The name found in the database.
         found_name: String,
-        /// SHA-256 of the SQL in this program, hexadecimal.
+        /// The fingerprint of the SQL in this program.
         expected: String,
         /// The checksum found in the database.
         found: String,

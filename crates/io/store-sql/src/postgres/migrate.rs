@@ -53,7 +53,7 @@ async fn apply(
     sqlx::raw_sql(AssertSqlSafe(migration.sql))
         .execute(&mut **transaction)
         .await
-        .map_err(|error| migration.failed(error))?;
+        .map_err(|error| migration.failed(&error))?;
     sqlx::query("INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)")
         .bind(migration.number)
         .bind(migration.name)
@@ -61,5 +61,5 @@ async fn apply(
         .execute(&mut **transaction)
         .await
         .map(|_| ())
-        .map_err(|error| migration.failed(error))
+        .map_err(|error| migration.failed(&error))
 }

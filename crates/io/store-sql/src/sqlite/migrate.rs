@@ -35,12 +35,12 @@ fn applied(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<Applied>> {
 }
 
 fn apply(transaction: &Transaction<'_>, migration: &Migration) -> Result<(), MigrationError> {
-    transaction.execute_batch(migration.sql).map_err(|error| migration.failed(error))?;
+    transaction.execute_batch(migration.sql).map_err(|error| migration.failed(&error))?;
     transaction
         .execute(
             "INSERT INTO schema_migrations (number, name, checksum) VALUES (?1, ?2, ?3)",
             params![migration.number, migration.name, migration.checksum()],
         )
         .map(|_| ())
-        .map_err(|error| migration.failed(error))
+        .map_err(|error| migration.failed(&error))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use gatehouse_identity::id::GrantId;
 use gatehouse_oauth::grant::Stage;
 use gatehouse_store::Store;
-use gatehouse_store::conformance::Story;
+use gatehouse_store::conformance::Scene;
 use gatehouse_store::one_time::Namespace;
 use gatehouse_store::transition::Transition;
 use gatehouse_store_sql::sqlite;
@@ -96,8 +96,8 @@ async fn writer() {
 }
 
 async fn redeem_one(store: &dyn Store) {
-    let story = Story { store, other_node: store, rng: &KernelRng, now: NOW };
-    let redeemable = story.redeemable("client", "ada").await.unwrap();
+    let scene = Scene { store, other_node: store, rng: &KernelRng, now: NOW };
+    let redeemable = scene.redeemable("client", "ada").await.unwrap();
     let id = redeemable.active.id.as_str();
     let redeemed = store.grants().redeem(&redeemable.active, Some(&redeemable.family), NOW).await.unwrap();
     let claimed = store.one_time().claim(NAMESPACE, id, NOW.plus(Duration::from_mins(1)), NOW).await.unwrap();

@@ -1,5 +1,7 @@
 //! The backends against the conformance suite, real servers, real files and real crashes.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
 mod kill_nine;
 mod on_postgres;
 mod on_sqlite;

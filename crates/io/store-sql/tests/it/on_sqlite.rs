@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use gatehouse_store::Store;
-use gatehouse_store::conformance::{self, Backend, Story};
+use gatehouse_store::conformance::{self, Backend, Scene};
 use gatehouse_store::error::{MigrationError, StoreError};
 use gatehouse_store_sql::sqlite;
 use rusqlite::Connection;
@@ -124,8 +124,8 @@ fn what_is_no_database_is_refused() {
 async fn an_unreadable_row_is_named_and_never_taken_for_absent() {
     let (_folder, path) = place();
     let store = sqlite::open(&path).unwrap();
-    let story = Story { store: &store, other_node: &store, rng: &KernelRng, now: NOW };
-    let redeemable = story.redeemable("client", "ada").await.unwrap();
+    let scene = Scene { store: &store, other_node: &store, rng: &KernelRng, now: NOW };
+    let redeemable = scene.redeemable("client", "ada").await.unwrap();
     alter(&path, "UPDATE grants SET body = '{\"stage\":\"active\"}'");
     let error = store.grants().find(&redeemable.active.id, NOW).await.unwrap_err();
     assert!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gatehouse_store::Store;
-use gatehouse_store::conformance::Story;
+use gatehouse_store::conformance::Scene;
 use gatehouse_store::transition::Transition;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -16,8 +16,8 @@ const TASKS: usize = 64;
 /// Redeems each of `codes` codes from [`TASKS`] tasks at once: one wins, and its family is the one stored.
 pub(crate) async fn redeem_each_code_once(one: Arc<dyn Store>, other: Arc<dyn Store>, codes: usize) {
     for _ in 0..codes {
-        let story = Story { store: &*one, other_node: &*other, rng: &KernelRng, now: NOW };
-        let redeemable = Arc::new(story.redeemable("race", "ada").await.unwrap());
+        let scene = Scene { store: &*one, other_node: &*other, rng: &KernelRng, now: NOW };
+        let redeemable = Arc::new(scene.redeemable("race", "ada").await.unwrap());
         let start = Arc::new(Barrier::new(TASKS));
         let mut tasks = JoinSet::new();
         for number in 0..TASKS {

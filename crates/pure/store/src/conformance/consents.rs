@@ -7,7 +7,7 @@ use gatehouse_identity::audience::Audience;
 use gatehouse_identity::id::{ClientId, SubjectId};
 use gatehouse_identity::scope::ScopeSet;
 
-use super::{Finding, Story, equal};
+use super::{Finding, Scene, equal};
 use crate::consent::Consent;
 
 const LIFETIME: Duration = Duration::from_hours(24 * 90);
@@ -22,18 +22,18 @@ pub(super) fn consent(user: &str) -> Result<Consent, Finding> {
     })
 }
 
-pub(super) async fn answer_for_equal_ones_only(story: &Story<'_>) -> Result<(), Finding> {
-    let consents = story.store.consents();
-    let Story { now, .. } = *story;
+pub(super) async fn answer_for_equal_ones_only(scene: &Scene<'_>) -> Result<(), Finding> {
+    let consents = scene.store.consents();
+    let Scene { now, .. } = *scene;
     let given = consent("ada")?;
     equal("before", &consents.is_remembered(&given, now).await?, &false)?;
-    consents.remember(&given, now, story.later(LIFETIME)).await?;
-    equal("after", &story.other_node.consents().is_remembered(&given, now).await?, &true)?;
+    consents.remember(&given, now, scene.later(LIFETIME)).await?;
+    equal("after", &scene.other_node.consents().is_remembered(&given, now).await?, &true)?;
     for other in different_ones(&given)? {
         let remembered = consents.is_remembered(&other, now).await?;
         equal(&format!("a consent that was never given: {other:?}"), &remembered, &false)?;
     }
-    let too_late = story.later(LIFETIME);
+    let too_late = scene.later(LIFETIME);
     equal("an expired consent", &consents.is_remembered(&given, too_late).await?, &false)?;
     consents.remember(&given, too_late, too_late.plus(LIFETIME)).await?;
     equal("a consent given again", &consents.is_remembered(&given, too_late).await?, &true)?;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use gatehouse_oauth::refresh::FamilyId;
 
 use super::fixtures::profile;
-use super::{Finding, Story, equal, lost, won};
+use super::{Finding, Scene, equal, lost, won};
 
-pub(super) async fn change_in_place(story: &Story<'_>) -> Result<(), Finding> {
-    let families = story.store.refresh_families();
-    let Story { now, .. } = *story;
-    let redeemable = story.family("marks", "ada").await?;
+pub(super) async fn change_in_place(scene: &Scene<'_>) -> Result<(), Finding> {
+    let families = scene.store.refresh_families();
+    let Scene { now, .. } = *scene;
+    let redeemable = scene.family("marks", "ada").await?;
     let id = &redeemable.family.id;
     lost("marking another generation", families.mark_successor_used(id, 2, now).await?)?;
     won("marking", families.mark_successor_used(id, 1, now).await?)?;
@@ -22,7 +22,7 @@ pub(super) async fn change_in_place(story: &Story<'_>) -> Result<(), Finding> {
     expected.successor_used = true;
     equal("the marks", &families.find(id, now).await?, &Some(expected.clone()))?;
 
-    let rotation = story.rotation(&expected, &redeemable.token)?;
+    let rotation = scene.rotation(&expected, &redeemable.token)?;
     lost("expecting a wrong generation", families.rotate(&rotation.next, 2, now).await?)?;
     won("rotating", families.rotate(&rotation.next, 1, now).await?)?;
     equal("a rotation wipes the marks", &families.find(id, now).await?, &Some(rotation.next))?;
@@ -36,16 +36,16 @@ pub(super) async fn change_in_place(story: &Story<'_>) -> Result<(), Finding> {
     equal("an unknown family", &families.find(&stranger, now).await?, &None)
 }
 
-pub(super) async fn expire_when_idle(story: &Story<'_>) -> Result<(), Finding> {
-    let families = story.store.refresh_families();
-    let redeemable = story.family("idle", "ada").await?;
+pub(super) async fn expire_when_idle(scene: &Scene<'_>) -> Result<(), Finding> {
+    let families = scene.store.refresh_families();
+    let redeemable = scene.family("idle", "ada").await?;
     let id = &redeemable.family.id;
     let idle = profile().idle_lifetime.unwrap_or_default();
-    let last_moment = story.later(idle.saturating_sub(Duration::from_nanos(1)));
-    let too_late = story.later(idle);
+    let last_moment = scene.later(idle.saturating_sub(Duration::from_nanos(1)));
+    let too_late = scene.later(idle);
     equal("at its last moment", &families.find(id, last_moment).await?, &Some(redeemable.family.clone()))?;
     equal("an idle family", &families.find(id, too_late).await?, &None)?;
-    let rotation = story.rotation(&redeemable.family, &redeemable.token)?;
+    let rotation = scene.rotation(&redeemable.family, &redeemable.token)?;
     lost("rotating an idle family", families.rotate(&rotation.next, 1, too_late).await?)?;
     won("rotating in time", families.rotate(&rotation.next, 1, last_moment).await?)
 }

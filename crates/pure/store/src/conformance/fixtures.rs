@@ -20,14 +20,14 @@ use crate::Store;
 pub(super) const SIGN_IN: Duration = Duration::from_mins(10);
 
 /// A store with its surroundings.
-pub struct Story<'a> {
+pub struct Scene<'a> {
     /// The store.
     pub store: &'a dyn Store,
     /// The same place, opened by another node.
     pub other_node: &'a dyn Store,
     /// Where ids come from.
     pub rng: &'a dyn Rng,
-    /// The time of the story.
+    /// The time at which it plays.
     pub now: Timestamp,
 }
 
@@ -43,8 +43,8 @@ pub struct Redeemable {
     pub token: RefreshToken,
 }
 
-impl Story<'_> {
-    /// The same story, `by` later.
+impl Scene<'_> {
+    /// The time `by` later.
     pub(super) fn later(&self, by: Duration) -> Timestamp {
         self.now.plus(by)
     }
@@ -81,7 +81,7 @@ impl Story<'_> {
             "ui_locales": null,
             "id_token_hint": null,
         }))
-        .map_err(|error| Finding(format!("the request of the story does not fit oauth any more: {error}")))?;
+        .map_err(|error| Finding(format!("the scene's request does not fit oauth any more: {error}")))?;
         let browser = BrowserBinding::of(&self.rng.token(32));
         Ok(Pending::new(GrantId::random(self.rng), request, browser, self.now, SIGN_IN))
     }
@@ -110,10 +110,10 @@ impl Story<'_> {
 
     /// A stored family at its first generation.
     pub(super) async fn family(&self, client: &str, user: &str) -> Result<Redeemable, Finding> {
-        let story = self.stored(client, user).await?;
-        let redeemed = self.store.grants().redeem(&story.active, Some(&story.family), self.now).await?;
+        let scene = self.stored(client, user).await?;
+        let redeemed = self.store.grants().redeem(&scene.active, Some(&scene.family), self.now).await?;
         won("redeeming", redeemed)?;
-        Ok(story)
+        Ok(scene)
     }
 
     /// The family's next generation, not stored.
@@ -147,9 +147,9 @@ fn active(consented: &Consented, now: Timestamp) -> Result<Active, Finding> {
         "expires_at": now.plus(profile().lifetime),
         "revoked_at": null,
     }))
-    .map_err(|error| Finding(format!("the active grant of the story does not fit oauth any more: {error}")))
+    .map_err(|error| Finding(format!("the scene's active grant does not fit oauth any more: {error}")))
 }
 
 fn refused(error: impl std::error::Error) -> Finding {
-    Finding(format!("the story cannot go on: {error}"))
+    Finding(format!("the scene cannot go on: {error}"))
 }

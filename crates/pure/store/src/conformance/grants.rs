@@ -6,19 +6,19 @@ use gatehouse_identity::id::{ClientId, GrantId, SubjectId};
 use gatehouse_oauth::grant::{CODE_LIFETIME, CodeHash, Grant, Stage};
 
 use super::fixtures::SIGN_IN;
-use super::{Finding, Story, ensure, equal, lost, won};
+use super::{Finding, Scene, ensure, equal, lost, won};
 
-pub(super) async fn live_a_whole_life(story: &Story<'_>) -> Result<(), Finding> {
-    let grants = story.store.grants();
-    let Story { now, .. } = *story;
-    let pending = story.pending("whole-life")?;
+pub(super) async fn live_a_whole_life(scene: &Scene<'_>) -> Result<(), Finding> {
+    let grants = scene.store.grants();
+    let Scene { now, .. } = *scene;
+    let pending = scene.pending("whole-life")?;
     let id = pending.id.clone();
     equal("an unknown grant", &grants.find(&id, now).await?, &None)?;
     won("insert", grants.insert(&pending).await?)?;
     equal("pending", &grants.find(&id, now).await?, &Some(Grant::Pending(pending.clone())))?;
     lost("inserting an id twice", grants.insert(&pending).await?)?;
 
-    let redeemable = story.stored("whole-life", "ada").await?;
+    let redeemable = scene.stored("whole-life", "ada").await?;
     let id = redeemable.active.id.clone();
     let waiting = grants.find_by_code(&redeemable.code, now).await?;
     ensure(
@@ -32,17 +32,17 @@ pub(super) async fn live_a_whole_life(story: &Story<'_>) -> Result<(), Finding> 
     let active = Some(Grant::Active(redeemable.active.clone()));
     equal("active", &grants.find(&id, now).await?, &active)?;
     equal("a used code finds its grant", &grants.find_by_code(&redeemable.code, now).await?, &active)?;
-    let families = story.other_node.refresh_families();
+    let families = scene.other_node.refresh_families();
     let family = families.find(&redeemable.family.id, now).await?;
     equal("the family, on another node", &family, &Some(redeemable.family.clone()))?;
     equal("an unknown code", &grants.find_by_code(&CodeHash::of("guess"), now).await?, &None)
 }
 
-pub(super) async fn steps_are_taken_once(story: &Story<'_>) -> Result<(), Finding> {
-    let grants = story.store.grants();
-    let Story { now, .. } = *story;
-    let pending = story.pending("steps")?;
-    let step = pending.clone().authenticate(story.user("ada"), now);
+pub(super) async fn steps_are_taken_once(scene: &Scene<'_>) -> Result<(), Finding> {
+    let grants = scene.store.grants();
+    let Scene { now, .. } = *scene;
+    let pending = scene.pending("steps")?;
+    let step = pending.clone().authenticate(scene.user("ada"), now);
     let step = Grant::Authenticated(step.map_err(|error| Finding(error.to_string()))?);
     lost("advancing an absent grant", grants.advance(Stage::Pending, &step, now).await?)?;
     won("insert", grants.insert(&pending).await?)?;
@@ -51,53 +51,53 @@ pub(super) async fn steps_are_taken_once(story: &Story<'_>) -> Result<(), Findin
     lost("advancing again", grants.advance(Stage::Pending, &step, now).await?)?;
     equal("after all", &grants.find(&pending.id, now).await?, &Some(step))?;
 
-    let mut redeemable = story.stored("steps", "ada").await?;
+    let mut redeemable = scene.stored("steps", "ada").await?;
     let code = std::mem::replace(&mut redeemable.active.code, CodeHash::of("another code"));
     lost("redeeming with another code", grants.redeem(&redeemable.active, None, now).await?)?;
     redeemable.active.code = code;
     won("redeeming without a family", grants.redeem(&redeemable.active, None, now).await?)
 }
 
-pub(super) async fn expire_without_a_sweep(story: &Story<'_>) -> Result<(), Finding> {
-    let grants = story.store.grants();
-    let pending = story.pending("expiry")?;
+pub(super) async fn expire_without_a_sweep(scene: &Scene<'_>) -> Result<(), Finding> {
+    let grants = scene.store.grants();
+    let pending = scene.pending("expiry")?;
     won("insert", grants.insert(&pending).await?)?;
-    let last_moment = story.later(SIGN_IN - Duration::from_nanos(1));
-    let too_late = story.later(SIGN_IN);
+    let last_moment = scene.later(SIGN_IN.saturating_sub(Duration::from_nanos(1)));
+    let too_late = scene.later(SIGN_IN);
     ensure(grants.find(&pending.id, last_moment).await?.is_some(), "a grant lives until its last moment")?;
     equal("an expired grant", &grants.find(&pending.id, too_late).await?, &None)?;
-    let step = pending.authenticate(story.user("ada"), story.now);
+    let step = pending.authenticate(scene.user("ada"), scene.now);
     let step = Grant::Authenticated(step.map_err(|error| Finding(error.to_string()))?);
     lost("advancing an expired grant", grants.advance(Stage::Pending, &step, too_late).await?)?;
 
-    let redeemable = story.stored("expiry", "ada").await?;
-    let too_late = story.later(CODE_LIFETIME);
+    let redeemable = scene.stored("expiry", "ada").await?;
+    let too_late = scene.later(CODE_LIFETIME);
     equal("an expired code", &grants.find_by_code(&redeemable.code, too_late).await?, &None)?;
     lost(
         "redeeming an expired code",
         grants.redeem(&redeemable.active, Some(&redeemable.family), too_late).await?,
     )?;
-    let family = story.store.refresh_families().find(&redeemable.family.id, story.now).await?;
+    let family = scene.store.refresh_families().find(&redeemable.family.id, scene.now).await?;
     equal("the family of a lost redemption", &family, &None)
 }
 
-pub(super) async fn are_revoked_with_their_families(story: &Story<'_>) -> Result<(), Finding> {
-    let grants = story.store.grants();
-    let families = story.store.refresh_families();
-    let Story { now, .. } = *story;
-    let redeemable = story.family("revocation", "ada").await?;
+pub(super) async fn are_revoked_with_their_families(scene: &Scene<'_>) -> Result<(), Finding> {
+    let grants = scene.store.grants();
+    let families = scene.store.refresh_families();
+    let Scene { now, .. } = *scene;
+    let redeemable = scene.family("revocation", "ada").await?;
     let id = redeemable.active.id.clone();
     won("revoke", grants.revoke(&id, now).await?)?;
-    lost("revoking again", grants.revoke(&id, story.later(SIGN_IN)).await?)?;
+    lost("revoking again", grants.revoke(&id, scene.later(SIGN_IN)).await?)?;
     lost("revoking an unknown grant", grants.revoke(&GrantId::new("unknown"), now).await?)?;
     let expected = Some(Grant::Active(redeemable.active.clone().revoked(now)));
     equal("a revoked grant keeps its first time", &grants.find(&id, now).await?, &expected)?;
     let family = families.find(&redeemable.family.id, now).await?;
     equal("its family", &family.map(|family| family.revoked_at), &Some(Some(now)))?;
-    let rotation = story.rotation(&redeemable.family, &redeemable.token)?;
+    let rotation = scene.rotation(&redeemable.family, &redeemable.token)?;
     lost("rotating a revoked family", families.rotate(&rotation.next, 1, now).await?)?;
 
-    let waiting = story.stored("revocation", "ada").await?;
+    let waiting = scene.stored("revocation", "ada").await?;
     won("revoking before redemption", grants.revoke(&waiting.active.id, now).await?)?;
     equal("a grant revoked before it was active", &grants.find(&waiting.active.id, now).await?, &None)?;
     equal("its code", &grants.find_by_code(&waiting.code, now).await?, &None)?;
@@ -105,12 +105,12 @@ pub(super) async fn are_revoked_with_their_families(story: &Story<'_>) -> Result
     equal("its family", &families.find(&waiting.family.id, now).await?, &None)
 }
 
-pub(super) async fn are_revoked_by_user_and_client(story: &Story<'_>) -> Result<(), Finding> {
-    let grants = story.store.grants();
-    let families = story.store.refresh_families();
-    let Story { now, .. } = *story;
-    let leaving = [story.family("one", "leaver").await?, story.family("two", "leaver").await?];
-    let staying = story.family("two", "stayer").await?;
+pub(super) async fn are_revoked_by_user_and_client(scene: &Scene<'_>) -> Result<(), Finding> {
+    let grants = scene.store.grants();
+    let families = scene.store.refresh_families();
+    let Scene { now, .. } = *scene;
+    let leaving = [scene.family("one", "leaver").await?, scene.family("two", "leaver").await?];
+    let staying = scene.family("two", "stayer").await?;
     equal("grants of the user", &grants.revoke_all_of_user(&SubjectId::new("leaver"), now).await?, &2)?;
     for gone in &leaving {
         let family = families.find(&gone.family.id, now).await?;

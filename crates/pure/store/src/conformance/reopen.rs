@@ -7,7 +7,7 @@ use gatehouse_identity::id::TokenId;
 use gatehouse_oauth::grant::{Grant, SessionHash};
 use gatehouse_oauth::refresh::RefreshFamily;
 
-use super::{Finding, Story, consents, equal, lost, won};
+use super::{Finding, Scene, consents, equal, lost, won};
 use crate::Store;
 use crate::consent::Consent;
 use crate::one_time::Namespace;
@@ -27,22 +27,22 @@ pub(super) struct Before {
     until: Timestamp,
 }
 
-pub(super) async fn write(story: &Story<'_>) -> Result<Before, Finding> {
-    let store = story.store;
-    let Story { now, .. } = *story;
-    let until = story.later(Duration::from_hours(1));
-    let kept = story.family("reopen", "ada").await?;
-    let rotation = story.rotation(&kept.family, &kept.token)?;
+pub(super) async fn write(scene: &Scene<'_>) -> Result<Before, Finding> {
+    let store = scene.store;
+    let Scene { now, .. } = *scene;
+    let until = scene.later(Duration::from_hours(1));
+    let kept = scene.family("reopen", "ada").await?;
+    let rotation = scene.rotation(&kept.family, &kept.token)?;
     won("rotate", store.refresh_families().rotate(&rotation.next, 1, now).await?)?;
     won("stale hit", store.refresh_families().count_stale_hit(&kept.family.id, 2, 0, now).await?)?;
-    let spent = story.family("reopen", "ada").await?;
+    let spent = scene.family("reopen", "ada").await?;
     won("revoke", store.grants().revoke(&spent.active.id, now).await?)?;
-    let session = story.session("ada");
+    let session = scene.session("ada");
     won("session", store.sessions().insert(&session.0, &session.1).await?)?;
     let consent = consents::consent("reopener")?;
     store.consents().remember(&consent, now, until).await?;
     won("claim", store.one_time().claim(NAMESPACE, "jti", until, now).await?)?;
-    let token = TokenId::random(story.rng);
+    let token = TokenId::random(scene.rng);
     store.revocations().revoke_token(&token, until).await?;
     let kids = store.signing_keys().all().await?.into_iter().map(|key| key.kid).collect();
     let family = rotation.next.with_stale_hit();

@@ -5,12 +5,12 @@ use std::time::Duration;
 use gatehouse_identity::id::SubjectId;
 use gatehouse_oauth::grant::SessionHash;
 
-use super::{Finding, Story, equal, lost, won};
+use super::{Finding, Scene, equal, lost, won};
 use crate::session::Session;
 
 const LIFETIME: Duration = Duration::from_hours(12);
 
-impl Story<'_> {
+impl Scene<'_> {
     pub(super) fn session(&self, user: &str) -> (SessionHash, Session) {
         let session =
             Session { user: self.user(user), created_at: self.now, expires_at: self.later(LIFETIME) };
@@ -18,21 +18,21 @@ impl Story<'_> {
     }
 }
 
-pub(super) async fn begin_and_end(story: &Story<'_>) -> Result<(), Finding> {
-    let sessions = story.store.sessions();
-    let Story { now, .. } = *story;
-    let (hash, session) = story.session("grace");
+pub(super) async fn begin_and_end(scene: &Scene<'_>) -> Result<(), Finding> {
+    let sessions = scene.store.sessions();
+    let Scene { now, .. } = *scene;
+    let (hash, session) = scene.session("grace");
     equal("an unknown session", &sessions.find(&hash, now).await?, &None)?;
     won("insert", sessions.insert(&hash, &session).await?)?;
-    lost("inserting a hash twice", sessions.insert(&hash, &story.session("mallory").1).await?)?;
-    let elsewhere = story.other_node.sessions().find(&hash, now).await?;
+    lost("inserting a hash twice", sessions.insert(&hash, &scene.session("mallory").1).await?)?;
+    let elsewhere = scene.other_node.sessions().find(&hash, now).await?;
     equal("a session, on another node", &elsewhere, &Some(session))?;
-    equal("an expired session", &sessions.find(&hash, story.later(LIFETIME)).await?, &None)?;
+    equal("an expired session", &sessions.find(&hash, scene.later(LIFETIME)).await?, &None)?;
     won("end", sessions.end(&hash).await?)?;
     lost("ending again", sessions.end(&hash).await?)?;
     equal("an ended session", &sessions.find(&hash, now).await?, &None)?;
 
-    let others = [story.session("grace"), story.session("grace"), story.session("ada")];
+    let others = [scene.session("grace"), scene.session("grace"), scene.session("ada")];
     for (hash, session) in &others {
         won("insert", sessions.insert(hash, session).await?)?;
     }

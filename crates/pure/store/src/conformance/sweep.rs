@@ -6,18 +6,18 @@ use futures_util::future::join_all;
 use gatehouse_identity::id::TokenId;
 
 use super::fixtures::profile;
-use super::{Finding, Story, consents, equal, won};
+use super::{Finding, Scene, consents, equal, won};
 use crate::maintenance::{SWEEP_BATCH, Swept};
 use crate::one_time::Namespace;
 
 /// Runs on an empty store and leaves it empty.
-pub(super) async fn removes_expired_rows_only(story: &Story<'_>) -> Result<(), Finding> {
+pub(super) async fn removes_expired_rows_only(scene: &Scene<'_>) -> Result<(), Finding> {
     const NAMESPACE: Namespace = Namespace::new("conformance.sweep");
-    let store = story.store;
-    let Story { now, .. } = *story;
-    let until = story.later(Duration::from_hours(1));
-    story.family("sweep", "ada").await?;
-    let (hash, session) = story.session("ada");
+    let store = scene.store;
+    let Scene { now, .. } = *scene;
+    let until = scene.later(Duration::from_hours(1));
+    scene.family("sweep", "ada").await?;
+    let (hash, session) = scene.session("ada");
     won("a session", store.sessions().insert(&hash, &session).await?)?;
     store.consents().remember(&consents::consent("sweeper")?, now, until).await?;
     let claims = u64::from(SWEEP_BATCH) + 1;
@@ -26,10 +26,10 @@ pub(super) async fn removes_expired_rows_only(story: &Story<'_>) -> Result<(), F
     for outcome in claimed.await {
         won("a claim", outcome?)?;
     }
-    store.revocations().revoke_token(&TokenId::random(story.rng), until).await?;
+    store.revocations().revoke_token(&TokenId::random(scene.rng), until).await?;
 
     equal("nothing has expired", &store.maintenance().sweep(now).await?, &Swept::default())?;
-    let the_end = story.later(profile().lifetime);
+    let the_end = scene.later(profile().lifetime);
     let first = store.maintenance().sweep(the_end).await?;
     let expected = Swept {
         grants: 1,
@@ -41,7 +41,7 @@ pub(super) async fn removes_expired_rows_only(story: &Story<'_>) -> Result<(), F
     };
     equal("the first sweep", &first, &expected)?;
     equal("a full sweep says so", &first.is_full(), &true)?;
-    let second = story.other_node.maintenance().sweep(the_end).await?;
+    let second = scene.other_node.maintenance().sweep(the_end).await?;
     equal("the second sweep", &second, &Swept { claims: 1, ..Swept::default() })?;
     equal("the third sweep", &store.maintenance().sweep(the_end).await?, &Swept::default())
 }

@@ -25,7 +25,7 @@ async fn count(writer: &Writer) -> i64 {
 #[tokio::test]
 async fn a_failed_write_takes_no_other_with_it() {
     let writer = writer();
-    let writes = (0..100).map(|number| {
+    let inserts = (0..100).map(|number| {
         let writer = &writer;
         async move {
             writer
@@ -39,7 +39,7 @@ async fn a_failed_write_takes_no_other_with_it() {
                 .await
         }
     });
-    let failed = join_all(writes).await.iter().filter(|outcome| outcome.is_err()).count();
+    let failed = join_all(inserts).await.iter().filter(|outcome| outcome.is_err()).count();
     assert_eq!(failed, 10);
     assert_eq!(count(&writer).await, 90);
 }
