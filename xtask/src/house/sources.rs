@@ -54,7 +54,7 @@ pub(super) struct Source {
 /// All production files below `root`.
 pub(super) fn read(root: &Path) -> Result<Vec<Source>, String> {
     let mut sources = Vec::new();
-    for folder in ["crates", "xtask"] {
+    for folder in ["crates", "xtask", "bench"] {
         collect(&root.join(folder), root, &mut sources).map_err(|error| format!("{folder}: {error}"))?;
     }
     sources.sort_by(|one, other| one.path.cmp(&other.path));
