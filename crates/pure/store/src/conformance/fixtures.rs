@@ -74,7 +74,7 @@ impl Scene<'_> {
             "audiences": ["https://gateway.example/mcp"],
             "challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
             "nonce": "n-0S6_WzA2Mj",
-            "prompt": { "none": false, "login": false, "consent": false, "select_account": false },
+            "prompt": ["consent"],
             "max_age": null,
             "login_hint": null,
             "acr_values": [],
