@@ -36,7 +36,7 @@ use platform::{Admin, Audit, Features, Health, Http, Logger, Store, Telemetry, T
 use scalar::Version;
 use section::section;
 use session::Session;
-use spot::{Entries, Placed, Spot, Value};
+use spot::{Entries, Spot, Value};
 
 /// A configuration file that was read without errors. It has a type but no meaning yet: compile it.
 pub struct Document {
@@ -49,14 +49,11 @@ pub struct Document {
 section! {
     /// The whole file.
     Root {
-        version: Option<Version> = optional("version"),
         logger: Logger = nested("logger"),
         http: Http = nested("http"),
         admin: Admin = nested("admin"),
         tls: Entries<TlsProfile> = or("tls", Entries::none()),
         health: Health = nested("health"),
-        telemetry: Telemetry = nested("telemetry"),
-        features: Features = nested("features"),
         store: Store = nested("store"),
         session: Session = nested("session"),
         audit: Audit = nested("audit"),
@@ -65,9 +62,12 @@ section! {
         mcp_provider: Option<McpProvider> = optional("mcpProvider"),
         llm_provider: Option<LlmProvider> = optional("llmProvider"),
         apps: Vec<App> = list("apps"),
-        secret_provider: Option<Placed<String>> = optional("secretProvider"),
     }
     also {
+        checked::<Version>("version");
+        checked::<Telemetry>("telemetry");
+        checked::<Features>("features");
+        checked::<String>("secretProvider");
         refused("singleLogout", "users sign out at the authorization server; leave the section out");
         refused("caches", "codes, tokens and sessions live in `store:`; use `type: postgres` there for several nodes");
         refused("clusters", "nodes share `store: { type: postgres }` and need no cluster section");

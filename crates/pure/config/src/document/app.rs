@@ -18,7 +18,7 @@ pub(crate) enum App {
 
 choice! {
     /// What an app is.
-    AppKind {
+    pub(crate) AppKind {
         /// A client of the authorization server.
         Oidc = "oidc",
         /// A REST API as MCP tools.

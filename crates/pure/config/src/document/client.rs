@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gatehouse_identity::secret::Secret;
 
+use super::mcp::ExchangeKind;
 use super::oidc_provider::KeyAlgorithm;
 use super::policy::TokenMinting;
 use super::scalar::Seconds;
@@ -29,6 +30,7 @@ section! {
         claims_mapping: Entries<Placed<String>> = or("claimsMapping", Entries::none()),
         authorization: Authorization = nested("authorization"),
         consent: Option<Consent> = optional("consent"),
+        token_exchange: Option<Exchange> = optional("tokenExchange"),
     }
     also {
         known("type");
@@ -44,7 +46,7 @@ section! {
 
 choice! {
     /// A well-known client whose redirect URLs and grants need not be written out.
-    Preset {
+    pub(crate) Preset {
         /// Claude Code: a loopback redirect on any port.
         ClaudeCode = "claude-code",
         /// Claude Desktop and its web connectors.
@@ -65,7 +67,7 @@ section! {
 
 choice! {
     /// A grant type.
-    Grant {
+    pub(crate) Grant {
         /// RFC 6749 §4.1 with PKCE.
         AuthorizationCode = "authorization_code",
         /// RFC 6749 §6.
@@ -85,16 +87,16 @@ choice! {
 section! {
     /// `accessToken`.
     AccessToken {
-        kind: AccessTokenKind = or("type", AccessTokenKind::Jwt),
         lifetime: Seconds = or("lifetimeSeconds", Seconds::new(900)),
         algorithm: Option<KeyAlgorithm> = optional("algorithm"),
         claims: Entries<Placed<String>> = or("claims", Entries::none()),
     }
+    also { checked::<AccessTokenKind>("type") }
 }
 
 choice! {
     /// What an access token looks like.
-    AccessTokenKind {
+    pub(crate) AccessTokenKind {
         /// RFC 9068.
         Jwt = "jwt",
     }
@@ -147,9 +149,31 @@ section! {
     }
 }
 
+section! {
+    /// `tokenExchange` of a client: what it may obtain by RFC 8693.
+    Exchange {
+        kind: ExchangeKind = or("type", ExchangeKind::Delegation),
+        scopes: ExchangeScopes = or("scopes", ExchangeScopes::Subset),
+        scope_map: Entries<Vec<String>> = or("scopeMap", Entries::none()),
+        subject_audiences: Vec<Placed<String>> = list("subjectAudiences"),
+    }
+}
+
+choice! {
+    /// How the scopes of an exchanged token follow from those of the subject token.
+    pub(crate) ExchangeScopes {
+        /// Only scopes that the subject token has.
+        Subset = "subset",
+        /// Those that `scopeMap` gives for the scopes of the subject token.
+        Mapped = "mapped",
+        /// Any scope of the client that it asks for.
+        Explicit = "explicit",
+    }
+}
+
 choice! {
     /// When a user is asked.
-    Consent {
+    pub(crate) Consent {
         /// On the first authorization, and again when more is asked for.
         Remember = "remember",
         /// On every authorization.

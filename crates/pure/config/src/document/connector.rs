@@ -13,7 +13,7 @@ use crate::source::node::NodeValue;
 /// One connector.
 pub(crate) enum Connector {
     Local(LocalConnector),
-    Oidc(OidcConnector),
+    Oidc(Box<OidcConnector>),
 }
 
 section! {
@@ -68,7 +68,7 @@ section! {
 
 choice! {
     /// What a connector is.
-    ConnectorKind {
+    pub(crate) ConnectorKind {
         /// Users in the file.
         Local = "local",
         /// OpenID Connect.
@@ -86,7 +86,9 @@ impl Value for Connector {
     fn read(spot: Spot<'_>, report: &mut Report) -> Option<Self> {
         match kind(spot, report)? {
             ConnectorKind::Local => LocalConnector::read(spot, report).map(Self::Local),
-            ConnectorKind::Oidc => OidcConnector::read(spot, report).map(Self::Oidc),
+            ConnectorKind::Oidc => {
+                OidcConnector::read(spot, report).map(|connector| Self::Oidc(Box::new(connector)))
+            }
         }
     }
 }
@@ -104,14 +106,11 @@ impl Connector {
 pub(crate) fn kind<T: Value>(spot: Spot<'_>, report: &mut Report) -> Option<T> {
     let NodeValue::Mapping(entries) = &spot.node.value else { return spot.mismatch(report, "a section") };
     let path = crate::problem::joined(spot.path, "type");
-    match entries.iter().find(|entry| entry.key == "type") {
-        Some(entry) => T::read(Spot { node: &entry.value, path: &path }, report),
-        None => {
-            let place = spot.place().child("type");
-            report.error(&place, "this key is required and missing");
-            None
-        }
-    }
+    let Some(entry) = entries.iter().find(|entry| entry.key == "type") else {
+        report.error(&spot.place().child("type"), "this key is required and missing");
+        return None;
+    };
+    T::read(Spot { node: &entry.value, path: &path }, report)
 }
 
 /// `openid profile email`.

@@ -64,6 +64,10 @@ section! {
         id: Placed<String> = required("id"),
         display_name: Option<String> = optional("displayName"),
         family: Option<String> = optional("family"),
+        family_default: bool = or("familyDefault", false),
+        created_at: Option<Timestamp> = optional("createdAt"),
+        max_input_tokens: Option<u64> = optional("maxInputTokens"),
+        supports_1m: bool = or("supports1m", false),
         routes: Placed<Vec<RouteEntry>> = required("routes"),
         price: Option<Price> = optional("price"),
     }
@@ -83,6 +87,7 @@ section! {
         input: Placed<Written> = required("input"),
         output: Placed<Written> = required("output"),
         cache_write: Option<Placed<Written>> = optional("cacheWrite"),
+        cache_write_1h: Option<Placed<Written>> = optional("cacheWrite1h"),
         cache_read: Option<Placed<Written>> = optional("cacheRead"),
     }
 }
@@ -103,13 +108,22 @@ section! {
 
 choice! {
     /// Who runs the model.
-    Provider {
+    pub Provider {
         /// The Anthropic API, or anything that speaks it byte for byte.
         Anthropic = "anthropic",
     }
     refused {
         "bedrock" | "vertex" | "foundry" | "openai" | "compatible" =>
             "use `anthropic` with a baseURL that speaks the Messages API",
+    }
+}
+
+impl Provider {
+    /// The word that stands for it in configuration, policies and audit.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+        }
     }
 }
 

@@ -28,8 +28,30 @@ section! {
         stream: Stream = nested("stream"),
     }
     also {
-        refused("sse", "set `enabled: false`; clients use the Streamable HTTP transport");
+        checked::<Sse>("sse");
         refused("stdio", "clients use the Streamable HTTP transport");
+    }
+}
+
+section! {
+    /// The older HTTP+SSE transport, which can only be switched off.
+    Sse {}
+    also {
+        only("enabled", &["false"], "clients use the Streamable HTTP transport");
+        checked::<String>("baseURL");
+        checked::<UrlPath>("basePath");
+        checked::<UrlPath>("path");
+        checked::<UrlPath>("messagePath");
+        checked::<SseKeepAlive>("keepAlive");
+    }
+}
+
+section! {
+    /// `transports.sse.keepAlive`.
+    SseKeepAlive {}
+    also {
+        checked::<bool>("enabled");
+        checked::<Duration>("interval");
     }
 }
 
@@ -48,7 +70,7 @@ section! {
     StreamSession {
         enabled: bool = or("enabled", true),
         allow_client_termination: bool = or("allowClientTermination", true),
-        timeout: Duration = or("timeout", Duration::from_secs(3_600)),
+        timeout: Duration = or("timeout", Duration::from_hours(1)),
     }
     also {
         only("headerName", &["Mcp-Session-Id", "mcp-session-id"], "the protocol fixes this header");
@@ -66,18 +88,20 @@ section! {
     /// A REST API as tools.
     BridgeApp {
         name: Placed<String> = required("name"),
-        mode: BridgeMode = or("mode", BridgeMode::OpenApi),
         openapi: OpenApi = required("openapi"),
         tls: Option<Placed<String>> = optional("tls"),
         namespace: ToolNamespace = nested("toolNamespace"),
         authorization: AppAuthorization = nested("authorization"),
     }
-    also { known("type") }
+    also {
+        known("type");
+        checked::<BridgeMode>("mode");
+    }
 }
 
 choice! {
     /// How a bridge knows its tools.
-    BridgeMode {
+    pub(crate) BridgeMode {
         /// From an OpenAPI description.
         OpenApi = "openapi",
     }
@@ -125,10 +149,10 @@ section! {
 section! {
     /// `upstream`.
     Upstream {
-        transport: UpstreamTransport = or("transport", UpstreamTransport::Stream),
         stream: UpstreamStream = required("stream"),
     }
     also {
+        checked::<UpstreamTransport>("transport");
         refused("sse", "use `transport: stream`");
         refused("stdio", "run the server with the Streamable HTTP transport and use `transport: stream`");
     }
@@ -136,7 +160,7 @@ section! {
 
 choice! {
     /// How an upstream is reached.
-    UpstreamTransport {
+    pub(crate) UpstreamTransport {
         /// Streamable HTTP.
         Stream = "stream",
     }
@@ -206,7 +230,7 @@ section! {
 
 choice! {
     /// What kind of credential.
-    OutboundKind {
+    pub(crate) OutboundKind {
         /// A token of its own for every call (RFC 8693).
         TokenExchange = "tokenExchange",
         /// One configured header.
@@ -231,7 +255,7 @@ section! {
 
 choice! {
     /// Whether the upstream can see who acts.
-    ExchangeKind {
+    pub ExchangeKind {
         /// The token names the user and the actors.
         Delegation = "delegation",
         /// The token names the user only.

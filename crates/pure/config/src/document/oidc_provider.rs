@@ -3,8 +3,9 @@
 use gatehouse_identity::secret::Secret;
 use url::Url;
 
+use super::client::{AccessToken, Authentication, Authorization, RefreshToken, ScopeList};
 use super::section::{choice, section};
-use super::spot::Placed;
+use super::spot::{Entries, Placed};
 
 section! {
     /// `oidcProvider`.
@@ -12,7 +13,7 @@ section! {
         enabled: bool = or("enabled", true),
         discovery: Discovery = required("discovery"),
         jwks: Vec<SigningKeyPair> = list("jwks"),
-        client_metadata: ClientMetadata = nested("clientIDMetadata"),
+        client_metadata: Option<ClientMetadata> = optional("clientIDMetadata"),
     }
     also {
         only("cache", &["local_default"], "codes and tokens live in `store:`; leave `cache` out");
@@ -62,7 +63,7 @@ section! {
 
 choice! {
     /// A signature algorithm, in the spelling of JOSE or of the older documents.
-    KeyAlgorithm {
+    pub(crate) KeyAlgorithm {
         /// ECDSA with P-256.
         Es256 = "ES256" | "ECDSA256",
         /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -85,6 +86,12 @@ section! {
         enabled: bool = or("enabled", true),
         allowed_hosts: Vec<Placed<String>> = list("allowedHosts"),
         pinned: Vec<PinnedDocument> = list("pinned"),
+        authentication: Authentication = nested("authentication"),
+        custom_scopes: ScopeList = nested("customScopes"),
+        access_token: AccessToken = nested("accessToken"),
+        refresh_token: Option<RefreshToken> = optional("refreshToken"),
+        claims_mapping: Entries<Placed<String>> = or("claimsMapping", Entries::none()),
+        authorization: Authorization = nested("authorization"),
     }
 }
 

@@ -18,9 +18,9 @@ section! {
     Logger {
         level: LogLevel = or("level", LogLevel::Info),
         session_id: bool = or("logSessionID", false),
-        _field_ordering: FieldOrdering = nested("fieldOrdering"),
     }
     also {
+        checked::<FieldOrdering>("fieldOrdering");
         only("jsonOutput", &["true"], "log lines are always JSON");
         only("timeFormat", &["RFC3339Nano", "RFC3339"], "times are always RFC 3339");
     }
@@ -36,7 +36,7 @@ section! {
 
 choice! {
     /// How much is logged.
-    LogLevel {
+    pub LogLevel {
         /// Everything that helps to follow one request.
         Debug = "debug",
         /// The story of the process.
@@ -100,7 +100,7 @@ section! {
 
 choice! {
     /// Whether callers must show a certificate.
-    ClientAuth {
+    pub ClientAuth {
         /// Nothing is asked for.
         None = "NoClientCert",
         /// A certificate is checked when there is one.
@@ -116,7 +116,7 @@ choice! {
 
 choice! {
     /// The oldest protocol version that is accepted.
-    TlsVersion {
+    pub TlsVersion {
         /// TLS 1.2.
         V12 = "1.2",
         /// TLS 1.3.
@@ -182,7 +182,7 @@ section! {
 
 choice! {
     /// Where durable state lives.
-    StoreKind {
+    pub(crate) StoreKind {
         /// A file beside the process: one node.
         Sqlite = "sqlite",
         /// A PostgreSQL server: any number of nodes.
@@ -218,14 +218,14 @@ section! {
 section! {
     /// One place that audit records go to.
     AuditSink {
-        kind: AuditSinkKind = required("type"),
         path: String = required("path"),
     }
+    also { checked::<AuditSinkKind>("type") }
 }
 
 choice! {
     /// What an audit sink is.
-    AuditSinkKind {
+    pub(crate) AuditSinkKind {
         /// A file of JSON lines.
         File = "file",
     }

@@ -19,7 +19,7 @@ section! {
 
 choice! {
     /// The dialect of a policy.
-    RegoVersion {
+    pub(crate) RegoVersion {
         /// v1 if it compiles as that, else v0.
         Auto = "auto",
         /// Without `if`.

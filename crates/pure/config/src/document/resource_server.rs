@@ -22,7 +22,7 @@ section! {
     TrustedServer {
         well_known: Placed<Url> = required("wellKnownEndpoint"),
         issuer: Option<Placed<String>> = optional("issuer"),
-        refresh_interval: Duration = or("refreshInterval", Duration::from_secs(86_400)),
+        refresh_interval: Duration = or("refreshInterval", Duration::from_hours(24)),
         token_validation: TokenValidation = nested("tokenValidation"),
         tls: Option<Placed<String>> = optional("tls"),
         user_claim: Option<String> = optional("userClaim"),
@@ -33,15 +33,15 @@ section! {
 section! {
     /// `tokenValidation`.
     TokenValidation {
-        method: ValidationMethod = or("method", ValidationMethod::Jwt),
         expected_audiences: Vec<Placed<String>> = list("expectedAudiences"),
         jwt: JwtValidation = nested("jwt"),
     }
+    also { checked::<ValidationMethod>("method") }
 }
 
 choice! {
     /// How a token is checked.
-    ValidationMethod {
+    pub(crate) ValidationMethod {
         /// Its signature, here.
         Jwt = "jwt",
     }
@@ -59,7 +59,7 @@ section! {
 
 choice! {
     /// Which kind of token is accepted.
-    AcceptedToken {
+    pub(crate) AcceptedToken {
         /// Access tokens only.
         AccessToken = "accessToken",
         /// ID tokens only: legal for the LLM gateway alone.

@@ -81,6 +81,7 @@ impl Value for Version {
 impl Value for Secret {
     fn read(spot: Spot<'_>, report: &mut Report) -> Option<Self> {
         let text = match &spot.node.value {
+            _ if spot.node.is_unresolved() => return None,
             NodeValue::Scalar(scalar) if scalar.shape() == Shape::Text => scalar.text.as_str(),
             _ => {
                 report.error_with(&spot.place(), "expected a secret text", "put it in quotes");
@@ -169,7 +170,7 @@ fn duration(text: &str) -> Option<Duration> {
         })?;
         rest = after;
         if rest.is_empty() {
-            return (total <= Duration::from_secs(3_660 * 86_400)).then_some(total);
+            return (total <= Duration::from_hours(3_660 * 24)).then_some(total);
         }
     }
 }
@@ -269,7 +270,8 @@ impl Value for Json {
     }
 }
 
-fn json(node: &Node) -> Json {
+/// A tree as JSON.
+pub(crate) fn json(node: &Node) -> Json {
     match &node.value {
         NodeValue::Mapping(entries) => entries
             .iter()

@@ -17,6 +17,14 @@ pub(crate) struct Section<'n, 'r> {
     report: &'r mut Report,
 }
 
+/// How a key was found.
+enum Reading<T> {
+    Absent,
+    /// Written and wrong, as reported.
+    Wrong,
+    Right(T),
+}
+
 impl<'n, 'r> Section<'n, 'r> {
     /// Opens the section at `spot`.
     pub(crate) fn open(spot: Spot<'n>, report: &'r mut Report) -> Option<Self> {
@@ -26,8 +34,10 @@ impl<'n, 'r> Section<'n, 'r> {
 
     /// A key that must be written.
     pub(crate) fn required<T: Value>(&mut self, key: &'static str) -> Option<T> {
-        if let Some(value) = self.read(key) {
-            return value;
+        match self.read(key) {
+            Reading::Right(value) => return Some(value),
+            Reading::Wrong => return None,
+            Reading::Absent => {}
         }
         let near = self.misspelt(key);
         let place = self.place.child(key);
@@ -40,31 +50,43 @@ impl<'n, 'r> Section<'n, 'r> {
     }
 
     /// A key that may be left out.
+    #[expect(clippy::option_option, reason = "`None` is a failure, as for every other kind of key")]
     pub(crate) fn optional<T: Value>(&mut self, key: &'static str) -> Option<Option<T>> {
         match self.read(key) {
-            Some(Some(value)) => Some(Some(value)),
-            Some(None) => None,
-            None => Some(None),
+            Reading::Right(value) => Some(Some(value)),
+            Reading::Wrong => None,
+            Reading::Absent => Some(None),
         }
     }
 
     /// A key with a default.
     pub(crate) fn or<T: Value>(&mut self, key: &'static str, default: T) -> Option<T> {
-        self.read(key).unwrap_or(Some(default))
+        match self.read(key) {
+            Reading::Right(value) => Some(value),
+            Reading::Wrong => None,
+            Reading::Absent => Some(default),
+        }
     }
 
     /// A list that is empty when left out.
     pub(crate) fn list<T: Value>(&mut self, key: &'static str) -> Option<Vec<T>> {
-        self.read(key).unwrap_or(Some(Vec::new()))
+        self.or(key, Vec::new())
     }
 
     /// A section whose keys all have defaults; left out, it is read as if written empty.
     pub(crate) fn nested<T: Value>(&mut self, key: &'static str) -> Option<T> {
-        if let Some(value) = self.read(key) {
-            return value;
+        match self.read(key) {
+            Reading::Right(value) => return Some(value),
+            Reading::Wrong => return None,
+            Reading::Absent => {}
         }
         let empty = Node { at: self.place.at, value: NodeValue::Mapping(Vec::new()) };
         T::read(Spot { node: &empty, path: &joined(&self.place.path, key) }, self.report)
+    }
+
+    /// A key whose value must be right and then changes nothing, because there is no other way.
+    pub(crate) fn checked<T: Value>(&mut self, key: &'static str) {
+        drop(self.read::<T>(key));
     }
 
     /// A documented key that is not built, whatever its value.
@@ -73,14 +95,14 @@ impl<'n, 'r> Section<'n, 'r> {
     }
 
     /// A documented key of which only some values can be honoured. A list or section counts as its emptiness:
-    /// `[]` and `{}` are always accepted, and so is a section that says `enabled: false` or `disabled: true`.
+    /// `[]` and `{}` are always accepted, and so is a section that says just `enabled: false` or `disabled: true`.
     pub(crate) fn only(&mut self, key: &'static str, accepted: &[&str], instead: &str) {
         self.known.push(key);
         let Some(entry) = self.find(key) else { return };
         let harmless = match &entry.value.value {
             NodeValue::Scalar(scalar) => accepted.contains(&scalar.text.as_str()),
             NodeValue::Sequence(items) => items.is_empty(),
-            NodeValue::Mapping(entries) => entries.is_empty() || entries.iter().any(switched_off),
+            NodeValue::Mapping(entries) => entries.iter().all(switched_off),
         };
         if !harmless {
             let place = self.place_of(entry);
@@ -114,17 +136,19 @@ impl<'n, 'r> Section<'n, 'r> {
         }
     }
 
-    /// `None`: not written. `Some(None)`: written and wrong, as reported.
-    fn read<T: Value>(&mut self, key: &'static str) -> Option<Option<T>> {
+    fn read<T: Value>(&mut self, key: &'static str) -> Reading<T> {
         self.known.push(key);
-        let entry = self.find(key)?;
+        let Some(entry) = self.find(key) else { return Reading::Absent };
         let path = joined(&self.place.path, key);
         if entry.value.shape() == Shape::Nothing {
             let place = Place { at: entry.at, path };
             self.report.error_with(&place, "this key has no value", "give it one, or remove the key");
-            return Some(None);
+            return Reading::Wrong;
         }
-        Some(T::read(Spot { node: &entry.value, path: &path }, self.report))
+        match T::read(Spot { node: &entry.value, path: &path }, self.report) {
+            Some(value) => Reading::Right(value),
+            None => Reading::Wrong,
+        }
     }
 
     fn find(&self, key: &str) -> Option<&'n Entry> {
@@ -153,7 +177,7 @@ macro_rules! section {
         $(#[$meta:meta])* $name:ident {
             $( $(#[$field_meta:meta])* $field:ident : $type:ty = $how:ident ( $($argument:expr),* ) ),* $(,)?
         }
-        $( also { $( $also:ident ( $($also_argument:expr),* $(,)? ) );* $(;)? } )?
+        $( also { $( $also:ident $(::<$also_type:ty>)? ( $($also_argument:expr),* $(,)? ) );* $(;)? } )?
     ) => {
         $(#[$meta])*
         pub(crate) struct $name {
@@ -170,7 +194,7 @@ macro_rules! section {
             ) -> Option<Self> {
                 let mut section = $crate::document::section::Section::open(spot, report)?;
                 $( let $field: Option<$type> = section.$how($($argument),*); )*
-                $( $( section.$also($($also_argument),*); )* )?
+                $( $( section.$also $(::<$also_type>)? ($($also_argument),*); )* )?
                 section.close();
                 Some(Self { $( $field: $field?, )* place: spot.place() })
             }
@@ -181,12 +205,12 @@ macro_rules! section {
 /// Declares a value that is one of a few words; documented words that are not built are refused by name.
 macro_rules! choice {
     (
-        $(#[$meta:meta])* $name:ident { $( $(#[$variant_meta:meta])* $variant:ident = $($word:literal)|+ ),* $(,)? }
+        $(#[$meta:meta])* $vis:vis $name:ident { $( $(#[$variant_meta:meta])* $variant:ident = $($word:literal)|+ ),* $(,)? }
         $( refused { $( $($refused:literal)|+ => $instead:expr ),* $(,)? } )?
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $( $(#[$variant_meta])* $variant ),* }
+        $vis enum $name { $( $(#[$variant_meta])* $variant ),* }
 
         impl $crate::document::spot::Value for $name {
             fn read(

@@ -11,8 +11,8 @@ section! {
     Session {
         cookie: Cookie = nested("cookie"),
         lifetime: Lifetime = nested("lifetime"),
-        store: SessionStore = nested("store"),
     }
+    also { checked::<SessionStore>("store") }
 }
 
 section! {
@@ -42,17 +42,16 @@ impl Value for CookieName {
 section! {
     /// `session.lifetime`.
     Lifetime {
-        max_timeout: Placed<Duration> = or("maxTimeout", Placed::unwritten(Duration::from_secs(86_400))),
-        idle_timeout: Placed<Duration> = or("idleTimeout", Placed::unwritten(Duration::from_secs(900))),
+        max_timeout: Placed<Duration> = or("maxTimeout", Placed::unwritten(Duration::from_hours(24))),
+        idle_timeout: Placed<Duration> = or("idleTimeout", Placed::unwritten(Duration::from_mins(15))),
     }
 }
 
 section! {
     /// `session.store`.
-    SessionStore {
-        kind: SessionStoreKind = or("type", SessionStoreKind::Local),
-    }
+    SessionStore {}
     also {
+        checked::<SessionStoreKind>("type");
         refused("cluster", "sessions live in `store:`, which several nodes can share");
         refused("local", "sessions live in `store:` and have no capacity of their own");
     }
@@ -60,7 +59,7 @@ section! {
 
 choice! {
     /// Where sessions live; they are in `store` whatever is said here.
-    SessionStoreKind {
+    pub(crate) SessionStoreKind {
         /// The store of this deployment.
         Local = "local",
     }

@@ -24,13 +24,16 @@ impl<'a> Spot<'a> {
 
     /// Reports that something else was expected here.
     pub(crate) fn mismatch<T>(&self, report: &mut Report, expected: &str) -> Option<T> {
-        report.error(&self.place(), format!("expected {expected}, found {}", self.node.described()));
+        if !self.node.is_unresolved() {
+            report.error(&self.place(), format!("expected {expected}, found {}", self.node.described()));
+        }
         None
     }
 
     /// The scalar here, when it is written as one of `shapes`.
     pub(crate) fn scalar(&self, shapes: &[Shape], expected: &str, report: &mut Report) -> Option<&'a Scalar> {
         match &self.node.value {
+            _ if self.node.is_unresolved() => None,
             NodeValue::Scalar(scalar) if shapes.contains(&scalar.shape()) => Some(scalar),
             NodeValue::Scalar(scalar)
                 if shapes.contains(&Shape::Text)

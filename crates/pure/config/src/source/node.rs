@@ -43,6 +43,8 @@ pub(crate) enum Style {
     Block { first_line: u32, indent: u32 },
     /// Text that holds a value of the environment or of a secret provider: never shown.
     Substituted,
+    /// A reference to a value that is not there, as reported: of no type, and nothing more is said about it.
+    Unresolved,
 }
 
 /// What an untyped value looks like, for messages.
@@ -63,6 +65,11 @@ impl Node {
             NodeValue::Mapping(_) => Shape::Section,
             NodeValue::Scalar(scalar) => scalar.shape(),
         }
+    }
+
+    /// Whether this is a reference whose failure has been reported.
+    pub(crate) fn is_unresolved(&self) -> bool {
+        matches!(&self.value, NodeValue::Scalar(Scalar { style: Style::Unresolved, .. }))
     }
 
     /// What was found here, in words; values that may be secret are not repeated.
@@ -104,7 +111,7 @@ impl Scalar {
 impl std::fmt::Debug for Scalar {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.style {
-            Style::Substituted => f.write_str("(substituted)"),
+            Style::Substituted | Style::Unresolved => f.write_str("(substituted)"),
             _ => write!(f, "{:?}", self.text),
         }
     }

@@ -47,43 +47,71 @@ fn replace(
         return;
     }
     if let Some(name) = secret_name(&scalar.text) {
-        match secrets.find(name) {
-            Some(secret) => *scalar = Scalar { text: secret.expose().to_owned(), style: Style::Substituted },
-            None => report.error_with(
-                place,
-                format!("no secret is named `{name}`"),
-                match nearest::nearest(name, secrets.names()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "give a secret provider with `secretProvider: secretfile:///path`".into(),
-                },
-            ),
+        if let Some(secret) = secrets.find(name) {
+            *scalar = Scalar { text: secret.expose().to_owned(), style: Style::Substituted };
+            return;
         }
+        let hint = match nearest::nearest(name, secrets.names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "give a secret provider with `secretProvider: secretfile:///path`".into(),
+        };
+        report.error_with(place, format!("no secret is named `{name}`"), hint);
+        scalar.style = Style::Unresolved;
         return;
     }
+    match expanded(&scalar.text, environment) {
+        Expansion::Nothing => {}
+        Expansion::Text(text) => *scalar = Scalar { text, style: Style::Substituted },
+        Expansion::Missing(names) => {
+            for name in names {
+                let hint = match nearest::nearest(name, environment.names()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "set it before starting".into(),
+                };
+                report.error_with(place, format!("the environment has no `{name}`"), hint);
+            }
+            scalar.style = Style::Unresolved;
+        }
+        Expansion::Malformed => {
+            report.error_with(place, "a malformed environment reference", "write \"{{ env.NAME }}\"");
+            scalar.style = Style::Unresolved;
+        }
+    }
+}
+
+/// What the variables in a text give.
+enum Expansion<'a> {
+    /// There is none.
+    Nothing,
+    Text(String),
+    /// These are not set.
+    Missing(Vec<&'a str>),
+    /// Something looks like a variable and is not.
+    Malformed,
+}
+
+fn expanded<'a>(written: &'a str, environment: &Environment) -> Expansion<'a> {
     let mut text = String::new();
-    let mut rest = scalar.text.as_str();
+    let mut missing = Vec::new();
+    let mut rest = written;
     let mut found = false;
-    while let Some((before, inside, after)) = next_variable(rest) {
+    while let Some((before, name, after)) = next_variable(rest) {
         found = true;
         text.push_str(before);
         rest = after;
-        match environment.variable(inside) {
+        match environment.variable(name) {
             Some(value) => text.push_str(value),
-            None => report.error_with(
-                place,
-                format!("the environment has no `{inside}`"),
-                match nearest::nearest(inside, environment.names()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "set it before starting".into(),
-                },
-            ),
+            None => missing.push(name),
         }
     }
-    if found {
-        text.push_str(rest);
-        *scalar = Scalar { text, style: Style::Substituted };
-    } else if scalar.text.contains("{{") && scalar.text.contains("env.") {
-        report.error_with(place, "a malformed environment reference", "write \"{{ env.NAME }}\"");
+    if rest.split_once("{{").is_some_and(|(_, inside)| inside.trim_start().starts_with("env")) {
+        return Expansion::Malformed;
+    }
+    text.push_str(rest);
+    match (found, missing.is_empty()) {
+        (false, _) => Expansion::Nothing,
+        (true, true) => Expansion::Text(text),
+        (true, false) => Expansion::Missing(missing),
     }
 }
 

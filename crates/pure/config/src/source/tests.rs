@@ -47,7 +47,7 @@ fn aliases_cannot_blow_the_file_up() {
     for level in 1..12 {
         let previous = format!("*a{}", level - 1);
         let items = [previous.as_str(); 10].join(",");
-        bomb.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+        bomb = format!("{bomb}a{level}: &a{level} [{items}]\n");
     }
     let found = parse(&bomb).unwrap_err();
     assert!(found.contains("aliases make the file more than 10 times larger"), "{found}");

@@ -17,9 +17,14 @@ const FREE_NODES: usize = 1_000;
 
 /// Reads `source` into a tree; `None` when it has no usable structure, with the reason in `report`.
 pub(crate) fn parse(source: &Source, report: &mut Report) -> Option<Node> {
+    parse_within(source, MAX_BYTES, report)
+}
+
+/// As [`parse`], for a file of at most `limit` bytes.
+pub(crate) fn parse_within(source: &Source, limit: usize, report: &mut Report) -> Option<Node> {
     let start = Place { at: Location::START, path: String::new() };
-    if source.bytes.len() > MAX_BYTES {
-        report.error(&start, format!("the file is larger than {MAX_BYTES} bytes"));
+    if source.bytes.len() > limit {
+        report.error(&start, format!("the file is larger than {limit} bytes"));
         return None;
     }
     let Ok(text) = std::str::from_utf8(&source.bytes) else {
@@ -218,16 +223,13 @@ impl<'a> Tree<'a> {
             }
             Content::Mapping { entries, seen, key } => {
                 if let Some((key, at)) = key.take() {
-                    match seen.get(&key) {
-                        Some(first) => {
-                            let message = format!("duplicate key `{key}`, first written on line {}", first.line);
-                            let place = Place { at, path: joined(&self.here(at).path, &key) };
-                            self.report.error(&place, message);
-                        }
-                        None => {
-                            seen.insert(key.clone(), at);
-                            entries.push(Entry { key, at, value: node });
-                        }
+                    if let Some(first) = seen.get(&key) {
+                        let message = format!("duplicate key `{key}`, first written on line {}", first.line);
+                        let place = Place { at, path: joined(&self.here(at).path, &key) };
+                        self.report.error(&place, message);
+                    } else {
+                        seen.insert(key.clone(), at);
+                        entries.push(Entry { key, at, value: node });
                     }
                 }
             }
@@ -250,7 +252,7 @@ impl<'a> Tree<'a> {
         let mut path = String::new();
         for open in &self.open {
             match &open.content {
-                Content::Sequence(items) => path.push_str(&format!("[{}]", items.len())),
+                Content::Sequence(items) => path = format!("{path}[{}]", items.len()),
                 Content::Mapping { key: Some((key, _)), .. } => path = joined(&path, key),
                 Content::Mapping { key: None, .. } => {}
             }

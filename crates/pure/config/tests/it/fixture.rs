@@ -2,6 +2,7 @@
 
 use gatehouse_config::document::Document;
 use gatehouse_config::problem::Problem;
+use gatehouse_config::snapshot::{Snapshot, compile};
 use gatehouse_config::source::Source;
 use gatehouse_config::source::environment::Environment;
 use gatehouse_config::source::loader::MemoryLoader;
@@ -54,6 +55,16 @@ pub(crate) fn printed(problems: &[Problem]) -> String {
 }
 
 /// Reads and compiles.
-pub(crate) fn load(text: &str) -> Result<(), Vec<Problem>> {
-    read(text).map(drop)
+pub(crate) fn load(text: &str) -> Result<Snapshot, Vec<Problem>> {
+    compile(read(text)?, &loader())
+}
+
+/// The snapshot of a file that is right.
+pub(crate) fn loaded(text: &str) -> Snapshot {
+    load(text).unwrap_or_else(|problems| panic!("{}", printed(&problems)))
+}
+
+/// The problems of a file that is wrong, as `check` prints them.
+pub(crate) fn refused(text: &str) -> String {
+    printed(&load(text).err().unwrap_or_default())
 }

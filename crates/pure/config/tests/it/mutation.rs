@@ -1,5 +1,7 @@
 //! Damaged files give located problems, never a panic.
 
+use proptest::prelude::*;
+
 use crate::fixture::{AUTH_PROVIDER, CLAUDE, GATEWAY, WHOLE, load, printed};
 
 /// What a hand, an editor or a merge may do to one line.
@@ -63,7 +65,7 @@ fn a_renamed_key_is_always_refused() {
         for (line, content) in text.lines().enumerate() {
             let Some(mutant) = damaged(text, line, Damage::Rename) else { continue };
             let key = content.trim().trim_start_matches("- ");
-            // Names that the operator chooses.
+            // Names and values that the operator chooses.
             let free = [
                 "edge-mtls:",
                 "keycloak:",
@@ -74,10 +76,32 @@ fn a_renamed_key_is_always_refused() {
                 "family_name:",
                 "experimental",
             ];
-            if free.iter().any(|free| key.starts_with(free)) {
+            if key.starts_with("http") || free.iter().any(|free| key.starts_with(free)) {
                 continue;
             }
             assert!(load(&mutant).is_err(), "line {} can be renamed:\n{mutant}", line + 1);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn garbage_in_a_file_never_panics(
+        at in any::<prop::sample::Index>(),
+        length in 0_usize..40,
+        garbage in "[ -~\\n]{0,20}",
+        text in prop::sample::select(vec![AUTH_PROVIDER, GATEWAY, CLAUDE, WHOLE]),
+    ) {
+        let characters: Vec<char> = text.chars().collect();
+        let start = at.index(characters.len());
+        let end = (start + length).min(characters.len());
+        let mutant: String =
+            characters[..start].iter().copied().chain(garbage.chars()).chain(characters[end..].iter().copied()).collect();
+        if let Err(problems) = load(&mutant) {
+            prop_assert!(!problems.is_empty());
+            prop_assert!(problems.iter().all(|problem| problem.line > 0 && problem.column > 0));
         }
     }
 }

@@ -1,0 +1,118 @@
+//! The running configuration: immutable, typed, checked as a whole.
+//!
+//! [`compile`] turns a [`Document`] into a [`Snapshot`] or into every problem there is. Requests keep the
+//! snapshot they entered with.
+
+pub mod authorization_server;
+pub mod client;
+mod compiler;
+pub mod connector;
+pub mod llm;
+pub mod mcp;
+mod minting;
+pub mod outbound;
+pub mod pinned;
+pub mod platform;
+mod policy;
+mod preset;
+pub mod protection;
+pub mod tls;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gatehouse_identity::id::ConnectorName;
+
+use crate::document::Document;
+use crate::problem::Problem;
+use crate::source::loader::Loader;
+
+use authorization_server::AuthorizationServer;
+use compiler::Compiler;
+use connector::Connector;
+use llm::LlmGateway;
+use mcp::McpGateway;
+use platform::{Audit, Health, Ingress, Listener, Logging, SessionRules, Store};
+
+/// A whole configuration as it runs.
+pub struct Snapshot {
+    /// `sha256:` and the digest of the configuration file and of every file that it names, in reading order.
+    /// Values of the environment and secrets are left out.
+    pub revision: String,
+    /// What is logged.
+    pub logging: Logging,
+    /// The listener for clients.
+    pub public: Listener,
+    /// The listener for operators.
+    pub admin: Listener,
+    /// How requests are attributed: public origin, hosts, proxies.
+    pub ingress: Ingress,
+    /// Liveness.
+    pub health: Health,
+    /// Where durable state lives.
+    pub store: Store,
+    /// Browser sessions.
+    pub session: SessionRules,
+    /// Evidence.
+    pub audit: Audit,
+    /// Every connector, by name.
+    pub connectors: BTreeMap<ConnectorName, Arc<Connector>>,
+    /// The authorization server, when this process is one.
+    pub authorization_server: Option<AuthorizationServer>,
+    /// The MCP gateway, when this process is one.
+    pub mcp: Option<McpGateway>,
+    /// The LLM gateway, when this process is one.
+    pub llm: Option<LlmGateway>,
+    /// What runs, but probably not as meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// Gives the document its meaning, reading the files that it names through `loader`.
+pub fn compile(document: Document, loader: &dyn Loader) -> Result<Snapshot, Vec<Problem>> {
+    let Document { root, file, content, warnings } = document;
+    let mut compiler = Compiler::new(&file, &content, loader, &root);
+    let snapshot = assemble(&root, &mut compiler);
+    let (findings, revision, failed) = compiler.finish();
+    match snapshot {
+        Some(snapshot) if !failed => {
+            let warnings = warnings.into_iter().chain(findings).collect();
+            Ok(Snapshot { revision, warnings, ..snapshot })
+        }
+        _ => Err(warnings.into_iter().chain(findings).collect()),
+    }
+}
+
+/// Compiles every section, so that the problems of all are found, and puts the parts together.
+fn assemble(root: &crate::document::Root, compiler: &mut Compiler<'_>) -> Option<Snapshot> {
+    compiler.check_names(root);
+    let public = platform::public_listener(root, compiler);
+    let admin = platform::admin_listener(root, compiler);
+    let ingress = platform::ingress(root, compiler);
+    let store = platform::store(root, compiler);
+    let session = platform::session(root, compiler);
+    let audit = platform::audit(root, compiler);
+    let connectors = connector::compile_all(root, compiler);
+    let resources = protection::own_resources(root, &compiler.origin);
+    let authorization_server = authorization_server::compile(root, &resources, compiler);
+    let mcp = mcp::compile(root, compiler);
+    let llm = llm::compile(root, compiler);
+    if authorization_server.is_none() && mcp.is_none() && llm.is_none() {
+        compiler.nothing_served(root);
+    }
+    Some(Snapshot {
+        revision: String::new(),
+        logging: Logging { level: root.logger.level, session_ids: root.logger.session_id },
+        public: public?,
+        admin: admin?,
+        ingress,
+        health: platform::health(root),
+        store: store?,
+        session,
+        audit,
+        connectors,
+        authorization_server,
+        mcp,
+        llm,
+        warnings: Vec::new(),
+    })
+}

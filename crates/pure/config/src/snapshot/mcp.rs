@@ -1,0 +1,381 @@
+//! The MCP gateway: its endpoint, its protection and the apps behind it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatehouse_identity::id::AppName;
+use gatehouse_mcp::namespace::{AppTools, Namespace, ToolTable};
+use gatehouse_mcp::openapi::{self, Bridge, CompileOptions};
+use gatehouse_policy::Policy;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use super::compiler::{Compiler, hexadecimal, is_loopback};
+use super::outbound::{self, Outbound};
+use super::policy;
+use super::protection::{self, Gateway, Protection};
+use super::tls::TlsProfile;
+use crate::document::Root;
+use crate::document::app::App;
+use crate::document::mcp::{AppAuthorization, BridgeApp, McpProvider, ProxyApp, ToolNamespace};
+use crate::document::scalar::json;
+use crate::document::spot::Placed;
+use crate::problem::{Problem, Report, Severity};
+use crate::source::{Source, yaml};
+
+/// The MCP gateway.
+pub struct McpGateway {
+    /// The path of the endpoint for all apps; `PATH/APP` is the endpoint for one.
+    pub path: String,
+    /// The URL of the resource, as tokens and metadata name it.
+    pub resource: String,
+    /// Sessions of clients that ask for them.
+    pub sessions: Sessions,
+    /// Whose tokens are accepted.
+    pub protection: Protection,
+    /// The apps, in the configured order.
+    pub apps: Vec<Arc<McpApp>>,
+}
+
+/// Sessions of clients that speak protocol versions before 2026-07-28.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    /// Whether `initialize` gives one out.
+    pub enabled: bool,
+    /// Whether DELETE ends one.
+    pub allow_client_termination: bool,
+    /// After how long without use one ends.
+    pub timeout: Duration,
+}
+
+/// One app.
+pub struct McpApp {
+    /// Its name.
+    pub name: AppName,
+    /// How its tool names are exported.
+    pub namespace: Namespace,
+    /// What answers.
+    pub upstream: Upstream,
+    /// Policies of calls; none allows.
+    pub inbound: Vec<Policy>,
+    /// Policies of listing, asked once per item; none allows.
+    pub listing: Vec<Policy>,
+    /// The credential that upstream requests carry.
+    pub outbound: Outbound,
+}
+
+/// What answers for an app.
+pub enum Upstream {
+    /// A REST API.
+    Bridge {
+        /// Its tools and where requests go.
+        bridge: Box<Bridge>,
+        /// How its certificate is checked.
+        tls: Option<Arc<TlsProfile>>,
+    },
+    /// An MCP server over Streamable HTTP.
+    Proxy(ProxyUpstream),
+}
+
+/// An MCP server over Streamable HTTP.
+pub struct ProxyUpstream {
+    /// Its endpoint.
+    pub url: Url,
+    /// How its certificate is checked.
+    pub tls: Option<Arc<TlsProfile>>,
+    /// The longest time to connect.
+    pub dial_timeout: Duration,
+    /// Between TCP keep-alive probes.
+    pub keep_alive: Duration,
+    /// Idle connections to all hosts.
+    pub max_idle: u32,
+    /// Idle connections to one host.
+    pub max_idle_per_host: u32,
+}
+
+/// The path of the endpoint when none is written.
+const PATH: &str = "/mcp";
+/// The largest API description, in bytes.
+const MAX_SPEC_BYTES: usize = 16 * 1024 * 1024;
+
+/// The configured endpoint path.
+pub(crate) fn path(provider: &McpProvider) -> String {
+    let stream = &provider.transports.stream;
+    let written = stream.path.as_ref().or(stream.endpoint_path.as_ref());
+    written.map_or_else(|| PATH.to_owned(), |path| path.0.clone())
+}
+
+pub(crate) fn compile(root: &Root, compiler: &mut Compiler<'_>) -> Option<McpGateway> {
+    let Some(provider) = root.mcp_provider.as_ref().filter(|provider| provider.enabled) else {
+        for app in root.apps.iter().filter(|app| matches!(app, App::Bridge(_) | App::Proxy(_))) {
+            let hint = "write mcpProvider, or remove the app";
+            compiler.report.error_with(&app.name().place, "an MCP app without an enabled mcpProvider", hint);
+        }
+        return None;
+    };
+    let stream = &provider.transports.stream;
+    if !stream.enabled.value {
+        let hint = "set it to true, or mcpProvider.enabled to false";
+        compiler.report.error_with(&stream.enabled.place, "Streamable HTTP is the only transport", hint);
+    }
+    if stream.path.is_some() && stream.endpoint_path.is_some() {
+        compiler
+            .report
+            .error(&stream.place.child("endpointPath"), "`path` says the same; remove one of them");
+    }
+    let path = path(provider);
+    let resource = format!("{}{path}", compiler.origin);
+    let gateway = Gateway { resource: &resource, id_tokens: false };
+    let protection = protection::compile(&provider.authorization.oauth, &gateway, compiler);
+    let mut apps = Vec::new();
+    for app in &root.apps {
+        let ready = match app {
+            App::Bridge(app) => compile_bridge(app, root, compiler),
+            App::Proxy(app) => compile_proxy(app, root, compiler),
+            App::Client(_) | App::Llm(_) => None,
+        };
+        apps.extend(ready.map(Arc::new));
+    }
+    check_namespaces(root, &apps, compiler);
+    Some(McpGateway {
+        path,
+        resource,
+        sessions: Sessions {
+            enabled: stream.session.enabled,
+            allow_client_termination: stream.session.allow_client_termination,
+            timeout: stream.session.timeout,
+        },
+        protection: protection?,
+        apps,
+    })
+}
+
+fn compile_bridge(app: &BridgeApp, root: &Root, compiler: &mut Compiler<'_>) -> Option<McpApp> {
+    let bridge = bridge(app, compiler);
+    let tls = compiler.tls_profile(app.tls.as_ref());
+    let rest = AppParts::compile(&app.name, &app.namespace, &app.authorization, root, compiler);
+    let bridge = bridge?;
+    let upstream = Upstream::Bridge { bridge: Box::new(bridge), tls };
+    rest?.with(upstream)
+}
+
+fn compile_proxy(app: &ProxyApp, root: &Root, compiler: &mut Compiler<'_>) -> Option<McpApp> {
+    let stream = &app.upstream.stream;
+    let tls = compiler.tls_profile(stream.tls.as_ref());
+    let rest = AppParts::compile(&app.name, &app.namespace, &app.authorization, root, compiler);
+    let upstream = Upstream::Proxy(ProxyUpstream {
+        url: stream.url.value.clone(),
+        tls,
+        dial_timeout: stream.connection.dial_timeout,
+        keep_alive: stream.connection.keep_alive.interval,
+        max_idle: stream.connection.pool.max_idle,
+        max_idle_per_host: stream.connection.pool.max_idle_per_host,
+    });
+    let rest = rest?;
+    if stream.url.scheme() != "https" && !is_loopback(&stream.url) && rest.outbound.carries_credential() {
+        let hint = "tokens can be read on the way; use https";
+        compiler.report.warning(&stream.url.place, "credentials are sent over plain http", hint);
+    }
+    rest.with(upstream)
+}
+
+/// What bridges and proxies have in common.
+struct AppParts {
+    name: AppName,
+    namespace: Namespace,
+    inbound: Vec<Policy>,
+    listing: Vec<Policy>,
+    outbound: Outbound,
+}
+
+impl AppParts {
+    fn compile(
+        name: &Placed<String>,
+        namespace: &ToolNamespace,
+        authorization: &AppAuthorization,
+        root: &Root,
+        compiler: &mut Compiler<'_>,
+    ) -> Option<Self> {
+        let namespace = self::namespace(name, namespace, compiler);
+        let inbound = policy::compile_point(&authorization.inbound, compiler);
+        let listing = policy::compile_point(&authorization.listing, compiler);
+        let outbound = outbound::compile(authorization, root, compiler);
+        Some(Self {
+            name: AppName::new(name.value.clone()),
+            namespace: namespace?,
+            inbound,
+            listing,
+            outbound: outbound?,
+        })
+    }
+
+    #[allow(clippy::unnecessary_wraps, reason = "reads as the end of an optional chain at both callers")]
+    fn with(self, upstream: Upstream) -> Option<McpApp> {
+        let Self { name, namespace, inbound, listing, outbound } = self;
+        Some(McpApp { name, namespace, upstream, inbound, listing, outbound })
+    }
+}
+
+fn namespace(
+    app: &Placed<String>,
+    written: &ToolNamespace,
+    compiler: &mut Compiler<'_>,
+) -> Option<Namespace> {
+    match (&written.name, written.disabled) {
+        (Some(name), true) => {
+            compiler.report.error_with(
+                &name.place,
+                "the namespace is disabled",
+                "remove `name` or `disabled`",
+            );
+            None
+        }
+        (None, true) => Some(Namespace::Disabled),
+        (None, false) => Some(Namespace::from_app_name(app)),
+        (Some(name), false) => match Namespace::parse(name) {
+            Ok(namespace) => Some(namespace),
+            Err(error) => {
+                compiler.report.error(&name.place, error.to_string());
+                None
+            }
+        },
+    }
+}
+
+/// The tools of a bridge. An operation that cannot be bridged is a warning: the others stand.
+fn bridge(app: &BridgeApp, compiler: &mut Compiler<'_>) -> Option<Bridge> {
+    let openapi = &app.openapi;
+    let (spec, file, line) = match (&openapi.spec.uri, &openapi.spec.data) {
+        (Some(uri), None) => {
+            (spec_file(uri, openapi.sha256.as_ref(), compiler)?, Arc::from(uri.as_str()), None)
+        }
+        (None, Some(data)) => {
+            if let Some(hash) = &openapi.sha256 {
+                let hint = "remove it: the description is in this file";
+                compiler.report.error_with(&hash.place, "`sha256` pins a `uri`", hint);
+            }
+            (data.value.clone(), Arc::clone(compiler.report.file()), Some(data.place.at))
+        }
+        (Some(_), Some(data)) => {
+            compiler.report.error(&data.place, "`uri` and `data` exclude each other");
+            return None;
+        }
+        (None, None) => {
+            compiler.report.error_with(
+                &openapi.spec.place,
+                "an API without description",
+                "write `uri` or `data`",
+            );
+            return None;
+        }
+    };
+    let options = CompileOptions {
+        base_url: openapi.base_url.as_ref().map(|url| url.value.to_string()),
+        ..CompileOptions::default()
+    };
+    let finding = |severity: Severity, problem: &openapi::Problem| Problem {
+        severity,
+        file: Arc::clone(&file),
+        line: line.map_or(1, |at| at.line),
+        column: line.map_or(1, |at| at.column),
+        path: openapi.spec.place.path.clone(),
+        message: problem.to_string(),
+        hint: None,
+    };
+    match openapi::compile(&spec, &options) {
+        Ok(bridge) => {
+            bridge
+                .refused
+                .iter()
+                .for_each(|problem| compiler.report.foreign(finding(Severity::Warning, problem)));
+            Some(bridge)
+        }
+        Err(problems) => {
+            for problem in &problems {
+                compiler.report.foreign(finding(Severity::Error, problem));
+            }
+            None
+        }
+    }
+}
+
+/// Reads an API description, JSON or YAML, and compares it with its pin.
+fn spec_file(
+    uri: &Placed<String>,
+    pin: Option<&Placed<String>>,
+    compiler: &mut Compiler<'_>,
+) -> Option<Value> {
+    if uri.starts_with("http://") || uri.starts_with("https://") {
+        let hint = "download it once, review it, and name it as file:///path";
+        compiler.report.error_with(&uri.place, "API descriptions are not fetched over the network", hint);
+        return None;
+    }
+    let bytes = compiler.file(uri)?;
+    if let Some(pin) = pin {
+        let found = hexadecimal(&Sha256::digest(&bytes));
+        if pin.trim_start_matches("sha256:").to_lowercase() != found {
+            compiler
+                .report
+                .error(&pin.place, format!("the description has changed: its digest is now {found}"));
+            return None;
+        }
+    }
+    if bytes.len() > MAX_SPEC_BYTES {
+        compiler.report.error(&uri.place, format!("the description is larger than {MAX_SPEC_BYTES} bytes"));
+        return None;
+    }
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
+        return match serde_json::from_slice(&bytes) {
+            Ok(spec) => Some(spec),
+            Err(error) => {
+                compiler.report.error(&uri.place, format!("not valid JSON: {error}"));
+                None
+            }
+        };
+    }
+    let source = Source { file: Arc::from(uri.as_str()), bytes };
+    let mut findings = Report::new(&source.file);
+    let spec = yaml::parse_within(&source, MAX_SPEC_BYTES, &mut findings).map(|node| json(&node));
+    let failed = findings.has_errors();
+    findings.into_problems().into_iter().for_each(|problem| compiler.report.foreign(problem));
+    spec.filter(|_| !failed)
+}
+
+/// No two tools, and no two apps with tools that are only known at run time, may share a name.
+fn check_namespaces(root: &Root, apps: &[Arc<McpApp>], compiler: &mut Compiler<'_>) {
+    let place = |name: &str| {
+        root.apps.iter().map(App::name).find(|app| app.value == name).map(|app| app.place.clone())
+    };
+    let names: Vec<Vec<String>> = apps
+        .iter()
+        .map(|app| match &app.upstream {
+            Upstream::Bridge { bridge, .. } => {
+                bridge.tools.iter().map(|tool| tool.tool().name().to_owned()).collect()
+            }
+            Upstream::Proxy(_) => Vec::new(),
+        })
+        .collect();
+    let tables: Vec<AppTools<'_>> = apps
+        .iter()
+        .zip(&names)
+        .map(|(app, names)| AppTools { app: app.name.as_str(), namespace: &app.namespace, names })
+        .collect();
+    if let Err(collisions) = ToolTable::build(&tables) {
+        for collision in collisions {
+            if let Some(place) = place(&collision.second_app) {
+                compiler.report.error(&place, collision.to_string());
+            }
+        }
+    }
+    for (index, app) in apps.iter().enumerate() {
+        let same =
+            |other: &&Arc<McpApp>| other.namespace == app.namespace && app.namespace != Namespace::Disabled;
+        if let Some(first) = apps.iter().take(index).find(same)
+            && let Some(place) = place(app.name.as_str())
+        {
+            let message = format!("the app `{}` has the same tool namespace", first.name);
+            compiler.report.error_with(&place, message, "give one of them another `toolNamespace.name`");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Claims, scopes and token lifetimes of clients.
+
+use gatehouse_identity::audience::Audience;
+use gatehouse_identity::id::ConnectorName;
+use gatehouse_identity::scope::ScopeSet;
+use gatehouse_oauth::claims::{ClaimExpression, is_protected};
+use gatehouse_oauth::client::{AccessTokenProfile, RefreshCondition, RefreshProfile, RotationProfile};
+
+use super::authorization_server::{STANDARD_SCOPES, algorithm};
+use super::compiler::Compiler;
+use crate::document::Root;
+use crate::document::client::{AccessToken, RefreshToken, ScopeName};
+use crate::document::connector::Connector;
+use crate::document::scalar::Seconds;
+use crate::document::spot::{Entries, Placed};
+
+/// The life of a refresh family when none is written.
+const REFRESH_LIFETIME: Seconds = Seconds::new(2_592_000);
+
+pub(crate) fn access_token(
+    written: &AccessToken,
+    root: &Root,
+    compiler: &mut Compiler<'_>,
+) -> AccessTokenProfile {
+    AccessTokenProfile {
+        lifetime: written.lifetime.0,
+        algorithm: written.algorithm.map(algorithm),
+        claims: claims(&written.claims, &[], root, compiler),
+    }
+}
+
+/// `None` when no refresh token is ever issued.
+pub(crate) fn refresh_token(
+    written: Option<&RefreshToken>,
+    rotation: RotationProfile,
+) -> Option<RefreshProfile> {
+    if written.is_some_and(|token| !token.allow_offline_access) {
+        return None;
+    }
+    Some(RefreshProfile {
+        lifetime: written.map_or(REFRESH_LIFETIME, |token| token.lifetime).0,
+        idle_lifetime: written.and_then(|token| token.idle_timeout.as_ref()).map(|timeout| timeout.value),
+        rotation,
+        condition: RefreshCondition::Always,
+    })
+}
+
+/// The MCP gateway of this process: the audience of requests that name none.
+pub(crate) fn default_audience(root: &Root, compiler: &Compiler<'_>) -> Option<Audience> {
+    let provider = root.mcp_provider.as_ref().filter(|provider| provider.enabled)?;
+    Some(Audience::new(format!("{}{}", compiler.origin, super::mcp::path(provider))))
+}
+
+/// Claims by name. Those that only the issuer writes are refused, except the ones in `allowed`.
+pub(crate) fn claims(
+    written: &Entries<Placed<String>>,
+    allowed: &[&str],
+    root: &Root,
+    compiler: &mut Compiler<'_>,
+) -> Vec<(String, ClaimExpression)> {
+    let connectors: Vec<&str> = root.connectors.iter().map(|connector| connector.name().as_str()).collect();
+    let mut claims = Vec::new();
+    for (name, source) in written.iter() {
+        if is_protected(name) && !allowed.contains(&name.as_str()) {
+            let message = format!("the claim `{}` is written by the issuer alone", name.value);
+            compiler.report.error_with(&name.place, message, "choose another name");
+        }
+        match ClaimExpression::parse(source) {
+            Ok(expression) => {
+                if let Some(connector) = expression.connector()
+                    && !connectors.contains(&connector)
+                {
+                    let named = Placed { value: connector.to_owned(), place: source.place.clone() };
+                    compiler.dangling(&named, "connector", &connectors);
+                }
+                claims.push((name.value.clone(), expression));
+            }
+            Err(error) => compiler.report.error(&source.place, error.to_string()),
+        }
+    }
+    claims
+}
+
+/// The standard scopes and the written ones.
+pub(crate) fn client_scopes(written: &[ScopeName], compiler: &mut Compiler<'_>) -> ScopeSet {
+    let standard = ScopeSet::parse(STANDARD_SCOPES).unwrap_or(ScopeSet::none());
+    standard.union(&scopes(written, compiler))
+}
+
+/// A list of scope names as a set.
+pub(crate) fn scopes(written: &[ScopeName], compiler: &mut Compiler<'_>) -> ScopeSet {
+    written.iter().fold(ScopeSet::none(), |all, scope| match ScopeSet::parse(&scope.name) {
+        Ok(one) if one.iter().count() == 1 => all.union(&one),
+        Ok(_) => {
+            compiler.report.error(&scope.name.place, "one scope name, without spaces");
+            all
+        }
+        Err(error) => {
+            compiler.report.error(&scope.name.place, error.to_string());
+            all
+        }
+    })
+}
+
+/// Names of connectors that can sign people in: the listed ones, else all there are.
+pub(crate) fn sign_in_connectors(
+    listed: &[Placed<String>],
+    root: &Root,
+    compiler: &mut Compiler<'_>,
+) -> Vec<ConnectorName> {
+    let own = compiler.issuer.clone();
+    let usable = |connector: &&Connector| match connector {
+        Connector::Local(_) => true,
+        // A connector to ourselves only exchanges tokens.
+        Connector::Oidc(oidc) => {
+            own.as_ref().is_none_or(|own| !oidc.well_known.as_str().starts_with(own.as_str()))
+        }
+    };
+    let known: Vec<&str> =
+        root.connectors.iter().filter(usable).map(|connector| connector.name().as_str()).collect();
+    if listed.is_empty() {
+        return known.into_iter().map(ConnectorName::new).collect();
+    }
+    let mut names = Vec::new();
+    for name in listed {
+        if known.contains(&name.as_str()) {
+            names.push(ConnectorName::new(name.value.clone()));
+        } else {
+            compiler.dangling(name, "connector", &known);
+        }
+    }
+    names
+}

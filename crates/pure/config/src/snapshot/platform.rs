@@ -1,0 +1,289 @@
+//! Listeners, ingress, store, sessions, audit.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatehouse_identity::secret::Secret;
+use ipnet::IpNet;
+use url::Url;
+
+use super::compiler::{Compiler, is_loopback, origin_of};
+use super::tls::TlsProfile;
+use crate::document::Root;
+use crate::document::platform::StoreKind;
+use crate::document::spot::Placed;
+
+pub use crate::document::platform::LogLevel;
+
+/// What is logged.
+#[derive(Clone, Copy, Debug)]
+pub struct Logging {
+    /// The least important level that is written.
+    pub level: LogLevel,
+    /// Whether lines carry a correlator of the browser session (never its id).
+    pub session_ids: bool,
+}
+
+/// One listener.
+pub struct Listener {
+    /// The socket.
+    pub address: SocketAddr,
+    /// Its TLS profile, which holds a certificate; `None` for plain HTTP.
+    pub tls: Option<Arc<TlsProfile>>,
+    /// The longest time for a whole request body.
+    pub read_timeout: Duration,
+    /// The longest time for the header of a request.
+    pub read_header_timeout: Duration,
+}
+
+/// How requests are attributed.
+#[derive(Clone, Debug)]
+pub struct Ingress {
+    /// `scheme://host[:port]` that clients reach this process at; every link is made from it.
+    pub origin: String,
+    /// The values of `Host` that are served, lower case, with their port if it is not the scheme's own.
+    pub allowed_hosts: Vec<String>,
+    /// The networks whose `Forwarded` and `X-Forwarded-For` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Liveness.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// The path that always answers.
+    pub location: String,
+    /// The level of the regular line; `None` for none.
+    pub heartbeat: Option<LogLevel>,
+}
+
+/// Where durable state lives.
+pub enum Store {
+    /// A file.
+    Sqlite {
+        /// Its path, relative to the configuration file.
+        path: String,
+    },
+    /// A server.
+    Postgres {
+        /// The connection URL.
+        url: Secret,
+        /// Connections of this process.
+        max_connections: u32,
+    },
+}
+
+/// Browser sessions at the authorization server.
+#[derive(Clone, Debug)]
+pub struct SessionRules {
+    /// The cookie's name, without the `__Host-` prefix that https origins add.
+    pub cookie_name: String,
+    /// From sign-in on.
+    pub max_lifetime: Duration,
+    /// From the last request on.
+    pub idle_lifetime: Duration,
+}
+
+/// Evidence.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// The name of this process in records; `None` for the host name.
+    pub node: Option<String>,
+    /// The file of records, relative to the configuration file.
+    pub path: String,
+    /// How many records may wait before calls are refused.
+    pub spool_records: u64,
+    /// How long a token waits for its record before it is refused.
+    pub timeout: Duration,
+}
+
+/// The file of records when none is configured.
+const AUDIT_FILE: &str = "gatehouse-audit.jsonl";
+
+pub(crate) fn public_listener(root: &Root, compiler: &mut Compiler<'_>) -> Option<Listener> {
+    let mut profile = root.http.tls.as_ref();
+    for host in &root.http.hosts {
+        if host.default {
+            profile = profile.or(host.tls.as_ref());
+        } else {
+            compiler.report.error_with(
+                &host.place,
+                "certificates are not chosen by server name",
+                "use one certificate for all names, and write `default: true`",
+            );
+        }
+    }
+    Some(Listener {
+        address: root.http.address,
+        tls: listener_tls(profile, compiler).ok()?,
+        read_timeout: root.http.read_timeout.0,
+        read_header_timeout: root.http.read_header_timeout.0,
+    })
+}
+
+pub(crate) fn admin_listener(root: &Root, compiler: &mut Compiler<'_>) -> Option<Listener> {
+    if root.admin.address == root.http.address && root.admin.address.port() != 0 {
+        compiler
+            .report
+            .error(&root.admin.place.child("address"), "the admin listener needs an address of its own");
+    }
+    Some(Listener {
+        address: root.admin.address,
+        tls: listener_tls(root.admin.tls.as_ref(), compiler).ok()?,
+        read_timeout: root.http.read_timeout.0,
+        read_header_timeout: root.http.read_header_timeout.0,
+    })
+}
+
+/// What is wrong is in the report.
+struct Reported;
+
+/// The profile of a listener, `None` for plain HTTP.
+fn listener_tls(
+    name: Option<&Placed<String>>,
+    compiler: &mut Compiler<'_>,
+) -> Result<Option<Arc<TlsProfile>>, Reported> {
+    let Some(name) = name else { return Ok(None) };
+    let profile = compiler.tls_profile(Some(name)).ok_or(Reported)?;
+    if profile.certificate.is_none() {
+        let message = format!("the TLS profile `{}` has no certificate to listen with", profile.name);
+        compiler.report.error_with(&name.place, message, "give it certFile and keyFile");
+        return Err(Reported);
+    }
+    Ok(Some(profile))
+}
+
+/// The configured public URL, else the issuer's origin, else that of the first audience that is a URL of ours,
+/// else the listener itself.
+pub(crate) fn public_origin(root: &Root) -> String {
+    if let Some(url) = &root.http.public_url {
+        return origin_of(url);
+    }
+    let issuer = root.oidc_provider.as_ref().and_then(|provider| Url::parse(&provider.discovery.issuer).ok());
+    let audience = || {
+        let servers = &root.mcp_provider.as_ref()?.authorization.oauth.servers;
+        let mut audiences = servers.iter().flat_map(|server| &server.token_validation.expected_audiences);
+        audiences.find_map(|audience| Url::parse(audience).ok().filter(Url::has_host))
+    };
+    if let Some(url) = issuer.or_else(audience) {
+        return origin_of(&url);
+    }
+    let scheme = if root.http.tls.is_some() || !root.http.hosts.is_empty() { "https" } else { "http" };
+    let address = root.http.address;
+    let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { host_text(address) };
+    format!("{scheme}://{host}:{}", address.port())
+}
+
+fn host_text(address: SocketAddr) -> String {
+    if address.is_ipv6() { format!("[{}]", address.ip()) } else { address.ip().to_string() }
+}
+
+pub(crate) fn ingress(root: &Root, compiler: &mut Compiler<'_>) -> Ingress {
+    if let Some(url) = &root.http.public_url {
+        if url.path() != "/" || url.query().is_some() {
+            compiler
+                .report
+                .error(&url.place, "expected an origin such as `https://gw.example.com`, without a path");
+        }
+        if url.scheme() != "https" && !is_loopback(url) {
+            compiler.report.error(&url.place, "the public URL must be https, except on a loopback host");
+        }
+    }
+    let origin = compiler.origin.clone();
+    let issuer = root.oidc_provider.as_ref().map(|provider| provider.discovery.issuer.value.clone());
+    let mut allowed_hosts: Vec<String> = Vec::new();
+    let mut allow = |host: String| {
+        if !host.is_empty() && !allowed_hosts.contains(&host) {
+            allowed_hosts.push(host);
+        }
+    };
+    for url in [Some(origin.clone()), issuer].into_iter().flatten() {
+        if let Some((_, authority)) =
+            Url::parse(&url).ok().map(|url| origin_of(&url)).as_deref().and_then(|o| o.split_once("://"))
+        {
+            allow(authority.to_owned());
+        }
+    }
+    for host in &root.http.allowed_hosts {
+        allow(host.to_lowercase());
+    }
+    let address = root.http.address;
+    if address.ip().is_loopback() || Url::parse(&origin).is_ok_and(|url| is_loopback(&url)) {
+        for host in ["localhost", "127.0.0.1", "[::1]"] {
+            allow(format!("{host}:{}", address.port()));
+        }
+    }
+    Ingress { origin, allowed_hosts, trusted_proxies: root.http.trusted_proxies.clone() }
+}
+
+pub(crate) fn health(root: &Root) -> Health {
+    let heartbeat = &root.health.heartbeat;
+    Health {
+        location: root.health.location.0.clone(),
+        heartbeat: (!heartbeat.disabled).then_some(heartbeat.log_level),
+    }
+}
+
+pub(crate) fn store(root: &Root, compiler: &mut Compiler<'_>) -> Option<Store> {
+    match (root.store.kind, &root.store.postgres) {
+        (StoreKind::Sqlite, _) => Some(Store::Sqlite { path: root.store.sqlite.path.clone() }),
+        (StoreKind::Postgres, Some(postgres)) if postgres.max_connections > 0 => {
+            Some(Store::Postgres { url: postgres.url.clone(), max_connections: postgres.max_connections })
+        }
+        (StoreKind::Postgres, Some(postgres)) => {
+            compiler
+                .report
+                .error(&postgres.place.child("maxConnections"), "expected at least one connection");
+            None
+        }
+        (StoreKind::Postgres, None) => {
+            compiler.report.error(&root.store.place.child("postgres"), "`type: postgres` needs this section");
+            None
+        }
+    }
+}
+
+pub(crate) fn session(root: &Root, compiler: &mut Compiler<'_>) -> SessionRules {
+    let lifetime = &root.session.lifetime;
+    for timeout in [&lifetime.max_timeout, &lifetime.idle_timeout] {
+        if timeout.is_zero() {
+            compiler.report.error(&timeout.place, "expected longer than zero");
+        }
+    }
+    if lifetime.idle_timeout.value > lifetime.max_timeout.value {
+        let hint = "a session ends at maxTimeout anyway";
+        compiler.report.warning(
+            &lifetime.place.child("idleTimeout"),
+            "idleTimeout is longer than maxTimeout",
+            hint,
+        );
+    }
+    SessionRules {
+        cookie_name: root.session.cookie.name.0.clone(),
+        max_lifetime: lifetime.max_timeout.value,
+        idle_lifetime: lifetime.idle_timeout.value,
+    }
+}
+
+pub(crate) fn audit(root: &Root, compiler: &mut Compiler<'_>) -> Audit {
+    let audit = &root.audit;
+    if let Some(second) = audit.sinks.get(1) {
+        compiler.report.error_with(
+            &second.place,
+            "only one audit sink is built",
+            "ship the file with a log agent",
+        );
+    }
+    if audit.on_blocked.spool_records == 0 {
+        let place = audit.on_blocked.place.child("spoolRecords");
+        compiler
+            .report
+            .error(&place, "expected at least one record: without a spool every call would be refused");
+    }
+    Audit {
+        node: audit.node.clone(),
+        path: audit.sinks.first().map_or_else(|| AUDIT_FILE.to_owned(), |sink| sink.path.clone()),
+        spool_records: audit.on_blocked.spool_records,
+        timeout: audit.on_blocked.timeout,
+    }
+}

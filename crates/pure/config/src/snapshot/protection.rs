@@ -1,0 +1,240 @@
+//! Whose tokens a gateway accepts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatehouse_identity::audience::Audience;
+use gatehouse_identity::id::Issuer;
+use gatehouse_identity::jose::algorithm::Algorithm;
+use gatehouse_identity::jose::verify::TokenType;
+use gatehouse_identity::principal::ClaimRules;
+use url::Url;
+
+use super::compiler::{Compiler, is_loopback};
+use super::tls::TlsProfile;
+use crate::document::Root;
+use crate::document::resource_server::{AcceptedToken, OauthProtection, TrustedServer as WrittenServer};
+use crate::document::spot::Placed;
+
+/// How one gateway is protected.
+#[derive(Clone)]
+pub struct Protection {
+    /// Where the metadata of the resource is (RFC 9728 §3).
+    pub metadata_path: String,
+    /// The authorization servers whose tokens are accepted, in the order they are advertised.
+    pub servers: Vec<TrustedServer>,
+}
+
+/// An authorization server whose tokens are accepted.
+#[derive(Clone)]
+pub struct TrustedServer {
+    /// Its identifier; `iss` of its tokens.
+    pub issuer: Issuer,
+    /// Where its keys come from.
+    pub keys: KeySource,
+    /// The accepted `aud` values, at least one.
+    pub audiences: Vec<Audience>,
+    /// The algorithms that it may sign with.
+    pub algorithms: Vec<Algorithm>,
+    /// What its tokens must be.
+    pub token_type: TokenType,
+    /// How far its clock may be off.
+    pub clock_skew: Duration,
+    /// Which claims name the user and the groups.
+    pub claims: ClaimRules,
+}
+
+/// Where the keys of an authorization server come from.
+#[derive(Clone)]
+pub enum KeySource {
+    /// This process: nothing is fetched.
+    Local,
+    /// Its metadata document.
+    Remote {
+        /// The document's URL.
+        well_known: Url,
+        /// How long it is good.
+        refresh_interval: Duration,
+        /// How its certificate is checked.
+        tls: Option<Arc<TlsProfile>>,
+    },
+}
+
+/// What a gateway is, as far as its protection goes.
+pub(crate) struct Gateway<'a> {
+    /// Its resource URL.
+    pub(crate) resource: &'a str,
+    /// Whether ID tokens may be accepted.
+    pub(crate) id_tokens: bool,
+}
+
+/// The longest leeway that makes sense.
+const MAX_SKEW: Duration = Duration::from_mins(5);
+
+pub(crate) fn compile(
+    written: &OauthProtection,
+    gateway: &Gateway<'_>,
+    compiler: &mut Compiler<'_>,
+) -> Option<Protection> {
+    if !written.enabled.value {
+        compiler.report.error_with(
+            &written.enabled.place,
+            "callers are always authenticated",
+            "set it to true and list the authorization server under `servers`",
+        );
+        return None;
+    }
+    let servers: Vec<TrustedServer> =
+        written.servers.iter().filter_map(|server| compile_server(server, gateway, compiler)).collect();
+    if !written.servers.is_empty() {
+        return Some(Protection { metadata_path: written.metadata_path.0.clone(), servers });
+    }
+    let Some(issuer) = compiler.issuer.clone() else {
+        let place = written.place.child("servers");
+        compiler.report.error(&place, "list at least one authorization server: there is none in this file");
+        return None;
+    };
+    let local = TrustedServer {
+        issuer,
+        keys: KeySource::Local,
+        audiences: vec![Audience::new(gateway.resource)],
+        algorithms: Algorithm::ALL.to_vec(),
+        token_type: TokenType::AccessTokenStrict,
+        clock_skew: Duration::from_secs(15),
+        claims: ClaimRules::default(),
+    };
+    Some(Protection { metadata_path: written.metadata_path.0.clone(), servers: vec![local] })
+}
+
+fn compile_server(
+    server: &WrittenServer,
+    gateway: &Gateway<'_>,
+    compiler: &mut Compiler<'_>,
+) -> Option<TrustedServer> {
+    let issuer = issuer_of(&server.well_known, server.issuer.as_ref(), compiler)?;
+    let local = compiler.issuer.as_ref() == Some(&issuer);
+    let tls = compiler.tls_profile(server.tls.as_ref());
+    if !local && server.well_known.scheme() != "https" && !is_loopback(&server.well_known) {
+        compiler.report.error(&server.well_known.place, "keys are fetched over https only");
+    }
+    let jwt = &server.token_validation.jwt;
+    if jwt.clock_skew.value > MAX_SKEW {
+        compiler
+            .report
+            .error(&jwt.clock_skew.place, "expected at most 5m: a longer skew revives expired tokens");
+    }
+    let mut audiences = vec![Audience::new(gateway.resource)];
+    for audience in &server.token_validation.expected_audiences {
+        let audience = Audience::new(audience.value.clone());
+        if !audiences.contains(&audience) {
+            audiences.push(audience);
+        }
+    }
+    let algorithms = match jwt.algorithms.as_slice() {
+        [] => Algorithm::ALL.to_vec(),
+        named => named.iter().copied().map(super::authorization_server::algorithm).collect(),
+    };
+    let keys = if local {
+        KeySource::Local
+    } else {
+        let well_known = server.well_known.value.clone();
+        KeySource::Remote { well_known, refresh_interval: server.refresh_interval, tls }
+    };
+    Some(TrustedServer {
+        token_type: token_type(jwt.token_type.as_ref(), local, gateway, compiler)?,
+        claims: claim_rules(server),
+        clock_skew: jwt.clock_skew.value,
+        issuer,
+        keys,
+        audiences,
+        algorithms,
+    })
+}
+
+/// ID tokens open the LLM gateway only, and never come from ourselves.
+fn token_type(
+    written: Option<&Placed<AcceptedToken>>,
+    local: bool,
+    gateway: &Gateway<'_>,
+    compiler: &mut Compiler<'_>,
+) -> Option<TokenType> {
+    match written {
+        Some(word) if word.value != AcceptedToken::AccessToken && (local || !gateway.id_tokens) => {
+            let message = "an ID token is accepted by the LLM gateway from another issuer only";
+            compiler.report.error_with(&word.place, message, "use `accessToken`");
+            None
+        }
+        _ if local => Some(TokenType::AccessTokenStrict),
+        Some(word) => Some(match word.value {
+            AcceptedToken::AccessToken => TokenType::AccessToken,
+            AcceptedToken::IdToken => TokenType::IdToken,
+            AcceptedToken::Either => TokenType::Either,
+        }),
+        None if gateway.id_tokens => Some(TokenType::Either),
+        None => Some(TokenType::AccessToken),
+    }
+}
+
+/// `oid` for Entra ID, whose `sub` differs from app to app; `sub` elsewhere.
+fn claim_rules(server: &WrittenServer) -> ClaimRules {
+    let defaults = ClaimRules::default();
+    let entra = server.well_known.host_str().is_some_and(|host| {
+        matches!(
+            host,
+            "login.microsoftonline.com"
+                | "login.microsoftonline.us"
+                | "login.partner.microsoftonline.cn"
+                | "sts.windows.net"
+        )
+    });
+    let user = server.user_claim.clone().unwrap_or(if entra { "oid".into() } else { defaults.user });
+    ClaimRules { user, groups: server.groups_claim.clone().unwrap_or(defaults.groups) }
+}
+
+/// The issuer that a metadata URL belongs to (RFC 8414 §3.1, OpenID Connect Discovery §4), unless it is written.
+pub(crate) fn issuer_of(
+    well_known: &Placed<Url>,
+    written: Option<&Placed<String>>,
+    compiler: &mut Compiler<'_>,
+) -> Option<Issuer> {
+    if let Some(issuer) = written {
+        return Some(Issuer::new(issuer.value.clone()));
+    }
+    let issuer = implied_issuer(well_known);
+    if issuer.is_none() {
+        compiler.report.error_with(
+            &well_known.place,
+            "expected a metadata URL that contains /.well-known/openid-configuration or /.well-known/oauth-authorization-server",
+            "append the first of them to the issuer",
+        );
+    }
+    issuer
+}
+
+fn implied_issuer(url: &Url) -> Option<Issuer> {
+    const NAMES: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+    let origin = super::compiler::origin_of(url);
+    NAMES.iter().find_map(|name| {
+        let (before, after) = url.path().split_once(name)?;
+        match (before, after) {
+            (path, "" | "/") => Some(Issuer::new(format!("{origin}{path}"))),
+            ("", path) if path.starts_with('/') => Some(Issuer::new(format!("{origin}{path}"))),
+            _ => None,
+        }
+    })
+}
+
+/// The URLs of the resources that this process itself protects.
+pub(crate) fn own_resources(root: &Root, origin: &str) -> Vec<Audience> {
+    let mut resources = Vec::new();
+    if let Some(provider) = root.mcp_provider.as_ref().filter(|provider| provider.enabled) {
+        resources.push(Audience::new(format!("{origin}{}", super::mcp::path(provider))));
+    }
+    if let Some(provider) = root.llm_provider.as_ref().filter(|provider| provider.enabled) {
+        resources.push(Audience::new(format!("{origin}{}", provider.path.0)));
+    }
+    resources
+}
+
+#[cfg(test)]
+mod tests;
