@@ -1,4 +1,5 @@
-//! One decision as the token endpoint makes it: build the input from its parts, evaluate.
+//! One decision as the token endpoint makes it: build the input from its parts, evaluate. Run it with
+//! `RUST_LIB_BACKTRACE=0` where `RUST_BACKTRACE` is set: the engine makes errors inside a successful evaluation.
 
 use divan::{Bencher, black_box};
 use gatehouse_identity::assurance::Assurance;
@@ -14,13 +15,30 @@ const POLICIES: [(&str, &str); 3] = [
     ("combined", include_str!("../src/policy/tests/combined_ranges.rego")),
 ];
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }
 
-/// Input and evaluation together.
 #[divan::bench(args = POLICIES.map(|(name, _)| name))]
-fn decide(bencher: Bencher<'_, '_>, name: &str) {
+fn decision(bencher: Bencher<'_, '_>, name: &str) {
+    measure(bencher, name, "both");
+}
+
+#[divan::bench(args = POLICIES.map(|(name, _)| name))]
+fn evaluation(bencher: Bencher<'_, '_>, name: &str) {
+    measure(bencher, name, "evaluation");
+}
+
+#[divan::bench]
+fn input(bencher: Bencher<'_, '_>) {
+    measure(bencher, "network", "input");
+}
+
+fn measure(bencher: Bencher<'_, '_>, name: &str, part: &str) {
     let text = POLICIES.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| *text);
     let source = PolicySource { name: name.into(), text: text.into() };
     let Ok(policy) = Policy::compile(&source, &PolicyOptions::default()) else { return };
@@ -55,5 +73,10 @@ fn decide(bencher: Bencher<'_, '_>, name: &str) {
         now: Timestamp::from_unix_seconds(1_700_000_000),
         revision: "r1",
     };
-    bencher.bench_local(|| policy.evaluate(&black_box(&minting).input(&request)));
+    let input = minting.input(&request);
+    match part {
+        "input" => bencher.bench_local(|| black_box(&minting).input(&request)),
+        "evaluation" => bencher.bench_local(|| policy.evaluate(black_box(&input))),
+        _ => bencher.bench_local(|| policy.evaluate(&black_box(&minting).input(&request))),
+    }
 }

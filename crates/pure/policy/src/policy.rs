@@ -16,7 +16,7 @@ use crate::{program, scan};
 /// How long one evaluation may take.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_millis(25);
 /// Interpreter steps between two looks at the clock; a step takes well under a microsecond.
-const STEPS_PER_CHECK: NonZeroU32 = NonZeroU32::MIN.saturating_add(15);
+const STEPS_PER_CHECK: NonZeroU32 = NonZeroU32::MIN.saturating_add(63);
 
 /// The text of a policy and the name it has in configuration, log and audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
