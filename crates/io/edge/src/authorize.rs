@@ -88,20 +88,7 @@ pub fn authorize<F: Facts, Who>(
         return Ok(Permit(PhantomData));
     }
     let started = Instant::now();
-    let headers = headers(context);
-    let request = Request {
-        source_ip: context.source.ip,
-        peer_ip: context.source.peer_ip,
-        http: HttpFacts {
-            method: context.head.method.as_str(),
-            path: context.head.uri.path(),
-            headers: &headers,
-        },
-        user,
-        now: context.now,
-        revision: &context.snapshot.revision,
-    };
-    let decision = evaluate_all(policies, &facts.input(&request));
+    let decision = decide(facts, policies, context, user);
     let duration = started.elapsed();
     let verdict = match decision.outcome {
         Outcome::Allow => "allow",
@@ -120,6 +107,38 @@ pub fn authorize<F: Facts, Who>(
         Outcome::Allow => Ok(Permit(PhantomData)),
         Outcome::Deny(reason) => Err(denial(decision, reason)),
     }
+}
+
+/// Whether the caller may see an item of a list. Nothing is recorded: a list leaves one record, not one per item.
+pub fn may_see<F: Facts, Who>(
+    facts: &F,
+    policies: &[Policy],
+    context: &Context<Who>,
+    user: Option<User<'_>>,
+) -> bool {
+    policies.is_empty() || decide(facts, policies, context, user).is_allowed()
+}
+
+fn decide<F: Facts, Who>(
+    facts: &F,
+    policies: &[Policy],
+    context: &Context<Who>,
+    user: Option<User<'_>>,
+) -> Decision {
+    let headers = headers(context);
+    let request = Request {
+        source_ip: context.source.ip,
+        peer_ip: context.source.peer_ip,
+        http: HttpFacts {
+            method: context.head.method.as_str(),
+            path: context.head.uri.path(),
+            headers: &headers,
+        },
+        user,
+        now: context.now,
+        revision: &context.snapshot.revision,
+    };
+    evaluate_all(policies, &facts.input(&request))
 }
 
 /// The verified caller as policies see it: the token names the user.

@@ -106,9 +106,9 @@ pub struct Issued {
 #[derive(Debug)]
 pub enum IssueError {
     /// The client is told so.
-    Refused(OAuthError, Rejection),
+    Refused(OAuthError, Box<Rejection>),
     /// Our own fault.
-    Failed(Rejection),
+    Failed(Box<Rejection>),
 }
 
 impl TokenIssuer {
@@ -151,10 +151,10 @@ impl TokenIssuer {
         let client = &issuance.client.client;
         let id = TokenId::random(self.rng.as_ref());
         let claims = self.access_claims(issuance, server, &id, context)?;
-        self.permit(issuance, &issuance.client.access_token_policies, &claims, context)?;
+        permit(issuance, &issuance.client.access_token_policies, &claims, context)?;
         let id_claims = self.id_claims(issuance, server, context)?;
         if let Some(id_claims) = &id_claims {
-            self.permit(issuance, &issuance.client.id_token_policies, id_claims, context)?;
+            permit(issuance, &issuance.client.id_token_policies, id_claims, context)?;
         }
         let access_token = self.sign(client.access_token.algorithm, ACCESS_TOKEN_TYPE, claims).await?;
         let id_token = match id_claims {
@@ -193,7 +193,8 @@ impl TokenIssuer {
         Ok(match issuance.party {
             Party::Client => mint_access_token(&token, context.now),
             Party::User(user) => {
-                let subject = subject_of(&sources, user, is_client(server)).map_err(subject_error)?;
+                let subject =
+                    subject_of(&sources, user, is_client(server)).map_err(|error| subject_error(&error))?;
                 let sign_in = sign_in_claims(user);
                 token.subject = &subject;
                 token.sign_in = &sign_in;
@@ -221,7 +222,7 @@ impl TokenIssuer {
             return Ok(None);
         }
         let sources = sources(issuance);
-        let subject = subject_of(&sources, user, is_client(server)).map_err(subject_error)?;
+        let subject = subject_of(&sources, user, is_client(server)).map_err(|error| subject_error(&error))?;
         let token = IdTokenClaims {
             issuer: &self.issuer,
             subject: &subject,
@@ -231,40 +232,6 @@ impl TokenIssuer {
             sources,
         };
         Ok(Some(mint_id_token(&token, context.now)))
-    }
-
-    fn permit<Who>(
-        &self,
-        issuance: &Issuance<'_>,
-        policies: &[Policy],
-        claims: &Map<String, Value>,
-        context: &Context<Who>,
-    ) -> Result<Permit<Minting>, IssueError> {
-        let client = &issuance.client.client;
-        let audiences: Vec<String> = issuance.audiences.iter().map(ToString::to_string).collect();
-        let (subject_token, actor_token) = match issuance.party {
-            Party::Exchanged { subject_token, actor_token, .. } => (Some(subject_token), actor_token),
-            Party::User(_) | Party::Client => (None, None),
-        };
-        let facts = TokenMinting {
-            client: input::Client {
-                id: client.id.as_str(),
-                name: &client.name,
-                public: client.kind == gatehouse_oauth::client::ClientKind::Public,
-                assurance: issuance.assurance,
-            },
-            grant_type: issuance.grant_type.as_str(),
-            scopes: issuance.scopes,
-            audiences: &audiences,
-            resources: issuance.resources,
-            subject_token,
-            actor_token,
-            token: claims,
-        };
-        authorize(&facts, policies, context, user_facts(issuance)).map_err(|rejection| {
-            let error = OAuthError::new(ErrorCode::AccessDenied, &rejection.public);
-            IssueError::Refused(error, rejection)
-        })
     }
 
     /// RS256 is what every relying party checks (OpenID Connect Core §3.1.3.7); without an RSA key, the first key.
@@ -279,7 +246,7 @@ impl TokenIssuer {
         typ: &'static str,
         claims: Map<String, Value>,
     ) -> Result<String, IssueError> {
-        let failed = |why: String| IssueError::Failed(Rejection::internal("signing_failed", why));
+        let failed = |why: String| IssueError::Failed(Box::new(Rejection::internal("signing_failed", why)));
         let key =
             self.keys.signing_key(algorithm).ok_or_else(|| failed(format!("no key for {algorithm:?}")))?;
         if !matches!(key.algorithm(), Algorithm::Rs256 | Algorithm::Ps256) {
@@ -298,6 +265,40 @@ impl TokenIssuer {
     }
 }
 
+/// What the client's policies say about the finished claims.
+fn permit<Who>(
+    issuance: &Issuance<'_>,
+    policies: &[Policy],
+    claims: &Map<String, Value>,
+    context: &Context<Who>,
+) -> Result<Permit<Minting>, IssueError> {
+    let client = &issuance.client.client;
+    let audiences: Vec<String> = issuance.audiences.iter().map(ToString::to_string).collect();
+    let (subject_token, actor_token) = match issuance.party {
+        Party::Exchanged { subject_token, actor_token, .. } => (Some(subject_token), actor_token),
+        Party::User(_) | Party::Client => (None, None),
+    };
+    let facts = TokenMinting {
+        client: input::Client {
+            id: client.id.as_str(),
+            name: &client.name,
+            public: client.kind == gatehouse_oauth::client::ClientKind::Public,
+            assurance: issuance.assurance,
+        },
+        grant_type: issuance.grant_type.as_str(),
+        scopes: issuance.scopes,
+        audiences: &audiences,
+        resources: issuance.resources,
+        subject_token,
+        actor_token,
+        token: claims,
+    };
+    authorize(&facts, policies, context, user_facts(issuance)).map_err(|rejection| {
+        let error = OAuthError::new(ErrorCode::AccessDenied, &rejection.public);
+        IssueError::Refused(error, Box::new(rejection))
+    })
+}
+
 /// Whether the user's way in is still open: the client still uses the connector, and a local user still exists.
 fn standing<Who>(issuance: &Issuance<'_>, context: &Context<Who>) -> Result<(), IssueError> {
     let Party::User(user) = issuance.party else { return Ok(()) };
@@ -309,7 +310,7 @@ fn standing<Who>(issuance: &Issuance<'_>, context: &Context<Who>) -> Result<(), 
             "user_not_active",
             "This sign-in is not valid any more.",
         );
-        Err(IssueError::Refused(error, rejection.because(why)))
+        Err(IssueError::Refused(error, Box::new(rejection.because(why))))
     };
     match context.snapshot.connectors.get(&user.connector).map(AsRef::as_ref) {
         None => gone("the connector is not configured any more"),
@@ -364,18 +365,21 @@ fn is_client(server: &AuthorizationServer) -> impl Fn(&str) -> bool {
     |subject| server.clients.contains_key(&ClientId::new(subject))
 }
 
-fn subject_error(error: gatehouse_oauth::mint::SubjectError) -> IssueError {
+fn subject_error(error: &gatehouse_oauth::mint::SubjectError) -> IssueError {
     let rejection =
         Rejection::new(RejectionKind::Forbidden, "subject_unusable", "This user cannot be named in a token.")
             .because(error.to_string());
     IssueError::Refused(
         OAuthError::new(ErrorCode::AccessDenied, "this user cannot be named in a token"),
-        rejection,
+        Box::new(rejection),
     )
 }
 
 fn not_served() -> IssueError {
-    IssueError::Failed(Rejection::internal("no_authorization_server", "this process issues no tokens"))
+    IssueError::Failed(Box::new(Rejection::internal(
+        "no_authorization_server",
+        "this process issues no tokens",
+    )))
 }
 
 fn note<Who>(issuance: &Issuance<'_>, id: &TokenId, context: &Context<Who>) {

@@ -43,6 +43,11 @@ impl AuditRow {
         self.note(|event| event.with_outcome(outcome).with_reason(reason));
     }
 
+    /// Gives the record up: the request turned out to be nothing worth recording, such as a page that was shown.
+    pub fn withdraw(&self) {
+        self.event.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// Writes the record now and returns once it is durable. What it describes must not be acknowledged before.
     pub async fn commit(&self) -> Result<(), Rejection> {
         let event = self.event.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -28,7 +28,7 @@ use gatehouse_oauth::token_request::TokenRequest;
 
 use crate::authn::client::ClientDirectory;
 use crate::authn::resource::Caller;
-use crate::authorize::{Permit, ToolUse};
+use crate::authorize::{Discovery, Permit, ToolUse};
 use crate::context::{Context, Verified};
 use crate::issuer::{Issuance, IssueError, Party, TokenIssuer};
 use crate::outbound::Outbound;
@@ -114,6 +114,25 @@ impl Delegation {
         _permit: &Permit<ToolUse>,
         rule: &OutboundRule,
         tool: &str,
+        context: &Context<Verified>,
+    ) -> Result<OutboundCredential, Rejection> {
+        self.credential_for(rule, Some(tool), context).await
+    }
+
+    /// The credential for asking an upstream what it offers: as for a call, without the scopes of any tool.
+    pub async fn listing_credential(
+        &self,
+        _permit: &Permit<Discovery>,
+        rule: &OutboundRule,
+        context: &Context<Verified>,
+    ) -> Result<OutboundCredential, Rejection> {
+        self.credential_for(rule, None, context).await
+    }
+
+    async fn credential_for(
+        &self,
+        rule: &OutboundRule,
+        tool: Option<&str>,
         context: &Context<Verified>,
     ) -> Result<OutboundCredential, Rejection> {
         match rule {
@@ -272,7 +291,7 @@ impl Delegation {
             _ => return Err(Rejection::internal("delegation_mismatch", "the form is for another grant")),
         };
         let issued = issued.map_err(|error| match error {
-            IssueError::Refused(_, rejection) | IssueError::Failed(rejection) => rejection,
+            IssueError::Refused(_, rejection) | IssueError::Failed(rejection) => *rejection,
         })?;
         let expires_at = context.now.plus(issued.lifetime);
         Ok(OutboundToken { token: Secret::new(issued.access_token), expires_at })
@@ -288,9 +307,9 @@ impl Delegation {
     }
 }
 
-fn ask_for_tool<'a>(exchange: &'a Exchange, tool: &str, context: &'a Context<Verified>) -> Ask<'a> {
+fn ask_for_tool<'a>(exchange: &'a Exchange, tool: Option<&str>, context: &'a Context<Verified>) -> Ask<'a> {
     const NO_SCOPES: &ScopeSet = &ScopeSet::none();
-    let rule: Option<&ToolRule> = exchange.tools.get(tool);
+    let rule: Option<&ToolRule> = tool.and_then(|tool| exchange.tools.get(tool));
     Ask {
         authority: &exchange.authority,
         audience: exchange.audience.as_ref(),

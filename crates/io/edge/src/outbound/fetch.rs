@@ -110,7 +110,7 @@ impl Fetcher {
     pub async fn get_json(&self, url: &Url, trust: &Trust, limit: usize) -> Result<Document, FetchError> {
         let request =
             Request::get(path_and_query(url)).header(ACCEPT, "application/json").body(Full::default());
-        let (head, bytes) = self.exchange(url, trust, request, limit).await?;
+        let (head, bytes) = Box::pin(self.exchange(url, trust, request, limit)).await?;
         if head.status() != StatusCode::OK {
             return Err(FetchError::Status { url: Box::new(url.clone()), status: head.status() });
         }
@@ -137,7 +137,8 @@ impl Fetcher {
             authorization.set_sensitive(true);
             request = request.header(http::header::AUTHORIZATION, authorization);
         }
-        let (head, bytes) = self.exchange(url, trust, request.body(Full::from(form)), limit).await?;
+        let (head, bytes) =
+            Box::pin(self.exchange(url, trust, request.body(Full::from(form)), limit)).await?;
         Ok((head.status(), bytes))
     }
 

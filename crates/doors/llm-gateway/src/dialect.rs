@@ -1,0 +1,32 @@
+//! Refusals in the Messages API's words.
+
+use http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+
+use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_edge::server::body::{self, Body};
+use gatehouse_edge::server::routes::Refused;
+use gatehouse_llm::anthropic::error::{ErrorType, SHOULD_RETRY, envelope};
+
+/// An error envelope with the request id and advice on retrying.
+pub fn render(rejection: &Rejection, refused: &Refused<'_>) -> Response<Body> {
+    let status = rejection.kind.status();
+    let mut response =
+        error(status, ErrorType::of_status(status.as_u16()), &rejection.public, refused.request_id);
+    if rejection.kind == RejectionKind::Unauthenticated {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// An error of `kind` under `status`, which need not be the kind's usual one.
+pub(crate) fn error(status: StatusCode, kind: ErrorType, message: &str, request_id: &str) -> Response<Body> {
+    let mut response = Response::new(body::full(envelope(kind, message, request_id)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(advice) = kind.retry_advice().header_value() {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static(advice));
+    }
+    response
+}

@@ -1,0 +1,217 @@
+//! `POST /v1/messages`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http::header::CONTENT_TYPE;
+use hyper::body::Incoming;
+
+use gatehouse_audit::event::{RequestFacts, Target};
+use gatehouse_config::snapshot::llm::{Account, LlmGateway as Settings};
+use gatehouse_edge::authorize::{ModelUse, Permit, authorize, user_of};
+use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_edge::server::body::{self, Body};
+use gatehouse_edge::server::routes::Outcome;
+use gatehouse_llm::anthropic::request::MessagesRequest;
+use gatehouse_llm::model::Model;
+use gatehouse_llm::route::{Attempt, Failure, attempts, most_telling};
+use gatehouse_policy::input::ModelCall;
+
+use crate::stream::Metered;
+use crate::upstream::{self, Call, Reply};
+use crate::{LlmGateway, settings};
+
+/// The largest request body, as the API itself has it.
+pub(crate) const BODY_LIMIT: usize = 32 * 1024 * 1024;
+/// How long a provider may take to begin a streamed reply.
+const FIRST_EVENT: Duration = Duration::from_secs(120);
+/// How long a provider may take for a whole reply, as the SDKs have it.
+const WHOLE_REPLY: Duration = Duration::from_secs(600);
+
+/// Reads, finds the model, asks policy about each route in turn, and passes on the first reply there is.
+pub(crate) async fn create(door: Arc<LlmGateway>, body: Incoming, context: Context<Verified>) -> Outcome {
+    let request = read(body, &context).await?;
+    let settings = settings(&context)?;
+    let model = find(&request, settings)?;
+    let first_byte = if request.stream() { FIRST_EVENT } else { WHOLE_REPLY };
+    let call = Call { path: "/v1/messages", first_byte };
+    dispatch(&door, &call, &request, model, &context).await
+}
+
+/// Tries the routes of `model` in their order.
+pub(crate) async fn dispatch(
+    door: &LlmGateway,
+    call: &Call,
+    request: &MessagesRequest,
+    model: &Model,
+    context: &Context<Verified>,
+) -> Outcome {
+    let settings = settings(context)?;
+    let mut failures = Failures::default();
+    for attempt in attempts(model) {
+        let account = account(settings, &attempt)?;
+        let permit = match permit(request, account, settings, context) {
+            Ok(permit) => permit,
+            Err(denial) => {
+                failures.denial.get_or_insert(denial);
+                continue;
+            }
+        };
+        note_target(request, &attempt, account, context);
+        match upstream::send(&door.outbound, &permit, call, account, request_body(request, &attempt), context)
+            .await
+        {
+            Reply::Passed(response) => return Ok(meter(response, model, context)),
+            Reply::Failed { failure, response, rejection } => {
+                let stop = !failure.fails_over();
+                failures.add(failure, response, rejection);
+                if stop {
+                    break;
+                }
+            }
+        }
+    }
+    failures.into_outcome(context)
+}
+
+/// The body with the model id that the route's provider knows; the very bytes of the client when it is the same.
+fn request_body(request: &MessagesRequest, attempt: &Attempt<'_>) -> Bytes {
+    if request.model() == attempt.route.model {
+        request.body().clone()
+    } else {
+        request.with_model(&attempt.route.model)
+    }
+}
+
+/// The request, parsed once; everything after works with what was parsed.
+pub(crate) async fn read(body: Incoming, context: &Context<Verified>) -> Result<MessagesRequest, Rejection> {
+    let media_type = context.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    if !media_type
+        .split(';')
+        .next()
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+    {
+        return Err(Rejection::new(
+            RejectionKind::UnsupportedMediaType,
+            "media_type",
+            format!("expected content-type application/json, found {media_type:?}"),
+        ));
+    }
+    let bytes = body::read(&context.head.headers, body, BODY_LIMIT).await?;
+    let size = bytes.len() as u64;
+    context.note(|event| event.with_request(RequestFacts { bytes: Some(size), ..RequestFacts::default() }));
+    MessagesRequest::parse(bytes)
+        .map_err(|error| Rejection::malformed("request_malformed", error.to_string()))
+}
+
+/// The model by its literal id; an unknown one is the client's mistake (400), never 404.
+pub(crate) fn find<'a>(request: &MessagesRequest, settings: &'a Settings) -> Result<&'a Model, Rejection> {
+    settings
+        .models
+        .find(request.model())
+        .map_err(|error| Rejection::malformed("model_unknown", error.to_string()))
+}
+
+fn account<'a>(settings: &'a Settings, attempt: &Attempt<'_>) -> Result<&'a Account, Rejection> {
+    let name = gatehouse_identity::id::AppName::new(attempt.route.app.as_str());
+    settings
+        .accounts
+        .get(&name)
+        .map(AsRef::as_ref)
+        .ok_or_else(|| Rejection::internal("account_missing", format!("no account {name}")))
+}
+
+fn permit(
+    request: &MessagesRequest,
+    account: &Account,
+    settings: &Settings,
+    context: &Context<Verified>,
+) -> Result<Permit<ModelUse>, Rejection> {
+    let betas: Vec<String> = context
+        .header("anthropic-beta")
+        .map(|list| list.split(',').map(|beta| beta.trim().to_owned()).collect())
+        .unwrap_or_default();
+    let facts = ModelCall {
+        principal: &context.who.caller().principal,
+        model: request.model(),
+        stream: request.stream(),
+        max_tokens: request.max_tokens().unwrap_or(0),
+        tool_names: request.tool_names(),
+        api_version: context.header("anthropic-version").unwrap_or_default(),
+        betas: &betas,
+        input_bytes: request.body().len() as u64,
+        app: account.name.as_str(),
+        provider: account.provider.as_str(),
+        region: account.region.as_deref().unwrap_or_default(),
+        residency: account.residency.as_deref().unwrap_or_default(),
+    };
+    authorize(&facts, &settings.inbound, context, Some(user_of(context)))
+}
+
+fn note_target(
+    request: &MessagesRequest,
+    attempt: &Attempt<'_>,
+    account: &Account,
+    context: &Context<Verified>,
+) {
+    context.note(|event| {
+        event.with_target(Target {
+            app: Some(account.name.to_string()),
+            model: Some(request.model().to_owned()),
+            provider: Some(account.provider.as_str().to_owned()),
+            upstream_model: Some(attempt.route.model.clone()),
+            upstream: Some(account.base_url.origin().ascii_serialization()),
+            ..Target::default()
+        })
+    });
+}
+
+/// The reply with its body counted on the way through.
+fn meter(response: Response<Incoming>, model: &Model, context: &Context<Verified>) -> Response<Body> {
+    let price = model.price;
+    let (head, body) = response.into_parts();
+    let streamed = head
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|media_type| media_type.starts_with("text/event-stream"));
+    let metered = if streamed {
+        Metered::stream(body, price, context.audit.clone(), context.request_id.clone())
+    } else {
+        Metered::whole(body, price, context.audit.clone())
+    };
+    Response::from_parts(head, metered)
+}
+
+/// What went wrong on the way through the routes.
+#[derive(Default)]
+struct Failures {
+    denial: Option<Rejection>,
+    seen: Vec<Failure>,
+    last: Vec<(Failure, Option<Response<Incoming>>, Option<Rejection>)>,
+}
+
+impl Failures {
+    fn add(&mut self, failure: Failure, response: Option<Response<Incoming>>, rejection: Option<Rejection>) {
+        self.seen.push(failure);
+        self.last.push((failure, response, rejection));
+    }
+
+    /// The most telling failure, in the provider's own words where the client's recovery depends on them.
+    fn into_outcome(mut self, context: &Context<Verified>) -> Outcome {
+        let Some(telling) = most_telling(&self.seen) else {
+            return Err(self
+                .denial
+                .unwrap_or_else(|| Rejection::internal("no_attempt", "the model has no route")));
+        };
+        let position = self.last.iter().rposition(|(failure, ..)| *failure == telling);
+        let (failure, response, rejection) = match position {
+            Some(position) => self.last.swap_remove(position),
+            None => (telling, None, None),
+        };
+        upstream::show(failure, response, rejection, context)
+    }
+}

@@ -1,0 +1,77 @@
+//! `GET /v1/models` and `GET /v1/models/{id}`.
+
+use http::Response;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+
+use gatehouse_edge::authorize::{may_see, user_of};
+use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_edge::server::body;
+use gatehouse_edge::server::routes::Outcome;
+use gatehouse_llm::model::Model;
+use gatehouse_llm::model::page::PageQuery;
+use gatehouse_llm::route::attempts;
+use gatehouse_policy::input::ModelCall;
+
+use crate::settings;
+
+/// The models that the caller may call, a page at a time.
+pub(crate) fn list(context: &Context<Verified>) -> Outcome {
+    let query = PageQuery::parse(context.head.uri.query().unwrap_or_default()).map_err(bad_query)?;
+    let visible = visible(context)?;
+    json(&query.page(&visible).map_err(bad_query)?)
+}
+
+/// One model; one that the caller may not call is not there.
+pub(crate) fn show(context: &Context<Verified>) -> Outcome {
+    let segment = context.segment.as_deref().unwrap_or_default();
+    let id = percent_decode_str(segment).decode_utf8_lossy();
+    match visible(context)?.into_iter().find(|model| model.id == id) {
+        Some(model) => json(&model.entry()),
+        None => Err(Rejection::new(
+            RejectionKind::NotFound,
+            "model_unknown",
+            format!("model: `{id}` is not available through this gateway"),
+        )),
+    }
+}
+
+fn visible(context: &Context<Verified>) -> Result<Vec<&Model>, Rejection> {
+    let settings = settings(context)?;
+    let callable = |model: &&Model| {
+        attempts(model).any(|attempt| {
+            let name = gatehouse_identity::id::AppName::new(attempt.route.app.as_str());
+            let Some(account) = settings.accounts.get(&name) else { return false };
+            let facts = ModelCall {
+                principal: &context.who.caller().principal,
+                model: &model.id,
+                stream: false,
+                max_tokens: 0,
+                tool_names: &[],
+                api_version: context.header("anthropic-version").unwrap_or_default(),
+                betas: &[],
+                input_bytes: 0,
+                app: account.name.as_str(),
+                provider: account.provider.as_str(),
+                region: account.region.as_deref().unwrap_or_default(),
+                residency: account.residency.as_deref().unwrap_or_default(),
+            };
+            may_see(&facts, &settings.inbound, context, Some(user_of(context)))
+        })
+    };
+    Ok(settings.models.iter().filter(callable).collect())
+}
+
+fn bad_query(error: impl std::fmt::Display) -> Rejection {
+    Rejection::malformed("query_malformed", error.to_string())
+}
+
+fn json(value: &impl Serialize) -> Outcome {
+    let text =
+        serde_json::to_string(value).map_err(|error| Rejection::internal("encoding", error.to_string()))?;
+    let mut response = Response::new(body::full(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}

@@ -1,0 +1,228 @@
+//! The pump: passes a provider's reply through, byte for byte, and counts what it used.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use gatehouse_audit::event::{Outcome, TokenUsage};
+use gatehouse_edge::context::AuditRow;
+use gatehouse_edge::server::body::{Body, BodyError};
+use gatehouse_identity::id::RequestId;
+use gatehouse_llm::anthropic::error::ErrorType;
+use gatehouse_llm::anthropic::reply::{ReplyFacts, ReplyScanner};
+use gatehouse_llm::anthropic::stream::{PING, StreamEnd, UsageScanner};
+use gatehouse_llm::price::PriceList;
+
+/// After how much silence of the provider the client gets a ping.
+const PING_AFTER: Duration = Duration::from_secs(15);
+/// How long a provider may be silent within a stream.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long a stream may take in all.
+const TOTAL: Duration = Duration::from_secs(3600);
+
+/// A reply on its way to the client. Dropping it cancels the provider's work.
+pub(crate) struct Metered {
+    upstream: Incoming,
+    scanner: Scanner,
+    meter: Meter,
+    done: bool,
+}
+
+enum Scanner {
+    Stream { scanner: UsageScanner, watch: Watch, request_id: RequestId },
+    Whole(ReplyScanner),
+}
+
+/// What the facts of a reply become.
+struct Meter {
+    price: Option<PriceList>,
+    audit: Option<Arc<AuditRow>>,
+    settled: bool,
+}
+
+/// Notices silence. The timer is not touched per event: it wakes up now and then and looks at the time.
+struct Watch {
+    started: Instant,
+    heard: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Metered {
+    /// A stream of server-sent events.
+    pub(crate) fn stream(
+        upstream: Incoming,
+        price: Option<PriceList>,
+        audit: Option<Arc<AuditRow>>,
+        request_id: RequestId,
+    ) -> Body {
+        let now = Instant::now();
+        let watch = Watch { started: now, heard: now, timer: Box::pin(sleep_until(now + PING_AFTER)) };
+        let scanner = Scanner::Stream { scanner: UsageScanner::new(), watch, request_id };
+        Self { upstream, scanner, meter: Meter { price, audit, settled: false }, done: false }.boxed_unsync()
+    }
+
+    /// A JSON reply.
+    pub(crate) fn whole(upstream: Incoming, price: Option<PriceList>, audit: Option<Arc<AuditRow>>) -> Body {
+        let scanner = Scanner::Whole(ReplyScanner::new());
+        Self { upstream, scanner, meter: Meter { price, audit, settled: false }, done: false }.boxed_unsync()
+    }
+
+    /// The provider is through, or will not go on. Returns what the client still has to be told.
+    fn end(&mut self, broken: Option<&'static str>) -> Option<Bytes> {
+        self.done = true;
+        match &mut self.scanner {
+            Scanner::Whole(scanner) => {
+                let facts = std::mem::take(scanner).finish();
+                self.meter.settle(&facts, broken.map(|reason| (Outcome::Error, reason)));
+                None
+            }
+            Scanner::Stream { scanner, request_id, .. } => {
+                let scanner = std::mem::take(scanner);
+                let message = match broken {
+                    Some("stream_idle") => "The model provider stopped answering.",
+                    Some("stream_too_long") => "The reply took longer than this gateway allows.",
+                    _ => "The model provider's reply broke off.",
+                };
+                let closing = scanner.error_event(ErrorType::Api, message, request_id.as_str());
+                let summary = scanner.finish();
+                let verdict = match (broken, summary.end) {
+                    (_, StreamEnd::Complete) => None,
+                    (_, StreamEnd::Error) => Some("provider_error_event"),
+                    (Some(reason), StreamEnd::Truncated) => Some(reason),
+                    (None, StreamEnd::Truncated) => Some("stream_truncated"),
+                };
+                self.meter.settle(&summary.facts, verdict.map(|reason| (Outcome::Error, reason)));
+                (summary.end == StreamEnd::Truncated).then_some(closing)
+            }
+        }
+    }
+
+    /// Pings the client while the provider is silent; ends a stream that is silent for too long.
+    fn watch(&mut self, task: &mut TaskContext<'_>) -> Poll<Option<Bytes>> {
+        let Scanner::Stream { scanner, watch, .. } = &mut self.scanner else { return Poll::Pending };
+        while watch.timer.as_mut().poll(task).is_ready() {
+            let now = Instant::now();
+            if now.duration_since(watch.started) >= TOTAL {
+                return Poll::Ready(self.end(Some("stream_too_long")));
+            }
+            let silence = now.duration_since(watch.heard);
+            if silence >= IDLE {
+                return Poll::Ready(self.end(Some("stream_idle")));
+            }
+            let overdue = silence >= PING_AFTER;
+            let next = if overdue { now + PING_AFTER } else { watch.heard + PING_AFTER };
+            watch.timer.as_mut().reset(next.min(watch.heard + IDLE));
+            if overdue && scanner.at_event_boundary() {
+                return Poll::Ready(Some(PING));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl HttpBody for Metered {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if this.done {
+            return Poll::Ready(None);
+        }
+        match Pin::new(&mut this.upstream).poll_frame(task) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    match &mut this.scanner {
+                        Scanner::Stream { scanner, watch, .. } => {
+                            scanner.push(data);
+                            watch.heard = Instant::now();
+                        }
+                        Scanner::Whole(scanner) => scanner.push(data),
+                    }
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => match (this.end(Some("stream_broken")), &this.scanner) {
+                (Some(closing), _) => Poll::Ready(Some(Ok(Frame::data(closing)))),
+                (None, Scanner::Stream { .. }) => Poll::Ready(None),
+                // Cutting the connection is the only way to say that a sized body will not come whole.
+                (None, Scanner::Whole(_)) => Poll::Ready(Some(Err(error.into()))),
+            },
+            Poll::Ready(None) => Poll::Ready(this.end(None).map(|closing| Ok(Frame::data(closing)))),
+            Poll::Pending => match this.watch(task) {
+                Poll::Ready(Some(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Poll::Ready(None) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self.scanner {
+            Scanner::Whole(_) => self.done || self.upstream.is_end_stream(),
+            Scanner::Stream { .. } => self.done,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.scanner {
+            Scanner::Whole(_) => self.upstream.size_hint(),
+            Scanner::Stream { .. } => SizeHint::default(),
+        }
+    }
+}
+
+/// A client that goes away is charged for what the provider had reported until then.
+impl Drop for Metered {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let whole_and_complete = matches!(self.scanner, Scanner::Whole(_)) && self.upstream.is_end_stream();
+        match &mut self.scanner {
+            Scanner::Stream { scanner, .. } => {
+                let facts = scanner.facts().clone();
+                self.meter.settle(&facts, Some((Outcome::Error, "client_gone")));
+            }
+            Scanner::Whole(scanner) => {
+                let facts = std::mem::take(scanner).finish();
+                let verdict = (!whole_and_complete).then_some((Outcome::Error, "client_gone"));
+                self.meter.settle(&facts, verdict);
+            }
+        }
+    }
+}
+
+impl Meter {
+    fn settle(&mut self, facts: &ReplyFacts, verdict: Option<(Outcome, &'static str)>) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let Some(audit) = &self.audit else { return };
+        if let Some(usage) = facts.usage {
+            let cost = self.price.as_ref().map(|price| price.cost(&usage).pico_usd() / 1_000_000);
+            audit.note(|event| {
+                event.with_tokens(TokenUsage {
+                    input: usage.input,
+                    output: usage.output,
+                    cache_write: usage.cache_write + usage.cache_write_1h,
+                    cache_read: usage.cache_read,
+                    cost_micro_usd: cost.and_then(|micro| u64::try_from(micro).ok()),
+                })
+            });
+        }
+        if let Some((outcome, reason)) = verdict {
+            audit.conclude(outcome, reason);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! One attempt at one provider account.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use gatehouse_config::snapshot::llm::{Account, AccountCredential};
+use gatehouse_edge::authorize::{ModelUse, Permit};
+use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::outbound::Outbound;
+use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_edge::server::body::{self, Body};
+use gatehouse_edge::server::routes::Outcome;
+use gatehouse_llm::anthropic::headers::{RequestHeader, ResponseHeader};
+use gatehouse_llm::anthropic::{error::SHOULD_RETRY, headers};
+use gatehouse_llm::route::{Failure, Shown};
+
+use crate::dialect;
+
+/// What is asked of a provider.
+pub(crate) struct Call {
+    /// The path below the account's base URL.
+    pub(crate) path: &'static str,
+    /// How long the reply may take to begin.
+    pub(crate) first_byte: Duration,
+}
+
+/// How an attempt went.
+pub(crate) enum Reply {
+    /// A reply to pass on.
+    Passed(Response<Incoming>),
+    /// None; with the provider's answer or our own reason, whichever there is.
+    Failed { failure: Failure, response: Option<Response<Incoming>>, rejection: Option<Rejection> },
+}
+
+/// Sends `body` to `account`, with the account's credential in place of the caller's.
+pub(crate) async fn send(
+    outbound: &Outbound,
+    permit: &Permit<ModelUse>,
+    call: &Call,
+    account: &Account,
+    body: Bytes,
+    context: &Context<Verified>,
+) -> Reply {
+    let request = match request(call, account, body, &context.head.headers) {
+        Ok(request) => request,
+        Err(rejection) => return failed(rejection),
+    };
+    match outbound.egress(account.tls.as_ref()).upstreams.send(permit, request, call.first_byte).await {
+        Ok(response) if response.status().is_success() => Reply::Passed(pass_headers(response)),
+        Ok(response) => {
+            let failure = Failure::Status(response.status().as_u16());
+            Reply::Failed { failure, response: Some(pass_headers(response)), rejection: None }
+        }
+        Err(rejection) => failed(rejection),
+    }
+}
+
+fn failed(rejection: Rejection) -> Reply {
+    let failure = match rejection.kind {
+        RejectionKind::UpstreamTimeout => Failure::TimedOut,
+        _ => Failure::Unreachable,
+    };
+    Reply::Failed { failure, response: None, rejection: Some(rejection) }
+}
+
+fn request(
+    call: &Call,
+    account: &Account,
+    body: Bytes,
+    inbound: &HeaderMap,
+) -> Result<Request<Body>, Rejection> {
+    let unusable = |why: String| Rejection::internal("account_unusable", format!("{}: {why}", account.name));
+    let base = account.base_url.as_str().trim_end_matches('/');
+    let mut request = Request::post(format!("{base}{}", call.path))
+        .body(body::full(body))
+        .map_err(|error| unusable(error.to_string()))?;
+    let out = request.headers_mut();
+    for (name, value) in inbound {
+        if headers::request(name.as_str()) == RequestHeader::Forward {
+            out.append(name.clone(), value.clone());
+        }
+    }
+    out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let (name, value) = match &account.credential {
+        AccountCredential::ApiKey(key) => {
+            (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key.expose()))
+        }
+        AccountCredential::BearerToken(token) => {
+            (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {}", token.expose())))
+        }
+    };
+    let mut value = value.map_err(|_| unusable("its credential is no header value".to_owned()))?;
+    value.set_sensitive(true);
+    out.insert(name, value);
+    Ok(request)
+}
+
+/// Keeps the response headers that may reach the client.
+fn pass_headers(mut response: Response<Incoming>) -> Response<Incoming> {
+    let inbound = std::mem::take(response.headers_mut());
+    let length = inbound.get(CONTENT_LENGTH).cloned();
+    let out = response.headers_mut();
+    for (name, value) in &inbound {
+        match headers::response(name.as_str()) {
+            ResponseHeader::Forward => {
+                out.append(name.clone(), value.clone());
+            }
+            ResponseHeader::Rename(other) => {
+                out.append(HeaderName::from_static(other), value.clone());
+            }
+            ResponseHeader::Strip(_) => {}
+        }
+    }
+    // The bytes pass unchanged, so their number does too.
+    if let Some(length) = length {
+        out.insert(CONTENT_LENGTH, length);
+    }
+    response
+}
+
+/// What the client sees when no attempt gave a reply.
+pub(crate) fn show(
+    failure: Failure,
+    response: Option<Response<Incoming>>,
+    rejection: Option<Rejection>,
+    context: &Context<Verified>,
+) -> Outcome {
+    context.note(|event| {
+        event.with_outcome(gatehouse_audit::event::Outcome::Error).with_reason(match failure {
+            Failure::Status(_) => "provider_error",
+            Failure::Unreachable => "provider_unreachable",
+            Failure::TimedOut => "provider_timeout",
+        })
+    });
+    match (failure.shown(), response, rejection) {
+        (Shown::Provider, Some(response), _) => {
+            Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+        }
+        (Shown::Ours { status, error, message }, _, rejection) => {
+            let detail = rejection.and_then(|rejection| rejection.internal).unwrap_or_default();
+            tracing::warn!(request.id = %context.request_id, failure = ?failure, detail, "model provider failed");
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+            let mut response = dialect::error(status, error, message, context.request_id.as_str());
+            // Another try may well succeed: nothing is wrong with the request.
+            response.headers_mut().remove(SHOULD_RETRY);
+            Ok(response)
+        }
+        (Shown::Provider, None, rejection) => Err(rejection
+            .unwrap_or_else(|| Rejection::internal("provider_silent", "a failure without an answer"))),
+    }
+}

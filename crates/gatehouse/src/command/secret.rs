@@ -1,0 +1,52 @@
+//! Secrets in, hashes out: `hash-password`, `hash-key`, `new-key`.
+
+use std::io::Read as _;
+
+use argon2::Argon2;
+use argon2::password_hash::PasswordHasher as _;
+
+use gatehouse_identity::secret::Secret;
+use gatehouse_identity::static_key::{self, KeyHash};
+
+use super::output::{Failure, line};
+use crate::host::SystemRng;
+
+/// Longest secret that is read, in bytes.
+const LIMIT: u64 = 4096;
+
+pub(super) fn hash_password() -> Result<(), Failure> {
+    let password = read_secret("password")?;
+    line(password_hash(&password)?)
+}
+
+pub(super) fn hash_key() -> Result<(), Failure> {
+    line(KeyHash::of(read_secret("key")?.expose()))
+}
+
+pub(super) fn new_key() -> Result<(), Failure> {
+    let key = static_key::generate(&SystemRng);
+    line(format!("key:  {}", key.expose()))?;
+    line(format!("hash: {}", KeyHash::of(key.expose())))
+}
+
+/// The Argon2id PHC string of `password`, with the parameters that OWASP recommends (19 MiB, 2 passes).
+pub(crate) fn password_hash(password: &Secret) -> Result<String, Failure> {
+    let hash = Argon2::default()
+        .hash_password(password.expose().as_bytes())
+        .map_err(|error| Failure::new("hashing the password", error))?;
+    Ok(hash.to_string())
+}
+
+/// One secret from standard input, without its line end.
+fn read_secret(what: &str) -> Result<Secret, Failure> {
+    let mut text = String::new();
+    std::io::stdin()
+        .take(LIMIT)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::new(&format!("reading the {what} from standard input"), error))?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err(Failure::Failed(format!("expected a {what} on standard input, found nothing")));
+    }
+    Ok(Secret::new(secret.to_owned()))
+}

@@ -1,0 +1,206 @@
+//! The wiring: one snapshot becomes a running gateway.
+
+mod assemble;
+mod gates;
+mod keys;
+pub mod load;
+mod upkeep;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use gatehouse_audit::event::{Event, EventKind, Outcome};
+use gatehouse_audit::sink::{AuditError, AuditSink};
+use gatehouse_config::snapshot::Snapshot;
+use gatehouse_config::snapshot::platform::{Listener as ListenerSettings, Store as StoreSettings};
+use gatehouse_edge::door::{Door, Fittings};
+use gatehouse_edge::outbound::OutboundTlsError;
+use gatehouse_edge::server::routes::{Route, RouteConflict};
+use gatehouse_edge::server::tls::TlsError;
+use gatehouse_edge::server::{Listener, ListenerLimits};
+use gatehouse_identity::clock::Clock;
+use gatehouse_identity::rng::Rng;
+use gatehouse_store::Store;
+use gatehouse_store::error::StoreError;
+use gatehouse_store_sql::{postgres, sqlite};
+use gatehouse_telemetry::audit_file::{self, AuditFileOptions};
+
+use self::keys::KeyError;
+
+/// How long streams and other running requests may take after the gateway is told to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// A gateway that listens.
+pub struct Gateway {
+    public: (Listener, Arc<Door>),
+    admin: (Listener, Arc<Door>),
+    header_read_timeout: Duration,
+    audit: Arc<dyn AuditSink>,
+    clock: Arc<dyn Clock>,
+    upkeep: upkeep::Upkeep,
+}
+
+/// What a gateway needs besides its configuration.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+    /// The folder that relative paths of the configuration start at.
+    pub folder: PathBuf,
+}
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store.
+    #[error("the store cannot be opened: {0}")]
+    Store(#[from] StoreError),
+    /// The audit log.
+    #[error("the audit log cannot be opened: {0}")]
+    AuditFile(#[from] audit_file::OpenError),
+    /// The audit log.
+    #[error("the audit log cannot be written: {0}")]
+    Audit(#[from] AuditError),
+    /// Signing keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// Certificates of a listener.
+    #[error("TLS of a listener: {0}")]
+    Tls(#[from] TlsError),
+    /// Certificates for upstreams.
+    #[error(transparent)]
+    OutboundTls(#[from] OutboundTlsError),
+    /// Two routes claim one path.
+    #[error(transparent)]
+    Routes(#[from] RouteConflict),
+    /// A socket.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+impl Gateway {
+    /// Opens store, audit log and keys, builds the doors and binds the listeners; nothing is served yet.
+    pub async fn start(snapshot: Snapshot, surroundings: &Surroundings) -> Result<Self, StartError> {
+        let snapshot = Arc::new(snapshot);
+        let audit = open_audit(&snapshot, surroundings)?;
+        let store = open_store(&snapshot.store, &surroundings.folder).await?;
+        let fittings = Fittings {
+            clock: Arc::clone(&surroundings.clock),
+            rng: Arc::clone(&surroundings.rng),
+            audit: Arc::clone(&audit),
+        };
+        let assembled = assemble::assemble(&snapshot, &store, surroundings).await?;
+        let public_certificate = assemble::certificate(&snapshot.public)?;
+        let admin_certificate = assemble::certificate(&snapshot.admin)?;
+        let public = bind(&snapshot.public, public_certificate.as_ref()).await?;
+        let admin = bind(&snapshot.admin, admin_certificate.as_ref()).await?;
+        let event = Event::new(EventKind::NodeStarted, Outcome::Allow, surroundings.clock.now());
+        audit.append(event.with_revision(&snapshot.revision)).await?;
+        Ok(Self {
+            public: (public, Arc::new(Door::new(assembled.public, fittings.clone()))),
+            admin: (admin, Arc::new(Door::new(assembled.admin, fittings))),
+            header_read_timeout: snapshot.public.read_header_timeout,
+            audit,
+            clock: Arc::clone(&surroundings.clock),
+            upkeep: upkeep::Upkeep {
+                store,
+                revocations: assembled.revocations,
+                clock: Arc::clone(&surroundings.clock),
+                certificates: [(&snapshot.public, public_certificate), (&snapshot.admin, admin_certificate)]
+                    .into_iter()
+                    .filter_map(|(listener, certificate)| {
+                        Some((listener.tls.as_ref()?.clone(), certificate?))
+                    })
+                    .collect(),
+            },
+        })
+    }
+
+    /// The address that clients reach.
+    pub fn public_address(&self) -> io::Result<SocketAddr> {
+        self.public.0.local_addr()
+    }
+
+    /// The address that operators reach.
+    pub fn admin_address(&self) -> io::Result<SocketAddr> {
+        self.admin.0.local_addr()
+    }
+
+    /// Everything that the public listener answers.
+    pub fn routes(&self) -> Vec<Route> {
+        self.public.1.running().routes.iter().cloned().collect()
+    }
+
+    /// Serves until `stop` is cancelled, then drains. Returns how many connections had to be cut.
+    pub async fn serve(self, stop: CancellationToken) -> usize {
+        let limits = ListenerLimits { header_read_timeout: self.header_read_timeout, drain: DRAIN };
+        let tasks = TaskTracker::new();
+        let upkeep = self.upkeep;
+        let upkeep_stop = stop.clone();
+        tasks.spawn(async move { upkeep.run(upkeep_stop).await });
+        // The admin listener outlives the drain, so that health checks see it.
+        let admin_stop = CancellationToken::new();
+        let (admin, admin_door) = self.admin;
+        let admin_limits = ListenerLimits { drain: Duration::from_secs(1), ..limits };
+        tasks.spawn(admin.serve(admin_door, admin_stop.clone(), admin_limits));
+        let (public, public_door) = self.public;
+        let cut = public.serve(public_door, stop, limits).await;
+        admin_stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+        let stopped = Event::new(EventKind::NodeStopped, Outcome::Allow, self.clock.now());
+        if let Err(error) = self.audit.append(stopped).await {
+            tracing::error!(error = %error, "the end of this run is not in the audit log");
+        }
+        cut
+    }
+}
+
+async fn bind(
+    settings: &ListenerSettings,
+    certificate: Option<&Arc<gatehouse_edge::server::tls::Certificate>>,
+) -> Result<Listener, StartError> {
+    let tls = assemble::server_tls(settings, certificate)?;
+    let address = settings.address;
+    Listener::bind(address, tls).await.map_err(|error| StartError::Listen { address, error })
+}
+
+fn open_audit(snapshot: &Snapshot, surroundings: &Surroundings) -> Result<Arc<dyn AuditSink>, StartError> {
+    let options = AuditFileOptions {
+        path: surroundings.folder.join(&snapshot.audit.path),
+        node: snapshot.audit.node.clone().unwrap_or_else(host_name),
+        // Records have about a kibibyte.
+        spool_bytes: usize::try_from(snapshot.audit.spool_records).unwrap_or(usize::MAX).saturating_mul(1024),
+    };
+    let opened = Event::new(EventKind::AuditOpened, Outcome::Allow, surroundings.clock.now());
+    Ok(Arc::new(audit_file::open(options, opened.with_revision(&snapshot.revision))?))
+}
+
+/// The name of this machine, for records.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "gatehouse".to_owned() } else { name.to_owned() }
+}
+
+async fn open_store(settings: &StoreSettings, folder: &Path) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match settings {
+        StoreSettings::Sqlite { path } => Arc::new(sqlite::open(&folder.join(path))?),
+        StoreSettings::Postgres { url, max_connections } => {
+            Arc::new(postgres::open(url.expose(), *max_connections).await?)
+        }
+    })
+}

@@ -1,0 +1,57 @@
+//! The resource servers of a snapshot: who may come in at which gateway.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use url::Url;
+
+use gatehouse_config::snapshot::protection::{KeySource as ConfiguredKeys, Protection, TrustedServer};
+use gatehouse_edge::authn::resource::{KeySource, TrustedIssuer};
+use gatehouse_edge::issuer::keys::LocalKeys;
+use gatehouse_edge::outbound::Outbound;
+use gatehouse_edge::outbound::jwks::IssuerKeys;
+use gatehouse_identity::audience::Audience;
+use gatehouse_identity::clock::Clock;
+
+/// Builds trusted issuers; gateways that trust the same one share its keys.
+pub(super) struct Gatekeeper<'a> {
+    pub(super) local: Option<Arc<LocalKeys>>,
+    pub(super) outbound: &'a Outbound,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) remote: HashMap<Url, Arc<IssuerKeys>>,
+}
+
+impl Gatekeeper<'_> {
+    /// The issuers of `protection`, whose tokens may also name one of `more` as their audience.
+    pub(super) fn issuers(&mut self, protection: &Protection, more: &[Audience]) -> Vec<TrustedIssuer> {
+        protection.servers.iter().filter_map(|server| self.issuer(server, more)).collect()
+    }
+
+    fn issuer(&mut self, server: &TrustedServer, more: &[Audience]) -> Option<TrustedIssuer> {
+        let keys = match &server.keys {
+            ConfiguredKeys::Local => KeySource::Local(Arc::clone(self.local.as_ref()?)),
+            ConfiguredKeys::Remote { well_known, refresh_interval, tls } => {
+                let fetcher = &self.outbound.egress(tls.as_ref()).fetcher;
+                let keys = self.remote.entry(well_known.clone()).or_insert_with(|| {
+                    Arc::new(IssuerKeys::new(
+                        server.issuer.clone(),
+                        well_known.clone(),
+                        *refresh_interval,
+                        fetcher.clone(),
+                        Arc::clone(&self.clock),
+                    ))
+                });
+                KeySource::Remote(Arc::clone(keys))
+            }
+        };
+        Some(TrustedIssuer {
+            issuer: server.issuer.clone(),
+            keys,
+            audiences: server.audiences.iter().chain(more).cloned().collect(),
+            algorithms: server.algorithms.clone(),
+            token_type: server.token_type,
+            leeway: server.clock_skew,
+            claims: server.claims.clone(),
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! What the operating system provides: time, randomness, environment, files. Everything else takes these as values.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use gatehouse_config::source::environment::Environment;
+use gatehouse_config::source::loader::{LoadError, Loader, file_path};
+use gatehouse_identity::clock::{Clock, Timestamp};
+use gatehouse_identity::rng::Rng;
+
+/// The system's clock.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one clock of the process")]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_unix_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The operating system's random bytes.
+pub struct SystemRng;
+
+impl Rng for SystemRng {
+    fn fill(&self, bytes: &mut [u8]) {
+        // A kernel that gives no randomness leaves nothing safe to do.
+        if aws_lc_rs::rand::fill(bytes).is_err() {
+            std::process::abort();
+        }
+    }
+}
+
+/// The environment of the process, read once.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn environment() -> Environment {
+    std::env::vars().collect()
+}
+
+/// Files on disk; relative paths start at the folder of the configuration file.
+pub struct DiskLoader {
+    folder: PathBuf,
+}
+
+impl DiskLoader {
+    /// A loader for what `config` refers to.
+    pub fn beside(config: &Path) -> Self {
+        Self { folder: config.parent().map(Path::to_path_buf).unwrap_or_default() }
+    }
+}
+
+impl Loader for DiskLoader {
+    fn read(&self, uri: &str) -> Result<Vec<u8>, LoadError> {
+        let path = self.folder.join(file_path(uri)?);
+        std::fs::read(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => LoadError::NotFound(path.display().to_string()),
+            _ => LoadError::Unreadable { uri: path.display().to_string(), reason: error.to_string() },
+        })
+    }
+}
