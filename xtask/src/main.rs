@@ -1,6 +1,7 @@
 //! Project commands. `cargo xtask help` lists them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands talk to the terminal they run in")]
 
+mod bench;
 mod house;
 mod setup;
 mod step;
@@ -31,6 +32,8 @@ enum Task {
         #[arg(long)]
         bench: bool,
     },
+    /// Gatehouse, nginx and no proxy side by side: throughput, latency, CPU, memory.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(&root),
         Task::House => house::check(&root),
         Task::Setup { bench } => setup::run(&root, bench),
+        Task::Bench(options) => bench::run(&root, &options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,290 @@
+//! The servers of one bench: upstreams, nginx, Gatehouse. Everything is on loopback and in one folder below `target`.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Target;
+use super::process::{Process, pinned};
+use super::scenario::Scenario;
+
+/// Of what is measured.
+const GATEWAY_CORE: &str = "0";
+/// Of load and upstreams.
+const LOAD_CORE: &str = "1";
+
+const NGINX: &[&str] = &["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx"];
+
+pub(super) struct World {
+    release: PathBuf,
+    folder: Folder,
+    ports: Ports,
+    client_secret: String,
+    gatehouse: Option<Process>,
+    nginx: Option<Process>,
+    /// Outlives what is in front of it.
+    _upstream: Process,
+}
+
+/// A folder that is removed with all that is in it.
+struct Folder(PathBuf);
+
+struct Ports {
+    upstream: u16,
+    nginx: u16,
+    gatehouse: u16,
+    admin: u16,
+}
+
+/// One request, as the load generator takes it.
+pub(super) struct Request {
+    arguments: Vec<String>,
+}
+
+/// What the load generator reports; times in microseconds.
+#[derive(Deserialize)]
+pub(super) struct Load {
+    pub(super) requests: f64,
+    pub(super) seconds: f64,
+    pub(super) bytes: f64,
+    pub(super) events: f64,
+    pub(super) latency_us: Spread,
+    pub(super) first_token_us: Spread,
+    pub(super) statuses: serde_json::Map<String, Value>,
+    pub(super) errors: serde_json::Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Spread {
+    pub(super) p50: f64,
+    pub(super) p99: f64,
+}
+
+impl World {
+    /// Starts the upstreams and `targets`; a server that does not come up is an error with what it said.
+    pub(super) fn open(root: &Path, targets: &[Target]) -> Result<Self, String> {
+        let release = root.join("target/release");
+        let folder = Folder::new(root.join(format!("target/bench-{}", std::process::id())))?;
+        let ports = Ports::free()?;
+        let client_secret = secret()?;
+        let mut command = pinned(LOAD_CORE, release.join("bench-upstream"));
+        command.args(["--port", &ports.upstream.to_string()]);
+        let upstream = Process::start("upstream", command, &folder.0, (ports.upstream, "/health"))?;
+        let nginx = targets.contains(&Target::Nginx).then(|| nginx(root, &folder.0, &ports)).transpose()?;
+        let gatehouse = if targets.contains(&Target::Gatehouse) {
+            Some(gatehouse(root, &release, &folder.0, &ports, &client_secret)?)
+        } else {
+            None
+        };
+        Ok(Self { release, folder, ports, client_secret, gatehouse, nginx, _upstream: upstream })
+    }
+
+    /// The server behind a target; none is behind `direct`.
+    pub(super) fn process(&self, target: Target) -> Option<&Process> {
+        match target {
+            Target::Direct => None,
+            Target::Nginx => self.nginx.as_ref(),
+            Target::Gatehouse => self.gatehouse.as_ref(),
+        }
+    }
+
+    /// The credential of a scenario's requests, which every target gets.
+    pub(super) fn credential(&self, scenario: Scenario) -> Result<String, String> {
+        if self.gatehouse.is_none() {
+            // As long as a token, for those who do not look at it.
+            return Ok("x".repeat(700));
+        }
+        let request = self.token_request(scenario)?;
+        let reply = self.command("fetch", &request).output().map_err(|error| error.to_string())?;
+        let json: Value = serde_json::from_slice(&reply.stdout).unwrap_or_default();
+        json.get("access_token").and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
+            let said = String::from_utf8_lossy(&reply.stderr).into_owned();
+            self.blame(Target::Gatehouse, &format!("no token for {scenario}: {said}"))
+        })
+    }
+
+    /// The request of a scenario to one target.
+    pub(super) fn request(
+        &self,
+        scenario: Scenario,
+        target: Target,
+        credential: &str,
+    ) -> Result<Request, String> {
+        if scenario.is_token() {
+            return self.token_request(scenario);
+        }
+        let body = self.folder.0.join(format!("{scenario}.json"));
+        if !body.exists() {
+            let payload =
+                Command::new(self.release.join("bench-load")).args(["payload", scenario.name()]).output();
+            let payload = payload.map_err(|error| error.to_string())?.stdout;
+            write(&body, payload.trim_ascii_end())?;
+        }
+        let authorization = format!("authorization: Bearer {credential}");
+        let headers = scenario.headers().iter().copied().chain([authorization.as_str()]);
+        Ok(Request::new(&self.url(target, scenario.path(target)), headers, &body))
+    }
+
+    /// A run of the load generator; anything but 200 with the expected events is an error.
+    pub(super) fn load(&self, request: &Request, connections: u32, seconds: f64) -> Result<Load, String> {
+        let mut command = self.command("run", request);
+        command.args(["--connections", &connections.to_string(), "--seconds", &seconds.to_string()]);
+        let output = command.stderr(Stdio::inherit()).output().map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            return Err(format!("the load generator failed: {}", output.status));
+        }
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("the load generator's report: {error}"))
+    }
+
+    /// Tokens a second that one core signs with no server around it, on the core that Gatehouse has.
+    pub(super) fn signing(&self, algorithm: &str, seconds: f64) -> Result<f64, String> {
+        let mut command = pinned(GATEWAY_CORE, self.release.join("bench-signing"));
+        command.args(["--algorithm", algorithm, "--seconds", &seconds.to_string()]);
+        let output = command.stderr(Stdio::inherit()).output().map_err(|error| error.to_string())?;
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let speed = report.get("per_second").and_then(Value::as_f64);
+        speed.ok_or_else(|| format!("signing with {algorithm} failed: {}", output.status))
+    }
+
+    /// How many bytes of audit records there are.
+    pub(super) fn audit_bytes(&self) -> Result<u64, String> {
+        let path = self.folder.0.join("audit.jsonl");
+        fs::metadata(&path).map(|file| file.len()).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// A problem with what the server behind `target` said last.
+    pub(super) fn blame(&self, target: Target, problem: &str) -> String {
+        format!("{problem}\n{}", self.process(target).map(Process::said).unwrap_or_default())
+    }
+
+    fn command(&self, what: &str, request: &Request) -> Command {
+        let mut command = pinned(LOAD_CORE, self.release.join("bench-load"));
+        command.arg(what).args(&request.arguments);
+        command
+    }
+
+    fn token_request(&self, scenario: Scenario) -> Result<Request, String> {
+        let grant = scenario.grant();
+        let body = self.folder.0.join(format!("{scenario}.form"));
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}&scope=invoices%3Aread&resource={}",
+            grant.client,
+            self.client_secret,
+            self.url(Target::Gatehouse, grant.resource).replace(':', "%3A").replace('/', "%2F"),
+        );
+        write(&body, form.as_bytes())?;
+        let url = self.url(Target::Gatehouse, "/oauth2/token");
+        Ok(Request::new(&url, ["content-type: application/x-www-form-urlencoded"].into_iter(), &body))
+    }
+
+    fn url(&self, target: Target, path: &str) -> String {
+        let port = match target {
+            Target::Direct => self.ports.upstream,
+            Target::Nginx => self.ports.nginx,
+            Target::Gatehouse => self.ports.gatehouse,
+        };
+        format!("http://127.0.0.1:{port}{path}")
+    }
+}
+
+impl Request {
+    fn new<'a>(url: &str, headers: impl Iterator<Item = &'a str>, body: &Path) -> Self {
+        let mut arguments = vec!["--url".to_owned(), url.to_owned()];
+        for header in headers {
+            arguments.extend(["--header".to_owned(), header.to_owned()]);
+        }
+        arguments.extend(["--body".to_owned(), body.display().to_string()]);
+        Self { arguments }
+    }
+}
+
+impl Folder {
+    fn new(path: PathBuf) -> Result<Self, String> {
+        fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("{} is left behind: {error}", self.0.display());
+        }
+    }
+}
+
+impl Ports {
+    /// Four that nobody listens on.
+    fn free() -> Result<Self, String> {
+        let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string());
+        // All are held until all are known, so that they differ.
+        let sockets = (bind()?, bind()?, bind()?, bind()?);
+        let port = |socket: &TcpListener| socket.local_addr().map(|address| address.port());
+        let ports = || {
+            Ok(Self {
+                upstream: port(&sockets.0)?,
+                nginx: port(&sockets.1)?,
+                gatehouse: port(&sockets.2)?,
+                admin: port(&sockets.3)?,
+            })
+        };
+        ports().map_err(|error: std::io::Error| error.to_string())
+    }
+}
+
+fn nginx(root: &Path, folder: &Path, ports: &Ports) -> Result<Process, String> {
+    let binary = NGINX.iter().find(|path| Path::new(path).exists());
+    let binary = binary.ok_or("nginx is not installed; `cargo xtask setup --bench` installs it")?;
+    let written = root.join("bench/nginx.conf");
+    let text = fs::read_to_string(&written).map_err(|error| format!("{}: {error}", written.display()))?;
+    let text = text
+        .replace("@UPSTREAM_PORT@", &ports.upstream.to_string())
+        .replace("@NGINX_PORT@", &ports.nginx.to_string());
+    write(&folder.join("nginx.conf"), text.as_bytes())?;
+    let prefix = format!("{}/", folder.display());
+    let mut command = pinned(GATEWAY_CORE, binary);
+    command.args(["-p", &prefix, "-c", "nginx.conf", "-e", "error.log", "-g", "daemon off;"]);
+    Process::start("nginx", command, folder, (ports.nginx, "/health"))
+}
+
+fn gatehouse(
+    root: &Path,
+    release: &Path,
+    folder: &Path,
+    ports: &Ports,
+    client_secret: &str,
+) -> Result<Process, String> {
+    let config = folder.join("gatehouse.yaml");
+    fs::copy(root.join("bench/gatehouse.yaml"), &config)
+        .map_err(|error| format!("bench/gatehouse.yaml: {error}"))?;
+    let mut command = pinned(GATEWAY_CORE, release.join("gatehouse"));
+    command
+        .arg("serve")
+        .arg("--config")
+        .arg(&config)
+        .env("BENCH_GATEHOUSE_PORT", ports.gatehouse.to_string())
+        .env("BENCH_ADMIN_PORT", ports.admin.to_string())
+        .env("BENCH_UPSTREAM_PORT", ports.upstream.to_string())
+        .env("BENCH_CLIENT_SECRET", client_secret)
+        .env("BENCH_GATEWAY_SECRET", secret()?)
+        .env("BENCH_PROVIDER_KEY", secret()?);
+    Process::start("gatehouse", command, folder, (ports.admin, "/readyz"))
+}
+
+/// 128 random bits as text.
+fn secret() -> Result<String, String> {
+    let mut bytes = [0; 16];
+    let filled = File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes));
+    filled.map_err(|error| format!("/dev/urandom: {error}"))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
+}
