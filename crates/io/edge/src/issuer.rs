@@ -111,6 +111,15 @@ pub enum IssueError {
     Failed(Box<Rejection>),
 }
 
+impl IssueError {
+    /// The rejection alone, where nobody speaks OAuth.
+    pub fn into_rejection(self) -> Rejection {
+        match self {
+            Self::Refused(_, rejection) | Self::Failed(rejection) => *rejection,
+        }
+    }
+}
+
 impl TokenIssuer {
     /// An issuer that signs with `keys` as `issuer`.
     pub fn new(

@@ -18,6 +18,7 @@ use gatehouse_identity::secret::Secret;
 use gatehouse_identity::static_key::{KeyError, KeyHash, KeyTable};
 
 use crate::issuer::keys::LocalKeys;
+use crate::issuer::revocations::Revocations;
 use crate::outbound::jwks::IssuerKeys;
 use crate::rejection::Rejection;
 
@@ -89,6 +90,7 @@ pub struct ResourceServer {
     places: CredentialPlaces,
     issuers: Vec<TrustedIssuer>,
     static_keys: KeyTable,
+    revocations: Arc<Revocations>,
     remembered: Cache<KeyHash, Remembered>,
     /// Absolute URL of the protected-resource metadata (RFC 9728), named in challenges.
     pub resource_metadata: Option<String>,
@@ -103,10 +105,23 @@ struct Remembered {
 }
 
 impl ResourceServer {
-    /// A resource that accepts tokens of `issuers` and the keys of `static_keys`.
-    pub fn new(places: CredentialPlaces, issuers: Vec<TrustedIssuer>, static_keys: KeyTable) -> Self {
+    /// A resource that accepts tokens of `issuers`, unless `revocations` covers them, and the keys of `static_keys`.
+    pub fn new(
+        places: CredentialPlaces,
+        issuers: Vec<TrustedIssuer>,
+        static_keys: KeyTable,
+        revocations: Arc<Revocations>,
+    ) -> Self {
         let remembered = Cache::builder().max_capacity(REMEMBERED_TOKENS).time_to_live(REMEMBER).build();
-        Self { places, issuers, static_keys, remembered, resource_metadata: None, challenge_scopes: None }
+        Self {
+            places,
+            issuers,
+            static_keys,
+            revocations,
+            remembered,
+            resource_metadata: None,
+            challenge_scopes: None,
+        }
     }
 
     /// Names the metadata document and the scopes that challenges point to.
@@ -188,9 +203,15 @@ impl ResourceServer {
             Err(KeyError::Unknown) if credential.bytes().filter(|byte| *byte == b'.').count() == 2 => {}
             Err(error) => return Err(Rejection::unauthenticated("key_refused", error.to_string())),
         }
-        if let Some(hit) = self.remembered.get(&key).filter(|hit| now < hit.until) {
-            return Ok(hit.caller);
+        let remembered = self.remembered.get(&key).filter(|hit| now < hit.until);
+        let caller = if let Some(hit) = remembered { hit.caller } else { self.remember(key, credential, now).await? };
+        if self.revocations.covers(caller.principal.claims()) {
+            return Err(Rejection::unauthenticated("token_revoked", "the token or its grant is revoked"));
         }
+        Ok(caller)
+    }
+
+    async fn remember(&self, key: KeyHash, credential: &str, now: Timestamp) -> Result<Caller, Rejection> {
         let caller = self.verify(credential, now).await?;
         if let Some(token) = &caller.token {
             let until = token.verified.expires_at();

@@ -2,21 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
 
+use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{GrantId, TokenId};
 use gatehouse_store::Store;
 use gatehouse_store::error::StoreError;
-use gatehouse_store::revocation::FEED_PAGE;
+use gatehouse_store::revocation::{FEED_PAGE, RevokedToken};
 
 /// The deny-list of tokens. Every node reads the store's feed, about once a second.
 #[derive(Default)]
 pub struct Revocations {
     position: AtomicU64,
-    revoked: RwLock<HashMap<String, Timestamp>>,
+    revoked: ArcSwap<HashMap<String, Timestamp>>,
 }
 
 impl Revocations {
@@ -33,10 +33,11 @@ impl Revocations {
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
         store.revocations().revoke_token(token, expires_at).await?;
-        self.revoked
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(token.as_str().to_owned(), expires_at);
+        self.revoked.rcu(|revoked| {
+            let mut revoked = HashMap::clone(revoked);
+            revoked.insert(token.as_str().to_owned(), expires_at);
+            revoked
+        });
         Ok(())
     }
 
@@ -45,21 +46,32 @@ impl Revocations {
         loop {
             let page = store.revocations().revoked_since(self.position.load(Ordering::Acquire), now).await?;
             let full = page.len() >= FEED_PAGE;
-            let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
-            for entry in page {
-                self.position.fetch_max(entry.seq, Ordering::AcqRel);
-                revoked.insert(entry.token.as_str().to_owned(), entry.expires_at);
-            }
+            self.take_over(&page, now);
             if !full {
-                revoked.retain(|_, expires_at| *expires_at > now);
                 return Ok(());
             }
         }
     }
 
+    fn take_over(&self, page: &[RevokedToken], now: Timestamp) {
+        let held = self.revoked.load();
+        if page.is_empty() && held.values().all(|expires_at| *expires_at > now) {
+            return;
+        }
+        for entry in page {
+            self.position.fetch_max(entry.seq, Ordering::AcqRel);
+        }
+        self.revoked.rcu(|revoked| {
+            let mut revoked = HashMap::clone(revoked);
+            revoked.retain(|_, expires_at| *expires_at > now);
+            revoked.extend(page.iter().map(|entry| (entry.token.as_str().to_owned(), entry.expires_at)));
+            revoked
+        });
+    }
+
     /// Whether a token with these claims, the token it was exchanged from, or its grant is revoked.
     pub fn covers(&self, claims: &Map<String, Value>) -> bool {
-        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        let revoked = self.revoked.load();
         if revoked.is_empty() {
             return false;
         }

@@ -22,6 +22,7 @@ use gatehouse_identity::scope::ScopeSet;
 use gatehouse_identity::secret::Secret;
 use gatehouse_identity::static_key::KeyHash;
 use gatehouse_oauth::client::{GrantType, PresentedCredentials, authenticate};
+use gatehouse_oauth::client_credentials;
 use gatehouse_oauth::exchange::{ExchangeFacts, Standing, exchange};
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::token_request::TokenRequest;
@@ -221,41 +222,29 @@ impl Delegation {
         let client = self.clients.find(&ask.authority.client_id, server).await?;
         let secret =
             client.client.secrets.first().ok_or_else(|| refused("the exchanging client has no secret"))?;
-        let form = Form::parse(ask.form(Some((&client.client.id, secret))).as_bytes())
-            .map_err(|error| refused(error.to_string()))?;
-        let presented =
-            PresentedCredentials::read(None, &form).map_err(|error| refused(error.to_string()))?;
-        let requester =
-            authenticate(&client.client, &presented).map_err(|error| refused(error.to_string()))?;
-        let request = TokenRequest::parse(&form).map_err(|error| refused(error.to_string()))?;
-        request.check_allowed(&requester).map_err(|error| refused(error.to_string()))?;
-        let issued = match (&request, ask.subject.and_then(|caller| caller.token.as_ref())) {
+        let form = Form::parse(ask.form(Some((&client.client.id, secret))).as_bytes()).map_err(refusal)?;
+        let presented = PresentedCredentials::read(None, &form).map_err(refusal)?;
+        let requester = authenticate(&client.client, &presented).map_err(refusal)?;
+        let request = TokenRequest::parse(&form).map_err(refusal)?;
+        request.check_allowed(&requester).map_err(refusal)?;
+        let subject = ask.subject.and_then(|caller| caller.token.as_ref());
+        let issued = match (&request, subject) {
             (TokenRequest::TokenExchange(request), Some(subject)) => {
                 let subject_client = self.subject_client(subject.verified.claims(), server).await;
-                let standing = if issuer.revocations().covers(subject.verified.claims()) {
-                    Standing::Revoked
-                } else {
-                    Standing::Good
+                let revoked = issuer.revocations().covers(subject.verified.claims());
+                let facts = ExchangeFacts {
+                    requester,
+                    subject: &subject.verified,
+                    subject_client: subject_client.as_deref().map(|known| &known.client),
+                    standing: if revoked { Standing::Revoked } else { Standing::Good },
+                    actor: None,
+                    issuer: issuer.issuer(),
+                    resources: &server.resources,
+                    now: context.now,
                 };
-                let result = exchange(
-                    request,
-                    &ExchangeFacts {
-                        requester,
-                        subject: &subject.verified,
-                        subject_client: subject_client.as_deref().map(|known| &known.client),
-                        standing,
-                        actor: None,
-                        issuer: issuer.issuer(),
-                        resources: &server.resources,
-                        now: context.now,
-                    },
-                )
-                .map_err(|error| refused(error.to_string()))?;
-                let party = Party::Exchanged {
-                    result: &result,
-                    subject_token: subject.verified.claims(),
-                    actor_token: None,
-                };
+                let result = exchange(request, &facts).map_err(refusal)?;
+                let claims = subject.verified.claims();
+                let party = Party::Exchanged { result: &result, subject_token: claims, actor_token: None };
                 let issuance = Issuance {
                     client: &client,
                     assurance: requester.assurance(),
@@ -272,8 +261,7 @@ impl Delegation {
             }
             (TokenRequest::ClientCredentials(request), None) => {
                 let result =
-                    gatehouse_oauth::client_credentials::grant(request, &requester, &server.resources)
-                        .map_err(|error| refused(error.to_string()))?;
+                    client_credentials::grant(request, &requester, &server.resources).map_err(refusal)?;
                 let issuance = Issuance {
                     client: &client,
                     assurance: requester.assurance(),
@@ -290,9 +278,7 @@ impl Delegation {
             }
             _ => return Err(Rejection::internal("delegation_mismatch", "the form is for another grant")),
         };
-        let issued = issued.map_err(|error| match error {
-            IssueError::Refused(_, rejection) | IssueError::Failed(rejection) => *rejection,
-        })?;
+        let issued = issued.map_err(IssueError::into_rejection)?;
         let expires_at = context.now.plus(issued.lifetime);
         Ok(OutboundToken { token: Secret::new(issued.access_token), expires_at })
     }
@@ -389,6 +375,10 @@ fn no_token() -> Rejection {
         "delegation_needs_token",
         "This tool acts on behalf of a user: sign in instead of using a static key.",
     )
+}
+
+fn refusal(error: impl std::fmt::Display) -> Rejection {
+    refused(error.to_string())
 }
 
 fn refused(why: impl Into<String>) -> Rejection {

@@ -13,6 +13,7 @@ use url::Url;
 use super::compiler::{Compiler, is_loopback};
 use super::tls::TlsProfile;
 use crate::document::Root;
+use crate::document::app::App;
 use crate::document::resource_server::{AcceptedToken, OauthProtection, TrustedServer as WrittenServer};
 use crate::document::spot::Placed;
 
@@ -228,7 +229,11 @@ fn implied_issuer(url: &Url) -> Option<Issuer> {
 pub(crate) fn own_resources(root: &Root, origin: &str) -> Vec<Audience> {
     let mut resources = Vec::new();
     if let Some(provider) = root.mcp_provider.as_ref().filter(|provider| provider.enabled) {
-        resources.push(Audience::new(format!("{origin}{}", super::mcp::path(provider))));
+        let endpoint = format!("{origin}{}", super::mcp::path(provider));
+        let apps = root.apps.iter().filter(|app| matches!(app, App::Bridge(_) | App::Proxy(_)));
+        let apps = apps.map(|app| Audience::new(format!("{endpoint}/{}", app.name().value)));
+        resources.extend(apps.collect::<Vec<_>>());
+        resources.insert(0, Audience::new(endpoint));
     }
     if let Some(provider) = root.llm_provider.as_ref().filter(|provider| provider.enabled) {
         resources.push(Audience::new(format!("{origin}{}", provider.path.0)));
