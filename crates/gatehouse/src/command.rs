@@ -3,6 +3,7 @@
 mod check;
 mod output;
 mod secret;
+mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run. Log lines go to standard error as JSON; SIGTERM drains
+    Serve,
     /// Read a password from standard input and print its hash
     HashPassword,
     /// Read an API key from standard input and print its hash
@@ -39,6 +42,7 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let config = arguments.config;
     let done = match arguments.command {
+        Command::Serve => serve::run(config),
         Command::HashPassword => secret::hash_password(),
         Command::HashKey => secret::hash_key(),
         Command::NewKey => secret::new_key(),

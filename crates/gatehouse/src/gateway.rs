@@ -32,6 +32,7 @@ use gatehouse_store_sql::{postgres, sqlite};
 use gatehouse_telemetry::audit_file::{self, AuditFileOptions};
 
 use self::keys::KeyError;
+use crate::host::DiskLoader;
 
 /// How long streams and other running requests may take after the gateway is told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -122,7 +123,9 @@ impl Gateway {
                 certificates: [(&snapshot.public, public_certificate), (&snapshot.admin, admin_certificate)]
                     .into_iter()
                     .filter_map(|(listener, certificate)| {
-                        Some((listener.tls.as_ref()?.clone(), certificate?))
+                        let settings = listener.tls.as_ref()?.certificate.as_ref()?;
+                        let loader = DiskLoader::in_folder(surroundings.folder.clone());
+                        Some(upkeep::WatchedCertificate::new(settings, certificate?, loader))
                     })
                     .collect(),
             },

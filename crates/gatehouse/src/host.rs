@@ -45,7 +45,12 @@ pub struct DiskLoader {
 impl DiskLoader {
     /// A loader for what `config` refers to.
     pub fn beside(config: &Path) -> Self {
-        Self { folder: config.parent().map(Path::to_path_buf).unwrap_or_default() }
+        Self::in_folder(config.parent().map(Path::to_path_buf).unwrap_or_default())
+    }
+
+    /// A loader whose relative paths start at `folder`.
+    pub fn in_folder(folder: PathBuf) -> Self {
+        Self { folder }
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::gateway::load::{self, LoadFailure};
+
 /// Exit code for a configuration that is refused (`EX_CONFIG` of sysexits.h).
 const CONFIGURATION_REFUSED: u8 = 78;
 
@@ -40,4 +42,13 @@ impl Failure {
 pub(super) fn line(text: impl Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}").map_err(|error| Failure::new("standard output", error))
+}
+
+impl From<LoadFailure> for Failure {
+    fn from(failure: LoadFailure) -> Self {
+        match failure {
+            LoadFailure::Refused(problems) => Self::Configuration(problems.iter().map(load::line).collect()),
+            other => Self::Configuration(vec![format!("gatehouse: {other}")]),
+        }
+    }
 }

@@ -6,14 +6,19 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use gatehouse_config::snapshot::tls::TlsProfile;
+use gatehouse_config::snapshot::tls::Certificate as CertificateSettings;
+use gatehouse_config::source::loader::Loader as _;
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::server::tls::Certificate;
 use gatehouse_identity::clock::Clock;
 use gatehouse_store::Store;
 
+use crate::host::DiskLoader;
+
 /// How often revocations of other nodes are read.
 const REVOCATIONS_EVERY: Duration = Duration::from_millis(500);
+/// How often certificate files are looked at.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
 /// How often expired rows are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -21,16 +26,27 @@ pub(super) struct Upkeep {
     pub(super) store: Arc<dyn Store>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) certificates: Vec<(Arc<TlsProfile>, Arc<Certificate>)>,
+    pub(super) certificates: Vec<WatchedCertificate>,
+}
+
+/// A certificate whose files may be renewed while we run.
+pub(super) struct WatchedCertificate {
+    certificate: Arc<Certificate>,
+    loader: DiskLoader,
+    chain_file: String,
+    key_file: String,
+    seen: (Vec<u8>, Vec<u8>),
 }
 
 impl Upkeep {
     /// Works until `stop` is cancelled. A failure is logged once, when it begins, and tried again at the next turn.
-    pub(super) async fn run(self, stop: CancellationToken) {
+    pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut revocations = interval(REVOCATIONS_EVERY);
         let mut sweep = interval(SWEEP_EVERY);
         revocations.set_missed_tick_behavior(MissedTickBehavior::Delay);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut certificates = interval(CERTIFICATES_EVERY);
+        certificates.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reading = true;
         loop {
             tokio::select! {
@@ -42,6 +58,7 @@ impl Upkeep {
                     }
                     reading = read.is_ok();
                 }
+                _ = certificates.tick() => self.certificates.iter_mut().for_each(WatchedCertificate::look),
                 _ = sweep.tick() => self.sweep().await,
             }
         }
@@ -55,5 +72,34 @@ impl Upkeep {
                 Err(error) => return tracing::warn!(error = %error, "expired rows were not removed"),
             }
         }
+    }
+}
+
+impl WatchedCertificate {
+    pub(super) fn new(settings: &CertificateSettings, certificate: Arc<Certificate>, loader: DiskLoader) -> Self {
+        Self {
+            certificate,
+            loader,
+            chain_file: settings.chain_file.clone(),
+            key_file: settings.key_file.clone(),
+            seen: (settings.chain.clone(), settings.key.expose().as_bytes().to_vec()),
+        }
+    }
+
+    /// Takes over renewed files. While a renewal is half written, or is unusable, the present certificate stays.
+    fn look(&mut self) {
+        let (Ok(chain), Ok(key)) = (self.loader.read(&self.chain_file), self.loader.read(&self.key_file)) else {
+            return;
+        };
+        if (&chain, &key) == (&self.seen.0, &self.seen.1) {
+            return;
+        }
+        match self.certificate.replace(&chain, &key) {
+            Ok(()) => tracing::info!(tls.file = %self.chain_file, "certificate renewed"),
+            Err(error) => {
+                tracing::error!(tls.file = %self.chain_file, error = %error, "renewed certificate refused");
+            }
+        }
+        self.seen = (chain, key);
     }
 }

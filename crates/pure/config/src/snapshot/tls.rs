@@ -26,6 +26,10 @@ pub struct TlsProfile {
 
 /// A certificate chain and its key.
 pub struct Certificate {
+    /// Where the chain was read, so that it can be read again when it is renewed.
+    pub chain_file: String,
+    /// Where the key was read.
+    pub key_file: String,
     /// PEM, the end-entity certificate first.
     pub chain: Vec<u8>,
     /// PEM.
@@ -52,8 +56,13 @@ pub(crate) fn compile(
         compiler.report.error(&place, "clientAuth needs the authorities that callers are checked against");
     }
     let certificate = chain.zip(key).map(|(chain, key)| {
-        let key = Secret::new(String::from_utf8_lossy(&key).into_owned());
-        Certificate { chain, key }
+        let file = |file: &Option<Placed<String>>| file.as_ref().map(|file| file.value.clone()).unwrap_or_default();
+        Certificate {
+            chain_file: file(&profile.cert_file),
+            key_file: file(&profile.key_file),
+            chain,
+            key: Secret::new(String::from_utf8_lossy(&key).into_owned()),
+        }
     });
     Some(TlsProfile {
         name: name.value.clone(),

@@ -1,0 +1,84 @@
+//! `serve`: run until told to stop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use gatehouse_config::snapshot::platform::LogLevel;
+use gatehouse_telemetry::log;
+
+use super::output::Failure;
+use crate::gateway::load::{self, load};
+use crate::gateway::{Gateway, Surroundings};
+use crate::host::{SystemClock, SystemRng};
+
+pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
+    let loaded = load(config).map_err(Failure::from)?;
+    log::init(level(loaded.snapshot.logging.level)).map_err(|error| Failure::new("logging", error))?;
+    for warning in &loaded.snapshot.warnings {
+        tracing::warn!(problem = %load::line(warning), "configuration");
+    }
+    let surroundings =
+        Surroundings { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), folder: loaded.folder() };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("starting", error))?;
+    runtime.block_on(async {
+        let revision = loaded.snapshot.revision.clone();
+        let gateway = Gateway::start(loaded.snapshot, &surroundings)
+            .await
+            .map_err(|error| Failure::new("starting", error))?;
+        let address = |address: std::io::Result<std::net::SocketAddr>| {
+            address.map(|address| address.to_string()).unwrap_or_default()
+        };
+        tracing::info!(
+            http.address = %address(gateway.public_address()),
+            admin.address = %address(gateway.admin_address()),
+            revision,
+            "serving"
+        );
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        tasks.spawn(watch_signals(stop.clone()));
+        let cut = gateway.serve(stop).await;
+        tracing::info!(connections.cut = cut, "stopped");
+        Ok(())
+    })
+}
+
+/// The first SIGTERM or SIGINT drains, the second ends the process at once. SIGHUP changes nothing yet, and says so.
+async fn watch_signals(stop: CancellationToken) {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
+        return tracing::error!("signals cannot be watched; the process ends without draining");
+    };
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => {
+                tracing::warn!("SIGHUP: reloading is not built yet; restart to change the configuration");
+                continue;
+            }
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if stop.is_cancelled() {
+            tracing::warn!("stopped without draining");
+            std::process::exit(1);
+        }
+        tracing::info!("draining");
+        stop.cancel();
+    }
+}
+
+fn level(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error => "error",
+    }
+}
