@@ -24,15 +24,11 @@ use self::reply::{Reply, text};
 #[derive(Clone, Copy, Debug)]
 pub struct Pace(pub Duration);
 
-/// How much of a stream is written at once, in bytes.
-const WRITE_BUFFER: usize = 64 * 1024;
-
 /// Serves `POST /v1/messages`, `POST /mcp` and `GET /health` for ever.
 pub async fn serve(socket: TcpListener, pace: Pace) -> io::Result<()> {
     let mut connections = JoinSet::new();
-    let mut protocol = http1::Builder::new();
-    // One buffer a write: a stream of small chunks would otherwise cost a system call for every five of them.
-    protocol.writev(false).max_buf_size(WRITE_BUFFER);
+    // hyper's own way of writing: a handful of events goes out with each system call, as fast as the socket takes them.
+    let protocol = http1::Builder::new();
     loop {
         let (stream, _) = socket.accept().await?;
         stream.set_nodelay(true)?;

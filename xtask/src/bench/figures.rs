@@ -100,7 +100,10 @@ impl Figures {
     }
 
     pub(super) fn memory_at_most(&mut self, world: &World) -> Result<(), String> {
-        self.note_memory(world, |resident, memory| resident.peak = memory.peak)
+        self.note_memory(world, |resident, memory| {
+            // The kernel notes the peak a little late.
+            resident.peak = memory.peak.max(resident.loaded);
+        })
     }
 
     fn note_memory(&mut self, world: &World, note: impl Fn(&mut Resident, Memory)) -> Result<(), String> {

@@ -32,8 +32,9 @@ pub(super) struct Memory {
 
 /// `program` on one core. The command still needs its arguments.
 pub(super) fn pinned(core: &str, program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", core]).arg(program).stdin(Stdio::null());
+    // Should this program be killed, its servers stop, too.
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "taskset", "-c", core]).arg(program).stdin(Stdio::null());
     command
 }
 

@@ -31,12 +31,18 @@ pub(super) fn markdown(figures: &Figures, plan: Plan, root: &Path) -> Result<Str
 pub(super) fn write(markdown: &str, root: &Path) -> Result<(), String> {
     let path = root.join(PAGE);
     let page = fs::read_to_string(&path).map_err(|error| format!("{PAGE}: {error}"))?;
-    let parts = page.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, after) = parts.ok_or_else(|| format!("{PAGE} has no {BEGIN} … {END} to write between"))?;
-    fs::write(&path, format!("{before}{BEGIN}\n{markdown}{END}{after}"))
-        .map_err(|error| format!("{PAGE}: {error}"))?;
+    let page =
+        filled(&page, markdown).ok_or_else(|| format!("{PAGE} has no {BEGIN} … {END} to write between"))?;
+    fs::write(&path, page).map_err(|error| format!("{PAGE}: {error}"))?;
     println!("the figures are in {PAGE}");
     Ok(())
+}
+
+/// `page` with `markdown` between its markers, if it has them.
+fn filled(page: &str, markdown: &str) -> Option<String> {
+    let (before, rest) = page.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n{markdown}{END}{after}"))
 }
 
 fn machine(plan: Plan, root: &Path) -> Result<String, String> {
@@ -49,16 +55,18 @@ fn machine(plan: Plan, root: &Path) -> Result<String, String> {
         .lines()
         .filter_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim()))
         .collect();
+    let busy = fs::read_to_string("/proc/loadavg").map_err(|error| error.to_string())?;
     let commit = said("git", &["describe", "--always", "--dirty"])?;
     Ok(format!(
         "Measured {date} at {commit} on {count} x {model}, {kernel}: {rounds} rounds of {seconds} s for each figure, \
-         medians.\n",
+         medians. Load average over the last minutes, the bench included: {busy}.\n",
         date = said("date", &["-u", "+%F"])?,
         count = models.len(),
         model = models.first().copied().unwrap_or("an unknown processor"),
         kernel = said("uname", &["-sr"])?,
         rounds = plan.rounds,
         seconds = plan.seconds,
+        busy = busy.split_whitespace().take(3).collect::<Vec<_>>().join(", "),
     ))
 }
 
@@ -223,3 +231,6 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
