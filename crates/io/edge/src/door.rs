@@ -135,6 +135,10 @@ impl Door {
         visit: &Visit,
     ) -> Response<Body> {
         let head = Arc::clone(&context.head);
+        if route.leaves_record() && !self.fittings.audit.has_room() {
+            let rejection = Rejection::unavailable("audit_unavailable", "the audit spool is full or closed");
+            return visit.refuse(&rejection, route.render, None, false);
+        }
         let handled = match &route.entry {
             Entry::Public(handler) => {
                 context.audit = route.audit.map(|kind| self.begin_row(kind, &context, &head.headers));

@@ -129,6 +129,10 @@ impl AuditSink for FileAudit {
     fn submit(&self, event: Event) -> Result<(), AuditError> {
         self.spool.submit(Record::encode(&event)?)
     }
+
+    fn has_room(&self) -> bool {
+        self.spool.has_room()
+    }
 }
 
 impl Drop for FileAudit {

@@ -15,6 +15,10 @@ pub trait AuditSink: Send + Sync {
     /// Hands `event` to the spool and returns at once. On an error the spool is full or gone and the caller must
     /// refuse the request.
     fn submit(&self, event: Event) -> Result<(), AuditError>;
+
+    /// Whether a new request may be let in. It turns false while there is still room for the records of the
+    /// requests that are inside, so that none of those is lost.
+    fn has_room(&self) -> bool;
 }
 
 /// Why an event could not be recorded.

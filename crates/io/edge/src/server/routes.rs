@@ -133,6 +133,11 @@ impl Route {
         self
     }
 
+    /// Whether its requests leave audit records.
+    pub(crate) fn leaves_record(&self) -> bool {
+        self.audit.is_some() || self.is_protected()
+    }
+
     /// Whether a credential is needed.
     pub fn is_protected(&self) -> bool {
         matches!(self.entry, Entry::Protected { .. })

@@ -90,6 +90,12 @@ impl Spool {
         Ok(written)
     }
 
+    /// Whether a new request may be let in: an eighth of the room is for the records of those already inside.
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.lock();
+        !matches!(state.condition, Condition::Ended(_)) && state.bytes < self.limit - self.limit / 8
+    }
+
     fn make_room(&self, state: &mut State, record: &Record) -> Result<(), AuditError> {
         let bytes = state.bytes.saturating_add(record.size());
         if bytes > self.limit {
