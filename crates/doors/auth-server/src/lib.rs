@@ -1,1 +1,27 @@
 //! The authorization server: routes and thin handlers over the OAuth rules.
+//!
+//! Reading order is that of a sign-in: `authorize` -> `login` -> `connector` -> `consent` -> `token`. A browser's way
+//! through it is one `transaction`; whatever grant a client uses, its tokens come from the edge's one issuer.
+
+mod attempts;
+mod authorize;
+mod client_request;
+mod connector;
+mod consent;
+mod cookie;
+mod dialect;
+mod federation;
+mod introspection;
+mod login;
+mod metadata;
+mod own_token;
+mod page;
+mod refusal;
+mod revocation;
+mod server;
+mod session;
+mod token;
+mod transaction;
+mod userinfo;
+
+pub use server::{AuthServer, Parts};

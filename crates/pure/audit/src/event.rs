@@ -86,6 +86,13 @@ impl Event {
         self.outcome
     }
 
+    /// Changes what it is, for doors that find out only from the request's content.
+    #[must_use]
+    pub fn with_kind(mut self, kind: EventKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// Changes how it went, for events that are begun before the end is known.
     #[must_use]
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {

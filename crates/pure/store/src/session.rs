@@ -29,6 +29,14 @@ pub trait SessionRepository: Send + Sync {
     /// The session with this hash.
     async fn find(&self, hash: &SessionHash, now: Timestamp) -> Result<Option<Session>, StoreError>;
 
+    /// Lets a session that is in use end at `until` instead of when it would. Lost when there is none.
+    async fn extend(
+        &self,
+        hash: &SessionHash,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Transition, StoreError>;
+
     /// Ends one session. Lost when there is none.
     async fn end(&self, hash: &SessionHash) -> Result<Transition, StoreError>;
 

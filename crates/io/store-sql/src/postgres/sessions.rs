@@ -28,10 +28,27 @@ impl SessionRepository for PostgresStore {
     }
 
     async fn find(&self, hash: &SessionHash, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        let query = sqlx::query_scalar("SELECT body FROM sessions WHERE hash = $1 AND expires_at > $2");
+        let query =
+            sqlx::query_as("SELECT body, expires_at FROM sessions WHERE hash = $1 AND expires_at > $2");
         let query = query.bind(hash.as_str()).bind(now.unix_nanos());
-        let body: Option<String> = bounded(query.fetch_optional(&self.pool)).await?;
-        body.map(|body| from_body("session", hash.as_str(), &body)).transpose()
+        let row: Option<(String, i64)> = bounded(query.fetch_optional(&self.pool)).await?;
+        let Some((body, until)) = row else { return Ok(None) };
+        let session: Session = from_body("session", hash.as_str(), &body)?;
+        Ok(Some(Session { expires_at: Timestamp::from_unix_nanos(until), ..session }))
+    }
+
+    async fn extend(
+        &self,
+        hash: &SessionHash,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Transition, StoreError> {
+        let update = sqlx::query("UPDATE sessions SET expires_at = $2 WHERE hash = $1 AND expires_at > $3")
+            .bind(hash.as_str())
+            .bind(until.unix_nanos())
+            .bind(now.unix_nanos());
+        let done = bounded(update.execute(&self.pool)).await?;
+        Ok(Transition::from_rows(done.rows_affected()))
     }
 
     async fn end(&self, hash: &SessionHash) -> Result<Transition, StoreError> {

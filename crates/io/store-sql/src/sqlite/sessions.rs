@@ -28,15 +28,29 @@ impl SessionRepository for SqliteStore {
     }
 
     async fn find(&self, hash: &SessionHash, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        const SQL: &str = "SELECT body FROM sessions WHERE hash = ?1 AND expires_at > ?2";
+        const SQL: &str = "SELECT body, expires_at FROM sessions WHERE hash = ?1 AND expires_at > ?2";
         let hash = hash.to_string();
         self.readers
             .read(move |connection| {
-                first(connection, SQL, params![hash, now.unix_nanos()], |row| row.get::<_, String>(0))?
-                    .map(|body| from_body("session", &hash, &body))
-                    .transpose()
+                let row = first(connection, SQL, params![hash, now.unix_nanos()], |row| {
+                    Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+                })?;
+                let Some((body, until)) = row else { return Ok(None) };
+                let session: Session = from_body("session", &hash, &body)?;
+                Ok(Some(Session { expires_at: Timestamp::from_unix_nanos(until), ..session }))
             })
             .await
+    }
+
+    async fn extend(
+        &self,
+        hash: &SessionHash,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Transition, StoreError> {
+        const SQL: &str = "UPDATE sessions SET expires_at = ?2 WHERE hash = ?1 AND expires_at > ?3";
+        let row = (hash.to_string(), until.unix_nanos(), now.unix_nanos());
+        self.writer.write(move |connection| decide(connection, SQL, row)).await
     }
 
     async fn end(&self, hash: &SessionHash) -> Result<Transition, StoreError> {

@@ -28,6 +28,11 @@ pub(super) async fn begin_and_end(scene: &Scene<'_>) -> Result<(), Finding> {
     let elsewhere = scene.other_node.sessions().find(&hash, now).await?;
     equal("a session, on another node", &elsewhere, &Some(session))?;
     equal("an expired session", &sessions.find(&hash, scene.later(LIFETIME)).await?, &None)?;
+    let longer = scene.later(LIFETIME * 2);
+    won("extend", sessions.extend(&hash, longer, now).await?)?;
+    let extended = scene.other_node.sessions().find(&hash, scene.later(LIFETIME)).await?;
+    equal("an extended session ends later", &extended.map(|session| session.expires_at), &Some(longer))?;
+    lost("extending an expired session", sessions.extend(&hash, longer, longer).await?)?;
     won("end", sessions.end(&hash).await?)?;
     lost("ending again", sessions.end(&hash).await?)?;
     equal("an ended session", &sessions.find(&hash, now).await?, &None)?;

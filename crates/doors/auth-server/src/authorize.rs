@@ -1,0 +1,234 @@
+//! The authorization endpoint (RFC 6749 §3.1): from a checked request to the sign-in or consent page.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use hyper::body::Incoming;
+
+use gatehouse_audit::event::{ClientKind, Outcome as Verdict};
+use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
+use gatehouse_config::snapshot::connector::Connector;
+use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_edge::server::body;
+use gatehouse_edge::server::routes::Outcome;
+use gatehouse_identity::audience::Audience;
+use gatehouse_identity::id::{ClientId, GrantId};
+use gatehouse_identity::jose::token::UnverifiedToken;
+use gatehouse_identity::jose::verify::{Expectations, TokenType};
+use gatehouse_oauth::authorization::{
+    AuthorizationError, AuthorizationRequest, PkceDemand, RedirectVia, ServerRules, SignIn,
+};
+use gatehouse_oauth::claims::ClaimSources;
+use gatehouse_oauth::client::{Client, ClientOrigin, GrantType};
+use gatehouse_oauth::error::{ErrorCode, OAuthError};
+use gatehouse_oauth::form::{Form, MAX_BYTES};
+use gatehouse_oauth::grant::{AuthenticatedUser, Grant, Stage};
+use gatehouse_oauth::mint::subject_of;
+
+use crate::page::{self, Message};
+use crate::server::{AuthServer, configured, store_failed};
+use crate::{session, transaction};
+
+/// `GET` and `POST` of the authorization endpoint.
+pub(crate) async fn authorize(door: Arc<AuthServer>, body: Incoming, context: Context<Public>) -> Outcome {
+    let server = configured(&context)?;
+    let form = parameters(body, &context).await?;
+    let id = form.one("client_id").map(ClientId::new).ok_or_else(no_client)?;
+    let registered = door.clients.find(&id, server).await.map_err(as_bad_request)?;
+    let client = &registered.client;
+    note_client(client, &context);
+    let request = match AuthorizationRequest::parse(&form, client, &rules(server)) {
+        Ok(request) => request,
+        Err(error) => return refuse(&error, &context),
+    };
+    let session = session::current(&door, &context).await?;
+    let session = session.filter(|user| still_welcome(user, client, &context));
+    let session = match session {
+        Some(user) => hint_allows(&door, &request, client, &user, server, &context).then_some(user),
+        None => None,
+    };
+    let step = request.sign_in(session.as_ref().map(|user| user.auth_time), context.now);
+    if step == SignIn::Refused {
+        let error = OAuthError::new(ErrorCode::LoginRequired, "nobody is signed in, and prompt is none");
+        return refuse(&request.refuse(client, error), &context);
+    }
+    let begun = transaction::begin(&door, request, &context)?;
+    let grants = door.store.grants();
+    if !grants.insert(&begun.grant).await.map_err(store_failed)?.is_won() {
+        return Err(Rejection::internal("grant_not_begun", "a fresh grant id was taken"));
+    }
+    let id = begun.grant.id.clone();
+    let path = match session.filter(|_| step == SignIn::UseSession) {
+        None => &server.endpoints.login,
+        Some(user) => {
+            let grant = begun
+                .grant
+                .authenticate(user, context.now)
+                .map_err(|error| Rejection::internal("grant_stuck", error.to_string()))?;
+            let grant = Grant::Authenticated(grant);
+            let moved = grants.advance(Stage::Pending, &grant, context.now).await.map_err(store_failed)?;
+            if !moved.is_won() {
+                return Err(transaction::over());
+            }
+            &server.endpoints.consent
+        }
+    };
+    page::redirect(&step_url(path, &id), begun.cookies)
+}
+
+/// The URL of a page of a transaction.
+pub(crate) fn step_url(path: &str, transaction: &GrantId) -> String {
+    format!("{path}?transaction={transaction}")
+}
+
+/// Answers a refused authorization request: at the client's redirect URI where that is safe, else with a page.
+pub(crate) fn refuse(error: &AuthorizationError, context: &Context<Public>) -> Outcome {
+    let reason = error.error().code().as_str();
+    let location = error.location(&configured(context)?.issuer);
+    match (error, location) {
+        (AuthorizationError::Redirect { via, uri, .. }, Some(location)) => {
+            if let Some(row) = &context.audit {
+                row.conclude(Verdict::Deny, reason);
+            }
+            if *via == RedirectVia::Direct {
+                return page::redirect(&location, []);
+            }
+            let told = format!("{} will be told: {}.", uri.destination(), error.error().description());
+            let message = Message {
+                nonce: context.request_id.as_str(),
+                title: "This sign-in cannot go on",
+                sentences: &[&told],
+                link: Some((&location, "Return to the application")),
+                request_id: Some(context.request_id.as_str()),
+            };
+            page::show(&message, StatusCode::BAD_REQUEST, message.nonce, &[])
+        }
+        (AuthorizationError::Show { error, mismatch: Some(mismatch) }, _) => {
+            tracing::warn!(
+                request.id = %context.request_id, redirect.received = %mismatch.received,
+                redirect.nearest = mismatch.nearest.as_deref().unwrap_or_default(),
+                redirect.differs_at = mismatch.differs_at, "redirect_uri is not registered"
+            );
+            let public = format!(
+                "The application asked to be answered at an address that is not registered for it ({}). \
+                 Received: {}",
+                error.description(),
+                mismatch.received
+            );
+            Err(Rejection::malformed("redirect_uri_unregistered", public).because(mismatch.to_string()))
+        }
+        _ => Err(Rejection::malformed(
+            reason,
+            format!(
+                "The application sent a request that cannot be answered: {}.",
+                error.error().description()
+            ),
+        )),
+    }
+}
+
+/// Whether the way in that `user` took is still open to `client`.
+pub(crate) fn still_welcome(user: &AuthenticatedUser, client: &Client, context: &Context<Public>) -> bool {
+    let connector = context.snapshot.connectors.get(&user.connector).map(AsRef::as_ref);
+    client.connectors.contains(&user.connector)
+        && match connector {
+            None => false,
+            Some(Connector::Local(local)) => local.users.contains_key(&user.upstream_subject),
+            Some(Connector::Oidc(_)) => true,
+        }
+}
+
+/// Whether `id_token_hint`, when there is one, is our own and names `user` (A12). It may have expired.
+pub(crate) fn hint_allows(
+    door: &AuthServer,
+    request: &AuthorizationRequest,
+    client: &Client,
+    user: &AuthenticatedUser,
+    server: &AuthorizationServer,
+    context: &Context<Public>,
+) -> bool {
+    const ANY_AGE: Duration = Duration::from_hours(24 * 365 * 10);
+    let Some(hint) = &request.id_token_hint else { return true };
+    let expected = Expectations {
+        issuer: server.issuer.clone(),
+        audiences: vec![Audience::new(client.id.as_str())],
+        algorithms: door.issuer.keys().algorithms(),
+        token_type: TokenType::IdToken,
+        leeway: ANY_AGE,
+        max_lifetime: ANY_AGE,
+    };
+    let keys = door.issuer.keys().verification_keys();
+    let Ok(token) = UnverifiedToken::parse(hint).and_then(|token| token.verify(keys, &expected, context.now))
+    else {
+        return false;
+    };
+    let sources = ClaimSources {
+        user: Some(user),
+        client,
+        scopes: &request.scopes,
+        audiences: &request.audiences,
+        grant_type: GrantType::AuthorizationCode,
+    };
+    let Ok(subject) = subject_of(&sources, user, |_| false) else { return false };
+    let hinted = token.claims().get("sub").and_then(serde_json::Value::as_str).unwrap_or_default();
+    request.honours_hint(hinted, subject.as_str()).is_ok()
+}
+
+/// Puts the client into the audit record.
+pub(crate) fn note_client(client: &Client, context: &Context<Public>) {
+    context.note(|event| event.with_client(&client.id, audited_kind(client), None));
+}
+
+/// How audit records call the origin of a client.
+pub(crate) fn audited_kind(client: &Client) -> ClientKind {
+    match client.origin {
+        ClientOrigin::Registered => ClientKind::Registered,
+        ClientOrigin::MetadataDocument { .. } => ClientKind::MetadataDocument,
+    }
+}
+
+async fn parameters(body: Incoming, context: &Context<Public>) -> Result<Form, Rejection> {
+    let query = context.head.uri.query().unwrap_or_default();
+    let form = if context.head.method == Method::POST {
+        posted(body, context).await?
+    } else {
+        Form::parse(query.as_bytes()).map_err(|error| bad_form(&error))?
+    };
+    Ok(form)
+}
+
+/// The form in the body of a request.
+pub(crate) async fn posted(body: Incoming, context: &Context<Public>) -> Result<Form, Rejection> {
+    let bytes = body::read(&context.head.headers, body, MAX_BYTES).await?;
+    Form::parse(&bytes).map_err(|error| bad_form(&error))
+}
+
+fn bad_form(error: &gatehouse_oauth::form::FormError) -> Rejection {
+    Rejection::malformed(
+        "parameters_malformed",
+        format!("The parameters of this request cannot be read: {error}."),
+    )
+}
+
+fn no_client() -> Rejection {
+    Rejection::malformed("client_missing", "The application sent a request without client_id.")
+}
+
+/// Nobody is asked for a credential here, so an unknown client is a bad request.
+fn as_bad_request(rejection: Rejection) -> Rejection {
+    if rejection.kind.is_failure() {
+        return rejection;
+    }
+    Rejection { kind: RejectionKind::Malformed, ..rejection }
+}
+
+fn rules(server: &AuthorizationServer) -> ServerRules {
+    ServerRules {
+        issuer: server.issuer.clone(),
+        scopes: server.scopes.clone(),
+        resources: server.resources.clone(),
+        pkce: PkceDemand::Everyone,
+    }
+}

@@ -1,0 +1,73 @@
+//! A form posted by a client to one of the endpoints for programs, and who the client is (T1-T5).
+
+use std::sync::Arc;
+
+use http::header::CONTENT_TYPE;
+use hyper::body::Incoming;
+
+use gatehouse_config::snapshot::client::RegisteredClient;
+use gatehouse_edge::authn::client::presented;
+use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::server::body;
+use gatehouse_oauth::client::{AuthenticatedClient, PresentedCredentials, authenticate};
+use gatehouse_oauth::error::{ErrorCode, OAuthError};
+use gatehouse_oauth::form::{Form, MAX_BYTES};
+
+use crate::authorize::audited_kind;
+use crate::refusal::Refusal;
+use crate::server::{AuthServer, configured};
+
+/// A form and the registration of the client that claims to send it.
+pub(crate) struct ClientRequest {
+    /// The parameters.
+    pub(crate) form: Form,
+    /// The client, which has not proven to be the sender.
+    pub(crate) registered: Arc<RegisteredClient>,
+    presented: PresentedCredentials,
+}
+
+/// Reads the form of a request. Only a body counts: what stands in a URL stands in logs as well.
+pub(crate) async fn form(body: Incoming, context: &Context<Public>) -> Result<Form, Refusal> {
+    let malformed = |text: &str| OAuthError::new(ErrorCode::InvalidRequest, text);
+    if context.head.uri.query().is_some_and(|query| !query.is_empty()) {
+        let error = malformed("parameters belong into the body, never into the URL");
+        return Err(Refusal::because(error, "parameters_in_url", None));
+    }
+    let media_type = context.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(malformed("the body must be application/x-www-form-urlencoded").into());
+    }
+    let bytes = body::read(&context.head.headers, body, MAX_BYTES).await?;
+    Ok(Form::parse(&bytes).map_err(|error| malformed(&error.to_string()))?)
+}
+
+impl ClientRequest {
+    /// Finds the client that `form` and the `Authorization` header name. An unknown client reads like a wrong secret.
+    pub(crate) async fn read(
+        door: &AuthServer,
+        form: Form,
+        context: &Context<Public>,
+    ) -> Result<Self, Refusal> {
+        let presented = presented(&context.head.headers, &form)?;
+        let found = door.clients.find(presented.client_id(), configured(context)?).await;
+        let registered = found.map_err(|rejection| {
+            if rejection.kind.is_failure() {
+                return Refusal::from(rejection);
+            }
+            let error = OAuthError::new(ErrorCode::InvalidClient, "the client credentials are wrong");
+            Refusal::because(error, rejection.reason, rejection.internal)
+        })?;
+        let client = &registered.client;
+        context.note(|event| event.with_client(&client.id, audited_kind(client), None));
+        Ok(Self { form, registered, presented })
+    }
+
+    /// The client, proven.
+    pub(crate) fn authenticate(&self, context: &Context<Public>) -> Result<AuthenticatedClient<'_>, Refusal> {
+        let client = authenticate(&self.registered.client, &self.presented)?;
+        let (id, kind) = (client.id(), audited_kind(client.client()));
+        context.note(|event| event.with_client(id, kind, Some(client.assurance())));
+        Ok(client)
+    }
+}

@@ -1,0 +1,256 @@
+//! From the code that an OpenID Connect provider sent back to the user that it vouches for (§3.1.3).
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use url::Url;
+use url::form_urlencoded::{Serializer, byte_serialize};
+
+use gatehouse_config::snapshot::connector::OidcConnector;
+use gatehouse_edge::outbound::fetch::{Fetcher, Trust};
+use gatehouse_edge::outbound::jwks::{Metadata, Published};
+use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_identity::audience::Audience;
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::jose::algorithm::Algorithm;
+use gatehouse_identity::jose::strict_json::parse_object;
+use gatehouse_identity::jose::token::UnverifiedToken;
+use gatehouse_identity::jose::verify::{Expectations, TokenType};
+use gatehouse_identity::secret::Secret;
+use gatehouse_oauth::form::Form;
+use gatehouse_oauth::grant::{AuthenticatedUser, UpstreamLeg, federated_subject};
+
+use super::{Upstreams, texts, unreachable_provider};
+
+/// Largest answer of a token or userinfo endpoint.
+const LIMIT: usize = 128 * 1024;
+/// How far the provider's clock may be off.
+const LEEWAY: Duration = Duration::from_secs(60);
+/// The longest life of an ID token that is believed.
+const MAX_LIFETIME: Duration = Duration::from_hours(24);
+
+/// What the answer is checked against.
+pub(crate) struct Expected<'a> {
+    /// The connector of the transaction.
+    pub(crate) connector: &'a OidcConnector,
+    /// What was sent.
+    pub(crate) leg: &'a UpstreamLeg,
+    /// Where the answer came in.
+    pub(crate) redirect_uri: &'a str,
+    /// The time of the request.
+    pub(crate) now: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    id_token: Option<String>,
+    access_token: Option<String>,
+}
+
+/// Redeems the code of an authorization response and verifies what comes back.
+///
+/// In order: the issuer of the response (RFC 9207), an error in it, the code, the ID token (signature, issuer, our
+/// client id, times, nonce), userinfo where the ID token says too little.
+pub(crate) async fn user(
+    upstreams: &Upstreams,
+    fetcher: &Fetcher,
+    response: &Form,
+    expected: &Expected<'_>,
+) -> Result<AuthenticatedUser, Rejection> {
+    let connector = expected.connector;
+    let published = upstreams.published(connector, None).await?;
+    check_issuer(response, connector, &published.metadata)?;
+    check_no_error(response, connector)?;
+    let code = response.one("code").ok_or_else(|| refused(connector, "the response has no code"))?;
+    let tokens = redeem(fetcher, &published.metadata, code, expected).await?;
+    let id_token = tokens.id_token.ok_or_else(|| refused(connector, "the token response has no id_token"))?;
+    let mut claims = verify(upstreams, &id_token, expected).await?;
+    let subject = claims.get("sub").and_then(Value::as_str).filter(|sub| !sub.is_empty()).map(str::to_owned);
+    let subject = subject.ok_or_else(|| refused(connector, "the ID token has no sub"))?;
+    if let Some(token) = tokens.access_token.filter(|_| says_too_little(&claims, connector)) {
+        complete(fetcher, &published, &Secret::new(token), &mut claims, connector).await?;
+    }
+    let auth_time = claims.get("auth_time").and_then(Value::as_i64).map(Timestamp::from_unix_seconds);
+    Ok(AuthenticatedUser {
+        subject: federated_subject(&connector.issuer, &subject),
+        connector: connector.name.clone(),
+        upstream_issuer: Some(connector.issuer.clone()),
+        upstream_subject: subject,
+        groups: texts(claims.get("groups")),
+        auth_time: auth_time.map_or(expected.now, |time| time.min(expected.now)),
+        amr: texts(claims.get("amr")),
+        attributes: claims,
+        session: None,
+    })
+}
+
+/// RFC 9207 §2.4: whoever says that it names itself must do so, and whoever names itself must be the one we asked.
+fn check_issuer(response: &Form, connector: &OidcConnector, metadata: &Metadata) -> Result<(), Rejection> {
+    match response.one("iss") {
+        Some(iss) if iss == connector.issuer.as_str() => Ok(()),
+        Some(iss) => Err(mixed_up(format!("iss is {iss:?}, expected {}", connector.issuer))),
+        None if metadata.authorization_response_iss_parameter_supported => {
+            Err(mixed_up("iss is missing although the provider promises it".to_owned()))
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_no_error(response: &Form, connector: &OidcConnector) -> Result<(), Rejection> {
+    let Some(code) = response.one("error") else { return Ok(()) };
+    let description = response.one("error_description").unwrap_or_default();
+    let public = match code {
+        "access_denied" => "The identity provider says that access was denied.",
+        "temporarily_unavailable" => "The identity provider is temporarily unavailable. Try again shortly.",
+        _ => "The identity provider refused this sign-in.",
+    };
+    Err(Rejection::new(RejectionKind::Forbidden, "upstream_idp_refused", public)
+        .because(format!("connector {}: {code:?} {description:?}", connector.name)))
+}
+
+async fn redeem(
+    fetcher: &Fetcher,
+    metadata: &Metadata,
+    code: &str,
+    expected: &Expected<'_>,
+) -> Result<Tokens, Rejection> {
+    let connector = expected.connector;
+    let failed = |why: String| unreachable_provider(connector, &why);
+    let endpoint =
+        metadata.token_endpoint.as_deref().ok_or_else(|| failed("no token_endpoint".to_owned()))?;
+    let endpoint = Url::parse(endpoint).map_err(|error| failed(error.to_string()))?;
+    let (form, authorization) = token_form(metadata, code, expected)?;
+    let trust = Trust::configured(&connector.discovery);
+    let answer = fetcher.post_form(&endpoint, &trust, form, authorization, LIMIT).await;
+    let (status, body) = answer.map_err(|error| failed(error.to_string()))?;
+    if !status.is_success() {
+        let head: String = String::from_utf8_lossy(&body).chars().take(300).collect();
+        return Err(refused(connector, &format!("the token endpoint answered {status}: {head:?}")));
+    }
+    serde_json::from_slice(&body).map_err(|error| failed(format!("token response: {error}")))
+}
+
+/// The token request, and the header that authenticates it where the provider takes one.
+fn token_form(
+    metadata: &Metadata,
+    code: &str,
+    expected: &Expected<'_>,
+) -> Result<(String, Option<HeaderValue>), Rejection> {
+    let connector = expected.connector;
+    let failed = |why: String| unreachable_provider(connector, &why);
+    let mut form = Serializer::new(String::new());
+    form.append_pair("grant_type", "authorization_code")
+        .append_pair("code", code)
+        .append_pair("redirect_uri", expected.redirect_uri);
+    if connector.pkce {
+        form.append_pair("code_verifier", &expected.leg.pkce_verifier);
+    }
+    let offered = &metadata.token_endpoint_auth_methods_supported;
+    let offers = |method: &str| offered.iter().any(|known| known == method);
+    let mut authorization = None;
+    match &connector.client_secret {
+        None => {
+            form.append_pair("client_id", &connector.client_id);
+        }
+        // Not stated means Basic (RFC 8414 §2).
+        Some(secret) if offered.is_empty() || offers("client_secret_basic") => {
+            authorization = Some(basic(&connector.client_id, secret).map_err(failed)?);
+        }
+        Some(secret) if offers("client_secret_post") => {
+            form.append_pair("client_id", &connector.client_id).append_pair("client_secret", secret.expose());
+        }
+        Some(_) => return Err(failed(format!("it takes no client secret, only {offered:?}"))),
+    }
+    Ok((form.finish(), authorization))
+}
+
+/// §3.1.3.7.
+async fn verify(
+    upstreams: &Upstreams,
+    id_token: &str,
+    expected: &Expected<'_>,
+) -> Result<Map<String, Value>, Rejection> {
+    let connector = expected.connector;
+    let bad = |why: String| refused(connector, &format!("ID token: {why}"));
+    let token = UnverifiedToken::parse(id_token).map_err(|error| bad(error.to_string()))?;
+    let published = upstreams.published(connector, token.kid()).await?;
+    let expectations = Expectations {
+        issuer: connector.issuer.clone(),
+        audiences: vec![Audience::new(connector.client_id.clone())],
+        algorithms: Algorithm::ALL.to_vec(),
+        token_type: TokenType::IdToken,
+        leeway: LEEWAY,
+        max_lifetime: MAX_LIFETIME,
+    };
+    let verified =
+        token.verify(&published.keys, &expectations, expected.now).map_err(|error| bad(error.to_string()))?;
+    let claims = verified.claims();
+    if claims.get("azp").is_some_and(|azp| azp.as_str() != Some(&connector.client_id)) {
+        return Err(bad("azp names another client".to_owned()));
+    }
+    let nonce = claims.get("nonce").and_then(Value::as_str).unwrap_or_default();
+    if !Secret::new(expected.leg.nonce.clone()).matches(nonce) {
+        return Err(bad("nonce is not the one that was sent".to_owned()));
+    }
+    Ok(claims.clone())
+}
+
+/// Whether scopes that were asked for left no trace in the ID token.
+fn says_too_little(claims: &Map<String, Value>, connector: &OidcConnector) -> bool {
+    let lacks = |scope: &str, claim: &str| connector.scopes.contains(scope) && !claims.contains_key(claim);
+    lacks("email", "email") || lacks("profile", "name") || lacks("groups", "groups")
+}
+
+/// §5.3: userinfo adds what the ID token lacks, and counts only when it is about the same subject.
+async fn complete(
+    fetcher: &Fetcher,
+    published: &Published,
+    access_token: &Secret,
+    claims: &mut Map<String, Value>,
+    connector: &OidcConnector,
+) -> Result<(), Rejection> {
+    let Some(endpoint) = published.metadata.userinfo_endpoint.as_deref() else { return Ok(()) };
+    let failed = |why: String| unreachable_provider(connector, &format!("userinfo: {why}"));
+    let endpoint = Url::parse(endpoint).map_err(|error| failed(error.to_string()))?;
+    let bearer = HeaderValue::from_str(&format!("Bearer {}", access_token.expose()));
+    let bearer = bearer.map_err(|error| failed(error.to_string()))?;
+    let trust = Trust::configured(&connector.discovery);
+    let answer = fetcher.post_form(&endpoint, &trust, String::new(), Some(bearer), LIMIT).await;
+    let (status, body) = answer.map_err(|error| failed(error.to_string()))?;
+    if !status.is_success() {
+        return Err(failed(format!("answered {status}")));
+    }
+    let more = parse_object(&body).map_err(|error| failed(error.to_string()))?;
+    if more.get("sub") != claims.get("sub") {
+        return Err(refused(connector, "userinfo is about another subject"));
+    }
+    for (name, value) in more {
+        claims.entry(name).or_insert(value);
+    }
+    Ok(())
+}
+
+/// RFC 6749 §2.3.1: both halves form-urlencoded, then base64.
+fn basic(client: &str, secret: &Secret) -> Result<HeaderValue, String> {
+    let half = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", half(client), half(secret.expose()));
+    HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).map_err(|error| error.to_string())
+}
+
+fn mixed_up(why: String) -> Rejection {
+    Rejection::malformed(
+        "upstream_issuer_mismatch",
+        "The answer comes from another identity provider than the one that was asked.",
+    )
+    .because(why)
+}
+
+fn refused(connector: &OidcConnector, why: &str) -> Rejection {
+    let public = "The identity provider's answer does not prove who you are. Go back and start again.";
+    Rejection::new(RejectionKind::Forbidden, "upstream_answer_refused", public)
+        .because(format!("connector {}: {why}", connector.name))
+}

@@ -1,0 +1,218 @@
+//! Consent: asked once for the same client, redirect host, scopes and resources, and asked of the same browser that
+//! signed in. An approval is what makes a code.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use hyper::body::Incoming;
+
+use gatehouse_audit::event::{EventKind, Exchange, Outcome as Verdict, Target};
+use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_edge::server::body::Body;
+use gatehouse_edge::server::routes::Outcome;
+use gatehouse_identity::audience::Audience;
+use gatehouse_oauth::authorization::{ConsentStep, RememberedConsent};
+use gatehouse_oauth::client::Client;
+use gatehouse_oauth::error::{ErrorCode, OAuthError};
+use gatehouse_oauth::form::Form;
+use gatehouse_oauth::grant::{Authenticated, Grant, Stage, new_code};
+use gatehouse_store::consent::Consent;
+
+use crate::authorize::{note_client, posted, refuse, step_url};
+use crate::page::{self, client_names, form_target, readable};
+use crate::server::{AuthServer, configured, store_failed};
+use crate::transaction::{self, Transaction};
+
+/// How long an agreement is remembered.
+const REMEMBERED: Duration = Duration::from_hours(24 * 180);
+/// The scopes of OpenID Connect in words.
+const WORDS: [(&str, &str); 6] = [
+    ("openid", "know who you are"),
+    ("profile", "see your name and profile"),
+    ("email", "see your email address"),
+    ("phone", "see your phone number"),
+    ("groups", "see the groups you belong to"),
+    ("offline_access", "keep its access while you are away"),
+];
+
+/// `GET /consent`: the question, or straight on when it needs no answer.
+pub(crate) async fn show(door: Arc<AuthServer>, _body: Incoming, context: Context<Public>) -> Outcome {
+    let query = Form::parse(context.head.uri.query().unwrap_or_default().as_bytes())
+        .map_err(|error| Rejection::malformed("parameters_malformed", error.to_string()))?;
+    let transaction = Transaction::open(&door, query.one("transaction"), &context).await?;
+    if let Grant::Pending(grant) = &transaction.grant {
+        withdraw(&context);
+        return page::redirect(&step_url(&configured(&context)?.endpoints.login, &grant.id), []);
+    }
+    let csrf = transaction.csrf().to_owned();
+    let grant = transaction.into_authenticated()?;
+    let registered = door.client(&grant.client, &context).await?;
+    let client = &registered.client;
+    note(&grant, client, &context);
+    let remembered = grant.request.consent_is_memorable(client)
+        && door
+            .store
+            .consents()
+            .is_remembered(&agreement(&grant), context.now)
+            .await
+            .map_err(store_failed)?;
+    let remembered = if remembered { RememberedConsent::Found } else { RememberedConsent::Absent };
+    match grant.request.consent(client, remembered) {
+        ConsentStep::Granted => approve(&door, grant, &context).await,
+        ConsentStep::Ask => {
+            withdraw(&context);
+            ask(client, &grant, &csrf, &context)
+        }
+        ConsentStep::Refused => {
+            let error = OAuthError::new(ErrorCode::ConsentRequired, "consent is needed, and prompt is none");
+            refuse(&grant.request.refuse(client, error), &context)
+        }
+    }
+}
+
+/// `POST /consent`: the decision.
+pub(crate) async fn decide(door: Arc<AuthServer>, body: Incoming, context: Context<Public>) -> Outcome {
+    let form = posted(body, &context).await?;
+    let transaction = Transaction::open(&door, form.one("transaction"), &context).await?;
+    transaction.check_form(&form)?;
+    let grant = transaction.into_authenticated()?;
+    let registered = door.client(&grant.client, &context).await?;
+    let client = &registered.client;
+    note(&grant, client, &context);
+    match form.one("decision") {
+        Some("approve") => {
+            context.note(|event| event.with_kind(EventKind::ConsentGranted));
+            let (memorable, agreement) = (grant.request.consent_is_memorable(client), agreement(&grant));
+            let response = approve(&door, grant, &context).await?;
+            if memorable {
+                let until = context.now.plus(REMEMBERED);
+                let consents = door.store.consents();
+                consents.remember(&agreement, context.now, until).await.map_err(store_failed)?;
+            }
+            Ok(response)
+        }
+        Some("deny") => deny(&door, client, grant, &context).await,
+        _ => Err(Rejection::malformed("decision_missing", "Decide whether to allow or to deny.")),
+    }
+}
+
+/// Makes the code and sends it to the client, once the record of it is durable.
+async fn approve(door: &AuthServer, grant: Authenticated, context: &Context<Public>) -> Outcome {
+    let server = configured(context)?;
+    let (code, hash) = new_code(door.rng.as_ref());
+    let location = grant.request.success_location(code.expose(), &server.issuer);
+    let (id, scopes) = (grant.id.clone(), grant.request.scopes.clone());
+    let consented = grant
+        .consent(scopes, hash, context.now)
+        .map_err(|error| Rejection::malformed("consent_too_late", format!("Sorry: {error}.")))?;
+    let consented = Grant::Consented(consented);
+    let moved = door.store.grants().advance(Stage::Authenticated, &consented, context.now).await;
+    if !moved.map_err(store_failed)?.is_won() {
+        return Err(transaction::over());
+    }
+    commit(context).await?;
+    page::redirect(&location, [transaction::end(&id, server)?])
+}
+
+/// Ends the grant and tells the client. A person has decided this, so the browser goes there at once.
+async fn deny(
+    door: &AuthServer,
+    client: &Client,
+    grant: Authenticated,
+    context: &Context<Public>,
+) -> Outcome {
+    let server = configured(context)?;
+    if !door.store.grants().revoke(&grant.id, context.now).await.map_err(store_failed)?.is_won() {
+        return Err(transaction::over());
+    }
+    if let Some(row) = &context.audit {
+        row.conclude(Verdict::Deny, "user_declined");
+    }
+    commit(context).await?;
+    let error = OAuthError::new(ErrorCode::AccessDenied, "the user declined");
+    let location = grant.request.refuse(client, error).location(&server.issuer);
+    let location =
+        location.ok_or_else(|| Rejection::internal("no_redirect", "a refusal without redirect"))?;
+    page::redirect(&location, [transaction::end(&grant.id, server)?])
+}
+
+fn ask(
+    client: &Client,
+    grant: &Authenticated,
+    csrf: &str,
+    context: &Context<Public>,
+) -> Result<http::Response<Body>, Rejection> {
+    let (title, says) = client_names(client);
+    let name = ["name", "preferred_username", "email"]
+        .iter()
+        .find_map(|claim| grant.user.attributes.get(*claim)?.as_str())
+        .unwrap_or(&grant.user.upstream_subject);
+    let name = readable(name);
+    let request = &grant.request;
+    let resources: Vec<&str> = request.audiences.iter().map(Audience::as_str).collect();
+    let words = |scope| WORDS.iter().find(|(name, _)| *name == scope).map_or(scope, |(_, words)| *words);
+    let scopes: Vec<&str> = request.scopes.iter().map(words).collect();
+    let page = page::Consent {
+        nonce: context.request_id.as_str(),
+        client_title: &title,
+        client_says: says.as_deref(),
+        user: &name,
+        destination: request.redirect_uri.destination(),
+        loopback: request.redirect_uri.is_loopback(),
+        resources: &resources,
+        scopes: &scopes,
+        action: &configured(context)?.endpoints.consent,
+        transaction: grant.id.as_str(),
+        csrf,
+    };
+    let targets = [form_target(request.redirect_uri.as_str())];
+    page::show(&page, StatusCode::OK, page.nonce, &targets)
+}
+
+/// Exactly what the page shows.
+fn agreement(grant: &Authenticated) -> Consent {
+    Consent {
+        user: grant.user.subject.clone(),
+        client: grant.client.clone(),
+        redirect_host: grant.request.redirect_uri.destination().to_owned(),
+        scopes: grant.request.scopes.clone(),
+        resources: grant.request.audiences.iter().cloned().collect(),
+    }
+}
+
+fn note(grant: &Authenticated, client: &Client, context: &Context<Public>) {
+    note_client(client, context);
+    let Some(server) = &context.snapshot.authorization_server else { return };
+    let object = grant.request.redirect_uri.destination().to_owned();
+    context.note(|event| {
+        event
+            .with_subject(&server.issuer, &grant.user.subject)
+            .with_connector(grant.user.connector.as_str())
+            .with_target(Target { object: Some(object), ..Target::default() })
+            .with_exchange(Exchange {
+                grant: Some(grant.id.clone()),
+                audiences: grant.request.audiences.iter().map(ToString::to_string).collect(),
+                scope: Some(grant.request.scopes.to_string()),
+                ..Exchange::default()
+            })
+    });
+}
+
+fn withdraw(context: &Context<Public>) {
+    if let Some(row) = &context.audit {
+        row.withdraw();
+    }
+}
+
+async fn commit(context: &Context<Public>) -> Result<(), Rejection> {
+    match &context.audit {
+        Some(row) => row.commit().await,
+        None => Err(Rejection::new(
+            RejectionKind::Internal,
+            "audit_missing",
+            "Something went wrong here; the request id leads operators to it.",
+        )),
+    }
+}

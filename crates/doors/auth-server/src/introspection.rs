@@ -1,0 +1,44 @@
+//! The introspection endpoint (RFC 7662).
+
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+
+use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::server::body::Body;
+use gatehouse_edge::server::routes::Outcome;
+use gatehouse_identity::jose::verify::TokenType;
+use gatehouse_oauth::error::{ErrorCode, OAuthError};
+use gatehouse_oauth::exchange::Standing;
+use gatehouse_oauth::introspection as rules;
+
+use crate::client_request::{self, ClientRequest};
+use crate::own_token::{behind, verify};
+use crate::refusal::{self, Refusal};
+use crate::server::AuthServer;
+
+/// `POST` of the introspection endpoint.
+pub(crate) async fn introspect(door: Arc<AuthServer>, body: Incoming, context: Context<Public>) -> Outcome {
+    let result = look(&door, body, &context).await;
+    refusal::answer(result, &context).await
+}
+
+async fn look(
+    door: &AuthServer,
+    body: Incoming,
+    context: &Context<Public>,
+) -> Result<Response<Body>, Refusal> {
+    let form = client_request::form(body, context).await?;
+    let asked = ClientRequest::read(door, form, context).await?;
+    let caller = asked.authenticate(context)?;
+    let token = asked.form.one("token");
+    let token = token.ok_or_else(|| OAuthError::new(ErrorCode::InvalidRequest, "token is missing"))?;
+    let verified = verify(door, token, TokenType::AccessTokenStrict, context);
+    let standing = match &verified {
+        Some(verified) => behind(door, verified.claims(), context).await?.standing,
+        None => Standing::Good,
+    };
+    let answer = rules::introspect(&caller, verified.as_ref(), standing)?;
+    Ok(refusal::json(StatusCode::OK, &answer))
+}

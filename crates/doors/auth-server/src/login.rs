@@ -1,0 +1,212 @@
+//! The sign-in page: which connector, and the form of the `local` ones.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, StatusCode, header};
+use hyper::body::Incoming;
+
+use gatehouse_audit::event::{EventKind, Outcome as Verdict};
+use gatehouse_config::snapshot::client::RegisteredClient;
+use gatehouse_config::snapshot::connector::Connector;
+use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::rejection::Rejection;
+use gatehouse_edge::server::routes::Outcome;
+use gatehouse_oauth::error::{ErrorCode, OAuthError};
+use gatehouse_oauth::form::Form;
+use gatehouse_oauth::grant::{AuthenticatedUser, Grant, Pending, Stage};
+
+use crate::attempts::{Attempt, Locked};
+use crate::authorize::{hint_allows, note_client, posted, refuse, step_url};
+use crate::connector::local::{self, Password};
+use crate::federation;
+use crate::page::{self, Choice, Choose, Login, client_names, form_target};
+use crate::server::{AuthServer, configured, store_failed};
+use crate::session;
+use crate::transaction::{self, Transaction};
+
+/// What the form says about the attempt before.
+enum Attempted {
+    Nothing,
+    Wrong,
+    TooOften(Locked),
+}
+
+/// `GET /login`: the form, the choice of connector, or the way to the one upstream IdP.
+pub(crate) async fn show(door: Arc<AuthServer>, _body: Incoming, context: Context<Public>) -> Outcome {
+    let query = Form::parse(context.head.uri.query().unwrap_or_default().as_bytes())
+        .map_err(|error| Rejection::malformed("parameters_malformed", error.to_string()))?;
+    let transaction = Transaction::open(&door, query.one("transaction"), &context).await?;
+    let server = configured(&context)?;
+    if let Grant::Authenticated(grant) = &transaction.grant {
+        return page::redirect(&step_url(&server.endpoints.consent, &grant.id), []);
+    }
+    let registered = door.client(transaction.grant.client(), &context).await?;
+    let connectors = connectors(&registered, &context);
+    let chosen = match (query.one("connector"), connectors.as_slice()) {
+        (Some(name), _) => Some(find(&connectors, name)?),
+        (None, [only]) => Some(*only),
+        (None, _) => None,
+    };
+    match chosen {
+        Some(Connector::Oidc(oidc)) => {
+            federation::begin(&door, oidc, transaction.into_pending()?, &context).await
+        }
+        Some(Connector::Local(local)) => {
+            let name = local.name.as_str();
+            form(&registered, &transaction, name, &Attempted::Nothing, &context)
+        }
+        None => choice(&registered, &transaction, &connectors, &context),
+    }
+}
+
+/// `POST /login`: a username and a password.
+pub(crate) async fn submit(door: Arc<AuthServer>, body: Incoming, context: Context<Public>) -> Outcome {
+    let form_data = posted(body, &context).await?;
+    let transaction = Transaction::open(&door, form_data.one("transaction"), &context).await?;
+    transaction.check_form(&form_data)?;
+    let registered = door.client(transaction.grant.client(), &context).await?;
+    note_client(&registered.client, &context);
+    let connectors = connectors(&registered, &context);
+    let named = form_data.one("connector").unwrap_or_default();
+    let Connector::Local(local) = find(&connectors, named)? else {
+        return Err(Rejection::malformed("connector_takes_no_password", "This way in takes no password."));
+    };
+    let username = form_data.one("username").unwrap_or_default();
+    let password = Password::new(form_data.one("password").unwrap_or_default());
+    context.note(|event| event.with_claimed_user(username).with_connector(local.name.as_str()));
+    let attempt = Attempt {
+        connector: &local.name,
+        user: local.users.contains_key(username).then_some(username),
+        address: context.source.ip,
+    };
+    if let Err(locked) = door.attempts.begin(&attempt, context.now) {
+        conclude(&context, "too_many_attempts");
+        let name = local.name.as_str();
+        return form(&registered, &transaction, name, &Attempted::TooOften(locked), &context);
+    }
+    match local::authenticate(&door.passwords, local, username, password, context.now).await? {
+        None => {
+            conclude(&context, "password_wrong");
+            form(&registered, &transaction, local.name.as_str(), &Attempted::Wrong, &context)
+        }
+        Some(user) => {
+            door.attempts.succeeded(&attempt);
+            let mut pending = transaction.into_pending()?;
+            // A leg to an upstream IdP that was begun and left is given up: its answer will find no state.
+            pending.upstream = None;
+            complete(&door, &registered, pending, user, &context).await
+        }
+    }
+}
+
+/// What follows a proven sign-in: a new session, the next stage of the grant, the consent page.
+pub(crate) async fn complete(
+    door: &AuthServer,
+    registered: &RegisteredClient,
+    pending: Pending,
+    user: AuthenticatedUser,
+    context: &Context<Public>,
+) -> Outcome {
+    let server = configured(context)?;
+    let (client, request) = (&registered.client, &pending.request);
+    let too_old = request.max_age.is_some_and(|limit| context.now.since(user.auth_time).as_secs() > limit);
+    context
+        .note(|event| event.with_kind(EventKind::SigninSuccess).with_subject(&server.issuer, &user.subject));
+    if too_old || !hint_allows(door, request, client, &user, server, context) {
+        let error =
+            OAuthError::new(ErrorCode::LoginRequired, "this sign-in is not the one that was asked for");
+        return refuse(&request.refuse(client, error), context);
+    }
+    let (user, cookie) = session::begin(door, user, context).await?;
+    let grant = pending
+        .authenticate(user, context.now)
+        .map_err(|error| Rejection::malformed("signin_too_late", format!("Sorry: {error}.")))?;
+    let id = grant.id.clone();
+    let moved = door.store.grants().advance(Stage::Pending, &Grant::Authenticated(grant), context.now).await;
+    if !moved.map_err(store_failed)?.is_won() {
+        return Err(transaction::over());
+    }
+    page::redirect(&step_url(&server.endpoints.consent, &id), [cookie])
+}
+
+/// The connectors of a client that are in force, in its order.
+pub(crate) fn connectors<'a>(
+    registered: &RegisteredClient,
+    context: &'a Context<Public>,
+) -> Vec<&'a Connector> {
+    let names = registered.client.connectors.iter();
+    names.filter_map(|name| context.snapshot.connectors.get(name).map(AsRef::as_ref)).collect()
+}
+
+fn find<'a>(connectors: &[&'a Connector], name: &str) -> Result<&'a Connector, Rejection> {
+    connectors.iter().find(|connector| connector.name().as_str() == name).copied().ok_or_else(|| {
+        Rejection::malformed("connector_unknown", "This way in is not open for this application.")
+    })
+}
+
+fn form(
+    registered: &RegisteredClient,
+    transaction: &Transaction,
+    connector: &str,
+    attempted: &Attempted,
+    context: &Context<Public>,
+) -> Outcome {
+    let (client_name, _) = client_names(&registered.client);
+    let login = Login {
+        nonce: context.request_id.as_str(),
+        client_name: &client_name,
+        action: &configured(context)?.endpoints.login,
+        transaction: transaction.grant.id().as_str(),
+        csrf: transaction.csrf(),
+        connector,
+        failed: matches!(attempted, Attempted::Wrong),
+        locked: matches!(attempted, Attempted::TooOften(_)),
+    };
+    let status = match attempted {
+        Attempted::Nothing => StatusCode::OK,
+        Attempted::Wrong => StatusCode::BAD_REQUEST,
+        Attempted::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+    };
+    let mut response = page::show(&login, status, login.nonce, &targets(transaction))?;
+    if let Attempted::TooOften(Locked(wait)) = attempted {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    Ok(response)
+}
+
+fn choice(
+    registered: &RegisteredClient,
+    transaction: &Transaction,
+    connectors: &[&Connector],
+    context: &Context<Public>,
+) -> Outcome {
+    let path = &configured(context)?.endpoints.login;
+    let choices: Vec<Choice> = connectors
+        .iter()
+        .map(|connector| {
+            let name = connector.name().as_str();
+            let encoded: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+            let link = format!("{}&connector={encoded}", step_url(path, transaction.grant.id()));
+            Choice { name: name.to_owned(), link }
+        })
+        .collect();
+    let (client_name, _) = client_names(&registered.client);
+    let choose = Choose { nonce: context.request_id.as_str(), client_name: &client_name, choices: &choices };
+    page::show(&choose, StatusCode::OK, choose.nonce, &[])
+}
+
+/// The client's redirect origin: signing in may lead there without another page.
+fn targets(transaction: &Transaction) -> Vec<String> {
+    let request = match &transaction.grant {
+        Grant::Pending(grant) => &grant.request,
+        Grant::Authenticated(grant) => &grant.request,
+        Grant::Consented(_) | Grant::Active(_) => return Vec::new(),
+    };
+    vec![form_target(request.redirect_uri.as_str())]
+}
+
+fn conclude(context: &Context<Public>, reason: &'static str) {
+    if let Some(row) = &context.audit {
+        row.conclude(Verdict::Deny, reason);
+    }
+}

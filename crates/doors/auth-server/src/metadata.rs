@@ -1,0 +1,176 @@
+//! Metadata and keys: made once per configuration, served without the store (D1-D8).
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use http::{Method, Response, StatusCode};
+use serde_json::Value;
+use url::Url;
+
+use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
+use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::issuer::TokenIssuer;
+use gatehouse_edge::rejection::Rejection;
+use gatehouse_edge::server::body;
+use gatehouse_edge::server::routes::{Origins, Outcome, Route};
+use gatehouse_identity::jose::algorithm::Algorithm;
+use gatehouse_oauth::client::{Client, GrantType};
+use gatehouse_oauth::metadata::{
+    Endpoints, Locations, ServerMetadata, Support, authorization_server, openid,
+};
+use gatehouse_store::fingerprint::Fingerprint;
+
+use crate::dialect;
+
+/// Claims that every ID token or userinfo answer can hold.
+const CLAIMS: [&str; 13] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "amr",
+    "nonce",
+    "sid",
+    "name",
+    "email",
+    "email_verified",
+    "groups",
+];
+
+/// A public document.
+#[derive(Clone)]
+struct Document {
+    bytes: Bytes,
+    etag: HeaderValue,
+    media_type: &'static str,
+}
+
+/// The routes of the metadata documents, at every place where a client may look for them, and of the key set.
+pub(crate) fn routes(server: &AuthorizationServer, issuer: &TokenIssuer) -> Vec<Route> {
+    let facts = facts(server, issuer);
+    let oauth = Document::of(&authorization_server(&facts));
+    let oidc = Document::of(&openid(&facts));
+    let locations = Locations::of(&server.issuer);
+    let below_resources = |name: &str| -> Vec<String> {
+        // Some clients take the resource they were given for the issuer and look below its path.
+        resource_paths(server).into_iter().map(|path| format!("/.well-known/{name}{path}")).collect()
+    };
+    let mut routes = Vec::new();
+    let mut add = |paths: Vec<String>, name: &'static str, document: &Document| {
+        let unique: BTreeSet<String> = paths.into_iter().collect();
+        routes.extend(unique.into_iter().map(|path| document.clone().route(name, path)));
+    };
+    let oauth_paths = locations.authorization_server.into_iter();
+    add(oauth_paths.chain(below_resources("oauth-authorization-server")).collect(), "oauth.metadata", &oauth);
+    let oidc_paths = locations.openid.into_iter();
+    add(oidc_paths.chain(below_resources("openid-configuration")).collect(), "openid.metadata", &oidc);
+    let (bytes, etag) = issuer.keys().document();
+    let etag = HeaderValue::from_str(etag).unwrap_or_else(|_| HeaderValue::from_static("\"keys\""));
+    let keys = Document { bytes, etag, media_type: "application/jwk-set+json" };
+    routes.push(keys.route("oauth.keys", server.endpoints.jwks.clone()));
+    routes
+}
+
+impl Document {
+    fn of(value: &Value) -> Self {
+        let text = value.to_string();
+        let etag = format!("\"{}\"", Fingerprint::of([text.as_str()]));
+        Self {
+            etag: HeaderValue::from_str(&etag).unwrap_or_else(|_| HeaderValue::from_static("\"metadata\"")),
+            bytes: Bytes::from(text),
+            media_type: "application/json",
+        }
+    }
+
+    fn route(self, name: &'static str, path: String) -> Route {
+        Route::public(name, Method::GET, path, dialect::json, move |_body, context| {
+            std::future::ready(self.answer(&context))
+        })
+        .with_origins(Origins::Any)
+    }
+
+    fn answer(&self, context: &Context<Public>) -> Outcome {
+        let known = context.head.headers.get_all(IF_NONE_MATCH).iter().any(|value| {
+            let listed = value.to_str().unwrap_or_default();
+            let etag = self.etag.to_str().unwrap_or_default();
+            listed
+                .split(',')
+                .any(|tag| matches!(tag.trim().trim_start_matches("W/"), t if t == etag || t == "*"))
+        });
+        let mut response = Response::builder()
+            .header(CACHE_CONTROL, "public, max-age=300")
+            .header(ETAG, &self.etag)
+            .body(body::full(self.bytes.clone()))
+            .map_err(|error| Rejection::internal("metadata_unusable", error.to_string()))?;
+        if known {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            *response.body_mut() = body::empty();
+        } else {
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(self.media_type));
+        }
+        Ok(response)
+    }
+}
+
+fn facts(server: &AuthorizationServer, issuer: &TokenIssuer) -> ServerMetadata {
+    let origin = origin(server);
+    let at = |path: &str| format!("{origin}{path}");
+    let clients = || server.clients.values().map(|registered| &registered.client);
+    let mut grants: BTreeSet<GrantType> = clients().flat_map(|client| client.grant_types.clone()).collect();
+    let mut mapped: BTreeSet<String> = clients().flat_map(mapped_claims).collect();
+    if let Some(metadata) = &server.metadata_clients {
+        grants.extend([GrantType::AuthorizationCode, GrantType::RefreshToken]);
+        mapped.extend(metadata.template.claims_mapping.iter().map(|(name, _)| name.clone()));
+    }
+    let algorithms = issuer.keys().algorithms();
+    let rs256 = algorithms.contains(&Algorithm::Rs256).then_some(Algorithm::Rs256);
+    let id_token_algorithm = rs256.or_else(|| algorithms.first().copied());
+    let endpoints = &server.endpoints;
+    ServerMetadata {
+        issuer: server.issuer.clone(),
+        endpoints: Endpoints {
+            authorization: at(&endpoints.authorization),
+            token: at(&endpoints.token),
+            jwks: at(&endpoints.jwks),
+            userinfo: Some(at(&endpoints.userinfo)),
+            introspection: Some(at(&endpoints.introspection)),
+            revocation: Some(at(&endpoints.revocation)),
+            end_session: None,
+        },
+        scopes: server.scopes.clone(),
+        grant_types: grants.into_iter().collect(),
+        id_token_algorithms: id_token_algorithm.into_iter().collect(),
+        client_id_metadata_documents: match server.metadata_clients {
+            Some(_) => Support::Offered,
+            None => Support::Off,
+        },
+        protected_resources: server.resources.clone(),
+        claims: CLAIMS
+            .iter()
+            .map(|name| (*name).to_owned())
+            .chain(mapped)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn mapped_claims(client: &Client) -> Vec<String> {
+    client.claims_mapping.iter().map(|(name, _)| name.clone()).collect()
+}
+
+/// `scheme://host[:port]` of the issuer.
+pub(crate) fn origin(server: &AuthorizationServer) -> String {
+    let issuer = server.issuer.as_str();
+    Url::parse(issuer).map_or_else(|_| issuer.to_owned(), |url| url.origin().ascii_serialization())
+}
+
+/// The paths of the resources that stand at the issuer's own origin.
+fn resource_paths(server: &AuthorizationServer) -> Vec<String> {
+    let origin = origin(server);
+    let paths = server.resources.iter().filter_map(|resource| resource.as_str().strip_prefix(&origin));
+    paths.filter(|path| path.starts_with('/') && path.len() > 1).map(str::to_owned).collect()
+}

@@ -1,0 +1,101 @@
+//! Tokens of our own that come back to us: verified, and looked up in what was switched off since.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use gatehouse_config::snapshot::connector::Connector;
+use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::rejection::Rejection;
+use gatehouse_identity::audience::Audience;
+use gatehouse_identity::id::{ClientId, GrantId};
+use gatehouse_identity::jose::strict_json::parse_object;
+use gatehouse_identity::jose::token::UnverifiedToken;
+use gatehouse_identity::jose::verify::{Expectations, TokenType, VerifiedToken};
+use gatehouse_oauth::exchange::Standing;
+use gatehouse_oauth::grant::{AuthenticatedUser, Grant};
+
+use crate::server::{AuthServer, store_failed};
+
+/// How far the clocks of two nodes may be apart.
+const LEEWAY: Duration = Duration::from_secs(5);
+/// No token of ours lives longer; an entry that denies tokens can be forgotten after it.
+pub(crate) const LONGEST_LIFE: Duration = Duration::from_hours(24);
+
+/// Verifies a token that we issued, for whichever audience; who may do what with it is the caller's question.
+pub(crate) fn verify(
+    door: &AuthServer,
+    token: &str,
+    token_type: TokenType,
+    context: &Context<Public>,
+) -> Option<VerifiedToken> {
+    let expected = Expectations {
+        issuer: door.issuer.issuer().clone(),
+        audiences: named_audiences(token),
+        algorithms: door.issuer.keys().algorithms(),
+        token_type,
+        leeway: LEEWAY,
+        max_lifetime: LONGEST_LIFE,
+    };
+    let keys = door.issuer.keys().verification_keys();
+    let verified = UnverifiedToken::parse(token).ok()?.verify(keys, &expected, context.now).ok()?;
+    (verified.expires_at() > context.now).then_some(verified)
+}
+
+/// The audiences that a token names for itself. They prove nothing before the signature, and after it say only that
+/// we put them there.
+fn named_audiences(token: &str) -> Vec<Audience> {
+    let payload = token.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
+    let claims = payload.and_then(|payload| parse_object(&payload).ok()).unwrap_or_default();
+    match claims.get("aud") {
+        Some(Value::String(one)) => vec![Audience::new(one.clone())],
+        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).map(Audience::new).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What stands behind a token, as it is now.
+pub(crate) struct Behind {
+    /// Whether it is still good.
+    pub(crate) standing: Standing,
+    /// The user of its grant.
+    pub(crate) user: Option<AuthenticatedUser>,
+}
+
+/// Finds out whether a verified token, its client, its grant, its user and the user's way in are still good.
+pub(crate) async fn behind(
+    door: &AuthServer,
+    claims: &Map<String, Value>,
+    context: &Context<Public>,
+) -> Result<Behind, Rejection> {
+    let fallen = |standing| Ok(Behind { standing, user: None });
+    if door.issuer.revocations().covers(claims) {
+        return fallen(Standing::Revoked);
+    }
+    if let Some(client) = text(claims, "client_id").or_else(|| text(claims, "aud")) {
+        match door.client(&ClientId::new(client), context).await {
+            Ok(_) => {}
+            Err(rejection) if rejection.kind.is_failure() => return Err(rejection),
+            Err(_) => return fallen(Standing::ClientDisabled),
+        }
+    }
+    let Some(grant) = text(claims, "grant_id").map(GrantId::new) else { return fallen(Standing::Good) };
+    let grant = door.store.grants().find(&grant, context.now).await.map_err(store_failed)?;
+    let user = match grant {
+        Some(Grant::Active(grant)) if grant.revoked_at.is_none() => grant.user,
+        _ => return fallen(Standing::Revoked),
+    };
+    match context.snapshot.connectors.get(&user.connector).map(AsRef::as_ref) {
+        None => fallen(Standing::ConnectorDisabled),
+        Some(Connector::Local(local)) if !local.users.contains_key(&user.upstream_subject) => {
+            fallen(Standing::UserDisabled)
+        }
+        Some(_) => Ok(Behind { standing: Standing::Good, user: Some(user) }),
+    }
+}
+
+fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    claims.get(name).and_then(Value::as_str)
+}

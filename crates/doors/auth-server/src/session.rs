@@ -1,0 +1,72 @@
+//! Browser sessions: server-side, known by a hash, new at every sign-in.
+
+use http::header::HeaderValue;
+
+use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::rejection::Rejection;
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::SessionId;
+use gatehouse_oauth::grant::{AuthenticatedUser, SessionHash};
+use gatehouse_store::session::Session;
+use gatehouse_store::transition::Transition;
+
+use crate::cookie::Cookies;
+use crate::server::{AuthServer, configured, store_failed};
+
+/// The session of the browser, which this request keeps alive.
+pub(crate) async fn current(
+    door: &AuthServer,
+    context: &Context<Public>,
+) -> Result<Option<AuthenticatedUser>, Rejection> {
+    let rules = &context.snapshot.session;
+    let Some(hash) = presented(context)? else { return Ok(None) };
+    let sessions = door.store.sessions();
+    let Some(session) = sessions.find(&hash, context.now).await.map_err(store_failed)? else {
+        return Ok(None);
+    };
+    let end = session.created_at.plus(rules.max_lifetime);
+    if context.now >= end {
+        return Ok(None);
+    }
+    let until = end.min(context.now.plus(rules.idle_lifetime));
+    // One write per tenth of the idle time is exact enough.
+    if until.since(session.expires_at) > rules.idle_lifetime / 10 {
+        let _moved: Transition = sessions.extend(&hash, until, context.now).await.map_err(store_failed)?;
+    }
+    Ok(Some(session.user))
+}
+
+/// Ends the browser's session, if it has one, and begins a new one for `user`: an id that was known before the
+/// sign-in never becomes the session's.
+pub(crate) async fn begin(
+    door: &AuthServer,
+    mut user: AuthenticatedUser,
+    context: &Context<Public>,
+) -> Result<(AuthenticatedUser, HeaderValue), Rejection> {
+    let rules = &context.snapshot.session;
+    let sessions = door.store.sessions();
+    if let Some(old) = presented(context)? {
+        let _there_was_one: Transition = sessions.end(&old).await.map_err(store_failed)?;
+    }
+    let id = SessionId::random(door.rng.as_ref());
+    let hash = SessionHash::of(id.as_str());
+    user.session = Some(hash.clone());
+    let session =
+        Session { user: user.clone(), created_at: context.now, expires_at: first_end(context.now, rules) };
+    if !sessions.insert(&hash, &session).await.map_err(store_failed)?.is_won() {
+        return Err(Rejection::internal("session_not_begun", "a fresh session id was taken"));
+    }
+    let jar = Cookies::of(configured(context)?);
+    let cookie = jar.set(&rules.cookie_name, id.as_str(), rules.max_lifetime.as_secs())?;
+    Ok((user, cookie))
+}
+
+fn first_end(now: Timestamp, rules: &gatehouse_config::snapshot::platform::SessionRules) -> Timestamp {
+    now.plus(rules.idle_lifetime.min(rules.max_lifetime))
+}
+
+fn presented(context: &Context<Public>) -> Result<Option<SessionHash>, Rejection> {
+    let jar = Cookies::of(configured(context)?);
+    let value = jar.read(&context.head.headers, &context.snapshot.session.cookie_name);
+    Ok(value.filter(|value| !value.is_empty()).map(SessionHash::of))
+}

@@ -1,0 +1,111 @@
+//! `grant_type=urn:ietf:params:oauth:grant-type:token-exchange` (RFC 8693).
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use gatehouse_config::snapshot::client::RegisteredClient;
+use gatehouse_edge::issuer::{Issuance, Party};
+use gatehouse_identity::id::ClientId;
+use gatehouse_identity::jose::verify::{TokenType, VerifiedToken};
+use gatehouse_identity::secret::Secret;
+use gatehouse_oauth::client::GrantType;
+use gatehouse_oauth::error::{ErrorCode, OAuthError};
+use gatehouse_oauth::exchange::{
+    DeclaredType, ExchangeError, ExchangeFacts, ExchangeRequest, Standing, exchange as decide,
+};
+
+use super::{Asking, Granted};
+use crate::own_token::{behind, verify};
+use crate::refusal::Refusal;
+use crate::server::configured;
+
+/// A token for the subject of another one, which names who acts.
+pub(super) async fn exchange(asking: &Asking<'_>, request: &ExchangeRequest) -> Result<Granted, Refusal> {
+    let Asking { door, client, context, .. } = asking;
+    let server = configured(context)?;
+    let subject = presented(asking, &request.subject_token, request.subject_token_type, "subject_token")?;
+    let actor = match &request.actor_token {
+        None => None,
+        Some((token, declared)) => Some(presented(asking, token, *declared, "actor_token")?),
+    };
+    let mut standing = behind(door, subject.claims(), context).await?.standing;
+    if let (Standing::Good, Some(actor)) = (standing, &actor) {
+        standing = behind(door, actor.claims(), context).await?.standing;
+    }
+    let subject_client = client_of(asking, subject.claims()).await;
+    let facts = ExchangeFacts {
+        requester: *client,
+        subject: &subject,
+        subject_client: subject_client.as_deref().map(|known| &known.client),
+        standing,
+        actor: actor.as_ref(),
+        issuer: &server.issuer,
+        resources: &server.resources,
+        now: context.now,
+    };
+    let result = decide(request, &facts).map_err(refused)?;
+    let resources: Vec<String> = request.targets.iter().map(str::to_owned).collect();
+    context.note(|event| event.with_subject(&server.issuer, &result.subject));
+    let party = Party::Exchanged {
+        result: &result,
+        subject_token: subject.claims(),
+        actor_token: actor.as_ref().map(VerifiedToken::claims),
+    };
+    let issuance = Issuance {
+        client: asking.registered,
+        assurance: client.assurance(),
+        grant_type: GrantType::TokenExchange,
+        party,
+        scopes: &result.scopes,
+        audiences: &result.audiences,
+        resources: &resources,
+        lifetime: result.lifetime,
+        grant: result.grant.as_ref(),
+        nonce: None,
+    };
+    let issued = door.issuer.issue(&issuance, context).await?;
+    let scopes = result.scopes.clone();
+    Ok(Granted { issued, scopes, refresh_token: None, issued_type: Some(result.issued_type) })
+}
+
+/// A token of ours, verified as what it is declared to be.
+fn presented(
+    asking: &Asking<'_>,
+    token: &Secret,
+    declared: DeclaredType,
+    parameter: &str,
+) -> Result<VerifiedToken, Refusal> {
+    let token_type = match declared {
+        DeclaredType::AccessToken | DeclaredType::Jwt => TokenType::AccessTokenStrict,
+        DeclaredType::IdToken => TokenType::IdToken,
+    };
+    verify(asking.door, token.expose(), token_type, asking.context).ok_or_else(|| {
+        let text = format!("{parameter} is not a valid token of this server and of the declared type");
+        let error = OAuthError::new(ErrorCode::InvalidRequest, text);
+        Refusal::because(error, "exchange_token_invalid", None)
+    })
+}
+
+async fn client_of(asking: &Asking<'_>, claims: &Map<String, Value>) -> Option<Arc<RegisteredClient>> {
+    let id = claims.get("client_id").and_then(Value::as_str)?;
+    asking.door.client(&ClientId::new(id), asking.context).await.ok()
+}
+
+fn refused(error: ExchangeError) -> Refusal {
+    let reason = match &error {
+        ExchangeError::PublicClient | ExchangeError::NotRegistered => "exchange_not_allowed",
+        ExchangeError::TypeMismatch => "exchange_type_mismatch",
+        ExchangeError::ForeignIssuer => "exchange_foreign_issuer",
+        ExchangeError::Expired => "exchange_token_expired",
+        ExchangeError::SubjectMalformed(_) => "exchange_subject_malformed",
+        ExchangeError::NotForRequester => "exchange_not_for_requester",
+        ExchangeError::Standing(_) => "exchange_token_fallen",
+        ExchangeError::ActorUnverified | ExchangeError::ForeignActor => "exchange_actor_refused",
+        ExchangeError::MayAct => "exchange_may_act",
+        ExchangeError::Target(_) => "exchange_target",
+        ExchangeError::Scope(_) | ExchangeError::ScopeMap => "exchange_scope",
+        ExchangeError::Chain(_) | ExchangeError::TooDeep(_) => "exchange_chain",
+    };
+    Refusal::because(OAuthError::from(error), reason, None)
+}
