@@ -1,0 +1,221 @@
+//! `tools/call`.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use gatehouse_audit::event::{EventKind, Target};
+use gatehouse_config::snapshot::mcp::{McpApp, Upstream};
+use gatehouse_edge::authorize::{Permit, ToolUse, authorize, user_of};
+use gatehouse_edge::rejection::Rejection;
+use gatehouse_mcp::error::{ErrorCode, RpcError};
+use gatehouse_mcp::listing;
+use gatehouse_mcp::message::Request;
+use gatehouse_mcp::mirror;
+use gatehouse_policy::input::{Target as PolicyTarget, ToolCall};
+
+use crate::listings::{Listing, Offer, could_export};
+use crate::reply::{Message, Reply};
+use crate::talk::{Ending, Said};
+use crate::tools_list::may_list;
+use crate::turn::{Turn, failed_call};
+use crate::upstream;
+
+/// A tool, found by its exported name.
+struct Found<'a> {
+    app: &'a Arc<McpApp>,
+    listing: Arc<Listing>,
+    index: usize,
+}
+
+/// A call that has been read.
+struct Call<'a> {
+    found: Found<'a>,
+    arguments: Value,
+}
+
+/// Why a call ends before policy is asked.
+enum Stop {
+    /// The request is wrong.
+    Error(RpcError),
+    /// The app cannot say what it offers.
+    Failed(Rejection),
+}
+
+/// Finds the tool among those that the caller may see, asks policy, gets a credential, and asks the upstream.
+pub(crate) async fn call(turn: &Turn<'_>, request: &Request<'_>) -> Reply {
+    let hash = request.param("arguments").map(|raw| turn.door.fingerprints.fingerprint(raw.get().as_bytes()));
+    turn.note_request(EventKind::ToolCall, request, hash);
+    let failed = |rejection| {
+        Reply::Message(failed_call(turn.door, turn.context, turn.version, request.id(), &rejection))
+    };
+    let call = match read(turn, request).await {
+        Ok(call) => call,
+        Err(Stop::Error(error)) => return Reply::Message(turn.error(Some(request.id()), &error)),
+        Err(Stop::Failed(rejection)) => return failed(rejection),
+    };
+    match permit(turn, &call) {
+        Ok(permit) => forward(turn, request, &call, &permit).await.unwrap_or_else(failed),
+        Err(denial) => failed(denial),
+    }
+}
+
+async fn read<'a>(turn: &Turn<'a>, request: &Request<'_>) -> Result<Call<'a>, Stop> {
+    let missing = || RpcError::new(ErrorCode::InvalidParams, "`params.name` is missing from `tools/call`");
+    let name = request.text_param("name")?.ok_or_else(missing)?;
+    note_target(turn, &name, None);
+    let arguments = listing::arguments(request.param("arguments"))?;
+    // No tool here ever asks for input first, so nothing that answers such a question can be ours.
+    for param in ["requestState", "inputResponses"] {
+        if request.param(param).is_some() {
+            let message = format!("`params.{param}` answers no question that this server has asked");
+            return Err(RpcError::new(ErrorCode::InvalidParams, message).into());
+        }
+    }
+    let found = find(turn, &name).await?;
+    let offer = found.offer().ok_or_else(|| RpcError::unknown_tool(&name))?;
+    if !may_list(turn, found.app, offer) {
+        return Err(RpcError::unknown_tool(&name).into());
+    }
+    note_target(turn, &offer.qualified, Some(found.app));
+    if turn.version.era() == gatehouse_mcp::version::Era::Modern {
+        mirror::check_params(turn.facts, offer.tool.bindings(), &arguments)?;
+    }
+    Ok(Call { found, arguments })
+}
+
+/// The one tool that is exported as `name`. Apps that could not have it are not asked.
+async fn find<'a>(turn: &Turn<'a>, name: &str) -> Result<Found<'a>, Stop> {
+    let candidates = turn.apps().filter(|app| could_export(app, turn.endpoint, name));
+    let asked =
+        candidates.map(|app| async move { (app, turn.door.listings.of(turn.door, app, turn.context).await) });
+    let (mut found, mut silent) = (Vec::new(), None);
+    for (app, listed) in join_all(asked).await {
+        match listed {
+            Ok(listing) => {
+                if let Some((index, _)) = listing.find(turn.endpoint, name) {
+                    found.push(Found { app, listing, index });
+                }
+            }
+            Err(rejection) => {
+                silent.get_or_insert(rejection);
+            }
+        }
+    }
+    match (found.len(), found.pop(), silent) {
+        (1, Some(found), _) => Ok(found),
+        (0, _, Some(rejection)) => Err(Stop::Failed(rejection)),
+        // None has it, or several claim it and none is picked.
+        _ => Err(RpcError::unknown_tool(name).into()),
+    }
+}
+
+fn permit(turn: &Turn<'_>, call: &Call<'_>) -> Result<Permit<ToolUse>, Rejection> {
+    let offer = call.found.offer().ok_or_else(gone)?;
+    let facts = ToolCall {
+        principal: &turn.context.who.caller().principal,
+        method: "tools/call",
+        app: call.found.app.name.as_str(),
+        protocol_version: turn.version.as_str(),
+        client_info: turn.client_info.as_ref(),
+        target: PolicyTarget::Tool {
+            name: offer.tool.name(),
+            qualified_name: &offer.qualified,
+            arguments: Some(&call.arguments),
+            annotations: Some(&offer.annotations).filter(|hints| hints.is_object()),
+        },
+    };
+    authorize(&facts, &call.found.app.inbound, turn.context, Some(user_of(turn.context)))
+}
+
+async fn forward(
+    turn: &Turn<'_>,
+    request: &Request<'_>,
+    call: &Call<'_>,
+    permit: &Permit<ToolUse>,
+) -> Result<Reply, Rejection> {
+    let app = call.found.app;
+    let offer = call.found.offer().ok_or_else(gone)?;
+    let ending = Ending::begin(turn, &call.found.listing, request.id());
+    match &app.upstream {
+        Upstream::Bridge { bridge, tls } => {
+            // The order of a bridge's list is that of its tools; the name makes sure.
+            let tool =
+                bridge.tools.get(call.found.index).filter(|tool| tool.tool().name() == offer.tool.name());
+            let tool = tool.ok_or_else(gone)?;
+            // Arguments that make no request are refused before anything is sent anywhere.
+            let parts = match upstream::bridge::prepare(tool, request) {
+                Ok(parts) => parts,
+                Err(error) => {
+                    ending.settle();
+                    return Ok(Reply::Message(turn.error(Some(request.id()), &error)));
+                }
+            };
+            let credential = credential(turn, app, offer, permit).await;
+            let credential = ending.or_settle(credential)?;
+            let api = upstream::bridge::Api { tool, tls: tls.as_ref() };
+            let answer = api.send(permit, parts, &credential, turn).await;
+            Ok(Reply::Message(ending.bridge(answer)))
+        }
+        Upstream::Proxy(proxy) => {
+            let credential = credential(turn, app, offer, permit).await;
+            let credential = ending.or_settle(credential)?;
+            let ask = upstream::proxy::Ask { app, proxy, tool: &offer.tool, arguments: &call.arguments };
+            let mut talk = upstream::proxy::call(&ask, permit, &credential, request, turn, ending).await?;
+            loop {
+                match talk.next().await {
+                    Said::Answer(message) => return Ok(Reply::Message(message)),
+                    Said::Progress(first) if turn.may_stream => {
+                        return Ok(Reply::Stream { first, talk: Box::new(talk) });
+                    }
+                    Said::Progress(_) => {}
+                }
+            }
+        }
+    }
+}
+
+async fn credential(
+    turn: &Turn<'_>,
+    app: &McpApp,
+    offer: &Offer,
+    permit: &Permit<ToolUse>,
+) -> Result<gatehouse_edge::outbound::delegate::OutboundCredential, Rejection> {
+    turn.door.parts.delegation.credential(permit, &app.outbound, offer.tool.name(), turn.context).await
+}
+
+fn note_target(turn: &Turn<'_>, tool: &str, app: Option<&McpApp>) {
+    turn.note_target(Target {
+        method: Some("tools/call".to_owned()),
+        tool: Some(tool.to_owned()),
+        app: app.map(|app| app.name.to_string()),
+        upstream: app.map(|app| match &app.upstream {
+            Upstream::Bridge { bridge, .. } => bridge.base.origin().ascii_serialization(),
+            Upstream::Proxy(proxy) => proxy.url.origin().ascii_serialization(),
+        }),
+        ..Target::default()
+    });
+}
+
+impl Found<'_> {
+    fn offer(&self) -> Option<&Offer> {
+        self.listing.offers().get(self.index)
+    }
+}
+
+impl From<RpcError> for Stop {
+    fn from(error: RpcError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<Message> for Reply {
+    fn from(message: Message) -> Self {
+        Self::Message(message)
+    }
+}
+
+fn gone() -> Rejection {
+    Rejection::internal("tool_gone", "a listed tool is not where its list says")
+}

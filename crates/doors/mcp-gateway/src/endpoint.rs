@@ -1,0 +1,309 @@
+//! POST, GET and DELETE of an MCP endpoint.
+//!
+//! How refusals look: what is wrong before a message could be read is an HTTP error; what is wrong with a message
+//! is a JSON-RPC error under the status that its era wants. A policy that denies a call of a tool which the caller
+//! may see answers 200 with a tool result, `isError` and the policy's `external_message`: models relay that text,
+//! while clients take 401 and 403 for a lost sign-in. A tool that the caller may not see is as unknown as one that
+//! does not exist (-32602).
+
+use std::sync::Arc;
+
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use gatehouse_audit::event::{EventKind, Target};
+use gatehouse_config::snapshot::mcp::McpGateway as Settings;
+use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_edge::server::body::{self, Body as HttpBody};
+use gatehouse_edge::server::routes::Outcome;
+use gatehouse_identity::id::SessionId;
+use gatehouse_mcp::discover::{self, CacheHints};
+use gatehouse_mcp::era::{self, Front, Session};
+use gatehouse_mcp::error::{ErrorCode, RpcError};
+use gatehouse_mcp::initialize::{Initialized, pong};
+use gatehouse_mcp::message::{Body, Message as Rpc, Request, compose};
+use gatehouse_mcp::mirror::{Field, HeaderFacts, SESSION_ID};
+use gatehouse_mcp::version::{Era, Version};
+
+use crate::reply::{Message, Reply, accepted};
+use crate::session::{Opened, Party};
+use crate::turn::{Turn, refuse};
+use crate::{Endpoint, McpGateway, call, tools_list};
+
+/// The largest request body.
+const BODY_LIMIT: usize = 4 * 1024 * 1024;
+/// The most messages in one batch.
+const LARGEST_BATCH: usize = 20;
+/// How long a modern client may keep what is said about the server.
+const DISCOVERY_CACHE: CacheHints = CacheHints { ttl_ms: 60_000 };
+
+/// One POST: media types, size, JSON, era and envelope, then the method.
+pub(crate) async fn post(
+    door: Arc<McpGateway>,
+    endpoint: Arc<Endpoint>,
+    body: Incoming,
+    context: Context<Verified>,
+) -> Outcome {
+    check_content_type(&context)?;
+    let may_stream = check_accept(&context)?;
+    let settings = settings(&context)?;
+    let bytes = body::read(&context.head.headers, body, BODY_LIMIT).await?;
+    let facts = header_facts(&context);
+    let body = match Body::parse(&bytes) {
+        Ok(body) => body,
+        Err(error) => return Ok(refused(&context, error.id.as_ref(), &error.to_rpc())),
+    };
+    let (session, opened) = find_session(&door, settings, &facts, &context);
+    let front = match era::pick(&facts, session, &body) {
+        Ok(front) => front,
+        Err(error) => return Ok(refused(&context, request_id(&body), &error)),
+    };
+    let turn = |version, client_info| Turn {
+        door: &door,
+        settings,
+        endpoint: &endpoint,
+        context: &context,
+        facts: &facts,
+        version,
+        client_info,
+        bytes: bytes.len(),
+        may_stream,
+    };
+    match (front, &body) {
+        (Front::Modern(modern), Body::One(Rpc::Request(request))) => {
+            let info = modern.client_info.and_then(parsed);
+            Ok(answer(&turn(modern.version, info), request).await.into_response())
+        }
+        (Front::Initialize, Body::One(Rpc::Request(request))) => {
+            Ok(initialize(&turn(Version::NEWEST_LEGACY, None), request))
+        }
+        (Front::Session(version), Body::One(Rpc::Request(request))) => {
+            let info = opened.and_then(|opened| opened.client_info);
+            Ok(answer(&turn(version, info), request).await.into_response())
+        }
+        (Front::Session(version), Body::Batch(messages)) => {
+            let info = opened.and_then(|opened| opened.client_info);
+            Ok(batch(&Turn { may_stream: false, ..turn(version, info) }, messages).await)
+        }
+        // Notifications ask for nothing, and nothing that a response could answer was ever asked.
+        _ => Ok(accepted()),
+    }
+}
+
+/// There is no stream to open: whatever a client is told, it is told in answer to its own request.
+pub(crate) fn get(context: &Context<Verified>) -> Outcome {
+    let deletable = settings(context)?.sessions.allow_client_termination;
+    let allow = if deletable { "POST, DELETE" } else { "POST" };
+    Err(not_allowed(allow, "There is no event stream to open here; send messages by POST."))
+}
+
+/// Ends a session of the caller.
+pub(crate) fn delete(door: &McpGateway, context: &Context<Verified>) -> Outcome {
+    let settings = settings(context)?;
+    let facts = header_facts(context);
+    if !settings.sessions.enabled || !settings.sessions.allow_client_termination {
+        return Err(not_allowed("POST", "Sessions end by themselves here."));
+    }
+    let party = Party::of(&context.who.caller().principal);
+    match facts.session_id {
+        Field::Absent => Err(not_allowed("POST", "DELETE ends the session that `Mcp-Session-Id` names.")),
+        Field::One(id) if door.sessions.end(id, &party) => {
+            let mut response = Response::new(body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            Ok(response)
+        }
+        _ => Ok(refused(context, None, &RpcError::unknown_session())),
+    }
+}
+
+/// One request, whatever its era.
+async fn answer(turn: &Turn<'_>, request: &Request<'_>) -> Reply {
+    let id = request.id();
+    let message = match (request.method(), turn.version.era()) {
+        ("tools/call", _) => return call::call(turn, request).await,
+        ("tools/list", _) => tools_list::list(turn, request).await,
+        ("server/discover", Era::Modern) => {
+            note(turn, EventKind::McpDiscover, request);
+            Turn::result(id, &discover::result(&turn.door.server, DISCOVERY_CACHE))
+        }
+        ("ping", Era::Legacy) => {
+            note(turn, EventKind::McpMessage, request);
+            Turn::result(id, &pong())
+        }
+        (method, _) => {
+            note(turn, EventKind::McpMessage, request);
+            turn.error(Some(id), &RpcError::method_not_found(method))
+        }
+    };
+    Reply::Message(message)
+}
+
+/// Negotiates, and opens a session where sessions are kept.
+fn initialize(turn: &Turn<'_>, request: &Request<'_>) -> Response<HttpBody> {
+    note(turn, EventKind::McpDiscover, request);
+    let agreed = match Initialized::negotiate(request) {
+        Ok(agreed) => agreed,
+        Err(error) => return turn.error(Some(request.id()), &error).into_response(),
+    };
+    let mut response = Turn::result(request.id(), &agreed.result(&turn.door.server)).into_response();
+    if turn.settings.sessions.enabled {
+        let id = SessionId::random(turn.door.parts.rng.as_ref());
+        let party = Party::of(&turn.context.who.caller().principal);
+        let client_info = agreed.client_info.as_deref().and_then(parsed);
+        turn.door.sessions.open(
+            &id,
+            party,
+            Opened { version: agreed.version, client_info },
+            turn.context.now,
+        );
+        if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+            response.headers_mut().insert(HeaderName::from_static(SESSION_ID), value);
+        }
+    }
+    response
+}
+
+/// The messages of a batch, one after the other. Every HTTP request leaves one audit record, so a batch may hold
+/// one call at most.
+async fn batch(turn: &Turn<'_>, messages: &[Rpc<'_>]) -> Response<HttpBody> {
+    let requests: Vec<&Request<'_>> = messages
+        .iter()
+        .filter_map(|message| match message {
+            Rpc::Request(request) => Some(request),
+            Rpc::Notification(_) | Rpc::Response(_) => None,
+        })
+        .collect();
+    let calls = requests.iter().filter(|request| request.method() == "tools/call").count();
+    if messages.len() > LARGEST_BATCH || calls > 1 || requests.iter().any(|one| one.method() == "initialize")
+    {
+        let message = format!(
+            "a batch may hold at most {LARGEST_BATCH} messages, of which at most one is `tools/call` and none is \
+             `initialize`"
+        );
+        return refused(turn.context, None, &RpcError::new(ErrorCode::InvalidRequest, message));
+    }
+    // The call comes last, so that the record tells of it.
+    let (calls, others): (Vec<_>, Vec<_>) =
+        requests.into_iter().partition(|request| request.method() == "tools/call");
+    let mut answers = Vec::new();
+    for request in others.into_iter().chain(calls) {
+        if let Reply::Message(message) = answer(turn, request).await {
+            answers.push(message.json);
+        }
+    }
+    if answers.is_empty() {
+        return accepted();
+    }
+    Message::ok(format!("[{}]", answers.join(","))).into_response()
+}
+
+fn note(turn: &Turn<'_>, kind: EventKind, request: &Request<'_>) {
+    turn.note_request(kind, request, None);
+    turn.note_target(Target {
+        method: Some(request.method().to_owned()),
+        app: turn.endpoint.app.as_ref().map(ToString::to_string),
+        ..Target::default()
+    });
+}
+
+/// The session that the request names. Without sessions, legacy messages stand alone in the revision that their
+/// header names (2025-06-18 §Protocol Version Header: none means 2025-03-26).
+fn find_session(
+    door: &McpGateway,
+    settings: &Settings,
+    facts: &HeaderFacts<'_>,
+    context: &Context<Verified>,
+) -> (Session, Option<Opened>) {
+    match facts.session_id {
+        Field::Absent if settings.sessions.enabled => (Session::Absent, None),
+        Field::Absent => {
+            let version = match facts.protocol_version {
+                Field::One(named) => Version::parse(named).filter(|version| version.era() == Era::Legacy),
+                Field::Absent => Some(Version::V2025_03_26),
+                Field::Malformed | Field::Repeated => None,
+            };
+            (version.map_or(Session::Absent, Session::Known), None)
+        }
+        Field::One(id) => {
+            let party = Party::of(&context.who.caller().principal);
+            match door.sessions.find(id, &party, settings.sessions.timeout, context.now) {
+                Some(opened) => (Session::Known(opened.version), Some(opened)),
+                None => (Session::Unknown, None),
+            }
+        }
+        Field::Malformed | Field::Repeated => (Session::Unknown, None),
+    }
+}
+
+fn refused(
+    context: &Context<Verified>,
+    id: Option<&gatehouse_mcp::message::Id>,
+    error: &RpcError,
+) -> Response<HttpBody> {
+    refuse(context, error);
+    Message { json: compose::error(id, error), status: error.http_status(Era::Modern) }.into_response()
+}
+
+fn request_id<'b>(body: &'b Body<'_>) -> Option<&'b gatehouse_mcp::message::Id> {
+    match body {
+        Body::One(Rpc::Request(request)) => Some(request.id()),
+        Body::One(_) | Body::Batch(_) => None,
+    }
+}
+
+fn header_facts(context: &Context<Verified>) -> HeaderFacts<'_> {
+    HeaderFacts::collect(context.head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+}
+
+fn settings(context: &Context<Verified>) -> Result<&Settings, Rejection> {
+    let missing = || Rejection::internal("no_mcp_gateway", "the snapshot has no MCP gateway");
+    context.snapshot.mcp.as_ref().ok_or_else(missing)
+}
+
+fn parsed(raw: &RawValue) -> Option<Value> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// A page of another site can send `text/plain` without asking, but never this.
+fn check_content_type(context: &Context<Verified>) -> Result<(), Rejection> {
+    let found = context.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    if essence(found).eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let public = format!("expected content-type application/json, found {found:?}");
+    Err(Rejection::new(RejectionKind::UnsupportedMediaType, "media_type", public))
+}
+
+/// Whether the client takes event streams too; JSON it must take.
+fn check_accept(context: &Context<Verified>) -> Result<bool, Rejection> {
+    let values: Vec<&str> =
+        context.head.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    if values.is_empty() {
+        return Ok(false);
+    }
+    let takes = |kind: &str, any: &str| {
+        values.iter().flat_map(|value| value.split(',')).any(|range| {
+            let refused =
+                range.split(';').any(|part| matches!(part.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+            let range = essence(range).to_ascii_lowercase();
+            !refused && (range == kind || range == any || range == "*/*")
+        })
+    };
+    if !takes("application/json", "application/*") {
+        let public = "the client must accept both application/json and text/event-stream";
+        return Err(Rejection::new(RejectionKind::NotAcceptable, "not_acceptable", public));
+    }
+    Ok(takes("text/event-stream", "text/*"))
+}
+
+fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim()
+}
+
+fn not_allowed(allow: &str, public: &str) -> Rejection {
+    Rejection::new(RejectionKind::MethodNotAllowed(allow.to_owned()), "method_not_allowed", public)
+}

@@ -1,0 +1,203 @@
+//! What each app offers: the tools of bridges from the configuration, those of proxies from their upstreams.
+//!
+//! A list is kept for a minute, for one revision of the configuration and, where the upstream is asked with the
+//! caller's delegated token, for that token only. Names are unique within a list: tools that claim one exported
+//! name are all left out, none is picked by its place.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use moka::future::Cache;
+use serde_json::Value;
+
+use gatehouse_config::snapshot::mcp::{McpApp, Upstream};
+use gatehouse_config::snapshot::outbound::Outbound;
+use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::rejection::Rejection;
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::static_key::KeyHash;
+use gatehouse_mcp::namespace::{AppTools, Collision, Namespace, ToolTable};
+use gatehouse_mcp::tool::Tool;
+
+use crate::{Endpoint, McpGateway, upstream};
+
+/// How long a list is kept at most.
+const KEPT: Duration = Duration::from_secs(60);
+/// How long it is kept at least, whatever the upstream says: calls look tools up in it.
+const KEPT_AT_LEAST: Duration = Duration::from_secs(5);
+/// How long an app that could not be asked is left alone.
+const FAILURE_KEPT: Duration = Duration::from_secs(3);
+/// Room for all lists, in KiB of definitions.
+const ROOM: u64 = 256 * 1024;
+
+/// The tools of one app.
+pub(crate) struct Listing {
+    tools: Vec<Offer>,
+    qualified: ToolTable,
+    bare: ToolTable,
+    kib: u32,
+    doubted: AtomicBool,
+}
+
+/// One tool of an app.
+pub(crate) struct Offer {
+    pub(crate) tool: Tool,
+    /// Its name at the endpoint for all apps, which policies and audit use everywhere.
+    pub(crate) qualified: String,
+    /// Its name at the endpoint for its app.
+    pub(crate) bare: String,
+    /// Hints for policies.
+    pub(crate) annotations: Value,
+}
+
+/// All lists that are held.
+pub(crate) struct Listings(Cache<Key, Arc<Held>>);
+
+/// What one upstream said, or why it did not.
+pub(crate) type Listed = Result<Arc<Listing>, Rejection>;
+
+struct Held {
+    listed: Listed,
+    until: Timestamp,
+}
+
+impl Held {
+    fn is_over(&self, now: Timestamp) -> bool {
+        let doubted = |listing: &Arc<Listing>| listing.doubted.load(Ordering::Relaxed);
+        self.until <= now || self.listed.as_ref().is_ok_and(doubted)
+    }
+}
+
+/// Everything that a list depends on.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    revision: String,
+    app: String,
+    holder: Holder,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Holder {
+    /// The gateway itself asks, so all callers get the same.
+    Service,
+    /// It asks with a token that stands for this credential, which policies may have tied to an address.
+    Caller(Option<KeyHash>, IpAddr),
+}
+
+impl Default for Listings {
+    fn default() -> Self {
+        let weigh = |_: &Key, held: &Arc<Held>| held.listed.as_ref().map_or(1, |listing| listing.kib);
+        Self(Cache::builder().max_capacity(ROOM).weigher(weigh).time_to_live(KEPT).build())
+    }
+}
+
+impl Listings {
+    /// The tools of `app` for the caller; those who want the same list wait for one request.
+    pub(crate) async fn of(&self, door: &McpGateway, app: &McpApp, context: &Context<Verified>) -> Listed {
+        let key = key(app, context);
+        if self.0.get(&key).await.is_some_and(|held| held.is_over(context.now)) {
+            self.0.invalidate(&key).await;
+        }
+        let held = self.0.get_with(key, async { Arc::new(Box::pin(fresh(door, app, context)).await) }).await;
+        held.listed.clone()
+    }
+}
+
+impl Listing {
+    fn new(app: &McpApp, mut tools: Vec<Tool>) -> Self {
+        let name = app.name.as_str();
+        for namespace in [&app.namespace, &Namespace::Disabled] {
+            if let Err(collisions) = table(name, namespace, &tools) {
+                let contested: HashSet<String> = collisions.into_iter().map(|one| one.exported).collect();
+                tracing::warn!(app = name, names = ?contested, "tools that claim one name are left out");
+                tools.retain(|tool| !contested.contains(&namespace.export(tool.name())));
+            }
+        }
+        let qualified = table(name, &app.namespace, &tools).unwrap_or_default();
+        let bare = table(name, &Namespace::Disabled, &tools).unwrap_or_default();
+        let bytes: usize = tools.iter().map(|tool| tool.definition().get().len()).sum();
+        let offer = |(index, tool): (usize, Tool)| Offer {
+            qualified: qualified.exported(0, index).unwrap_or_default().to_owned(),
+            bare: bare.exported(0, index).unwrap_or_default().to_owned(),
+            annotations: tool.annotations(),
+            tool,
+        };
+        let tools = tools.into_iter().enumerate().map(offer).collect();
+        Self {
+            tools,
+            qualified,
+            bare,
+            kib: u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX),
+            doubted: AtomicBool::new(false),
+        }
+    }
+
+    /// The upstream contradicts the list: the next caller asks it again.
+    pub(crate) fn doubt(&self) {
+        self.doubted.store(true, Ordering::Relaxed);
+    }
+
+    /// The tools in their app's order.
+    pub(crate) fn offers(&self) -> &[Offer] {
+        &self.tools
+    }
+
+    /// The tool that `endpoint` exports as `name`, and its place in the app's order.
+    pub(crate) fn find(&self, endpoint: &Endpoint, name: &str) -> Option<(usize, &Offer)> {
+        let table = if endpoint.app.is_some() { &self.bare } else { &self.qualified };
+        let index = table.resolve(name)?.tool;
+        Some((index, self.tools.get(index)?))
+    }
+}
+
+impl Offer {
+    /// The name that `endpoint` exports the tool under.
+    pub(crate) fn exported(&self, endpoint: &Endpoint) -> &str {
+        if endpoint.app.is_some() { &self.bare } else { &self.qualified }
+    }
+}
+
+/// Whether `app` could export a tool under `name`: the others need not be asked.
+pub(crate) fn could_export(app: &McpApp, endpoint: &Endpoint, name: &str) -> bool {
+    match &app.namespace {
+        Namespace::Prefix(prefix) if endpoint.app.is_none() => name.starts_with(prefix.as_str()),
+        Namespace::Prefix(_) | Namespace::Disabled => true,
+    }
+}
+
+async fn fresh(door: &McpGateway, app: &McpApp, context: &Context<Verified>) -> Held {
+    let (asked, kept) = match &app.upstream {
+        Upstream::Bridge { bridge, .. } => {
+            (Ok(bridge.tools.iter().map(|tool| tool.tool().clone()).collect()), KEPT)
+        }
+        Upstream::Proxy(proxy) => match upstream::proxy::list(door, app, proxy, context).await {
+            Ok(found) => (Ok(found.tools), found.ttl.unwrap_or(KEPT).clamp(KEPT_AT_LEAST, KEPT)),
+            Err(rejection) => (Err(rejection), FAILURE_KEPT),
+        },
+    };
+    let listed = asked.map(|tools: Vec<Tool>| Arc::new(Listing::new(app, tools)));
+    if let Err(rejection) = &listed {
+        let detail = rejection.internal.as_deref().unwrap_or_default();
+        tracing::warn!(app = %app.name, reason = rejection.reason, detail, "the tools of an app cannot be listed");
+    }
+    Held { listed, until: door.parts.clock.now().plus(kept) }
+}
+
+fn key(app: &McpApp, context: &Context<Verified>) -> Key {
+    let holder = match (&app.upstream, &app.outbound) {
+        (Upstream::Proxy(_), Outbound::TokenExchange(_)) => {
+            let token = context.who.caller().token.as_ref();
+            Holder::Caller(token.map(|token| KeyHash::of(token.text.expose())), context.source.ip)
+        }
+        _ => Holder::Service,
+    };
+    Key { revision: context.snapshot.revision.clone(), app: app.name.to_string(), holder }
+}
+
+fn table(app: &str, namespace: &Namespace, tools: &[Tool]) -> Result<ToolTable, Vec<Collision>> {
+    let names: Vec<String> = tools.iter().map(|tool| tool.name().to_owned()).collect();
+    ToolTable::build(&[AppTools { app, namespace, names: &names }])
+}

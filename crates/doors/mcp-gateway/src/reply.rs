@@ -1,0 +1,106 @@
+//! Answers on the wire: one JSON message, or an event stream of progress that ends in one.
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
+use tokio::time::{Duration, timeout};
+
+use gatehouse_edge::server::body::{self, Body, BodyError};
+use gatehouse_mcp::sse::{Event, KEEP_ALIVE};
+
+use crate::talk::{Said, Talk};
+
+/// How long a stream may be quiet before a comment shows that it is alive.
+const QUIET: Duration = Duration::from_secs(15);
+
+/// What a request is answered with.
+pub(crate) enum Reply {
+    /// One message.
+    Message(Message),
+    /// Progress first, the message at the end.
+    Stream {
+        /// The progress that decided for a stream.
+        first: String,
+        /// What more there is to come.
+        talk: Box<Talk>,
+    },
+}
+
+/// One JSON-RPC response and the HTTP status that goes with it.
+pub(crate) struct Message {
+    pub(crate) json: String,
+    pub(crate) status: u16,
+}
+
+impl Message {
+    pub(crate) fn ok(json: String) -> Self {
+        Self { json, status: 200 }
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(body::full(self.json));
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        dress(&mut response, "application/json");
+        response
+    }
+}
+
+impl Reply {
+    pub(crate) fn into_response(self) -> Response<Body> {
+        match self {
+            Self::Message(message) => message.into_response(),
+            Self::Stream { first, talk } => {
+                let mut response = Response::new(relay(first, talk));
+                dress(&mut response, "text/event-stream");
+                let buffering = HeaderName::from_static("x-accel-buffering");
+                response.headers_mut().insert(buffering, HeaderValue::from_static("no"));
+                response
+            }
+        }
+    }
+}
+
+/// Accepted, nothing to say.
+pub(crate) fn accepted() -> Response<Body> {
+    let mut response = Response::new(body::empty());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
+fn dress(response: &mut Response<Body>, media_type: &'static str) {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// Where a stream stands.
+enum Pump {
+    First(String, Box<Talk>),
+    Running(Box<Talk>),
+    Done,
+}
+
+fn relay(first: String, talk: Box<Talk>) -> Body {
+    let frames = stream::unfold(Pump::First(first, talk), |pump| async move {
+        let (text, next) = match pump {
+            Pump::First(first, talk) => (event(first), Pump::Running(talk)),
+            Pump::Running(mut talk) => match timeout(QUIET, talk.next()).await {
+                Err(_) => (KEEP_ALIVE.to_owned(), Pump::Running(talk)),
+                Ok(Said::Progress(progress)) => (event(progress), Pump::Running(talk)),
+                Ok(Said::Answer(message)) => (event(message.json), Pump::Done),
+            },
+            Pump::Done => return None,
+        };
+        Some((Ok::<_, BodyError>(Frame::data(Bytes::from(text))), next))
+    });
+    StreamBody::new(frames).boxed_unsync()
+}
+
+fn event(json: String) -> String {
+    // Only `event` and `id` fields can be refused, and there are none.
+    Event::data(json).encode().unwrap_or_default()
+}

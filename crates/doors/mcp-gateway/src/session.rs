@@ -1,0 +1,152 @@
+//! Sessions of clients that speak protocol versions before 2026-07-28.
+//!
+//! A session is no credential: every request of it is authenticated, and its id works for the principal that
+//! opened it only. To everybody else it is as unknown as one that never was.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::SessionId;
+use gatehouse_identity::principal::Principal;
+use gatehouse_mcp::version::Version;
+
+/// The most sessions of all principals; the one that was used least recently gives way.
+const MOST: usize = 100_000;
+/// The most sessions of one principal; beyond it, its own least recently used one gives way.
+const MOST_PER_PARTY: usize = 1_000;
+/// The largest `clientInfo` that is kept for policies, in bytes of JSON.
+const LARGEST_CLIENT_INFO: usize = 4 * 1024;
+
+/// Who a conversation belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Party {
+    issuer: String,
+    subject: String,
+    client: Option<String>,
+}
+
+/// All open sessions.
+#[derive(Default)]
+pub(crate) struct Sessions(Mutex<Table>);
+
+/// What is known of an open session.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    /// The negotiated revision.
+    pub(crate) version: Version,
+    /// What the client says about itself.
+    pub(crate) client_info: Option<Value>,
+}
+
+#[derive(Default)]
+struct Table {
+    by_id: HashMap<String, Entry>,
+    /// Ids in the order of their last use.
+    by_use: BTreeMap<u64, String>,
+    by_party: HashMap<Party, BTreeSet<u64>>,
+    uses: u64,
+}
+
+struct Entry {
+    party: Party,
+    opened: Opened,
+    used: u64,
+    last_used: Timestamp,
+}
+
+impl Party {
+    pub(crate) fn of(principal: &Principal) -> Self {
+        Self {
+            issuer: principal.issuer().as_str().to_owned(),
+            subject: principal.subject().as_str().to_owned(),
+            client: principal.client().map(|client| client.as_str().to_owned()),
+        }
+    }
+}
+
+impl Sessions {
+    /// Opens a session for `party`.
+    pub(crate) fn open(&self, id: &SessionId, party: Party, opened: Opened, now: Timestamp) {
+        let bounded = |info: &Value| info.to_string().len() <= LARGEST_CLIENT_INFO;
+        let opened = Opened { client_info: opened.client_info.filter(bounded), ..opened };
+        let mut table = self.table();
+        table.make_room(&party);
+        let used = table.next_use();
+        table.by_use.insert(used, id.as_str().to_owned());
+        table.by_party.entry(party.clone()).or_default().insert(used);
+        table.by_id.insert(id.as_str().to_owned(), Entry { party, opened, used, last_used: now });
+    }
+
+    /// The session `id` if it is `party`'s and was used within `timeout`; this counts as a use.
+    pub(crate) fn find(&self, id: &str, party: &Party, timeout: Duration, now: Timestamp) -> Option<Opened> {
+        let mut table = self.table();
+        let entry = table.by_id.get(id).filter(|entry| entry.party == *party)?;
+        if now.since(entry.last_used) >= timeout {
+            table.remove(id);
+            return None;
+        }
+        let used = table.next_use();
+        let entry = table.by_id.get_mut(id)?;
+        let before = std::mem::replace(&mut entry.used, used);
+        entry.last_used = now;
+        let opened = entry.opened.clone();
+        table.by_use.remove(&before);
+        table.by_use.insert(used, id.to_owned());
+        if let Some(uses) = table.by_party.get_mut(party) {
+            uses.remove(&before);
+            uses.insert(used);
+        }
+        Some(opened)
+    }
+
+    /// Ends the session `id` of `party`; says whether there was one.
+    pub(crate) fn end(&self, id: &str, party: &Party) -> bool {
+        let mut table = self.table();
+        let own = table.by_id.get(id).is_some_and(|entry| entry.party == *party);
+        if own {
+            table.remove(id);
+        }
+        own
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn next_use(&mut self) -> u64 {
+        self.uses += 1;
+        self.uses
+    }
+
+    fn make_room(&mut self, party: &Party) {
+        let own = self.by_party.get(party).filter(|uses| uses.len() >= MOST_PER_PARTY);
+        let oldest = match own {
+            Some(uses) => uses.first().and_then(|used| self.by_use.get(used)),
+            None if self.by_id.len() >= MOST => self.by_use.values().next(),
+            None => None,
+        };
+        if let Some(oldest) = oldest.cloned() {
+            self.remove(&oldest);
+        }
+    }
+
+    fn remove(&mut self, id: &str) {
+        let Some(entry) = self.by_id.remove(id) else { return };
+        self.by_use.remove(&entry.used);
+        if let Some(uses) = self.by_party.get_mut(&entry.party) {
+            uses.remove(&entry.used);
+            if uses.is_empty() {
+                self.by_party.remove(&entry.party);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! The rest of a call: what the upstream says until it has answered, in the client's words.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use gatehouse_audit::event::Outcome as Verdict;
+use gatehouse_edge::context::{AuditRow, Context, Verified};
+use gatehouse_edge::rejection::Rejection;
+use gatehouse_mcp::message::{Id, Message as Rpc, Outcome, RawObject, compose};
+use gatehouse_mcp::rewrite::{ErrorAnswer, ResultKind, call_error, progress_for};
+use gatehouse_mcp::version::Version;
+
+use crate::McpGateway;
+use crate::listings::Listing;
+use crate::reply::Message;
+use crate::turn::{Turn, dressed, failed_call};
+use crate::upstream::bridge::Answer;
+use crate::upstream::wire::{Deadline, Hearing};
+use crate::upstream::{failed, unusable};
+
+/// A call that an MCP server is working on. Dropping it cancels the call.
+pub(crate) struct Talk {
+    pub(crate) hearing: Hearing,
+    /// The call's id in the gateway's own id space.
+    pub(crate) sent: Id,
+    /// Where progress goes, if the client wants any.
+    pub(crate) progress: Option<Progress>,
+    pub(crate) deadline: Deadline,
+    pub(crate) ending: Ending,
+}
+
+/// The two names of one progress stream.
+pub(crate) struct Progress {
+    /// The token that the upstream got.
+    pub(crate) sent: Box<RawValue>,
+    /// The client's own.
+    pub(crate) original: Box<RawValue>,
+}
+
+/// One thing that the client is told.
+pub(crate) enum Said {
+    /// A progress notification.
+    Progress(String),
+    /// The response, which ends the call.
+    Answer(Message),
+}
+
+/// How the call ends for the client and in the audit record.
+pub(crate) struct Ending {
+    door: Arc<McpGateway>,
+    listing: Arc<Listing>,
+    context: Context<Verified>,
+    version: Version,
+    id: Id,
+    watch: Watch,
+}
+
+/// Notes a call whose client went away before it was answered.
+struct Watch {
+    started: Instant,
+    row: std::sync::Mutex<Option<Arc<AuditRow>>>,
+}
+
+impl Talk {
+    /// Waits for the next thing to tell. Giving up waiting loses nothing: it can be called again.
+    pub(crate) async fn next(&mut self) -> Said {
+        loop {
+            let heard = match self.hearing.next(self.deadline.next()).await {
+                Ok(Some(message)) => self.interpret(&message),
+                Ok(None) => Err(unusable("upstream_silent", "ended its answer without a response")),
+                Err(rejection) => Err(rejection),
+            };
+            match heard {
+                Ok(None) => {}
+                Ok(Some(said)) => return said,
+                Err(rejection) => return Said::Answer(self.ending.failed(&rejection)),
+            }
+        }
+    }
+
+    fn interpret(&mut self, message: &[u8]) -> Result<Option<Said>, Rejection> {
+        let broken = |error: gatehouse_mcp::message::ParseError| {
+            unusable("upstream_garbage", "sent something that is not MCP").because(error.to_string())
+        };
+        match Rpc::parse_upstream(message).map_err(broken)? {
+            Rpc::Notification(note) => {
+                let Some(Progress { sent, original }) = &self.progress else { return Ok(None) };
+                let progress = progress_for(&note, sent, original);
+                if progress.is_some() {
+                    self.deadline.heard();
+                }
+                Ok(progress.map(Said::Progress))
+            }
+            Rpc::Request(request) if request.method() == "ping" => Ok(None),
+            Rpc::Request(request) => {
+                let shown: String = request.method().chars().take(64).collect();
+                let public = format!(
+                    "The tool's server asks its client for {shown:?} before it answers; this gateway does not relay that."
+                );
+                Err(failed("upstream_asks_client", public))
+            }
+            Rpc::Response(response) => {
+                let error = matches!(response.outcome(), Outcome::Error(_));
+                if response.id() != Some(&self.sent) && !(error && response.id().is_none()) {
+                    return Err(unusable(
+                        "upstream_wrong_id",
+                        "answered another request than the one it was sent",
+                    ));
+                }
+                Ok(Some(Said::Answer(self.ending.outcome(response.into_outcome()))))
+            }
+        }
+    }
+}
+
+impl Ending {
+    pub(crate) fn begin(turn: &Turn<'_>, listing: &Arc<Listing>, id: &Id) -> Self {
+        Self {
+            door: Arc::clone(turn.door),
+            listing: Arc::clone(listing),
+            context: turn.context.clone(),
+            version: turn.version,
+            id: id.clone(),
+            watch: Watch { started: Instant::now(), row: std::sync::Mutex::new(turn.context.audit.clone()) },
+        }
+    }
+
+    /// The call is over, one way or another.
+    pub(crate) fn settle(&self) {
+        self.watch.row.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    }
+
+    /// Settles when `result` is a refusal.
+    pub(crate) fn or_settle<T>(&self, result: Result<T, Rejection>) -> Result<T, Rejection> {
+        if result.is_err() {
+            self.settle();
+        }
+        result
+    }
+
+    /// The upstream did not answer, or not usably.
+    pub(crate) fn failed(&self, rejection: &Rejection) -> Message {
+        self.close();
+        failed_call(&self.door, &self.context, self.version, &self.id, rejection)
+    }
+
+    /// A REST API answered, or did not.
+    pub(crate) fn bridge(&self, answer: Result<Answer, Rejection>) -> Message {
+        match answer {
+            Ok(Answer { status, result }) => {
+                match status {
+                    401 | 403 => self.conclude(Verdict::Error, "upstream_refused_credential"),
+                    500.. => self.conclude(Verdict::Error, "upstream_error"),
+                    _ => {}
+                }
+                self.close();
+                dressed(&self.door, self.version, &self.id, result)
+            }
+            Err(rejection) => self.failed(&rejection),
+        }
+    }
+
+    fn outcome(&self, outcome: Outcome<'_>) -> Message {
+        match outcome {
+            Outcome::Result(result) => self.result(result),
+            Outcome::Error(error) => {
+                self.conclude(Verdict::Error, "upstream_rpc_error");
+                if matches!(error.code, -32602 | -32020) {
+                    // Perhaps the tool is not what its list said any more.
+                    self.listing.doubt();
+                }
+                self.close();
+                match call_error(&error, self.version) {
+                    ErrorAnswer::Result(result) => dressed(&self.door, self.version, &self.id, result),
+                    ErrorAnswer::Error(error) => Message {
+                        json: compose::error(Some(&self.id), &error),
+                        status: error.http_status(self.version.era()),
+                    },
+                }
+            }
+        }
+    }
+
+    fn result(&self, result: RawObject<'_>) -> Message {
+        match ResultKind::of(&result) {
+            ResultKind::InputRequired => {
+                let public =
+                    "The tool's server asks for input before it answers; this gateway does not relay that.";
+                self.failed(&failed("upstream_asks_client", public))
+            }
+            ResultKind::Other(kind) => {
+                let kind: String = kind.chars().take(64).collect();
+                let what = format!("answered with the result type {kind:?}, which was not agreed on");
+                self.failed(&unusable("upstream_result_type", &what))
+            }
+            ResultKind::Complete => {
+                self.close();
+                dressed(&self.door, self.version, &self.id, result)
+            }
+        }
+    }
+
+    fn conclude(&self, verdict: Verdict, reason: &'static str) {
+        self.context.note(|event| event.with_outcome(verdict).with_reason(reason));
+    }
+
+    fn close(&self) {
+        let took = self.watch.started.elapsed();
+        self.context.note(|event| event.with_upstream_time(took));
+        self.settle();
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(row) = self.row.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).take() {
+            row.conclude(Verdict::Error, "client_gone");
+        }
+    }
+}

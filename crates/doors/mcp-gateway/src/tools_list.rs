@@ -1,0 +1,111 @@
+//! `tools/list`: the tools of all apps of an endpoint that the caller may see.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use gatehouse_audit::event::{EventKind, Target};
+use gatehouse_config::snapshot::mcp::McpApp;
+use gatehouse_edge::authorize::{may_see, user_of};
+use gatehouse_mcp::discover::CacheHints;
+use gatehouse_mcp::listing::{ListedTool, MOST_TOOLS, PageRules, page};
+use gatehouse_mcp::message::Request;
+use gatehouse_policy::input::{Target as PolicyTarget, ToolCall};
+
+use crate::listings::{Listing, Offer};
+use crate::reply::Message;
+use crate::turn::Turn;
+
+/// Tools per page.
+const PAGE: usize = 250;
+/// How long a modern client may keep a page. What it may call is decided anew for every call.
+const PAGE_CACHE: CacheHints = CacheHints { ttl_ms: 30_000 };
+
+/// An app and what it offers.
+type Shelf<'a> = (&'a Arc<McpApp>, Arc<Listing>);
+
+/// One page. An app that cannot be asked leaves the others listed, and its name in log and audit record.
+pub(crate) async fn list(turn: &Turn<'_>, request: &Request<'_>) -> Message {
+    turn.note_request(EventKind::ToolList, request, None);
+    let cursor = match request.text_param("cursor") {
+        Ok(cursor) => cursor,
+        Err(error) => return turn.error(Some(request.id()), &error),
+    };
+    let asked = turn
+        .apps()
+        .map(|app| async move { (app, turn.door.listings.of(turn.door, app, turn.context).await) });
+    let (mut listings, mut silent): (Vec<Shelf<'_>>, Vec<String>) = (Vec::new(), Vec::new());
+    for (app, listed) in join_all(asked).await {
+        match listed {
+            Ok(listing) => listings.push((app, listing)),
+            Err(rejection) => silent.push(format!("{}: {}", app.name, rejection.reason)),
+        }
+    }
+    note_target(turn, &silent);
+    let visible = visible(turn, &listings);
+    let rules = PageRules { version: turn.version, size: PAGE, cache: PAGE_CACHE, server: &turn.door.server };
+    match page(visible, cursor.as_deref(), rules) {
+        Ok(result) => Turn::result(request.id(), &result),
+        Err(error) => turn.error(Some(request.id()), &error),
+    }
+}
+
+/// Whether the caller may know of a tool: every listing policy of its app agrees.
+pub(crate) fn may_list(turn: &Turn<'_>, app: &McpApp, offer: &Offer) -> bool {
+    let facts = ToolCall {
+        principal: &turn.context.who.caller().principal,
+        method: "tools/list",
+        app: app.name.as_str(),
+        protocol_version: turn.version.as_str(),
+        client_info: turn.client_info.as_ref(),
+        target: PolicyTarget::Tool {
+            name: offer.tool.name(),
+            qualified_name: &offer.qualified,
+            arguments: None,
+            annotations: Some(&offer.annotations).filter(|hints| hints.is_object()),
+        },
+    };
+    may_see(&facts, &app.listing, turn.context, Some(user_of(turn.context)))
+}
+
+/// The tools that the caller may see, without names that two apps claim, and no more than a view may hold.
+fn visible<'l>(turn: &Turn<'_>, listings: &'l [Shelf<'_>]) -> Vec<ListedTool<'l>> {
+    let mut claims: HashMap<&str, u32> = HashMap::new();
+    for offer in listings.iter().flat_map(|(_, listing)| listing.offers()) {
+        *claims.entry(offer.exported(turn.endpoint)).or_default() += 1;
+    }
+    let mut tools = Vec::new();
+    for (app, listing) in listings {
+        for offer in listing.offers() {
+            let exported = offer.exported(turn.endpoint);
+            if claims.get(exported).is_some_and(|count| *count > 1) {
+                tracing::warn!(app = %app.name, tool = exported, "two apps claim this name, so neither gets it");
+            } else if may_list(turn, app, offer) {
+                tools.push(ListedTool { exported, tool: &offer.tool });
+            }
+        }
+    }
+    if tools.len() > MOST_TOOLS {
+        tracing::warn!(
+            tools = tools.len(),
+            limit = MOST_TOOLS,
+            "more tools than one view may hold; the last are left out"
+        );
+        tools.sort_unstable_by_key(|listed| listed.exported);
+        tools.truncate(MOST_TOOLS);
+    }
+    tools
+}
+
+fn note_target(turn: &Turn<'_>, silent: &[String]) {
+    turn.note_target(Target {
+        method: Some("tools/list".to_owned()),
+        app: turn.endpoint.app.as_ref().map(ToString::to_string),
+        object: (!silent.is_empty()).then(|| format!("not listed: {}", silent.join(", "))),
+        ..Target::default()
+    });
+    if !silent.is_empty() {
+        turn.context.note(|event| event.with_reason("apps_not_listed"));
+    }
+}

@@ -1,0 +1,128 @@
+//! One request of a client, with everything that its handling may ask for.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use gatehouse_audit::event::{EventKind, Outcome, RequestFacts, Target};
+use gatehouse_audit::fingerprint::Fingerprint;
+use gatehouse_config::snapshot::mcp::{McpApp, McpGateway as Settings};
+use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::rejection::Rejection;
+use gatehouse_mcp::error::RpcError;
+use gatehouse_mcp::message::{Id, RawObject, Request, compose};
+use gatehouse_mcp::mirror::HeaderFacts;
+use gatehouse_mcp::rewrite::{call_result, tool_error};
+use gatehouse_mcp::version::Version;
+
+use crate::reply::Message;
+use crate::{Endpoint, McpGateway};
+
+/// The surroundings of one request.
+pub(crate) struct Turn<'a> {
+    pub(crate) door: &'a Arc<McpGateway>,
+    pub(crate) settings: &'a Settings,
+    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) context: &'a Context<Verified>,
+    /// The request's MCP headers.
+    pub(crate) facts: &'a HeaderFacts<'a>,
+    /// The client's revision.
+    pub(crate) version: Version,
+    /// What the client says about itself.
+    pub(crate) client_info: Option<Value>,
+    /// The size of the whole body.
+    pub(crate) bytes: usize,
+    /// Whether an event stream may answer.
+    pub(crate) may_stream: bool,
+}
+
+impl<'a> Turn<'a> {
+    /// The apps that the endpoint serves.
+    pub(crate) fn apps(&self) -> impl Iterator<Item = &'a Arc<McpApp>> {
+        let only = self.endpoint.app.as_ref();
+        self.settings.apps.iter().filter(move |app| only.is_none_or(|only| *only == app.name))
+    }
+
+    /// Says in the audit record what the request is.
+    pub(crate) fn note_request(
+        &self,
+        kind: EventKind,
+        request: &Request<'_>,
+        arguments: Option<Fingerprint>,
+    ) {
+        let context = self.context;
+        let facts = RequestFacts {
+            id: None,
+            method: Some(context.head.method.to_string()),
+            path: Some(context.head.uri.path().to_owned()),
+            trace_id: Some(context.trace.trace_id()),
+            span_id: Some(context.trace.span_id()),
+            rpc_id: Some(request.id().as_json().to_owned()),
+            bytes: Some(self.bytes as u64),
+            arguments_hash: arguments,
+        };
+        context.note(|event| event.with_kind(kind).with_request(facts));
+    }
+
+    /// Says in the audit record what the request is for.
+    pub(crate) fn note_target(&self, target: Target) {
+        self.context.note(|event| event.with_target(target));
+    }
+
+    /// A result of our own.
+    pub(crate) fn result(id: &Id, result: &RawObject<'_>) -> Message {
+        Message::ok(compose::result(id, result))
+    }
+
+    /// A JSON-RPC error, recorded as a refusal.
+    pub(crate) fn error(&self, id: Option<&Id>, error: &RpcError) -> Message {
+        refuse(self.context, error);
+        Message { json: compose::error(id, error), status: error.http_status(self.version.era()) }
+    }
+}
+
+/// Records that a request was refused in JSON-RPC's words.
+pub(crate) fn refuse(context: &Context<Verified>, error: &RpcError) {
+    let (outcome, reason) = match error.code() {
+        -32700 => (Outcome::Deny, "rpc_parse_error"),
+        -32600 => (Outcome::Deny, "rpc_invalid_request"),
+        -32601 => (Outcome::Deny, "rpc_method_not_found"),
+        -32602 => (Outcome::Deny, "rpc_invalid_params"),
+        -32020 => (Outcome::Deny, "rpc_header_mismatch"),
+        -32021 => (Outcome::Deny, "rpc_missing_capability"),
+        -32022 => (Outcome::Deny, "rpc_unsupported_version"),
+        _ => (Outcome::Error, "rpc_error"),
+    };
+    context.note(|event| event.with_outcome(outcome).with_reason(reason));
+}
+
+/// A refused or failed call of a tool that the caller knows of, in words for the model: a result with `isError`
+/// that ends in the request id. Operators find the rest in the log and in the audit record.
+pub(crate) fn failed_call(
+    door: &McpGateway,
+    context: &Context<Verified>,
+    version: Version,
+    id: &Id,
+    rejection: &Rejection,
+) -> Message {
+    let outcome = if rejection.kind.is_failure() { Outcome::Error } else { Outcome::Deny };
+    context.note(|event| event.with_outcome(outcome).with_reason(rejection.reason));
+    let detail = rejection.internal.as_deref().unwrap_or_default();
+    if outcome == Outcome::Error {
+        tracing::warn!(request.id = %context.request_id, reason = rejection.reason, detail, "tool call failed");
+    } else {
+        tracing::info!(request.id = %context.request_id, reason = rejection.reason, detail, "tool call refused");
+    }
+    let text = format!("{} (request {})", rejection.public, context.request_id);
+    dressed(door, version, id, tool_error(&text))
+}
+
+/// A tool result for the client's revision.
+pub(crate) fn dressed(door: &McpGateway, version: Version, id: &Id, result: RawObject<'_>) -> Message {
+    match call_result(result, version, &door.server) {
+        Ok(result) => Message::ok(compose::result(id, &result)),
+        Err(error) => {
+            Message { json: compose::error(Some(id), &error), status: error.http_status(version.era()) }
+        }
+    }
+}

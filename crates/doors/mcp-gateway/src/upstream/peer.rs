@@ -1,0 +1,256 @@
+//! Which revision an MCP server speaks, and the sessions that its older kind wants.
+//!
+//! The revision is found once per server and kept until the server contradicts it. Sessions are kept per app and
+//! principal, so that what a server remembers in a session stays with one of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use serde_json::json;
+use serde_json::value::RawValue;
+use url::Url;
+
+use gatehouse_edge::rejection::Rejection;
+use gatehouse_mcp::detect::{self, Failure, Step};
+use gatehouse_mcp::discover::ServerFacts;
+use gatehouse_mcp::message::{Id, Message, Outcome, compose};
+use gatehouse_mcp::upstream::{self, ClientFacts, Peer, UpstreamRequest};
+use gatehouse_mcp::version::{Era, Version};
+
+use super::wire::{Hearing, Wire};
+use super::{refused_credential, unusable};
+use crate::McpGateway;
+use crate::session::Party;
+
+/// How long a revision is taken for granted.
+const KNOWN: Duration = Duration::from_hours(1);
+/// After how long without use a session is not continued.
+const SESSION_IDLE: Duration = Duration::from_mins(30);
+/// The most sessions with upstreams.
+const MOST_SESSIONS: u64 = 50_000;
+/// Messages that may precede the answer to a handshake.
+const CHATTER: usize = 16;
+
+/// What is known of MCP servers.
+pub(crate) struct Peers {
+    revisions: Cache<Url, Version>,
+    open: Cache<PeerKey, Arc<Spoken>>,
+}
+
+/// Everything that a session with an upstream depends on.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct PeerKey {
+    pub(crate) revision: String,
+    pub(crate) app: String,
+    pub(crate) party: Party,
+}
+
+/// How to go on with a server.
+pub(crate) struct Spoken {
+    pub(crate) version: Version,
+    session: Option<String>,
+}
+
+/// A request that a server is answering.
+pub(crate) struct Conversation {
+    pub(crate) id: u64,
+    pub(crate) hearing: Hearing,
+}
+
+/// What the head and first message of an answer mean for what is known of the server.
+enum Verdict {
+    /// An answer.
+    Answers,
+    /// Our session is gone; the request was not processed.
+    SessionGone,
+    /// It does not speak what it spoke before; the request was not processed.
+    Contradicts,
+    /// No answer.
+    Fails(Rejection),
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self {
+            revisions: Cache::builder().max_capacity(10_000).time_to_live(KNOWN).build(),
+            open: Cache::builder().max_capacity(MOST_SESSIONS).time_to_idle(SESSION_IDLE).build(),
+        }
+    }
+}
+
+impl Peers {
+    /// Sends what `compose` writes for the server's revision and an id of ours. A server that has lost the session
+    /// or changed its revision is asked once more; it says so before it processes anything.
+    pub(crate) async fn converse<P>(
+        &self,
+        wire: &Wire<'_, P>,
+        key: &PeerKey,
+        door: &McpGateway,
+        compose: impl Fn(&Peer<'_>, u64) -> UpstreamRequest,
+    ) -> Result<Conversation, Rejection> {
+        let client = Introduction::of(&door.server);
+        let mut again = true;
+        loop {
+            let spoken = self.greet(wire, key, door, &client).await?;
+            let id = door.next_id();
+            let message = compose(&Peer { version: spoken.version, client: client.facts() }, id);
+            let mut hearing = wire.post(message, spoken.session.as_deref()).await?;
+            match judge(&spoken, &mut hearing, wire).await? {
+                Verdict::Answers => return Ok(Conversation { id, hearing }),
+                Verdict::Fails(rejection) => return Err(rejection),
+                Verdict::SessionGone => self.open.invalidate(key).await,
+                Verdict::Contradicts => {
+                    self.open.invalidate(key).await;
+                    self.revisions.invalidate(wire.url).await;
+                }
+            }
+            if !std::mem::take(&mut again) {
+                return Err(status_failure(hearing.status));
+            }
+        }
+    }
+
+    async fn greet<P>(
+        &self,
+        wire: &Wire<'_, P>,
+        key: &PeerKey,
+        door: &McpGateway,
+        client: &Introduction,
+    ) -> Result<Arc<Spoken>, Rejection> {
+        let known = self.revisions.get(wire.url).await;
+        if let Some(version) = known.filter(|version| version.era() == Era::Modern) {
+            return Ok(Arc::new(Spoken { version, session: None }));
+        }
+        let open = self.open.try_get_with(key.clone(), async {
+            self.handshake(wire, known.is_some(), door, client).await.map(Arc::new)
+        });
+        open.await.map_err(|shared: Arc<Rejection>| Rejection::clone(&shared))
+    }
+
+    async fn handshake<P>(
+        &self,
+        wire: &Wire<'_, P>,
+        known_legacy: bool,
+        door: &McpGateway,
+        client: &Introduction,
+    ) -> Result<Spoken, Rejection> {
+        let mut step = Step::Initialize(Version::NEWEST_LEGACY);
+        if !known_legacy {
+            let id = door.message_id();
+            let (hearing, answer) = ask(wire, &id, upstream::discover(&id, client.facts())).await?;
+            step = detect::after_discover(hearing.status, &answer);
+        }
+        let mut session = None;
+        if let Step::Initialize(version) = step {
+            let id = door.message_id();
+            let peer = Peer { version, client: client.facts() };
+            let (hearing, answer) = ask(wire, &id, upstream::initialize(&id, peer)).await?;
+            step = detect::after_initialize(hearing.status, &answer);
+            session = hearing.session;
+        }
+        match step {
+            Step::Modern(version) => {
+                self.revisions.insert(wire.url.clone(), version).await;
+                Ok(Spoken { version, session: None })
+            }
+            Step::Legacy(version) => {
+                let hearing = wire.post(upstream::initialized(version), session.as_deref()).await?;
+                if !(200..300).contains(&hearing.status) {
+                    return Err(status_failure(hearing.status));
+                }
+                self.revisions.insert(wire.url.clone(), version).await;
+                Ok(Spoken { version, session })
+            }
+            Step::Stop(failure) => {
+                self.revisions.invalidate(wire.url).await;
+                Err(stopped(&failure))
+            }
+            Step::Initialize(_) => Err(unusable("upstream_handshake", "does not finish its handshake")),
+        }
+    }
+}
+
+/// What upstreams are told about us.
+struct Introduction {
+    capabilities: Box<RawValue>,
+    info: Box<RawValue>,
+}
+
+impl Introduction {
+    fn of(server: &ServerFacts) -> Self {
+        // No capability: what a server asks of its client cannot be relayed yet.
+        Self { capabilities: compose::to_raw(&json!({})), info: compose::to_raw(&server.implementation()) }
+    }
+
+    fn facts(&self) -> ClientFacts<'_> {
+        ClientFacts { capabilities: &self.capabilities, info: &self.info }
+    }
+}
+
+/// Sends one message of a handshake and reads the response to it; what is no response counts as none.
+async fn ask<P>(
+    wire: &Wire<'_, P>,
+    id: &Id,
+    message: UpstreamRequest,
+) -> Result<(Hearing, Vec<u8>), Rejection> {
+    let mut hearing = wire.post(message, None).await?;
+    for _ in 0..CHATTER {
+        let Some(text) = hearing.next(wire.deadline.next()).await? else { break };
+        match Message::parse_upstream(&text) {
+            Ok(Message::Response(response)) if response.id().is_none_or(|answered| answered == id) => {
+                return Ok((hearing, text));
+            }
+            Ok(Message::Notification(_)) => {}
+            _ => break,
+        }
+    }
+    Ok((hearing, Vec::new()))
+}
+
+async fn judge<P>(spoken: &Spoken, hearing: &mut Hearing, wire: &Wire<'_, P>) -> Result<Verdict, Rejection> {
+    let status = hearing.status;
+    match status {
+        200..=299 => return Ok(Verdict::Answers),
+        401 | 403 => return Ok(Verdict::Fails(refused_credential(status))),
+        408 | 425 | 429 | 500..=599 => return Ok(Verdict::Fails(status_failure(status))),
+        _ => {}
+    }
+    let text = hearing.next(wire.deadline.next()).await?.unwrap_or_default();
+    let code = match Message::parse_upstream(&text) {
+        Ok(Message::Response(response)) => match response.outcome() {
+            Outcome::Error(error) => Some(error.code),
+            Outcome::Result(_) => None,
+        },
+        _ => None,
+    };
+    let in_session = spoken.session.is_some();
+    let verdict = match (spoken.version.era(), status, code) {
+        // Many servers answer a lost session with 400 and -32000.
+        (Era::Legacy, 404, _) | (Era::Legacy, 400, Some(-32000)) if in_session => Verdict::SessionGone,
+        (Era::Legacy, _, Some(-32022..=-32020)) | (_, _, Some(-32022)) | (_, 400 | 404 | 405, None) => {
+            Verdict::Contradicts
+        }
+        (_, _, Some(_)) => {
+            hearing.put_back(text);
+            Verdict::Answers
+        }
+        (_, _, None) => Verdict::Fails(status_failure(status)),
+    };
+    Ok(verdict)
+}
+
+fn status_failure(status: u16) -> Rejection {
+    unusable("upstream_status", &format!("answered HTTP {status}"))
+}
+
+fn stopped(failure: &Failure) -> Rejection {
+    match failure {
+        Failure::Credential(status) => refused_credential(*status),
+        Failure::Unavailable(status) => status_failure(*status),
+        Failure::RetiredTransport(_) | Failure::NoCommonVersion(_) | Failure::Handshake(_) => {
+            unusable("upstream_handshake", "speaks no protocol version that this gateway speaks")
+                .because(failure.to_string())
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Calls and lists of an MCP server.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use gatehouse_config::snapshot::mcp::{McpApp, ProxyUpstream};
+use gatehouse_edge::authorize::{Permit, ToolUse};
+use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::outbound::delegate::OutboundCredential;
+use gatehouse_edge::rejection::Rejection;
+use gatehouse_mcp::listing::{MOST_TOOLS, UpstreamPage};
+use gatehouse_mcp::message::{Id, Message, Outcome, Request, compose};
+use gatehouse_mcp::tool::Tool;
+use gatehouse_mcp::upstream::Retarget;
+use gatehouse_mcp::version::meta;
+
+use super::peer::{Conversation, PeerKey};
+use super::unusable;
+use super::wire::{Deadline, Wire};
+use crate::McpGateway;
+use crate::session::Party;
+use crate::talk::{Ending, Progress, Talk};
+use crate::turn::Turn;
+
+/// The most pages of one list.
+const MOST_PAGES: usize = 100;
+
+/// What an MCP server offers.
+pub(crate) struct Offered {
+    pub(crate) tools: Vec<Tool>,
+    /// How long it lets that be kept.
+    pub(crate) ttl: Option<Duration>,
+}
+
+/// What is asked of an MCP server.
+pub(crate) struct Ask<'a> {
+    pub(crate) app: &'a McpApp,
+    pub(crate) proxy: &'a ProxyUpstream,
+    pub(crate) tool: &'a Tool,
+    pub(crate) arguments: &'a Value,
+}
+
+/// Sends a client's call, in the server's words.
+pub(crate) async fn call(
+    ask: &Ask<'_>,
+    permit: &Permit<ToolUse>,
+    credential: &OutboundCredential,
+    request: &Request<'_>,
+    turn: &Turn<'_>,
+    ending: Ending,
+) -> Result<Talk, Rejection> {
+    let traceparent = turn.context.trace.to_string();
+    let wire = Wire {
+        client: &turn.door.parts.outbound.egress(ask.proxy.tls.as_ref()).upstreams,
+        permit,
+        url: &ask.proxy.url,
+        credential,
+        traceparent: &traceparent,
+        deadline: Deadline::of_call(turn.door.patience),
+    };
+    let key = peer_key(ask.app, turn.context);
+    let conversation = turn.door.peers.converse(&wire, &key, turn.door, |peer, id| {
+        let to = Retarget {
+            id: &Id::number(id),
+            tool: ask.tool,
+            arguments: ask.arguments,
+            received: turn.facts,
+            progress_token: Some(&compose::to_raw(&id)),
+            traceparent: Some(&traceparent),
+        };
+        peer.call_tool(request, to)
+    });
+    let Conversation { id, hearing } = ending.or_settle(conversation.await)?;
+    let token = request.meta().and_then(|meta| meta.get(meta::PROGRESS_TOKEN));
+    let progress = token.map(|token| Progress { sent: compose::to_raw(&id), original: token.to_owned() });
+    Ok(Talk { hearing, sent: Id::number(id), progress, deadline: wire.deadline, ending })
+}
+
+/// Reads the whole list of tools of an app. A definition that cannot be offered is left out and logged.
+pub(crate) async fn list(
+    door: &McpGateway,
+    app: &McpApp,
+    proxy: &ProxyUpstream,
+    context: &Context<Verified>,
+) -> Result<Offered, Rejection> {
+    let permit = Permit::discovery();
+    let credential = door.parts.delegation.listing_credential(&permit, &app.outbound, context).await?;
+    let traceparent = context.trace.to_string();
+    let wire = Wire {
+        client: &door.parts.outbound.egress(proxy.tls.as_ref()).upstreams,
+        permit: &permit,
+        url: &proxy.url,
+        credential: &credential,
+        traceparent: &traceparent,
+        deadline: Deadline::of_listing(door.patience),
+    };
+    let key = peer_key(app, context);
+    let mut offered = Offered { tools: Vec::new(), ttl: None };
+    let mut cursor: Option<String> = None;
+    for _ in 0..MOST_PAGES {
+        let conversation = door
+            .peers
+            .converse(&wire, &key, door, |peer, id| peer.list_tools(&Id::number(id), cursor.as_deref()));
+        let page = read_page(conversation.await?, wire.deadline).await?;
+        for error in &page.rejected {
+            tracing::warn!(app = %app.name, %error, "a tool definition is left out");
+        }
+        offered.tools.extend(page.tools);
+        offered.ttl = match (offered.ttl, page.ttl_ms.map(Duration::from_millis)) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        if offered.tools.len() > MOST_TOOLS {
+            let what = format!("offers more than {MOST_TOOLS} tools");
+            return Err(unusable("upstream_too_many_tools", &what));
+        }
+        match page.next_cursor {
+            Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
+            Some(_) => return Err(unusable("upstream_endless_list", "lists its tools without an end")),
+            None => return Ok(offered),
+        }
+    }
+    Err(unusable("upstream_endless_list", "lists its tools without an end"))
+}
+
+async fn read_page(conversation: Conversation, deadline: Deadline) -> Result<UpstreamPage, Rejection> {
+    let Conversation { id, mut hearing } = conversation;
+    let id = Id::number(id);
+    let broken =
+        |why: String| unusable("upstream_garbage", "did not answer with a list of tools").because(why);
+    while let Some(text) = hearing.next(deadline.next()).await? {
+        match Message::parse_upstream(&text).map_err(|error| broken(error.to_string()))? {
+            Message::Response(response) => {
+                let own = response.id() == Some(&id);
+                return match response.into_outcome() {
+                    Outcome::Result(result) if own => {
+                        UpstreamPage::parse(&result).map_err(|error| broken(error.to_string()))
+                    }
+                    Outcome::Result(_) => Err(broken("the response has another id".to_owned())),
+                    Outcome::Error(error) => Err(unusable(
+                        "upstream_rpc_error",
+                        &format!("refused to list its tools ({})", error.code),
+                    )
+                    .because(error.message)),
+                };
+            }
+            Message::Notification(_) | Message::Request(_) => {}
+        }
+    }
+    Err(broken("the answer ended without a response".to_owned()))
+}
+
+fn peer_key(app: &McpApp, context: &Context<Verified>) -> PeerKey {
+    PeerKey {
+        revision: context.snapshot.revision.clone(),
+        app: app.name.to_string(),
+        party: Party::of(&context.who.caller().principal),
+    }
+}
