@@ -5,6 +5,7 @@
 
 mod figures;
 mod floors;
+mod neighbours;
 mod process;
 mod report;
 mod run;

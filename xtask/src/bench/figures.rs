@@ -24,6 +24,8 @@ pub(super) struct Figures {
 pub(super) struct Round {
     pub(super) crowds: BTreeMap<Target, Crowd>,
     pub(super) lone: BTreeMap<Target, Lone>,
+    /// The percentage of the machine that others used just before.
+    pub(super) busy: f64,
     /// Tokens a second that were signed with no server around it.
     pub(super) signing: Option<f64>,
 }
@@ -113,6 +115,13 @@ impl Figures {
             }
         }
         Ok(())
+    }
+
+    /// The percentage of the machine that others used before rounds: the median, and the most.
+    pub(super) fn busy(&self) -> Option<(f64, f64)> {
+        let looks: Vec<f64> = self.rounds.values().flatten().map(|round| round.busy).collect();
+        let most = looks.iter().copied().fold(0.0, f64::max);
+        Some((median(looks)?, most))
     }
 
     /// The median over the rounds of what `pick` finds in a round.

@@ -17,7 +17,7 @@ const END: &str = "<!-- bench:end -->";
 /// The page's figures: machine, scenarios, tokens, memory, floors.
 pub(super) fn markdown(figures: &Figures, plan: Plan, root: &Path) -> Result<String, String> {
     let parts = [
-        machine(plan, root)?,
+        machine(figures, plan, root)?,
         scenarios(figures),
         events(figures),
         tokens(figures),
@@ -45,7 +45,7 @@ fn filled(page: &str, markdown: &str) -> Option<String> {
     Some(format!("{before}{BEGIN}\n{markdown}{END}{after}"))
 }
 
-fn machine(plan: Plan, root: &Path) -> Result<String, String> {
+fn machine(figures: &Figures, plan: Plan, root: &Path) -> Result<String, String> {
     let said = |program: &str, args: &[&str]| {
         let output = Step::new(program, root).args(args.iter().copied()).output()?;
         Ok::<_, String>(String::from_utf8_lossy(&output).trim().to_owned())
@@ -55,18 +55,17 @@ fn machine(plan: Plan, root: &Path) -> Result<String, String> {
         .lines()
         .filter_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim()))
         .collect();
-    let busy = fs::read_to_string("/proc/loadavg").map_err(|error| error.to_string())?;
+    let (busy, busiest) = figures.busy().unwrap_or_default();
     let commit = said("git", &["describe", "--always", "--dirty"])?;
     Ok(format!(
         "Measured {date} at {commit} on {count} x {model}, {kernel}: {rounds} rounds of {seconds} s for each figure, \
-         medians. Load average over the last minutes, the bench included: {busy}.\n",
+         medians. Other work on the machine, looked at before every round: median {busy:.0} %, at most {busiest:.0} %.\n",
         date = said("date", &["-u", "+%F"])?,
         count = models.len(),
         model = models.first().copied().unwrap_or("an unknown processor"),
         kernel = said("uname", &["-sr"])?,
         rounds = plan.rounds,
         seconds = plan.seconds,
-        busy = busy.split_whitespace().take(3).collect::<Vec<_>>().join(", "),
     ))
 }
 

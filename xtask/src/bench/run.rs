@@ -3,7 +3,7 @@
 use super::figures::{Figures, Lone, Round};
 use super::scenario::Scenario;
 use super::world::{Load, Request, World};
-use super::{Plan, Target};
+use super::{Plan, Target, neighbours};
 
 /// Connections of a crowd.
 const CROWD: u32 = 32;
@@ -30,7 +30,7 @@ pub(super) fn measure(
     let mut seen = Seen::default();
     for round in 0..plan.rounds {
         println!("== {scenario}, round {} of {}", round + 1, plan.rounds);
-        let mut results = Round::default();
+        let mut results = Round { busy: neighbours::busy()?, ..Round::default() };
         if let Some(algorithm) = scenario.algorithm() {
             results.signing = Some(world.signing(algorithm, plan.seconds / 2.0)?);
         }
