@@ -8,6 +8,7 @@ from harness.browser import Browser
 from harness.claude import ClaudeCode
 from harness.gateway import Gateway, find_binary
 from harness.home import Home
+from harness.house import House
 from harness.node import Node
 
 
@@ -55,3 +56,12 @@ def gateway(binary: Path, tmp_path: Path):
     yield start
     for one in reversed(started):
         one.stop()
+
+
+@pytest.fixture(scope="module")
+def house(binary: Path, tmp_path_factory):
+    """One process with all doors and upstreams behind them, for the tests of a module. At the end, no credential
+    that a caller showed may be found anywhere it should not be."""
+    with House(binary, tmp_path_factory.mktemp("house")) as house:
+        yield house
+        house.check_canaries()

@@ -1,7 +1,11 @@
 //! The command line.
 
+mod audit;
 mod check;
+mod demo;
+mod init;
 mod output;
+mod policy;
 mod secret;
 mod serve;
 
@@ -9,8 +13,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-use self::output::Failure;
 
 /// One identity gateway between AI clients and everything they reach.
 #[derive(Parser)]
@@ -25,6 +27,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Try everything on this machine, with sample apps, a scripted model and nothing to install
+    Demo(demo::DemoArguments),
     /// Run. Log lines go to standard error as JSON; SIGTERM drains
     Serve,
     /// Read a password from standard input and print its hash
@@ -35,6 +39,14 @@ enum Command {
     NewKey,
     /// Load and compile the configuration, run its policies' tests, and report every problem
     Check,
+    /// Write a starter configuration with fresh secrets; a file that exists is not overwritten
+    Init(init::Init),
+    /// Evaluate and test policies
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Check and read audit logs
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
 }
 
 /// Runs the command line of this process. Exit codes: 0 ok, 1 failed, 2 usage, 78 configuration refused.
@@ -42,11 +54,15 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let config = arguments.config;
     let done = match arguments.command {
+        Command::Demo(demo) => demo::run(&demo),
         Command::Serve => serve::run(config),
         Command::HashPassword => secret::hash_password(),
         Command::HashKey => secret::hash_key(),
         Command::NewKey => secret::new_key(),
         Command::Check => check::run(config),
+        Command::Init(init) => init::run(&init, config),
+        Command::Policy(command) => policy::run(command, config),
+        Command::Audit(command) => audit::run(command, config),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! What the operating system provides: time, randomness, environment, files. Everything else takes these as values.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gatehouse_config::source::environment::Environment;
@@ -40,6 +41,7 @@ pub fn environment() -> Environment {
 /// Files on disk; relative paths start at the folder of the configuration file.
 pub struct DiskLoader {
     folder: PathBuf,
+    read: Mutex<Vec<PathBuf>>,
 }
 
 impl DiskLoader {
@@ -50,16 +52,23 @@ impl DiskLoader {
 
     /// A loader whose relative paths start at `folder`.
     pub fn in_folder(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, read: Mutex::default() }
+    }
+
+    /// The files that were read, in reading order.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Loader for DiskLoader {
     fn read(&self, uri: &str) -> Result<Vec<u8>, LoadError> {
         let path = self.folder.join(file_path(uri)?);
-        std::fs::read(&path).map_err(|error| match error.kind() {
+        let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => LoadError::NotFound(path.display().to_string()),
             _ => LoadError::Unreadable { uri: path.display().to_string(), reason: error.to_string() },
-        })
+        })?;
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+        Ok(bytes)
     }
 }

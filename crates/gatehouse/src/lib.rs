@@ -4,5 +4,6 @@
 //! the wiring of stores, keys, doors and listeners from one configuration, `demo` the sample world.
 
 pub mod command;
+mod demo;
 pub mod gateway;
 pub mod host;

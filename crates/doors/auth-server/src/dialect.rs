@@ -13,7 +13,7 @@ use crate::page::{self, Message};
 use crate::refusal;
 
 /// A refusal as RFC 6749 §5.2 writes it.
-pub(crate) fn json(rejection: &Rejection, refused: &Refused<'_>) -> Response<Body> {
+pub fn json(rejection: &Rejection, refused: &Refused<'_>) -> Response<Body> {
     let code = match &rejection.kind {
         RejectionKind::Unauthenticated => ErrorCode::InvalidClient,
         RejectionKind::Forbidden | RejectionKind::InsufficientScope(_) => ErrorCode::AccessDenied,

@@ -24,4 +24,5 @@ mod token;
 mod transaction;
 mod userinfo;
 
+pub use dialect::json as render;
 pub use server::{AuthServer, Parts};

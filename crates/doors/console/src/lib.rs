@@ -31,13 +31,19 @@ impl Console {
     pub fn routes(self: &Arc<Self>, snapshot: &Snapshot) -> Vec<Route> {
         let console = Arc::clone(self);
         let mut routes = vec![
-            Route::public("healthz", Method::GET, "/healthz", render, |_body, _context| async { Ok(text("ok")) }),
+            Route::public("healthz", Method::GET, "/healthz", render, |_body, _context| async {
+                Ok(text("ok"))
+            }),
             Route::public("readyz", Method::GET, "/readyz", render, move |_body, _context| {
                 readyz(Arc::clone(&console))
             }),
-            Route::public("status", Method::GET, snapshot.health.location.clone(), render, |_body, context| async move {
-                Ok(status(&context))
-            }),
+            Route::public(
+                "status",
+                Method::GET,
+                snapshot.health.location.clone(),
+                render,
+                |_body, context| async move { Ok(status(&context)) },
+            ),
         ];
         routes.dedup_by(|one, other| one.path == other.path);
         routes

@@ -1,8 +1,9 @@
 //! `check`: would this configuration run?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::output::{Failure, line};
+use super::policy::suite::{Suite, Tally};
 use crate::gateway::load::{self, load};
 
 pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
@@ -10,5 +11,31 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
     for warning in &loaded.snapshot.warnings {
         line(load::line(warning))?;
     }
+    let tally = test_policies(&loaded.files)?;
+    if tally.failed > 0 {
+        return Err(Failure::Failed(format!("{}: policy tests: {tally}", loaded.path.display())));
+    }
     line(format!("{}: ok, revision {}", loaded.path.display(), loaded.snapshot.revision))
+}
+
+/// Runs the tests beside each policy file that the configuration names; only failures are worth a line here.
+fn test_policies(files: &[PathBuf]) -> Result<Tally, Failure> {
+    let mut policies: Vec<&Path> = files
+        .iter()
+        .map(PathBuf::as_path)
+        .filter(|file| file.extension().is_some_and(|ext| ext == "rego"))
+        .collect();
+    policies.sort_unstable();
+    policies.dedup();
+    let mut tally = Tally::default();
+    for policy in policies {
+        let Some(suite) = Suite::beside(policy) else { continue };
+        for test in suite.run()? {
+            if let Some(failure) = test.failure() {
+                line(failure)?;
+            }
+            tally.count(&test);
+        }
+    }
+    Ok(tally)
 }

@@ -52,7 +52,8 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
 
 /// The first SIGTERM or SIGINT drains, the second ends the process at once. SIGHUP changes nothing yet, and says so.
 async fn watch_signals(stop: CancellationToken) {
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+    let signals =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
         return tracing::error!("signals cannot be watched; the process ends without draining");
     };

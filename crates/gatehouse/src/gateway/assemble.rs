@@ -149,8 +149,7 @@ impl McpGates<'_> {
         let issuers = gatekeeper.issuers(protection, &[Audience::new(resource)]);
         let origin = &self.shared.snapshot.ingress.origin;
         let separator = if app.is_empty() { "" } else { "/" };
-        let metadata =
-            format!("{origin}{}{}{separator}{app}", protection.metadata_path, self.settings.path);
+        let metadata = format!("{origin}{}{}{separator}{app}", protection.metadata_path, self.settings.path);
         let no_keys = KeyTable::new(Issuer::new(origin.clone()), []);
         let gate = ResourceServer::new(
             CredentialPlaces::Bearer,

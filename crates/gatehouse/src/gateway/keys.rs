@@ -41,7 +41,11 @@ pub(super) async fn local_keys(
     Ok(Arc::new(LocalKeys::new(keys)))
 }
 
-async fn stored_or_made(algorithm: Algorithm, store: &dyn Store, clock: &dyn Clock) -> Result<SigningKey, KeyError> {
+async fn stored_or_made(
+    algorithm: Algorithm,
+    store: &dyn Store,
+    clock: &dyn Clock,
+) -> Result<SigningKey, KeyError> {
     let all = store.signing_keys().all().await?;
     let standing = all.into_iter().find(|key| key.algorithm == algorithm && key.retired_at.is_none());
     let stored = match standing {

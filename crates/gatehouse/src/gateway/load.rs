@@ -18,6 +18,8 @@ const PLACES: [&str; 2] = ["gatehouse.yaml", "/etc/gatehouse/gatehouse.yaml"];
 pub struct Loaded {
     /// The file.
     pub path: PathBuf,
+    /// The files that it names, in reading order.
+    pub files: Vec<PathBuf>,
     /// What it means.
     pub snapshot: Snapshot,
 }
@@ -56,12 +58,17 @@ pub fn load(named: Option<PathBuf>) -> Result<Loaded, LoadFailure> {
     let bytes = std::fs::read(&path)
         .map_err(|error| LoadFailure::Unreadable { path: path.display().to_string(), error })?;
     let source = Source { file: Arc::from(path.display().to_string()), bytes };
-    let snapshot = from_source(&source, &environment(), &DiskLoader::beside(&path))?;
-    Ok(Loaded { path, snapshot })
+    let loader = DiskLoader::beside(&path);
+    let snapshot = from_source(&source, &environment(), &loader)?;
+    Ok(Loaded { path, files: loader.files(), snapshot })
 }
 
 /// Reads and compiles `source`.
-pub fn from_source(source: &Source, environment: &Environment, loader: &DiskLoader) -> Result<Snapshot, LoadFailure> {
+pub fn from_source(
+    source: &Source,
+    environment: &Environment,
+    loader: &DiskLoader,
+) -> Result<Snapshot, LoadFailure> {
     let document = Document::read(source, environment, loader).map_err(LoadFailure::Refused)?;
     compile(document, loader).map_err(LoadFailure::Refused)
 }

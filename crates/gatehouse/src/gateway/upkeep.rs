@@ -76,7 +76,11 @@ impl Upkeep {
 }
 
 impl WatchedCertificate {
-    pub(super) fn new(settings: &CertificateSettings, certificate: Arc<Certificate>, loader: DiskLoader) -> Self {
+    pub(super) fn new(
+        settings: &CertificateSettings,
+        certificate: Arc<Certificate>,
+        loader: DiskLoader,
+    ) -> Self {
         Self {
             certificate,
             loader,
@@ -88,7 +92,8 @@ impl WatchedCertificate {
 
     /// Takes over renewed files. While a renewal is half written, or is unusable, the present certificate stays.
     fn look(&mut self) {
-        let (Ok(chain), Ok(key)) = (self.loader.read(&self.chain_file), self.loader.read(&self.key_file)) else {
+        let (Ok(chain), Ok(key)) = (self.loader.read(&self.chain_file), self.loader.read(&self.key_file))
+        else {
             return;
         };
         if (&chain, &key) == (&self.seen.0, &self.seen.1) {

@@ -88,7 +88,7 @@ impl Door {
             head_only: head.method == Method::HEAD,
         };
         if let Err(rejection) = admission::admit(&head, &running.hosts) {
-            return visit.refuse(&rejection, running.routes.render_for(&visit.path), None, false);
+            return visit.turn_away(&rejection, running.routes.render_for(&visit.path));
         }
         let (route, segment) = match running.routes.find(&head.method, &visit.path) {
             Found::Route(route, segment) => (route, segment),
@@ -97,11 +97,11 @@ impl Door {
                     return visit.sign(preflight);
                 }
                 let rejection = routes::other_methods(methods);
-                return visit.refuse(&rejection, running.routes.render_for(&visit.path), None, false);
+                return visit.turn_away(&rejection, running.routes.render_for(&visit.path));
             }
             Found::Nothing => {
                 let render = running.routes.render_for(&visit.path);
-                return visit.refuse(&routes::nothing_here(), render, None, false);
+                return visit.turn_away(&routes::nothing_here(), render);
             }
         };
         let context = Context {
@@ -246,6 +246,11 @@ impl Visit {
             response.headers_mut().insert(ALLOW, allow);
         }
         response
+    }
+
+    /// Refuses a request that no route is asked about.
+    fn turn_away(&self, rejection: &Rejection, render: Render) -> Response<Body> {
+        self.sign(self.refuse(rejection, render, None, false))
     }
 
     /// Puts the request id on the answer, and drops the body of an answer to `HEAD`.

@@ -11,7 +11,9 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -25,7 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::body::Body;
+use self::body::{Body, BodyError};
 use self::connections::{ConnectionLimits, Slot};
 
 /// How long a TLS handshake may take.
@@ -80,6 +82,7 @@ impl Listener {
         let draining = GracefulShutdown::new();
         let tasks = TaskTracker::new();
         let builder = Arc::new(connection_builder(limits));
+        let cut = CancellationToken::new();
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
@@ -99,16 +102,22 @@ impl Listener {
                 tracing::warn!(peer.ip = %peer, "connection refused, limit reached");
                 continue;
             };
-            let connection = Connection { peer, slot, watcher: draining.watcher() };
+            let first_request = limits.header_read_timeout;
+            let connection = Connection { peer, slot, watcher: draining.watcher(), first_request };
             let (answer, builder, tls) = (Arc::clone(&answer), Arc::clone(&builder), self.tls.clone());
-            tasks.spawn(async move { connection.run(stream, tls, &builder, answer).await });
+            tasks.spawn(cut.clone().run_until_cancelled_owned(async move {
+                connection.run(stream, tls, &builder, answer).await;
+            }));
         }
         drop(self.socket);
         tasks.close();
         if tokio::time::timeout(limits.drain, draining.shutdown()).await.is_ok() {
             return 0;
         }
-        tasks.len()
+        let left = tasks.len();
+        cut.cancel();
+        tasks.wait().await;
+        left
     }
 }
 
@@ -116,6 +125,9 @@ struct Connection {
     peer: IpAddr,
     slot: Slot,
     watcher: Watcher,
+    /// How long the first request may take to come: the protocol is told apart by its first bytes, and hyper's own
+    /// timer runs only after that.
+    first_request: Duration,
 }
 
 impl Connection {
@@ -129,20 +141,24 @@ impl Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(error = %error, "TCP_NODELAY not set");
         }
-        let peer = self.peer;
+        let (peer, first_request) = (self.peer, self.first_request);
+        let heard = Arc::new(AtomicBool::new(false));
+        let hears = Arc::clone(&heard);
         let service = service_fn(move |request| {
+            hears.store(true, Ordering::Relaxed);
             let answer = Arc::clone(&answer);
             async move { Ok::<_, Infallible>(answer.answer(request, peer).await) }
         });
-        let served = match tls {
+        let watcher = self.watcher;
+        let connection: Pin<Box<dyn Future<Output = Result<(), BodyError>> + Send>> = match tls {
             None => {
                 let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-                self.watcher.watch(connection).await
+                Box::pin(watcher.watch(connection))
             }
             Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-                    self.watcher.watch(connection).await
+                    Box::pin(watcher.watch(connection))
                 }
                 Ok(Err(error)) => {
                     return tracing::debug!(peer.ip = %peer, error = %error, "TLS handshake failed");
@@ -150,11 +166,28 @@ impl Connection {
                 Err(_) => return tracing::debug!(peer.ip = %peer, "TLS handshake timed out"),
             },
         };
-        if let Err(error) = served {
-            tracing::debug!(peer.ip = %peer, error = %error, "connection ended with an error");
+        let served = unless_silent(connection, &heard, first_request).await;
+        match served {
+            Some(Err(error)) => {
+                tracing::debug!(peer.ip = %peer, error = %error, "connection ended with an error");
+            }
+            None => tracing::debug!(peer.ip = %peer, "connection closed, no request came"),
+            Some(Ok(())) => {}
         }
         drop(self.slot);
     }
+}
+
+/// What became of `connection`; `None` when it was given up because no request came within `patience`.
+async fn unless_silent<C: Future + Unpin>(
+    mut connection: C,
+    heard: &AtomicBool,
+    patience: Duration,
+) -> Option<C::Output> {
+    if let Ok(served) = tokio::time::timeout(patience, &mut connection).await {
+        return Some(served);
+    }
+    if heard.load(Ordering::Relaxed) { Some(connection.await) } else { None }
 }
 
 /// HTTP/1.1 and HTTP/2 with the limits of a server that faces the internet.

@@ -137,9 +137,8 @@ impl ResourceServer {
     /// Every candidate is tried. One that proves nothing does not spoil another that does; two that prove
     /// different callers contradict each other.
     pub async fn authenticate(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, Rejection> {
-        let candidates = self.candidates(headers)?;
+        let (candidates, mut refusal) = self.candidates(headers)?;
         let mut found: Option<Caller> = None;
-        let mut refusal: Option<Rejection> = None;
         for candidate in candidates {
             match self.prove(candidate, now).await {
                 Ok(caller) => match &found {
@@ -152,6 +151,10 @@ impl ResourceServer {
                     Some(_) => {}
                     None => found = Some(caller),
                 },
+                // That a credential could not be checked says more than that another proves nothing.
+                Err(rejection) if refusal.as_ref().is_some_and(|known| known.kind.is_failure()) => {
+                    drop(rejection);
+                }
                 Err(rejection) => refusal = Some(rejection),
             }
         }
@@ -162,9 +165,10 @@ impl ResourceServer {
         })
     }
 
-    /// The distinct credentials that the request carries.
-    fn candidates<'a>(&self, headers: &'a HeaderMap) -> Result<Vec<&'a str>, Rejection> {
+    /// The distinct credentials that the request carries, and what is wrong with one that cannot be read.
+    fn candidates<'a>(&self, headers: &'a HeaderMap) -> Result<(Vec<&'a str>, Option<Rejection>), Rejection> {
         let mut candidates = Vec::with_capacity(2);
+        let mut unreadable = None;
         if let Some(value) = single(headers, AUTHORIZATION.as_str())? {
             match value.split_once(' ') {
                 Some((scheme, token))
@@ -173,7 +177,7 @@ impl ResourceServer {
                     candidates.push(token.trim());
                 }
                 _ => {
-                    return Err(Rejection::unauthenticated(
+                    unreadable = Some(Rejection::unauthenticated(
                         "credential_malformed",
                         "Authorization is not `Bearer <token>`",
                     ));
@@ -187,7 +191,7 @@ impl ResourceServer {
         {
             candidates.push(key);
         }
-        Ok(candidates)
+        Ok((candidates, unreadable))
     }
 
     async fn prove(&self, credential: &str, now: Timestamp) -> Result<Caller, Rejection> {
@@ -204,7 +208,8 @@ impl ResourceServer {
             Err(error) => return Err(Rejection::unauthenticated("key_refused", error.to_string())),
         }
         let remembered = self.remembered.get(&key).filter(|hit| now < hit.until);
-        let caller = if let Some(hit) = remembered { hit.caller } else { self.remember(key, credential, now).await? };
+        let caller =
+            if let Some(hit) = remembered { hit.caller } else { self.remember(key, credential, now).await? };
         if self.revocations.covers(caller.principal.claims()) {
             return Err(Rejection::unauthenticated("token_revoked", "the token or its grant is revoked"));
         }

@@ -86,9 +86,12 @@ impl AuditRow {
 impl Drop for AuditRow {
     fn drop(&mut self) {
         let event = self.event.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(event) = event
-            && let Err(error) = self.sink.submit(self.finished(event))
-        {
+        let Some(mut event) = event else { return };
+        if self.status.load(Ordering::Relaxed) == 0 && event.outcome() == Outcome::Allow {
+            // Nobody answered: the request was given up because its client went away.
+            event = event.with_outcome(Outcome::Error).with_reason("client_gone");
+        }
+        if let Err(error) = self.sink.submit(self.finished(event)) {
             tracing::error!(error = %error, "audit record lost");
         }
     }

@@ -339,6 +339,7 @@ impl Ask<'_> {
 #[derive(Deserialize)]
 struct Answer {
     access_token: Option<String>,
+    token_type: Option<String>,
     expires_in: Option<u64>,
     error: Option<String>,
     error_description: Option<String>,
@@ -348,16 +349,32 @@ fn read_answer(status: http::StatusCode, body: &[u8], now: Timestamp) -> Result<
     let answer: Answer = serde_json::from_slice(body).map_err(|_| {
         Rejection::unavailable("exchange_unavailable", format!("{status} without a JSON object"))
     })?;
+    let bearer =
+        answer.token_type.as_deref().is_none_or(|token_type| token_type.eq_ignore_ascii_case("bearer"));
     match answer {
-        Answer { access_token: Some(token), expires_in, error: None, .. } if status.is_success() => {
+        Answer { access_token: Some(token), expires_in, error: None, .. }
+            if status.is_success() && bearer =>
+        {
             let lifetime = Duration::from_secs(expires_in.unwrap_or(0));
             Ok(OutboundToken { token: Secret::new(token), expires_at: now.plus(lifetime) })
         }
-        Answer { error, error_description, .. } => Err(refused(format!(
-            "{status} {}: {}",
-            error.as_deref().unwrap_or("no error code"),
-            error_description.as_deref().unwrap_or("")
-        ))),
+        Answer { error, error_description, .. } => {
+            let code = error.as_deref().unwrap_or("no error code");
+            let why = format!("{status} {code}: {}", error_description.as_deref().unwrap_or(""));
+            Err(match code {
+                // The gateway's own registration is wrong; nothing that the caller can do about it.
+                "invalid_client" | "unauthorized_client" => {
+                    Rejection::internal("exchange_misconfigured", why)
+                }
+                _ if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS => {
+                    Rejection::unavailable("exchange_unavailable", why)
+                }
+                _ if status.is_success() => {
+                    Rejection::unavailable("exchange_unavailable", format!("{why} (no bearer token)"))
+                }
+                _ => refused(why),
+            })
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use url::Url;
 
 use gatehouse_identity::clock::{Clock, Timestamp};
@@ -79,8 +79,8 @@ pub struct IssuerKeys {
     refresh: Duration,
     fetcher: Fetcher,
     clock: Arc<dyn Clock>,
-    held: ArcSwapOption<Published>,
-    last_attempt: Mutex<Option<Timestamp>>,
+    held: Arc<ArcSwapOption<Published>>,
+    last_attempt: Arc<Mutex<Option<Timestamp>>>,
 }
 
 impl IssuerKeys {
@@ -92,8 +92,8 @@ impl IssuerKeys {
         fetcher: Fetcher,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let held = ArcSwapOption::empty();
-        Self { issuer, well_known, refresh, fetcher, clock, held, last_attempt: Mutex::new(None) }
+        let (held, last_attempt) = (Arc::default(), Arc::default());
+        Self { issuer, well_known, refresh, fetcher, clock, held, last_attempt }
     }
 
     /// The issuer.
@@ -123,7 +123,7 @@ impl IssuerKeys {
                 return Ok(held);
             }
             if knows && age <= STALE_LIMIT {
-                if let Ok(attempt) = self.last_attempt.try_lock() {
+                if let Ok(attempt) = Arc::clone(&self.last_attempt).try_lock_owned() {
                     self.refetch(attempt).await;
                 }
                 return Ok(self.held.load_full().unwrap_or(held));
@@ -134,7 +134,7 @@ impl IssuerKeys {
 
     /// Fetches unless somebody else just did.
     async fn fetch_once(&self, kid: Option<&str>) -> Result<Arc<Published>, PublishedError> {
-        let attempt = self.last_attempt.lock().await;
+        let attempt = Arc::clone(&self.last_attempt).lock_owned().await;
         let now = self.clock.now();
         let usable = |held: &Arc<Published>| now.since(held.fetched_at) <= STALE_LIMIT;
         let held = self.held.load_full().filter(usable);
@@ -152,27 +152,50 @@ impl IssuerKeys {
     }
 
     /// One attempt; `None` when it is too early for one. A failure leaves what is held in place.
+    ///
+    /// It runs to its end even if nobody waits any more: a caller who goes away must neither waste the attempt for
+    /// everybody else nor be able to cause another.
     async fn refetch(
         &self,
-        mut attempt: tokio::sync::MutexGuard<'_, Option<Timestamp>>,
+        mut attempt: OwnedMutexGuard<Option<Timestamp>>,
     ) -> Option<Result<(), PublishedError>> {
         let now = self.clock.now();
         if attempt.is_some_and(|last| now.since(last) < COOLDOWN) {
             return None;
         }
         *attempt = Some(now);
-        Some(match self.fetch(now).await {
-            Ok(published) => {
-                self.held.store(Some(Arc::new(published)));
-                Ok(())
+        let order = FetchOrder {
+            issuer: self.issuer.clone(),
+            well_known: self.well_known.clone(),
+            refresh: self.refresh,
+            fetcher: self.fetcher.clone(),
+        };
+        let held = Arc::clone(&self.held);
+        let work = async move {
+            let fetched = order.fetch(now).await;
+            let outcome = fetched.map(|published| held.store(Some(Arc::new(published))));
+            if let Err(error) = &outcome {
+                tracing::warn!(issuer.metadata_url = %order.well_known, error = %error, "issuer metadata not refreshed");
             }
-            Err(error) => {
-                tracing::warn!(issuer.metadata_url = %self.well_known, error = %error, "issuer metadata not refreshed");
-                Err(error)
-            }
-        })
+            drop(attempt);
+            outcome
+        };
+        #[expect(clippy::disallowed_methods, reason = "it ends by itself within the fetcher's own timeout")]
+        let work = tokio::spawn(work);
+        let cooling = |_| Err(PublishedError::CoolingDown(self.well_known.clone()));
+        Some(work.await.unwrap_or_else(cooling))
     }
+}
 
+/// What one attempt needs, so that it can outlive whoever asked for it.
+struct FetchOrder {
+    issuer: Issuer,
+    well_known: Url,
+    refresh: Duration,
+    fetcher: Fetcher,
+}
+
+impl FetchOrder {
     async fn fetch(&self, now: Timestamp) -> Result<Published, PublishedError> {
         let trust = Trust::configured(&self.well_known);
         let metadata = fetch_metadata(&self.fetcher, &self.issuer, &self.well_known).await?;

@@ -56,7 +56,8 @@ pub(crate) fn compile(
         compiler.report.error(&place, "clientAuth needs the authorities that callers are checked against");
     }
     let certificate = chain.zip(key).map(|(chain, key)| {
-        let file = |file: &Option<Placed<String>>| file.as_ref().map(|file| file.value.clone()).unwrap_or_default();
+        let file =
+            |file: &Option<Placed<String>>| file.as_ref().map(|file| file.value.clone()).unwrap_or_default();
         Certificate {
             chain_file: file(&profile.cert_file),
             key_file: file(&profile.key_file),

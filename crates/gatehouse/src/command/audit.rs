@@ -1,0 +1,163 @@
+//! `audit`: check the chain of an audit log, and read its end.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use gatehouse_audit::chain::{Head, Summary, Verifier};
+
+use super::output::{Failure, line};
+use crate::gateway::load::load;
+
+/// How often a followed log is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How much of the end of a log is read at a time, in bytes.
+const BLOCK: u64 = 64 * 1024;
+
+#[derive(Subcommand)]
+pub(super) enum AuditCommand {
+    /// Check every record of a log, and name the first that is not as it was written
+    Verify {
+        /// The log [default: the one of the configuration]
+        file: Option<PathBuf>,
+    },
+    /// Print the last records of a log
+    Tail(Tail),
+}
+
+#[derive(Args)]
+pub(super) struct Tail {
+    /// The log [default: the one of the configuration]
+    file: Option<PathBuf>,
+    /// How many records
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+    lines: usize,
+    /// Go on with every record that is written from now on
+    #[arg(short, long)]
+    follow: bool,
+}
+
+pub(super) fn run(command: AuditCommand, config: Option<PathBuf>) -> Result<(), Failure> {
+    match command {
+        AuditCommand::Verify { file } => verify(&path(file, config)?),
+        AuditCommand::Tail(tail) => {
+            let path = path(tail.file, config)?;
+            let done = show_tail(&path, tail.lines, tail.follow);
+            done.or_else(|error| match error.kind() {
+                // The reader has seen enough.
+                io::ErrorKind::BrokenPipe => Ok(()),
+                _ => Err(Failure::new(&path.display().to_string(), error)),
+            })
+        }
+    }
+}
+
+/// The named log, or the one of the configuration.
+fn path(named: Option<PathBuf>, config: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let loaded = load(config)?;
+    Ok(loaded.folder().join(&loaded.snapshot.audit.path))
+}
+
+fn verify(path: &Path) -> Result<(), Failure> {
+    let name = path.display().to_string();
+    let file = File::open(path).map_err(|error| Failure::new(&name, error))?;
+    let mut reader = BufReader::new(file);
+    let mut verifier = Verifier::after(Head::START);
+    let mut record = Vec::new();
+    let unfinished = loop {
+        record.clear();
+        let read = reader.read_until(b'\n', &mut record).map_err(|error| Failure::new(&name, error))?;
+        let Some(text) = record.strip_suffix(b"\n") else { break read };
+        // Text that is not UTF-8 was never written; no record looks like an empty line.
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        verifier.push(text).map_err(|broken| Failure::new(&name, broken))?;
+    };
+    let Summary { records, head } = verifier.finish();
+    if unfinished > 0 {
+        line(format!(
+            "warning: {name}: {unfinished} bytes of a record that is not finished stand at the end"
+        ))?;
+    }
+    line(format!(
+        "{name}: intact, {records} records, last record {} with hash {}",
+        head.seq,
+        hexadecimal(&head.hash)
+    ))
+}
+
+/// Lower-case hexadecimal digits, as they stand in the log.
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+fn show_tail(path: &Path, lines: usize, follow: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let mut file = File::open(path)?;
+    let (text, mut position) = last_lines(&mut file, lines)?;
+    out.write_all(&text)?;
+    out.flush()?;
+    if !follow {
+        return Ok(());
+    }
+    loop {
+        std::thread::sleep(LOOK_EVERY);
+        // Only a log that was cut after a crash gets shorter; what is written then stands at its new end.
+        position = position.min(file.metadata()?.len());
+        file.seek(SeekFrom::Start(position))?;
+        let mut fresh = Vec::new();
+        file.read_to_end(&mut fresh)?;
+        let whole = fresh.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        fresh.truncate(whole);
+        out.write_all(&fresh)?;
+        out.flush()?;
+        position += u64::try_from(whole).unwrap_or(0);
+        if whole == 0 && moved_away(path, &file)? {
+            file = File::open(path)?;
+            position = 0;
+        }
+    }
+}
+
+/// Whether another file has taken the log's place.
+fn moved_away(path: &Path, file: &File) -> io::Result<bool> {
+    let old = file.metadata()?;
+    match path.metadata() {
+        Ok(new) => Ok((new.dev(), new.ino()) != (old.dev(), old.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The last `count` finished lines, and where they end.
+fn last_lines(file: &mut File, count: usize) -> io::Result<(Vec<u8>, u64)> {
+    let size = file.metadata()?.len();
+    let mut start = size;
+    let mut text: Vec<u8> = Vec::new();
+    let mut ends = 0;
+    // The end of the line before the first of them is looked for too.
+    while start > 0 && ends <= count {
+        let block = BLOCK.min(start);
+        start -= block;
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        Read::by_ref(file).take(block).read_to_end(&mut bytes)?;
+        ends += bytes.split(|byte| *byte == b'\n').count() - 1;
+        bytes.append(&mut text);
+        text = bytes;
+    }
+    let finished = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let whole = text.get(..finished).unwrap_or_default();
+    let breaks: Vec<usize> = (0..whole.len()).filter(|at| whole.get(*at) == Some(&b'\n')).collect();
+    let first = breaks.len().checked_sub(count + 1).and_then(|at| breaks.get(at)).map_or(0, |at| at + 1);
+    let end = start + u64::try_from(finished).unwrap_or(0);
+    Ok((whole.get(first..).unwrap_or_default().to_vec(), end))
+}

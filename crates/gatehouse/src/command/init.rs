@@ -1,0 +1,87 @@
+//! `init`: a starter configuration with fresh secrets.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use gatehouse_config::source::Source;
+use gatehouse_config::source::environment::Environment;
+use gatehouse_config::starter::{Starter, starter};
+use gatehouse_identity::rng::Rng as _;
+use gatehouse_identity::secret::Secret;
+use gatehouse_identity::static_key::{self, KeyHash};
+
+use super::output::{Failure, line};
+use super::secret::password_hash;
+use crate::gateway::load::from_source;
+use crate::host::{DiskLoader, SystemRng};
+
+/// Random bytes of the first user's password.
+const PASSWORD_BYTES: usize = 18;
+
+#[derive(Args)]
+pub(super) struct Init {
+    /// Where clients will reach the gateway: an origin without a path; https unless it is this machine
+    #[arg(long, value_name = "URL", default_value = "http://localhost:9420")]
+    public_url: String,
+    /// The name of the first user
+    #[arg(long, value_name = "NAME", default_value = "admin")]
+    username: String,
+}
+
+pub(super) fn run(init: &Init, config: Option<PathBuf>) -> Result<(), Failure> {
+    let path = config.unwrap_or_else(|| PathBuf::from("gatehouse.yaml"));
+    if path.symlink_metadata().is_ok() {
+        return Err(exists(&path));
+    }
+    let password = Secret::new(SystemRng.token(PASSWORD_BYTES));
+    let key = static_key::generate(&SystemRng);
+    let text = starter(&Starter {
+        public_url: init.public_url.trim_end_matches('/'),
+        username: &init.username,
+        password_hash: &password_hash(&password)?,
+        key_hash: &KeyHash::of(key.expose()).to_string(),
+    })
+    .map_err(|error| Failure::new("the starter configuration", error))?;
+    prove(&path, &text)?;
+    write(&path, &text)?;
+    let shown = path.display();
+    line(format!("{shown}: written, readable by you only"))?;
+    line(format!("sign-in:  {} / {}", init.username, password.expose()))?;
+    line(format!("API key:  {}", key.expose()))?;
+    line("Keep both now: the file holds only their hashes.")?;
+    line(format!(
+        "Next: put the key of your provider account into ANTHROPIC_API_KEY, then run `gatehouse --config {shown} check` \
+         and `gatehouse --config {shown} serve`."
+    ))
+}
+
+/// Whether the text would run, so that a wrong argument is found before a file is made.
+fn prove(path: &Path, text: &str) -> Result<(), Failure> {
+    let source = Source::new(&path.display().to_string(), text);
+    let environment: Environment = [("ANTHROPIC_API_KEY", "set by the operator")].into_iter().collect();
+    from_source(&source, &environment, &DiskLoader::beside(path)).map(drop).map_err(Failure::from)
+}
+
+/// Makes the file; one that is there is left alone.
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let written = made.and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => exists(path),
+        _ => Failure::new(&path.display().to_string(), error),
+    })
+}
+
+fn exists(path: &Path) -> Failure {
+    Failure::Failed(format!(
+        "{} exists and is not overwritten; move it away, or name another file with --config",
+        path.display()
+    ))
+}

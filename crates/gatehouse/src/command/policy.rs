@@ -1,0 +1,210 @@
+//! `policy`: decide on an input by hand, and run the tests of policies.
+
+pub(super) mod suite;
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use gatehouse_config::snapshot::Snapshot;
+use gatehouse_policy::{Decision, Outcome, Policy, PolicyOptions, PolicySource, RegoVersion};
+
+use self::suite::{Suite, Tally};
+use super::output::{Failure, line};
+use crate::gateway::load::load;
+
+/// Largest input that is read, in bytes.
+const INPUT_LIMIT: u64 = 16 * 1024 * 1024;
+
+#[derive(Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Decide on one input and print the decision as JSON; a denial is a decision and exits 0
+    Eval(Eval),
+    /// Run the `test_*` rules of policies; exits 1 when one does not pass
+    Test {
+        /// Policies, their `*_test.rego` files, or folders of them
+        #[arg(required = true, value_name = "FILE|FOLDER")]
+        paths: Vec<PathBuf>,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct Eval {
+    /// The policy
+    #[arg(long, value_name = "FILE", conflicts_with = "point", required_unless_present = "point")]
+    policy: Option<PathBuf>,
+    /// Instead of a file, the policies that the configuration has at a decision point: tool-call:APP, listing:APP,
+    /// model-call, access-token:CLIENT_ID or id-token:CLIENT_ID
+    #[arg(long, value_name = "POINT")]
+    point: Option<Point>,
+    /// The input as JSON; `-` reads standard input
+    #[arg(long, value_name = "FILE|-", default_value = "-")]
+    input: PathBuf,
+    /// The version of Rego that the file is written in
+    #[arg(long, value_enum, default_value = "auto", conflicts_with = "point")]
+    rego_version: Version,
+    /// The package that decides
+    #[arg(long, value_name = "NAME", default_value = "orchestrator", conflicts_with = "point")]
+    package: String,
+    /// The rule of that package that decides
+    #[arg(long, value_name = "RULE", default_value = "result", conflicts_with = "point")]
+    entry: String,
+}
+
+/// A version of Rego.
+#[derive(Clone, Copy, ValueEnum)]
+enum Version {
+    /// v1, and v0 when the text is no v1
+    Auto,
+    /// Bodies without `if`
+    V0,
+    /// Bodies with `if`
+    V1,
+}
+
+/// A decision point of a configuration.
+#[derive(Clone)]
+enum Point {
+    ToolCall(String),
+    Listing(String),
+    ModelCall,
+    AccessToken(String),
+    IdToken(String),
+}
+
+impl FromStr for Point {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (point, of) = text.split_once(':').unwrap_or((text, ""));
+        let of = of.to_owned();
+        match (point, of.is_empty()) {
+            ("tool-call", false) => Ok(Self::ToolCall(of)),
+            ("listing", false) => Ok(Self::Listing(of)),
+            ("model-call", true) => Ok(Self::ModelCall),
+            ("access-token", false) => Ok(Self::AccessToken(of)),
+            ("id-token", false) => Ok(Self::IdToken(of)),
+            _ => Err(
+                "expected tool-call:APP, listing:APP, model-call, access-token:CLIENT_ID or id-token:CLIENT_ID",
+            ),
+        }
+    }
+}
+
+pub(super) fn run(command: PolicyCommand, config: Option<PathBuf>) -> Result<(), Failure> {
+    match command {
+        PolicyCommand::Eval(eval) => evaluate(&eval, config),
+        PolicyCommand::Test { paths } => test(&paths),
+    }
+}
+
+fn evaluate(eval: &Eval, config: Option<PathBuf>) -> Result<(), Failure> {
+    let policies = match (&eval.policy, &eval.point) {
+        (Some(file), _) => vec![compile(file, eval)?],
+        (None, Some(point)) => configured(point, &load(config)?.snapshot)?,
+        (None, None) => return Err(Failure::Failed("name a policy with --policy or --point".to_owned())),
+    };
+    let input = read_input(&eval.input)?;
+    let mut decision = None;
+    for policy in &policies {
+        let made = policy.evaluate_json(&input);
+        let denied = !made.is_allowed();
+        decision = Some(made);
+        if denied {
+            break;
+        }
+    }
+    let shown = decision.as_ref().map_or_else(|| json!({"allowed": true, "policy": null}), shown);
+    line(format!("{shown:#}"))
+}
+
+fn compile(file: &Path, eval: &Eval) -> Result<Policy, Failure> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::new(&name, error))?;
+    let version = match eval.rego_version {
+        Version::Auto => RegoVersion::Auto,
+        Version::V0 => RegoVersion::V0,
+        Version::V1 => RegoVersion::V1,
+    };
+    let options = PolicyOptions { version, package: eval.package.clone(), entry: eval.entry.clone() };
+    let source = PolicySource { name, text };
+    Policy::compile(&source, &options).map_err(|error| suite::refused(file, &error))
+}
+
+/// The policies that a configuration has at `point`.
+fn configured<'a>(point: &Point, snapshot: &'a Snapshot) -> Result<Vec<Policy>, Failure> {
+    let app = |name: &str| {
+        let apps = snapshot.mcp.iter().flat_map(|mcp| &mcp.apps);
+        let found = apps.into_iter().find(|app| app.name.as_str() == name);
+        found.ok_or_else(|| {
+            Failure::Failed(format!("the configuration has no mcpBridge or mcpProxy app `{name}`"))
+        })
+    };
+    let client = |id: &str| -> Result<&'a _, Failure> {
+        let clients = snapshot.authorization_server.iter().flat_map(|server| &server.clients);
+        let found = clients.into_iter().find(|(known, _)| known.as_str() == id);
+        let missing = || Failure::Failed(format!("the configuration registers no client `{id}`"));
+        found.map(|(_, client)| client).ok_or_else(missing)
+    };
+    match point {
+        Point::ToolCall(name) => app(name).map(|app| app.inbound.clone()),
+        Point::Listing(name) => app(name).map(|app| app.listing.clone()),
+        Point::ModelCall => match &snapshot.llm {
+            Some(llm) => Ok(llm.inbound.clone()),
+            None => Err(Failure::Failed("the configuration has no llmProvider".to_owned())),
+        },
+        Point::AccessToken(id) => client(id).map(|client| client.access_token_policies.clone()),
+        Point::IdToken(id) => client(id).map(|client| client.id_token_policies.clone()),
+    }
+}
+
+fn read_input(path: &Path) -> Result<Value, Failure> {
+    let mut text = String::new();
+    let (name, read) = if path.as_os_str() == "-" {
+        ("standard input".to_owned(), std::io::stdin().take(INPUT_LIMIT).read_to_string(&mut text))
+    } else {
+        let read =
+            std::fs::File::open(path).and_then(|file| file.take(INPUT_LIMIT).read_to_string(&mut text));
+        (path.display().to_string(), read)
+    };
+    read.map_err(|error| Failure::new(&name, error))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::new(&format!("{name}: expected the input as JSON"), error))
+}
+
+fn shown(decision: &Decision) -> Value {
+    let reason = match decision.outcome {
+        Outcome::Allow => None,
+        Outcome::Deny(reason) => Some(reason.code()),
+    };
+    json!({
+        "allowed": decision.is_allowed(),
+        "policy": decision.policy,
+        "reason": reason,
+        "internal_message": decision.internal_message,
+        "external_message": decision.external_message,
+    })
+}
+
+fn test(paths: &[PathBuf]) -> Result<(), Failure> {
+    let mut suites = Vec::new();
+    for path in paths {
+        suites.extend(Suite::find(path)?);
+    }
+    let mut tally = Tally::default();
+    for suite in &suites {
+        for test in suite.run()? {
+            line(&test)?;
+            tally.count(&test);
+        }
+    }
+    line(&tally)?;
+    match (tally.failed, tally.passed) {
+        (0, 0) => Err(Failure::Failed("no rule is called `test_*`".to_owned())),
+        (0, _) => Ok(()),
+        (failed, _) => Err(Failure::Failed(format!("{failed} policy tests did not pass"))),
+    }
+}

@@ -1,0 +1,126 @@
+use std::path::Path;
+
+use super::{gatehouse, write};
+
+const ALLOW: &str = "package orchestrator\n\nresult := {\"allowed\": true}\n";
+
+/// A complete configuration, as `init` writes it, with one policy by file.
+fn complete(folder: &Path) -> String {
+    gatehouse(folder, &["init"], "").ok();
+    let path = folder.join("gatehouse.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    text.replace(
+        "  authorization:\n    keys:",
+        "  authorization:\n    inbound:\n      opa:\n        name: models\n        file: models.rego\n    keys:",
+    )
+}
+
+#[test]
+fn a_missing_file_is_refused_with_what_to_do() {
+    let here = tempfile::tempdir().unwrap();
+    let err = gatehouse(here.path(), &["check"], "").failed(78);
+    assert!(err.contains("gatehouse init"), "{err}");
+}
+
+#[test]
+fn tests_beside_a_policy_are_run() {
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), "gatehouse.yaml", &complete(here.path()));
+    write(here.path(), "models.rego", ALLOW);
+    let tests = |expected: &str| {
+        format!("package orchestrator\n\ntest_answer if {{\n  result.allowed == {expected}\n}}\n")
+    };
+    write(here.path(), "models_test.rego", &tests("true"));
+    assert!(gatehouse(here.path(), &["check"], "").ok().contains("ok, revision"));
+    write(here.path(), "models_test.rego", &tests("false"));
+    let ran = gatehouse(here.path(), &["check"], "");
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.out.contains("models_test.rego:3:1: data.orchestrator.test_answer: FAILED"), "{}", ran.out);
+    assert!(ran.err.contains("0 passed, 1 failed"), "{}", ran.err);
+}
+
+#[test]
+fn the_revision_covers_the_policy() {
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), "gatehouse.yaml", &complete(here.path()));
+    let revision = |policy: &str| {
+        write(here.path(), "models.rego", policy);
+        gatehouse(here.path(), &["check"], "").ok()
+    };
+    assert_ne!(revision(ALLOW), revision(&format!("{ALLOW}# changed\n")));
+    assert_eq!(revision(ALLOW), revision(ALLOW));
+}
+
+#[test]
+fn a_policy_that_does_not_compile_is_located_in_its_file() {
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), "gatehouse.yaml", &complete(here.path()));
+    write(here.path(), "models.rego", "package orchestrator\n\nresult := http.send({})\n");
+    let err = gatehouse(here.path(), &["check"], "").failed(78);
+    assert!(err.contains("models.rego:3:"), "{err}");
+}
+
+#[test]
+fn two_hundred_damaged_files_are_refused_where_they_are_damaged() {
+    let here = tempfile::tempdir().unwrap();
+    let text = complete(here.path());
+    write(here.path(), "models.rego", ALLOW);
+    let mut refused = 0;
+    for mutant in mutants(&text) {
+        write(here.path(), "gatehouse.yaml", &mutant);
+        let ran = gatehouse(here.path(), &["check"], "");
+        assert!(!ran.err.contains("panicked"), "{}\n{mutant}", ran.err);
+        match ran.code {
+            0 => continue,
+            78 => {}
+            code => panic!("exit {code}: {}\n{mutant}", ran.err),
+        }
+        refused += 1;
+        let mut lines = ran.err.lines().peekable();
+        assert!(lines.peek().is_some(), "no problem is named:\n{mutant}");
+        for line in lines {
+            assert!(is_located(line), "`{line}`\n{mutant}");
+        }
+    }
+    assert!(refused >= 200, "only {refused} mutants were refused");
+}
+
+/// Whether a line starts with `FILE:LINE:COL: `.
+fn is_located(line: &str) -> bool {
+    let line = line.strip_prefix("warning: ").unwrap_or(line);
+    let mut parts = line.splitn(4, ':');
+    let number =
+        |part: Option<&str>| part.is_some_and(|part| part.parse::<u32>().is_ok_and(|number| number > 0));
+    parts.next().is_some_and(|file| file == "gatehouse.yaml")
+        && number(parts.next())
+        && number(parts.next())
+        && parts.next().is_some_and(|message| message.starts_with(' ') && message.len() > 8)
+}
+
+/// Every line of `text`, damaged in each of a few ways that a hand, an editor or a merge may find.
+fn mutants(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut mutants = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let trimmed = line.trim_start();
+        if trimmed.is_empty() || trimmed.starts_with('#') {
+            continue;
+        }
+        let indent = &line[..line.len() - trimmed.len()];
+        let mut damaged =
+            vec![format!("{line}\n{line}"), line[..line.len() - 1].to_owned(), format!("\t{trimmed}")];
+        if let Some((key, value)) = trimmed.split_once(':') {
+            damaged.push(format!("{indent}{key}x:{value}"));
+            damaged.push(format!("{indent}{key}: [17]"));
+            damaged.push(format!("{indent}{key}: \"{value}"));
+            damaged.push(format!("{indent}{key}:{value} {{{{ env.NOT_SET }}}}"));
+        }
+        for damage in damaged {
+            let mut all = lines.clone();
+            all[at] = &damage;
+            mutants.push(all.join("\n") + "\n");
+        }
+    }
+    mutants
+}

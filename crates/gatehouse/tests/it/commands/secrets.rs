@@ -1,0 +1,44 @@
+use argon2::Argon2;
+use argon2::password_hash::PasswordVerifier as _;
+use argon2::password_hash::phc::PasswordHash;
+use gatehouse_identity::static_key::KeyHash;
+
+use super::gatehouse;
+
+#[test]
+fn a_hashed_password_is_argon2id_and_verifies() {
+    let here = tempfile::tempdir().unwrap();
+    let hash = gatehouse(here.path(), &["hash-password"], "correct horse\n").ok();
+    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+    let hash = PasswordHash::new(hash.trim_end()).unwrap();
+    assert!(Argon2::default().verify_password(b"correct horse", &hash).is_ok());
+    assert!(Argon2::default().verify_password(b"correct horse\n", &hash).is_err());
+}
+
+#[test]
+fn two_hashes_of_one_password_differ() {
+    let here = tempfile::tempdir().unwrap();
+    let hash = || gatehouse(here.path(), &["hash-password"], "correct horse").ok();
+    assert_ne!(hash(), hash());
+}
+
+#[test]
+fn a_new_key_comes_with_the_hash_of_it() {
+    let here = tempfile::tempdir().unwrap();
+    let out = gatehouse(here.path(), &["new-key"], "").ok();
+    let (key, hash) = out.trim_end().split_once('\n').unwrap();
+    let key = key.strip_prefix("key:  ").unwrap();
+    let hash = hash.strip_prefix("hash: ").unwrap();
+    assert!(key.starts_with("gwk_") && key.len() > 40, "{key}");
+    assert_eq!(hash, KeyHash::of(key).to_string());
+    assert_eq!(gatehouse(here.path(), &["hash-key"], key).ok().trim_end(), hash);
+}
+
+#[test]
+fn nothing_on_standard_input_is_not_a_secret() {
+    let here = tempfile::tempdir().unwrap();
+    for command in ["hash-password", "hash-key"] {
+        let err = gatehouse(here.path(), &[command], "\n").failed(1);
+        assert!(err.contains("on standard input, found nothing"), "{err}");
+    }
+}

@@ -1,0 +1,186 @@
+"""A gateway with everything behind it: configuration from `houses/`, upstreams, users, tokens, evidence."""
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+import subprocess
+import time
+from functools import cache
+from pathlib import Path
+
+import httpx
+
+from upstreams.directory import Directory, openapi
+from upstreams.ledger import Ledger
+from upstreams.model_provider import KEY, ModelProvider
+
+from .browser import Browser, parameters
+from .gateway import Gateway
+from .home import CLIENTS
+
+HOUSES = CLIENTS / "houses"
+PASSWORDS = {"ada": "ada's analytical engine", "bob": "bob's long password"}
+
+
+@cache
+def password_hash(binary: Path, username: str) -> str:
+    """What `gatehouse hash-password` makes of the user's password."""
+    command = [binary, "hash-password"]
+    done = subprocess.run(command, input=PASSWORDS[username], capture_output=True, text=True, timeout=30, check=True)
+    return done.stdout.strip()
+
+
+@cache
+def new_key(binary: Path) -> tuple[str, str]:
+    """A static API key and its hash, from `gatehouse new-key`."""
+    done = subprocess.run([binary, "new-key"], capture_output=True, text=True, timeout=30, check=True)
+    lines = dict(re.findall(r"^(key|hash):\s+(\S+)$", done.stdout, re.M))
+    return lines["key"], lines["hash"]
+
+
+class House:
+    """A running gateway with its upstreams."""
+
+    def __init__(self, binary: Path, folder: Path, configuration: str = "whole.yaml"):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._binary, self._folder = binary, folder
+        self._configuration = (HOUSES / configuration).read_text()
+        self.ledger, self.directory, self.provider = Ledger(), Directory(), ModelProvider()
+        self.client_secret, self.gateway_secret = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        self.key, self._key_hash = new_key(binary)
+        self.gateway: Gateway
+        self._inbound: set[str] = {self.key, self.client_secret, self.gateway_secret}
+
+    def __enter__(self) -> "House":
+        for upstream in (self.ledger, self.directory, self.provider):
+            upstream.__enter__()
+        try:
+            (self._folder / "directory.json").write_text(json.dumps(openapi(self.directory.origin)))
+            self.gateway = Gateway.start(self._binary, self._text(), self._folder)
+        except BaseException:
+            self._stop_upstreams()
+            raise
+        self.url, self.mcp = self.gateway.url, f"{self.gateway.url}/mcp"
+        self.ledger.trust(self.url)
+        self.directory.trust(self.url)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.gateway.stop()
+        self._stop_upstreams()
+
+    def _stop_upstreams(self) -> None:
+        for upstream in (self.ledger, self.directory, self.provider):
+            upstream.__exit__()
+
+    def _text(self) -> str:
+        values = {
+            "ADA_HASH": password_hash(self._binary, "ada"),
+            "BOB_HASH": password_hash(self._binary, "bob"),
+            "KEY_HASH": self._key_hash,
+            "CLIENT_SECRET": self.client_secret,
+            "GATEWAY_SECRET": self.gateway_secret,
+            "PROVIDER_KEY": KEY,
+            "PROVIDER": self.provider.origin,
+            "LEDGER": self.ledger.url,
+            "DIRECTORY": self.directory.url,
+            "HOUSES": HOUSES,
+        }
+        return re.sub(r"@(\w+)@", lambda match: str(values.get(match[1], match[0])), self._configuration)
+
+    def remember(self, *credentials: str) -> None:
+        """Credentials that callers use at the gateway: none of them may reach an upstream."""
+        self._inbound.update(credentials)
+
+    def token(self, username: str = "ada", resource: str | None = None, scope: str = "openid") -> str:
+        """An access token from the authorization code flow with PKCE, as a native client gets it."""
+        return self.tokens(username, resource, scope)["access_token"]
+
+    def tokens(self, username: str = "ada", resource: str | None = None, scope: str = "openid") -> dict:
+        """The whole answer of the token endpoint."""
+        verifier = secrets.token_urlsafe(48)
+        digest = hashlib.sha256(verifier.encode()).digest()
+        redirect, state = "http://127.0.0.1:50123/callback", secrets.token_urlsafe(12)
+        request = {
+            "response_type": "code",
+            "client_id": "native",
+            "redirect_uri": redirect,
+            "scope": scope,
+            "state": state,
+            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+            "resource": resource or self.mcp,
+        }
+        with Browser() as browser:
+            url = str(httpx.URL(f"{self.url}/oauth2/auth", params=request))
+            back = parameters(browser.authorize(url, username, PASSWORDS[username]))
+        assert back["state"] == state and back["iss"] == self.url, back
+        form = {
+            "grant_type": "authorization_code",
+            "code": back["code"],
+            "client_id": "native",
+            "redirect_uri": redirect,
+            "code_verifier": verifier,
+            "resource": resource or self.mcp,
+        }
+        answer = httpx.post(f"{self.url}/oauth2/token", data=form, trust_env=False, timeout=30)
+        assert answer.status_code == 200, answer.text
+        tokens = answer.json()
+        self.remember(*(tokens[name] for name in ("access_token", "refresh_token", "id_token") if name in tokens))
+        return tokens
+
+    def sign_in(self, username: str = "ada"):
+        """A visitor for clients: goes to the authorization URL as `username` and delivers the callback."""
+
+        def visit(url: str) -> None:
+            with Browser() as browser:
+                answer = browser.sign_in(url, username, PASSWORDS[username])
+                assert answer.status_code in (200, 302, 303), f"callback: {answer.status_code} {answer.text[:500]}"
+
+        return visit
+
+    def audit(self) -> list[dict]:
+        """The audit records so far."""
+        file = self._folder / "audit.jsonl"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def audited(self, event: str, seconds: float = 3, **members) -> list[dict]:
+        """The records of `event` whose members are as given (`actor__sub="ada"`); waits for the first."""
+        end = time.monotonic() + seconds
+        while True:
+            found = [one for one in self.audit() if one["event"] == event and _matches(one, members)]
+            if found or time.monotonic() > end:
+                assert found, f"no {event} with {members} in\n" + "\n".join(map(json.dumps, self.audit()[-30:]))
+                return found
+            time.sleep(0.05)
+
+    def check_canaries(self) -> None:
+        """No credential that a caller showed has reached an upstream, the log or the audit file."""
+        assert len(self._inbound) > 3 or self.key in self._inbound
+        audit = (self._folder / "audit.jsonl").read_text()
+        places = {"the log": self.gateway.log_text(), "the audit file": audit}
+        for upstream in (self.ledger, self.directory, self.provider):
+            for number, seen in enumerate(upstream.seen):
+                places[f"{type(upstream).__name__} request {number}"] = seen.text()
+        for place, text in places.items():
+            for credential in self._inbound:
+                assert credential not in text, f"{credential[:12]}… is in {place}"
+
+
+def claims_of(token: str) -> dict:
+    """The claims of a token, unverified."""
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def _matches(record: dict, members: dict) -> bool:
+    for path, wanted in members.items():
+        value = record
+        for name in path.split("__"):
+            value = value.get(name) if isinstance(value, dict) else None
+        if value != wanted:
+            return False
+    return True

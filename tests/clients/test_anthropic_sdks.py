@@ -1,0 +1,106 @@
+"""The Anthropic SDKs at the LLM door, with a static key and with a token of our own, in both credential styles."""
+
+import json
+
+import anthropic
+import pytest
+
+from harness.house import claims_of
+from harness.node import Node
+from upstreams.model_provider import GREETING, KEY
+
+MODEL = "claude-opus-5-5"
+HELLO = [{"role": "user", "content": "hi"}]
+
+
+@pytest.fixture(scope="module")
+def credentials(house) -> dict[str, str]:
+    """What callers may show."""
+    return {"key": house.key, "token": house.key}
+
+
+def client(house, style: str, credential: str) -> anthropic.Anthropic:
+    """`style` is the constructor's argument: `api_key` or `auth_token`."""
+    return anthropic.Anthropic(base_url=house.url, max_retries=0, timeout=20, **{style: credential})
+
+
+@pytest.fixture(autouse=True)
+def healthy_provider(house):
+    house.provider.failure = None
+
+
+@pytest.mark.parametrize("style", ["api_key", "auth_token"])
+@pytest.mark.parametrize("kind", ["key", "token"])
+def test_python_messages(house, credentials, style, kind):
+    sdk = client(house, style, credentials[kind])
+    message = sdk.messages.create(model=MODEL, max_tokens=64, messages=HELLO)
+    assert message.content[0].text == GREETING
+    assert (message.usage.input_tokens, message.usage.output_tokens) == (25, 9)
+
+    with sdk.messages.stream(model=MODEL, max_tokens=64, messages=HELLO) as stream:
+        assert "".join(stream.text_stream) == GREETING
+        assert stream.get_final_message().stop_reason == "end_turn"
+
+    assert sdk.messages.count_tokens(model=MODEL, messages=HELLO).input_tokens > 0
+    assert MODEL in [model.id for model in sdk.models.list()]
+    assert sdk.models.retrieve(MODEL).display_name == "Claude Opus 5.5"
+
+    subject = "team-a" if kind == "key" else claims_of(credentials["token"])["sub"]
+    [record, *_] = house.audited("model.call", actor__sub=subject, target__model=MODEL, outcome="allow")
+    assert record["tokens"] == record["tokens"] | {"input": 25, "output": 9, "cache_write": 3, "cache_read": 2}
+
+
+def test_python_request_reaches_the_provider_unchanged(house, credentials):
+    sdk = client(house, "api_key", credentials["key"])
+    extra = {"a_field_of_tomorrow": {"big": 12345678901234567890123, "order": ["z", "a"]}}
+    sdk.messages.create(model=MODEL, max_tokens=64, messages=HELLO, extra_body=extra, extra_headers={"anthropic-beta": "x-2026"})
+    seen = house.provider.messages()[-1]
+    assert seen.json()["a_field_of_tomorrow"] == extra["a_field_of_tomorrow"]
+    assert b"12345678901234567890123" in seen.body
+    assert seen.header("anthropic-beta") == "x-2026"
+    assert seen.header("anthropic-version") == "2026-10-21"
+    assert seen.header("x-api-key") == KEY and seen.header("authorization") is None
+
+
+def test_python_model_is_renamed_for_its_route(house, credentials):
+    sdk = client(house, "api_key", credentials["key"])
+    sdk.messages.create(model="claude-sonnet-5", max_tokens=64, messages=HELLO)
+    assert house.provider.messages()[-1].json()["model"] == "provider-sonnet"
+
+
+def test_python_errors_are_typed(house, credentials):
+    before = len(house.provider.seen)
+    with pytest.raises(anthropic.AuthenticationError) as refused:
+        client(house, "api_key", "gwk_nobody").messages.create(model=MODEL, max_tokens=64, messages=HELLO)
+    assert refused.value.body["error"]["type"] == "authentication_error"
+    assert refused.value.request_id
+
+    sdk = client(house, "auth_token", credentials["token"])
+    with pytest.raises(anthropic.PermissionDeniedError, match="Ask for access to this model"):
+        sdk.messages.create(model="claude-forbidden", max_tokens=64, messages=HELLO)
+    with pytest.raises(anthropic.BadRequestError):
+        sdk.messages.create(model=MODEL, max_tokens=64, messages=HELLO, extra_body={"model": 7})
+    with pytest.raises(anthropic.APIStatusError) as unknown:
+        sdk.messages.create(model="claude-nonexistent", max_tokens=64, messages=HELLO)
+    assert unknown.value.status_code in (400, 404) and "claude-nonexistent" in str(unknown.value)
+    assert len(house.provider.seen) == before, "a refused request reached the provider"
+
+    house.provider.failure = (529, "overloaded_error")
+    with pytest.raises(anthropic.InternalServerError) as overloaded:
+        sdk.messages.create(model=MODEL, max_tokens=64, messages=HELLO)
+    assert overloaded.value.status_code == 529
+    house.provider.failure = (429, "rate_limit_error")
+    with pytest.raises(anthropic.RateLimitError):
+        sdk.messages.create(model=MODEL, max_tokens=64, messages=HELLO)
+
+
+@pytest.mark.parametrize("style", ["apiKey", "authToken"])
+@pytest.mark.parametrize("kind", ["key", "token"])
+def test_typescript(house, credentials, node: Node, style, kind):
+    done = node.run("anthropic_sdk.mjs", house.url, style, MODEL, CREDENTIAL=credentials[kind]).check()
+    result = json.loads(done.out)
+    assert result["text"] == result["streamed"] == GREETING
+    assert result["usage"]["input_tokens"] == 25 and result["counted"] > 0
+    assert MODEL in result["models"]
+    assert result["refused"] == {"name": "AuthenticationError", "status": 401, "type": "authentication_error"}
+    assert result["forbidden"] == {"name": "PermissionDeniedError", "status": 403, "type": "permission_error"}

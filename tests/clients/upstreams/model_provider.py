@@ -1,0 +1,114 @@
+"""A model provider that speaks the Messages API and follows a script."""
+
+import json
+
+from .upstream import Upstream, answer, lifespan, read
+
+KEY = "sk-provider-key-that-only-the-gateway-knows"
+GREETING = "Hello from the scripted model."
+
+
+class ModelProvider(Upstream):
+    """Greets, unless `tool_call` holds (name, input): then it asks for that tool once and repeats what came back."""
+
+    def __init__(self):
+        super().__init__(self._serve)
+        self.tool_call: tuple[str, dict] | None = None
+        self.failure: tuple[int, str] | None = None
+
+    def messages(self) -> list:
+        """The requests for messages so far."""
+        return [seen for seen in self.seen if seen.target.split("?")[0] == "/v1/messages"]
+
+    async def _serve(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        body = await read(receive)
+        if scope["seen"].header("x-api-key") != KEY:
+            return await answer(send, 401, _error("authentication_error", "invalid x-api-key"))
+        if self.failure:
+            status, kind = self.failure
+            return await answer(send, status, _error(kind, f"scripted {kind}"))
+        request = json.loads(body)
+        match scope["path"]:
+            case "/v1/messages/count_tokens":
+                return await answer(send, 200, {"input_tokens": max(1, len(body) // 4)})
+            case "/v1/messages" if request.get("stream"):
+                return await _stream(send, request["model"], self._content(request))
+            case "/v1/messages":
+                return await answer(send, 200, _message(request["model"], self._content(request)))
+            case path:
+                return await answer(send, 404, _error("not_found_error", f"no {path}"))
+
+    def _content(self, request: dict) -> list[dict]:
+        results = tool_results(request)
+        if self.tool_call and not results and request.get("tools"):
+            name, arguments = self.tool_call
+            return [{"type": "tool_use", "id": "toolu_scripted01", "name": name, "input": arguments}]
+        text = f"The tool said: {results[-1]}" if results else GREETING
+        return [{"type": "text", "text": text}]
+
+
+def tool_results(request: dict) -> list[str]:
+    """The texts of the tool results in a request for messages, in order."""
+    blocks = [
+        block
+        for message in request.get("messages", [])
+        if isinstance(message["content"], list)
+        for block in message["content"]
+        if block.get("type") == "tool_result"
+    ]
+    return [_text(block.get("content", "")) for block in blocks]
+
+
+def _text(content) -> str:
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def _error(kind: str, message: str) -> dict:
+    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_scripted"}
+
+
+def _message(model: str, content: list[dict]) -> dict:
+    reason = "tool_use" if content[0]["type"] == "tool_use" else "end_turn"
+    usage = {"input_tokens": 25, "output_tokens": 9, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 2}
+    return {
+        "id": "msg_scripted01",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": content,
+        "stop_reason": reason,
+        "stop_sequence": None,
+        "usage": usage,
+    }
+
+
+async def _stream(send, model: str, content: list[dict]) -> None:
+    whole = _message(model, content)
+    start = {**whole, "content": [], "stop_reason": None, "usage": {**whole["usage"], "output_tokens": 1}}
+    events = [("message_start", {"message": start}), ("ping", {})]
+    for index, block in enumerate(content):
+        if block["type"] == "tool_use":
+            empty = {**block, "input": {}}
+            text = json.dumps(block["input"])
+            deltas = [{"type": "input_json_delta", "partial_json": part} for part in (text[:3], text[3:])]
+        else:
+            empty = {"type": "text", "text": ""}
+            deltas = [{"type": "text_delta", "text": word} for word in _pieces(block["text"])]
+        events.append(("content_block_start", {"index": index, "content_block": empty}))
+        events.extend(("content_block_delta", {"index": index, "delta": delta}) for delta in deltas)
+        events.append(("content_block_stop", {"index": index}))
+    delta = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
+    events.append(("message_delta", {"delta": delta, "usage": {"output_tokens": 9}}))
+    events.append(("message_stop", {}))
+    head = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"request-id", b"req_scripted")]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    for name, data in events:
+        chunk = f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n".encode()
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _pieces(text: str) -> list[str]:
+    return [text[at : at + 7] for at in range(0, len(text), 7)]
