@@ -16,7 +16,7 @@ HELLO = [{"role": "user", "content": "hi"}]
 @pytest.fixture(scope="module")
 def credentials(house) -> dict[str, str]:
     """What callers may show."""
-    return {"key": house.key, "token": house.key}
+    return {"key": house.key, "token": house.token("ada", resource=house.url)}
 
 
 def client(house, style: str, credential: str) -> anthropic.Anthropic:
