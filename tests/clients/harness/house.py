@@ -41,12 +41,13 @@ def new_key(binary: Path) -> tuple[str, str]:
 
 
 class House:
-    """A running gateway with its upstreams."""
+    """A running gateway with its upstreams. `values` stand in its configuration as `@NAME@`."""
 
-    def __init__(self, binary: Path, folder: Path, configuration: str = "whole.yaml"):
+    def __init__(self, binary: Path, folder: Path, configuration: str = "whole.yaml", **values: str):
         folder.mkdir(parents=True, exist_ok=True)
         self._binary, self._folder = binary, folder
         self._configuration = (HOUSES / configuration).read_text()
+        self._values = values
         self.ledger, self.directory, self.provider = Ledger(), Directory(), ModelProvider()
         self.client_secret, self.gateway_secret = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         self.key, self._key_hash = new_key(binary)
@@ -87,6 +88,7 @@ class House:
             "LEDGER": self.ledger.url,
             "DIRECTORY": self.directory.url,
             "HOUSES": HOUSES,
+            **self._values,
         }
         return re.sub(r"@(\w+)@", lambda match: str(values.get(match[1], match[0])), self._configuration)
 

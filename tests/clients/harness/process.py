@@ -89,6 +89,14 @@ class Background:
                 assert left > 0 and not is_over, f"`{pattern}` did not come\n{self.transcript()}"
                 self._changed.wait(min(left, 0.2))
 
+    def wait_for_line(self, stream: str, number: int, timeout: float = 60) -> str:
+        """Line `number` (from 0) of `out` or `err`."""
+        lines = self.out if stream == "out" else self.err
+        with self._changed:
+            is_there = self._changed.wait_for(lambda: len(lines) > number or not self.is_running(), timeout)
+            assert is_there and len(lines) > number, f"line {number} did not come\n{self.transcript()}"
+            return lines[number]
+
     def transcript(self) -> str:
         out, err = "\n".join(self.out), "\n".join(self.err)
         return f"{self.command} (exit {self._process.poll()})\n--- out\n{out}\n--- err\n{err}"
