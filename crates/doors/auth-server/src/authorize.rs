@@ -201,7 +201,7 @@ async fn parameters(body: Incoming, context: &Context<Public>) -> Result<Form, R
 
 /// The form in the body of a request.
 pub(crate) async fn posted(body: Incoming, context: &Context<Public>) -> Result<Form, Rejection> {
-    let bytes = body::read(&context.head.headers, body, MAX_BYTES).await?;
+    let bytes = body::read(context, body, MAX_BYTES).await?;
     Form::parse(&bytes).map_err(|error| bad_form(&error))
 }
 

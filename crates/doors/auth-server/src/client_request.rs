@@ -38,7 +38,7 @@ pub(crate) async fn form(body: Incoming, context: &Context<Public>) -> Result<Fo
     if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(malformed("the body must be application/x-www-form-urlencoded").into());
     }
-    let bytes = body::read(&context.head.headers, body, MAX_BYTES).await?;
+    let bytes = body::read(context, body, MAX_BYTES).await?;
     Ok(Form::parse(&bytes).map_err(|error| malformed(&error.to_string()))?)
 }
 

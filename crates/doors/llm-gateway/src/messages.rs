@@ -100,7 +100,7 @@ pub(crate) async fn read(body: Incoming, context: &Context<Verified>) -> Result<
             format!("expected content-type application/json, found {media_type:?}"),
         ));
     }
-    let bytes = body::read(&context.head.headers, body, BODY_LIMIT).await?;
+    let bytes = body::read(context, body, BODY_LIMIT).await?;
     let size = bytes.len() as u64;
     context.note(|event| event.with_request(RequestFacts { bytes: Some(size), ..RequestFacts::default() }));
     MessagesRequest::parse(bytes)

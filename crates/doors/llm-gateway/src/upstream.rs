@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue,
+};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -15,8 +18,9 @@ use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
+use gatehouse_llm::anthropic::error::{ErrorType, SHOULD_RETRY};
+use gatehouse_llm::anthropic::headers;
 use gatehouse_llm::anthropic::headers::{RequestHeader, ResponseHeader};
-use gatehouse_llm::anthropic::{error::SHOULD_RETRY, headers};
 use gatehouse_llm::route::{Failure, Shown};
 
 use crate::dialect;
@@ -138,9 +142,10 @@ pub(crate) fn show(
         })
     });
     match (failure.shown(), response, rejection) {
-        (Shown::Provider, Some(response), _) => {
+        (Shown::Provider, Some(response), _) if is_json(response.headers()) => {
             Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
         }
+        (Shown::Provider, Some(response), _) => Ok(reworded(&response, context)),
         (Shown::Ours { status, error, message }, _, rejection) => {
             let detail = rejection.and_then(|rejection| rejection.internal).unwrap_or_default();
             tracing::warn!(request.id = %context.request_id, failure = ?failure, detail, "model provider failed");
@@ -153,4 +158,27 @@ pub(crate) fn show(
         (Shown::Provider, None, rejection) => Err(rejection
             .unwrap_or_else(|| Rejection::internal("provider_silent", "a failure without an answer"))),
     }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// An error page of something between us and the provider, such as a load balancer: clients of the Messages API
+/// could not read it. Its status and its advice on retrying stay.
+fn reworded(page: &Response<Incoming>, context: &Context<Verified>) -> Response<Body> {
+    let status = page.status();
+    tracing::warn!(request.id = %context.request_id, status = status.as_u16(), "model provider answered without JSON");
+    let kind = ErrorType::of_status(status.as_u16());
+    let message = "the model provider answered with an error that is not of its API";
+    let mut response = dialect::error(status, kind, message, context.request_id.as_str());
+    let headers = response.headers_mut();
+    for (name, value) in page.headers() {
+        if ![CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING].contains(name) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    response
 }

@@ -51,7 +51,7 @@ pub(crate) async fn post(
     check_content_type(&context)?;
     let may_stream = check_accept(&context)?;
     let settings = settings(&context)?;
-    let bytes = body::read(&context.head.headers, body, BODY_LIMIT).await?;
+    let bytes = body::read(&context, body, BODY_LIMIT).await?;
     let facts = header_facts(&context);
     let body = match Body::parse(&bytes) {
         Ok(body) => body,

@@ -81,13 +81,15 @@ impl Door {
         let running = self.running.load_full();
         let (head, body) = request.into_parts();
         let head = Arc::new(head);
+        let located = running.proxies.locate(peer, &head.headers);
+        let peer_ip = peer.to_canonical();
         let visit = Visit {
-            source: running.proxies.locate(peer, &head.headers),
+            source: located.as_ref().map_or(ClientAddress { ip: peer_ip, peer_ip }, |located| *located),
             id: RequestId::random(self.fittings.rng.as_ref()),
             path: head.uri.path().to_owned(),
             head_only: head.method == Method::HEAD,
         };
-        if let Err(rejection) = admission::admit(&head, &running.hosts) {
+        if let Err(rejection) = located.and_then(|_| admission::admit(&head, &running.hosts)) {
             return visit.turn_away(&rejection, running.routes.render_for(&visit.path));
         }
         let (route, segment) = match running.routes.find(&head.method, &visit.path) {
@@ -118,7 +120,7 @@ impl Door {
         let origin = running.origins.check(route, &head.headers);
         let mut response = match &origin {
             Ok(_) => self.enter(route, body, context, &visit).await,
-            Err(rejection) => visit.refuse(rejection, route.render, None, false),
+            Err(rejection) => self.refuse_page(route, rejection, &context, &visit),
         };
         if let Ok(allowed) = origin {
             allowed.apply(response.headers_mut());
@@ -185,13 +187,29 @@ impl Door {
         response.map(|body| AuditedBody::wrap(body, row))
     }
 
+    /// Refuses a page of another origin; on routes that leave records, so does this.
+    fn refuse_page(
+        &self,
+        route: &Route,
+        rejection: &Rejection,
+        context: &Context<Public>,
+        visit: &Visit,
+    ) -> Response<Body> {
+        if route.leaves_record() {
+            let row = self.begin_row(EventKind::CredentialRefused, context, &context.head.headers);
+            row.conclude(Outcome::Deny, rejection.reason);
+            row.answered(rejection.kind.status().as_u16());
+        }
+        visit.refuse(rejection, route.render, None, false)
+    }
+
     fn begin_row(&self, kind: EventKind, context: &Context<Public>, headers: &HeaderMap) -> Arc<AuditRow> {
         let ClientAddress { ip, peer_ip } = context.source;
         let event = Event::new(kind, Outcome::Allow, context.now)
             .with_revision(&context.snapshot.revision)
             .with_request_id(&context.request_id)
             .with_source(ip, peer_ip, text(headers, USER_AGENT.as_str()));
-        AuditRow::begin(event, Arc::clone(&self.fittings.audit))
+        AuditRow::begin(event, Arc::clone(&self.fittings.audit), context.snapshot.audit.timeout)
     }
 }
 

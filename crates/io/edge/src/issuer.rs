@@ -16,6 +16,7 @@ use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_config::snapshot::client::RegisteredClient;
 use gatehouse_config::snapshot::connector::Connector;
 use gatehouse_identity::audience::Audience;
+use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::delegation::DelegationChain;
 use gatehouse_identity::id::{ClientId, GrantId, Issuer, TokenId};
 use gatehouse_identity::jose::algorithm::Algorithm;
@@ -100,6 +101,8 @@ pub struct Issued {
     pub lifetime: Duration,
     /// The ID token, when `openid` was granted.
     pub id_token: Option<String>,
+    /// The access token as audit records describe it.
+    pub facts: TokenFacts,
 }
 
 /// A token that was not issued: in OAuth's words, or because something failed here.
@@ -170,8 +173,9 @@ impl TokenIssuer {
             Some(claims) => Some(self.sign(self.id_token_algorithm(), ID_TOKEN_TYPE, claims).await?),
             None => None,
         };
-        note(issuance, &id, context);
-        Ok(Issued { access_token, id, lifetime: issuance.lifetime, id_token })
+        let facts = facts(issuance, &id, context.now);
+        context.note(|event| event.with_exchange(facts.clone()));
+        Ok(Issued { access_token, id, lifetime: issuance.lifetime, id_token, facts })
     }
 
     fn access_claims<Who>(
@@ -391,23 +395,21 @@ fn not_served() -> IssueError {
     )))
 }
 
-fn note<Who>(issuance: &Issuance<'_>, id: &TokenId, context: &Context<Who>) {
+fn facts(issuance: &Issuance<'_>, id: &TokenId, now: Timestamp) -> TokenFacts {
     let actors = match issuance.party {
         Party::Exchanged { result, .. } => {
             result.actors.actors().iter().map(|actor| actor.subject.clone()).collect()
         }
         Party::User(_) | Party::Client => Vec::new(),
     };
-    context.note(|event| {
-        event.with_exchange(TokenFacts {
-            grant_type: Some(issuance.grant_type.as_str().to_owned()),
-            grant: issuance.grant.cloned(),
-            subject_token: None,
-            issued: Some(id.clone()),
-            audiences: issuance.audiences.iter().map(ToString::to_string).collect(),
-            scope: Some(issuance.scopes.to_string()),
-            actors,
-            expires_at: Some(context.now.plus(issuance.lifetime)),
-        })
-    });
+    TokenFacts {
+        grant_type: Some(issuance.grant_type.as_str().to_owned()),
+        grant: issuance.grant.cloned(),
+        subject_token: None,
+        issued: Some(id.clone()),
+        audiences: issuance.audiences.iter().map(ToString::to_string).collect(),
+        scope: Some(issuance.scopes.to_string()),
+        actors,
+        expires_at: Some(now.plus(issuance.lifetime)),
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use gatehouse_audit::event::{Event, Outcome};
 use gatehouse_audit::sink::AuditSink;
@@ -16,20 +16,28 @@ use crate::rejection::Rejection;
 pub struct AuditRow {
     event: Mutex<Option<Event>>,
     sink: Arc<dyn AuditSink>,
+    patience: Duration,
     started: Instant,
     status: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl AuditRow {
-    pub(crate) fn begin(event: Event, sink: Arc<dyn AuditSink>) -> Arc<Self> {
+    /// Begins the record of `event`; `patience` is how long [`Self::commit`] waits for the medium.
+    pub(crate) fn begin(event: Event, sink: Arc<dyn AuditSink>, patience: Duration) -> Arc<Self> {
         Arc::new(Self {
             event: Mutex::new(Some(event)),
             sink,
+            patience,
             started: Instant::now(),
             status: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         })
+    }
+
+    /// Begins the record of something else that the same request does, such as a token that it needs.
+    pub(crate) fn beside(&self, event: Event) -> Arc<Self> {
+        Self::begin(event, Arc::clone(&self.sink), self.patience)
     }
 
     /// Adds to the event; after [`Self::commit`] there is nothing left to add to.
@@ -48,16 +56,16 @@ impl AuditRow {
         self.event.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Writes the record now and returns once it is durable. What it describes must not be acknowledged before.
+    /// Writes the record now and returns once it is durable. What it describes must not be acknowledged before, and
+    /// not at all on an error: then the medium failed, or took longer than `audit.onBlocked.timeout`, in which case
+    /// the record may still appear.
     pub async fn commit(&self) -> Result<(), Rejection> {
         let event = self.event.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match event {
-            None => Ok(()),
-            Some(event) => self
-                .sink
-                .append(self.finished(event))
-                .await
-                .map_err(|error| Rejection::unavailable("audit_unavailable", error.to_string())),
+        let Some(event) = event else { return Ok(()) };
+        let unavailable = |why: String| Rejection::unavailable("audit_unavailable", why);
+        match timeout(self.patience, self.sink.append(self.finished(event))).await {
+            Ok(written) => written.map_err(|error| unavailable(error.to_string())),
+            Err(_) => Err(unavailable(format!("the record was not durable within {:?}", self.patience))),
         }
     }
 

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use gatehouse_audit::event::{Event, EventKind, Exchange as TokenFacts, Outcome};
 use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_config::snapshot::client::RegisteredClient;
 use gatehouse_config::snapshot::outbound::{Authority, Exchange, Outbound as OutboundRule, Reach, ToolRule};
@@ -58,6 +59,8 @@ pub struct OutboundToken {
     pub token: Secret,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// What audit records of the calls that carry it say about it.
+    facts: TokenFacts,
 }
 
 /// What an upstream request carries.
@@ -175,6 +178,7 @@ impl Delegation {
         };
         if let Some(held) = self.held.get(&key).await {
             if held.expires_at > context.now.plus(MARGIN) {
+                context.note(|event| event.with_exchange(held.facts.clone()));
                 return Ok(held);
             }
             self.held.invalidate(&key).await;
@@ -185,6 +189,7 @@ impl Delegation {
         if token.expires_at <= context.now.plus(MARGIN) {
             self.held.invalidate(&key).await;
         }
+        context.note(|event| event.with_exchange(token.facts.clone()));
         Ok(token)
     }
 
@@ -209,13 +214,38 @@ impl Delegation {
                     fetcher.post_form(&endpoint, &trust, form, Some(authorization), ANSWER_LIMIT).await;
                 let (status, body) = answer
                     .map_err(|error| Rejection::unavailable("exchange_unavailable", error.to_string()))?;
-                read_answer(status, &body, context.now)
+                let answer = read_answer(status, &body)?;
+                Ok(ask.answered(answer, context.now))
             }
         }
     }
 
-    /// Our own authorization server is asked without a request, but with the same words and the same checks.
+    /// Our own authorization server is asked without a request, but with the same words and the same checks, and it
+    /// leaves the same record: durable before the token is used.
     async fn mint(&self, ask: &Ask<'_>, context: &Context<Verified>) -> Result<OutboundToken, Rejection> {
+        let kind = if ask.subject.is_some() { EventKind::TokenExchange } else { EventKind::TokenIssue };
+        let event = Event::new(kind, Outcome::Allow, context.now)
+            .with_revision(&context.snapshot.revision)
+            .with_request_id(&context.request_id)
+            .with_source(context.source.ip, context.source.peer_ip, None)
+            .with_principal(&context.who.caller().principal);
+        let row = context.audit.as_ref().map(|row| row.beside(event));
+        let minted = self.mint_recorded(ask, &Context { audit: row.clone(), ..context.clone() }).await;
+        if let (Err(rejection), Some(row)) = (&minted, &row) {
+            let outcome = if rejection.kind.is_failure() { Outcome::Error } else { Outcome::Deny };
+            row.conclude(outcome, rejection.reason);
+        }
+        match row {
+            Some(row) => row.commit().await.and(minted),
+            None => minted,
+        }
+    }
+
+    async fn mint_recorded(
+        &self,
+        ask: &Ask<'_>,
+        context: &Context<Verified>,
+    ) -> Result<OutboundToken, Rejection> {
         let nothing = || Rejection::internal("no_authorization_server", "this process issues no tokens");
         let issuer = self.issuer.as_ref().ok_or_else(nothing)?;
         let server = context.snapshot.authorization_server.as_ref().ok_or_else(nothing)?;
@@ -280,7 +310,7 @@ impl Delegation {
         };
         let issued = issued.map_err(IssueError::into_rejection)?;
         let expires_at = context.now.plus(issued.lifetime);
-        Ok(OutboundToken { token: Secret::new(issued.access_token), expires_at })
+        Ok(OutboundToken { token: Secret::new(issued.access_token), expires_at, facts: issued.facts })
     }
 
     async fn subject_client(
@@ -334,6 +364,22 @@ impl Ask<'_> {
         }
         form.finish()
     }
+
+    /// A token as another authorization server gave it; what it contains is between that server and the upstream.
+    fn answered(&self, answer: Given, now: Timestamp) -> OutboundToken {
+        let expires_at = now.plus(answer.lifetime);
+        let grant =
+            if self.subject.is_some() { GrantType::TokenExchange } else { GrantType::ClientCredentials };
+        let asked = (!self.scopes.is_empty()).then(|| self.scopes.to_string());
+        let facts = TokenFacts {
+            grant_type: Some(grant.as_str().to_owned()),
+            audiences: self.audience.iter().map(ToString::to_string).collect(),
+            scope: answer.scope.or(asked),
+            expires_at: Some(expires_at),
+            ..TokenFacts::default()
+        };
+        OutboundToken { token: answer.token, expires_at, facts }
+    }
 }
 
 #[derive(Deserialize)]
@@ -341,22 +387,33 @@ struct Answer {
     access_token: Option<String>,
     token_type: Option<String>,
     expires_in: Option<u64>,
+    scope: Option<String>,
     error: Option<String>,
     error_description: Option<String>,
 }
 
-fn read_answer(status: http::StatusCode, body: &[u8], now: Timestamp) -> Result<OutboundToken, Rejection> {
+/// What a token endpoint gave.
+struct Given {
+    token: Secret,
+    lifetime: Duration,
+    scope: Option<String>,
+}
+
+fn read_answer(status: http::StatusCode, body: &[u8]) -> Result<Given, Rejection> {
     let answer: Answer = serde_json::from_slice(body).map_err(|_| {
         Rejection::unavailable("exchange_unavailable", format!("{status} without a JSON object"))
     })?;
     let bearer =
         answer.token_type.as_deref().is_none_or(|token_type| token_type.eq_ignore_ascii_case("bearer"));
     match answer {
-        Answer { access_token: Some(token), expires_in, error: None, .. }
+        Answer { access_token: Some(token), expires_in, scope, error: None, .. }
             if status.is_success() && bearer =>
         {
-            let lifetime = Duration::from_secs(expires_in.unwrap_or(0));
-            Ok(OutboundToken { token: Secret::new(token), expires_at: now.plus(lifetime) })
+            Ok(Given {
+                token: Secret::new(token),
+                lifetime: Duration::from_secs(expires_in.unwrap_or(0)),
+                scope,
+            })
         }
         Answer { error, error_description, .. } => {
             let code = error.as_deref().unwrap_or("no error code");

@@ -47,7 +47,18 @@ impl Trust {
 #[derive(Clone)]
 pub struct Fetcher {
     guard: AddressGuard,
+    names: Names,
     tls: TlsConnector,
+}
+
+/// Who knows the addresses of names.
+#[derive(Clone)]
+enum Names {
+    /// The system's resolver.
+    System,
+    /// A script, one answer after the other.
+    #[cfg(test)]
+    Scripted(Arc<tests::Script>),
 }
 
 /// A fetched document.
@@ -103,7 +114,7 @@ pub enum FetchError {
 impl Fetcher {
     /// A fetcher that trusts the certificate authorities of the system.
     pub fn new(tls: Arc<rustls::ClientConfig>) -> Self {
-        Self { guard: AddressGuard::new(), tls: TlsConnector::from(tls) }
+        Self { guard: AddressGuard::new(), names: Names::System, tls: TlsConnector::from(tls) }
     }
 
     /// Gets a JSON document of at most `limit` bytes.
@@ -184,30 +195,43 @@ impl Fetcher {
         let name = host.to_string();
         let unreachable =
             |error: std::io::Error| FetchError::Unreachable { host: name.clone(), why: error.to_string() };
-        let resolved = resolve(&host, port).await.map_err(unreachable)?;
-        let address = if configured {
-            resolved.first().copied().ok_or_else(|| Blocked::NoAddress(name.clone()))?
-        } else {
-            self.guard.check_name(&name)?;
-            self.guard.choose(&name, &resolved)?
-        };
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address))
-            .await
-            .map_err(|_| FetchError::Timeout(name.clone()))?
-            .map_err(unreachable)?;
         if !configured {
-            self.guard.check(stream.peer_addr().map_err(unreachable)?.ip())?;
+            self.guard.check_name(&name)?;
         }
-        Ok(stream)
+        let resolved = self.names.resolve(&host, port).await.map_err(unreachable)?;
+        if !configured {
+            self.guard.check_all(&resolved)?;
+        }
+        let mut failure = FetchError::Blocked(Blocked::NoAddress(name.clone()));
+        for address in resolved {
+            match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) if configured => return Ok(stream),
+                Ok(Ok(stream)) => {
+                    self.guard.check(stream.peer_addr().map_err(unreachable)?.ip())?;
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => failure = unreachable(error),
+                Err(_) => failure = FetchError::Timeout(name.clone()),
+            }
+        }
+        Err(failure)
     }
 }
 
-async fn resolve(host: &Host<&str>, port: u16) -> std::io::Result<Vec<SocketAddr>> {
-    Ok(match host {
-        Host::Ipv4(ip) => vec![SocketAddr::new(IpAddr::V4(*ip), port)],
-        Host::Ipv6(ip) => vec![SocketAddr::new(IpAddr::V6(*ip), port)],
-        Host::Domain(name) => tokio::net::lookup_host((*name, port)).await?.collect(),
-    })
+impl Names {
+    /// Every address of `host`, looked up once: what is checked is what is connected to.
+    async fn resolve(&self, host: &Host<&str>, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+        let name = match host {
+            Host::Ipv4(ip) => return Ok(vec![SocketAddr::new(IpAddr::V4(*ip), port)]),
+            Host::Ipv6(ip) => return Ok(vec![SocketAddr::new(IpAddr::V6(*ip), port)]),
+            Host::Domain(name) => *name,
+        };
+        match self {
+            Self::System => Ok(tokio::net::lookup_host((name, port)).await?.collect()),
+            #[cfg(test)]
+            Self::Scripted(script) => Ok(script.next(port)),
+        }
+    }
 }
 
 enum Failed {
@@ -257,3 +281,6 @@ fn max_age(response: &Response<()>) -> Option<Duration> {
         .find_map(|part| part.trim().strip_prefix("max-age=")?.parse().ok())
         .map(Duration::from_secs)
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,13 +74,16 @@ impl AddressGuard {
         if LOCAL_NAMES.iter().any(|name| local(name)) { Err(Blocked::LocalName(host)) } else { Ok(()) }
     }
 
-    /// The one address to connect to, given everything that `host` resolved to: a single special-purpose address
-    /// among them spoils the whole answer, so a name cannot alternate between public and internal.
-    pub fn choose(&self, host: &str, resolved: &[SocketAddr]) -> Result<SocketAddr, Blocked> {
-        for address in resolved {
-            self.check(address.ip())?;
-        }
-        resolved.first().copied().ok_or_else(|| Blocked::NoAddress(host.to_owned()))
+    /// Whether everything that a name resolved to may be connected to: a single special-purpose address among them
+    /// spoils the whole answer, so a name cannot alternate between public and internal.
+    pub fn check_all(&self, resolved: &[SocketAddr]) -> Result<(), Blocked> {
+        resolved.iter().try_for_each(|address| self.check(address.ip()))
+    }
+
+    /// A guard that blocks `special` alone.
+    #[cfg(test)]
+    pub(crate) fn blocking(special: &[&str]) -> Self {
+        Self { special: special.iter().map(|block| (block.parse().unwrap(), "in this test")).collect() }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use serde::Deserialize;
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::JoinHandle;
 use url::Url;
 
 use gatehouse_identity::clock::{Clock, Timestamp};
@@ -124,9 +125,10 @@ impl IssuerKeys {
             }
             if knows && age <= STALE_LIMIT {
                 if let Ok(attempt) = Arc::clone(&self.last_attempt).try_lock_owned() {
-                    self.refetch(attempt).await;
+                    // Detached: whoever comes next finds fresh keys, and nobody waits for them.
+                    drop(self.refetch(attempt));
                 }
-                return Ok(self.held.load_full().unwrap_or(held));
+                return Ok(held);
             }
         }
         self.fetch_once(kid).await
@@ -142,23 +144,28 @@ impl IssuerKeys {
         match held {
             Some(held) if cooling || kid.is_some_and(|kid| held.keys.contains(kid)) => Ok(held),
             None if cooling => Err(PublishedError::CoolingDown(self.well_known.clone())),
-            held => match self.refetch(attempt).await {
-                Some(Err(error)) => held.ok_or(error),
-                _ => {
-                    self.held.load_full().ok_or_else(|| PublishedError::CoolingDown(self.well_known.clone()))
+            held => {
+                let cooling = || PublishedError::CoolingDown(self.well_known.clone());
+                let fetched = match self.refetch(attempt) {
+                    Some(work) => work.await.unwrap_or_else(|_| Err(cooling())),
+                    None => Ok(()),
+                };
+                match fetched {
+                    Ok(()) => self.held.load_full().ok_or_else(cooling),
+                    Err(error) => held.ok_or(error),
                 }
-            },
+            }
         }
     }
 
-    /// One attempt; `None` when it is too early for one. A failure leaves what is held in place.
+    /// Begins one attempt; `None` when it is too early for one. A failure leaves what is held in place.
     ///
     /// It runs to its end even if nobody waits any more: a caller who goes away must neither waste the attempt for
     /// everybody else nor be able to cause another.
-    async fn refetch(
+    fn refetch(
         &self,
         mut attempt: OwnedMutexGuard<Option<Timestamp>>,
-    ) -> Option<Result<(), PublishedError>> {
+    ) -> Option<JoinHandle<Result<(), PublishedError>>> {
         let now = self.clock.now();
         if attempt.is_some_and(|last| now.since(last) < COOLDOWN) {
             return None;
@@ -182,8 +189,7 @@ impl IssuerKeys {
         };
         #[expect(clippy::disallowed_methods, reason = "it ends by itself within the fetcher's own timeout")]
         let work = tokio::spawn(work);
-        let cooling = |_| Err(PublishedError::CoolingDown(self.well_known.clone()));
-        Some(work.await.unwrap_or_else(cooling))
+        Some(work)
     }
 }
 
@@ -204,6 +210,10 @@ impl FetchOrder {
         })?;
         let jwks = self.fetcher.get_json(&jwks_url, &trust, DOCUMENT_LIMIT).await?;
         let keys = KeySet::parse(&jwks.bytes).map_err(|error| document(&jwks_url, error.to_string()))?;
+        if !keys.ignored().is_empty() {
+            let keys = keys.ignored().join("; ");
+            tracing::warn!(issuer.jwks_uri = %jwks_url, keys, "issuer publishes keys that cannot be used");
+        }
         let fresh_for = jwks.max_age.map_or(self.refresh, |age| age.clamp(COOLDOWN, self.refresh));
         Ok(Published { metadata, keys, fetched_at: now, fresh_for })
     }

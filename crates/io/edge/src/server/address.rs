@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use ipnet::IpNet;
 
+use crate::rejection::Rejection;
+
 /// The addresses of one request, IPv4-mapped IPv6 already folded to IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress {
@@ -32,41 +34,49 @@ impl TrustedProxies {
 
     /// The addresses of a request that arrived from `peer`.
     ///
-    /// `Forwarded` (RFC 7239) wins over `X-Forwarded-For`. Hops are read from the right; the first that is not a
+    /// Hops of `Forwarded` (RFC 7239) and of `X-Forwarded-For` are read from the right; the first that is not a
     /// trusted proxy is the client. A hop that is not an address ends the walk at the hop before it, so a
     /// forged value can never be taken for an address.
-    pub fn locate(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddress {
+    ///
+    /// A proxy that writes one of the two headers usually lets the other through as the client sent it. Nobody can
+    /// tell which is which, so two headers that name different clients are refused.
+    pub fn locate(&self, peer: IpAddr, headers: &HeaderMap) -> Result<ClientAddress, Rejection> {
         let peer_ip = peer.to_canonical();
-        let mut ip = peer_ip;
-        if self.contains(peer_ip) {
-            for hop in hops(headers).into_iter().rev() {
-                let Some(address) = hop else { break };
-                ip = address;
-                if !self.contains(address) {
-                    break;
-                }
+        if !self.contains(peer_ip) {
+            return Ok(ClientAddress { ip: peer_ip, peer_ip });
+        }
+        let named =
+            (self.client(peer_ip, forwarded(headers)), self.client(peer_ip, x_forwarded_for(headers)));
+        let ip = match named {
+            (None, None) => peer_ip,
+            (Some(ip), None) | (None, Some(ip)) => ip,
+            (Some(one), Some(other)) if one == other => one,
+            (Some(one), Some(other)) => {
+                let public = "Forwarded and X-Forwarded-For name different clients.";
+                return Err(Rejection::malformed("client_address_contradictory", public)
+                    .because(format!("{one} and {other}, through {peer_ip}")));
+            }
+        };
+        Ok(ClientAddress { ip, peer_ip })
+    }
+
+    /// The client that a forwarding chain names; `None` when there is no chain.
+    fn client(&self, peer: IpAddr, chain: Vec<Option<IpAddr>>) -> Option<IpAddr> {
+        let mut ip = (!chain.is_empty()).then_some(peer)?;
+        for hop in chain.into_iter().rev() {
+            let Some(address) = hop else { break };
+            ip = address;
+            if !self.contains(address) {
+                break;
             }
         }
-        ClientAddress { ip, peer_ip }
+        Some(ip)
     }
 }
 
-/// The forwarding chain as written, left to right; `None` for a hop that is not an IP address.
-fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let list = |name: &str| -> Vec<String> {
-        headers
-            .get_all(name)
-            .iter()
-            .flat_map(|value| value.to_str().unwrap_or("?").split(','))
-            .map(|part| part.trim().to_owned())
-            .collect()
-    };
-    let forwarded = list("forwarded");
-    if forwarded.is_empty() {
-        return list("x-forwarded-for").iter().map(|hop| address(hop)).collect();
-    }
-    forwarded
-        .iter()
+/// The chain of `Forwarded`, left to right; `None` for a hop that is not an IP address.
+fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    elements(headers, "forwarded")
         .map(|element| {
             element.split(';').find_map(|pair| {
                 let (name, value) = pair.split_once('=')?;
@@ -74,6 +84,16 @@ fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
             })
         })
         .collect()
+}
+
+/// The chain of `X-Forwarded-For`, likewise.
+fn x_forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    elements(headers, "x-forwarded-for").map(address).collect()
+}
+
+fn elements<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).iter();
+    values.flat_map(|value| value.to_str().unwrap_or("?").split(',')).map(str::trim)
 }
 
 /// An address with or without port, brackets or zone id.

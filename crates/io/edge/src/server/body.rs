@@ -9,6 +9,7 @@ use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
+use crate::context::Context;
 use crate::rejection::{Rejection, RejectionKind};
 
 /// What can go wrong inside a body after its head was sent.
@@ -17,10 +18,8 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 /// A response body: whole bytes or a stream of frames.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
-/// How often it is looked at how much has arrived.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The least that must arrive in that time: 1 KiB per second.
-const LEAST_PER_PATIENCE: usize = 30 * 1024;
+/// The least that must arrive per second, on average over one read timeout.
+const LEAST_PER_SECOND: u64 = 1024;
 /// The most memory that is set aside for a body on the word of its `Content-Length` alone.
 const TRUSTED_LENGTH: usize = 256 * 1024;
 
@@ -37,10 +36,10 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
 /// Reads a whole request body of at most `limit` bytes.
 ///
 /// A declared length over the limit is refused before a byte is read. Compressed bodies are refused: the caller
-/// sees 415 instead of a decompression bomb reaching a parser. A body of which less than 30 KiB arrive within 30
-/// seconds is refused.
-pub async fn read(headers: &http::HeaderMap, body: Incoming, limit: usize) -> Result<Bytes, Rejection> {
-    if let Some(encoding) = headers.get(http::header::CONTENT_ENCODING)
+/// sees 415 instead of a decompression bomb reaching a parser. A body that stalls or crawls, so that within one read
+/// timeout of the listener less than 1 KiB per second arrives, is refused.
+pub async fn read<Who>(context: &Context<Who>, body: Incoming, limit: usize) -> Result<Bytes, Rejection> {
+    if let Some(encoding) = context.head.headers.get(http::header::CONTENT_ENCODING)
         && encoding != "identity"
     {
         return Err(Rejection::new(
@@ -62,7 +61,9 @@ pub async fn read(headers: &http::HeaderMap, body: Incoming, limit: usize) -> Re
     let mut body = body;
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(0);
     let mut whole = BytesMut::with_capacity(declared.min(TRUSTED_LENGTH));
-    let (mut deadline, mut expected) = (Instant::now() + PATIENCE, LEAST_PER_PATIENCE);
+    let patience = context.snapshot.public.read_timeout;
+    let least = least_within(patience);
+    let (mut deadline, mut expected) = (Instant::now() + patience, least);
     loop {
         let frame = match timeout_at(deadline, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
@@ -72,7 +73,7 @@ pub async fn read(headers: &http::HeaderMap, body: Incoming, limit: usize) -> Re
                     .because(error.to_string()));
             }
             Err(_) if whole.len() >= expected => {
-                (deadline, expected) = (deadline + PATIENCE, whole.len() + LEAST_PER_PATIENCE);
+                (deadline, expected) = (deadline + patience, whole.len() + least);
                 continue;
             }
             Err(_) => {
@@ -86,4 +87,8 @@ pub async fn read(headers: &http::HeaderMap, body: Incoming, limit: usize) -> Re
             whole.extend_from_slice(&data);
         }
     }
+}
+
+fn least_within(patience: Duration) -> usize {
+    usize::try_from(patience.as_secs().max(1).saturating_mul(LEAST_PER_SECOND)).unwrap_or(usize::MAX)
 }

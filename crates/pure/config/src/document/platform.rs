@@ -37,6 +37,8 @@ section! {
 choice! {
     /// How much is logged.
     pub LogLevel {
+        /// Every step of our own code.
+        Trace = "trace",
         /// Everything that helps to follow one request.
         Debug = "debug",
         /// The story of the process.
@@ -145,7 +147,7 @@ section! {
     /// `telemetry`.
     Telemetry {}
     also {
-        refused("metrics", "metrics are served for scraping at /metrics on the admin listener");
+        refused("metrics", "leave it out until metrics are built; meanwhile count audit records and log lines");
         refused("traces", "leave the section out until OTLP export is built");
     }
 }

@@ -31,7 +31,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Its TLS profile, which holds a certificate; `None` for plain HTTP.
     pub tls: Option<Arc<TlsProfile>>,
-    /// The longest time for a whole request body.
+    /// The longest time that a request body may stall or crawl: within each such span at least 1 KiB per second
+    /// must arrive.
     pub read_timeout: Duration,
     /// The longest time for the header of a request.
     pub read_header_timeout: Duration,

@@ -66,9 +66,9 @@ fn one_internal_address_spoils_the_answer() {
     let guard = AddressGuard::new();
     let public: SocketAddr = "93.184.216.34:443".parse().unwrap();
     let internal: SocketAddr = "10.0.0.1:443".parse().unwrap();
-    assert_eq!(guard.choose("a.example", &[public]), Ok(public));
-    assert!(matches!(guard.choose("a.example", &[public, internal]), Err(Blocked::Special { .. })));
-    assert!(matches!(guard.choose("a.example", &[]), Err(Blocked::NoAddress(_))));
+    assert_eq!(guard.check_all(&[public]), Ok(()));
+    assert!(matches!(guard.check_all(&[public, internal]), Err(Blocked::Special { .. })));
+    assert!(matches!(guard.check_all(&[internal, public]), Err(Blocked::Special { .. })));
 }
 
 #[test]

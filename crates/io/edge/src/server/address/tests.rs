@@ -10,7 +10,10 @@ fn located(trusted: &[&str], peer: &str, headers: &[(&'static str, &str)]) -> St
     for (name, value) in headers {
         map.append(*name, value.parse().unwrap());
     }
-    proxies.locate(peer.parse::<IpAddr>().unwrap(), &map).ip.to_string()
+    match proxies.locate(peer.parse::<IpAddr>().unwrap(), &map) {
+        Ok(located) => located.ip.to_string(),
+        Err(rejection) => rejection.reason.to_owned(),
+    }
 }
 
 #[test]
@@ -31,10 +34,27 @@ fn the_right_most_untrusted_hop_is_the_client() {
         (vec![("x-forwarded-for", "::ffff:203.0.113.7")], "203.0.113.7"),
         (vec![("x-forwarded-for", "fe80::1%eth0")], "fe80::1"),
         (vec![("forwarded", "for=1.2.3.4;proto=https, for=\"[2607:6bc0::1]:1\"")], "2607:6bc0::1"),
-        (vec![("forwarded", "For=203.0.113.7"), ("x-forwarded-for", "1.2.3.4")], "203.0.113.7"),
+        (vec![("forwarded", "proto=https; For=203.0.113.7")], "203.0.113.7"),
+        (vec![("forwarded", "for=203.0.113.7"), ("x-forwarded-for", "1.2.3.4, 203.0.113.7")], "203.0.113.7"),
     ];
     for (headers, expected) in cases {
         assert_eq!(located(&trusted, "10.0.0.9", &headers), expected, "{headers:?}");
+    }
+}
+
+#[test]
+fn a_client_cannot_slip_the_other_header_past_its_proxy() {
+    for headers in [
+        [("forwarded", "for=10.1.2.3"), ("x-forwarded-for", "203.0.113.7")],
+        [("forwarded", "for=203.0.113.7"), ("x-forwarded-for", "160.79.104.1")],
+        [("forwarded", "for=unknown"), ("x-forwarded-for", "203.0.113.7")],
+    ] {
+        assert_eq!(
+            located(&["10.0.0.0/8"], "10.0.0.9", &headers),
+            "client_address_contradictory",
+            "{headers:?}"
+        );
+        assert_eq!(located(&[], "10.0.0.9", &headers), "10.0.0.9", "nobody is believed anyway: {headers:?}");
     }
 }
 
