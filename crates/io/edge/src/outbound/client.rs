@@ -22,6 +22,8 @@ use crate::server::body::Body;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept; shorter than what common servers do, so that they do not close it first.
 const IDLE: Duration = Duration::from_secs(50);
+/// How much of an answer is read before its reader has taken the last piece: what a slow client can make us hold.
+const READ_AHEAD: usize = 64 * 1024;
 
 /// Headers that belong to one connection and never travel on (RFC 9110 §7.6.1).
 const HOP_BY_HOP: [&str; 9] = [
@@ -57,7 +59,11 @@ impl UpstreamClient {
             .enable_http1()
             .wrap_connector(http);
         let mut builder: hyper_util::client::legacy::Builder = Client::builder(TokioExecutor::new());
-        builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).retry_canceled_requests(true);
+        builder
+            .pool_idle_timeout(IDLE)
+            .pool_timer(TokioTimer::new())
+            .retry_canceled_requests(true)
+            .http1_max_buf_size(READ_AHEAD);
         Self { client: builder.build(https) }
     }
 
