@@ -1,0 +1,1 @@
+"""Drills: what a gateway keeps when clients race, upstreams stall, stores go away and the process is killed."""

@@ -1,0 +1,86 @@
+"""A private PostgreSQL cluster in a temporary folder, reachable only through a socket in that folder."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from itertools import count
+from pathlib import Path
+
+PROGRAMS = ("initdb", "pg_ctl", "createdb")
+# The server refuses to run as root; as root we run it as `nobody`.
+NOBODY = 65534
+
+
+class Cluster:
+    """A cluster that is as durable as a production server. It runs inside the `with` block."""
+
+    def __init__(self):
+        # Not below pytest's folders, which the server's user could not enter.
+        self._folder = Path(tempfile.mkdtemp(prefix="gh-pg"))
+        self._programs = _programs()
+        self._names = count(1)
+
+    def __enter__(self) -> "Cluster":
+        if os.geteuid() == 0:
+            os.chown(self._folder, NOBODY, NOBODY)
+        try:
+            self._run("initdb", "-D", self._data, "-U", "gatehouse", "-A", "trust", "-E", "UTF8", "--locale=C")
+            self.resume()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        if (self._folder / "data" / "postmaster.pid").exists():
+            self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def stop(self) -> None:
+        """Ends the server as a crash would."""
+        self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
+
+    def resume(self) -> None:
+        """Starts the server."""
+        options = f"-c listen_addresses='' -c unix_socket_directories='{self._folder}'"
+        log = str(self._folder / "log")
+        self._run("pg_ctl", "-D", self._data, "-w", "-t", "60", "-l", log, "-o", options, "start")
+
+    def database(self) -> str:
+        """A new database, as a `store` section."""
+        name = f"drill_{next(self._names)}"
+        self._run("createdb", "-h", str(self._folder), "-U", "gatehouse", name)
+        url = f"postgres://gatehouse@localhost/{name}?host={self._folder}"
+        return f'{{ type: postgres, postgres: {{ url: "{url}" }} }}'
+
+    @property
+    def _data(self) -> str:
+        return str(self._folder / "data")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+        said = self._folder / "said"
+        # A file, not a pipe: the server that pg_ctl leaves behind would keep a pipe open.
+        with said.open("w") as output:
+            done = subprocess.run(
+                [self._programs / program, *arguments],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                timeout=90,
+                env={"PATH": os.defpath, "LC_ALL": "C"},
+                **user,
+            )
+        assert done.returncode == 0, f"{program} failed:\n{said.read_text()}"
+
+
+def _programs() -> Path:
+    """The folder of the server's programs: the newest under /usr/lib/postgresql, else where PATH finds them."""
+    versions = Path("/usr/lib/postgresql").glob("*/bin")
+    installed = sorted(versions, key=lambda folder: int(folder.parent.name))
+    for folder in [*reversed(installed), *map(Path, os.environ.get("PATH", "").split(":"))]:
+        if all((folder / program).exists() for program in PROGRAMS):
+            return folder
+    raise AssertionError("the drills need the PostgreSQL server programs: install the Debian package `postgresql-15`")
