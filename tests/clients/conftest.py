@@ -10,6 +10,7 @@ from harness.gateway import Gateway, find_binary
 from harness.home import Home
 from harness.house import House
 from harness.node import Node
+from harness.outside import Outside
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +32,17 @@ def node(home: Home) -> Node:
 
 
 @pytest.fixture
-def claude(home: Home) -> ClaudeCode:
+def outside():
+    """What clients find when they leave this machine. None may try."""
+    with Outside() as outside:
+        yield outside
+        assert outside.asked == [], "a client asked for something outside of this machine"
+
+
+@pytest.fixture
+def claude(home: Home, outside: Outside) -> ClaudeCode:
     """Claude Code with a home of its own."""
-    return ClaudeCode(home)
+    return ClaudeCode(home, outside)
 
 
 @pytest.fixture
@@ -65,3 +74,16 @@ def house(binary: Path, tmp_path_factory):
     with House(binary, tmp_path_factory.mktemp("house")) as house:
         yield house
         house.check_canaries()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what its gateways logged last."""
+    report = yield
+    if report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            gateway = value if isinstance(value, Gateway) else getattr(value, "gateway", None)
+            if isinstance(gateway, Gateway):
+                lines = gateway.log_text().splitlines()
+                report.sections.append((f"the log of {name}", "\n".join(line for line in lines[-200:] if '"DEBUG"' not in line)))
+    return report

@@ -26,7 +26,7 @@ def client(house, style: str, credential: str) -> anthropic.Anthropic:
 
 @pytest.fixture(autouse=True)
 def healthy_provider(house):
-    house.provider.failure = None
+    house.provider.reset()
 
 
 @pytest.mark.parametrize("style", ["api_key", "auth_token"])

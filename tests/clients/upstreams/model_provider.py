@@ -1,5 +1,6 @@
 """A model provider that speaks the Messages API and follows a script."""
 
+import asyncio
 import json
 
 from .upstream import Upstream, answer, lifespan, read
@@ -9,12 +10,18 @@ GREETING = "Hello from the scripted model."
 
 
 class ModelProvider(Upstream):
-    """Greets, unless `tool_call` holds (name, input): then it asks for that tool once and repeats what came back."""
+    """Greets, unless `tool_call` holds (name, input): then it asks for that tool once and repeats what came back.
+    It thinks for `pause` seconds before it asks for a tool; `failure` (status, type) is its only answer while set."""
 
     def __init__(self):
         super().__init__(self._serve)
         self.tool_call: tuple[str, dict] | None = None
         self.failure: tuple[int, str] | None = None
+        self.pause = 0.0
+
+    def reset(self) -> None:
+        """Forgets its script, not what it has seen."""
+        self.tool_call, self.failure, self.pause = None, None, 0.0
 
     def messages(self) -> list:
         """The requests for messages so far."""
@@ -30,6 +37,8 @@ class ModelProvider(Upstream):
             status, kind = self.failure
             return await answer(send, status, _error(kind, f"scripted {kind}"))
         request = json.loads(body)
+        if self.pause and self._asks_for_tool(request):
+            await asyncio.sleep(self.pause)
         match scope["path"]:
             case "/v1/messages/count_tokens":
                 return await answer(send, 200, {"input_tokens": max(1, len(body) // 4)})
@@ -42,11 +51,14 @@ class ModelProvider(Upstream):
 
     def _content(self, request: dict) -> list[dict]:
         results = tool_results(request)
-        if self.tool_call and not results and request.get("tools"):
+        if self._asks_for_tool(request):
             name, arguments = self.tool_call
             return [{"type": "tool_use", "id": "toolu_scripted01", "name": name, "input": arguments}]
         text = f"The tool said: {results[-1]}" if results else GREETING
         return [{"type": "text", "text": text}]
+
+    def _asks_for_tool(self, request: dict) -> bool:
+        return bool(self.tool_call and not tool_results(request) and request.get("tools"))
 
 
 def tool_results(request: dict) -> list[str]:
