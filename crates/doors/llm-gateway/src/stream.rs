@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use gatehouse_audit::event::{Outcome, TokenUsage};
 use gatehouse_edge::context::AuditRow;
+use gatehouse_edge::outbound::gathered::Gathered;
 use gatehouse_edge::server::body::{Body, BodyError};
 use gatehouse_identity::id::RequestId;
 use gatehouse_llm::anthropic::error::ErrorType;
@@ -29,7 +30,7 @@ const TOTAL: Duration = Duration::from_secs(3600);
 
 /// A reply on its way to the client. Dropping it cancels the provider's work.
 pub(crate) struct Metered {
-    upstream: Incoming,
+    upstream: Gathered<Incoming>,
     scanner: Scanner,
     meter: Meter,
     done: bool,
@@ -65,13 +66,25 @@ impl Metered {
         let now = Instant::now();
         let watch = Watch { started: now, heard: now, timer: Box::pin(sleep_until(now + PING_AFTER)) };
         let scanner = Scanner::Stream { scanner: UsageScanner::new(), watch, request_id };
-        Self { upstream, scanner, meter: Meter { price, audit, settled: false }, done: false }.boxed_unsync()
+        Self {
+            upstream: Gathered::new(upstream),
+            scanner,
+            meter: Meter { price, audit, settled: false },
+            done: false,
+        }
+        .boxed_unsync()
     }
 
     /// A JSON reply.
     pub(crate) fn whole(upstream: Incoming, price: Option<PriceList>, audit: Option<Arc<AuditRow>>) -> Body {
         let scanner = Scanner::Whole(ReplyScanner::new());
-        Self { upstream, scanner, meter: Meter { price, audit, settled: false }, done: false }.boxed_unsync()
+        Self {
+            upstream: Gathered::new(upstream),
+            scanner,
+            meter: Meter { price, audit, settled: false },
+            done: false,
+        }
+        .boxed_unsync()
     }
 
     /// The provider is through, or will not go on. Returns what the client still has to be told.

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod delegate;
 pub mod fetch;
+pub mod gathered;
 pub mod guard;
 pub mod jwks;
 
