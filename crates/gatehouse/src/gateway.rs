@@ -143,8 +143,13 @@ impl Gateway {
     }
 
     /// Everything that the public listener answers.
-    pub fn routes(&self) -> Vec<Route> {
+    pub fn public_routes(&self) -> Vec<Route> {
         self.public.1.running().routes.iter().cloned().collect()
+    }
+
+    /// Everything that the admin listener answers.
+    pub fn admin_routes(&self) -> Vec<Route> {
+        self.admin.1.running().routes.iter().cloned().collect()
     }
 
     /// Serves until `stop` is cancelled, then drains. Returns how many connections had to be cut.

@@ -77,6 +77,7 @@ async fn watch_signals(stop: CancellationToken) {
 
 fn level(level: LogLevel) -> &'static str {
     match level {
+        LogLevel::Trace => "trace",
         LogLevel::Debug => "debug",
         LogLevel::Info => "info",
         LogLevel::Warn => "warn",

@@ -110,6 +110,7 @@ fn auth_server(shared: &Shared<'_>, served: &mut Served) {
         rng: Arc::clone(&shared.surroundings.rng),
     });
     served.routes.extend(door.routes(shared.snapshot));
+    served.fallback.extend(AuthServer::fallbacks(shared.snapshot));
     served.fallback.push(("/oauth2".to_owned(), gatehouse_auth_server::render));
 }
 
