@@ -74,7 +74,7 @@ pub(crate) async fn dispatch(
             }
         }
     }
-    failures.into_outcome(context)
+    failures.into_outcome(context).await
 }
 
 /// The body with the model id that the route's provider knows; the very bytes of the client when it is the same.
@@ -201,7 +201,7 @@ impl Failures {
     }
 
     /// The most telling failure, in the provider's own words where the client's recovery depends on them.
-    fn into_outcome(mut self, context: &Context<Verified>) -> Outcome {
+    async fn into_outcome(mut self, context: &Context<Verified>) -> Outcome {
         let Some(telling) = most_telling(&self.seen) else {
             return Err(self
                 .denial
@@ -212,6 +212,6 @@ impl Failures {
             Some(position) => self.last.swap_remove(position),
             None => (telling, None, None),
         };
-        upstream::show(failure, response, rejection, context)
+        upstream::show(failure, response, rejection, context).await
     }
 }

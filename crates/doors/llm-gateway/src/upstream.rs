@@ -7,9 +7,11 @@ use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
     HeaderValue,
 };
+use http::response::Parts;
 use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 use gatehouse_config::snapshot::llm::{Account, AccountCredential};
 use gatehouse_edge::authorize::{ModelUse, Permit};
@@ -18,7 +20,7 @@ use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
-use gatehouse_llm::anthropic::error::{ErrorType, SHOULD_RETRY};
+use gatehouse_llm::anthropic::error::{ErrorType, SHOULD_RETRY, with_request_id};
 use gatehouse_llm::anthropic::headers;
 use gatehouse_llm::anthropic::headers::{RequestHeader, ResponseHeader};
 use gatehouse_llm::route::{Failure, Shown};
@@ -127,8 +129,13 @@ fn pass_headers(mut response: Response<Incoming>) -> Response<Incoming> {
     response
 }
 
+/// The largest error that is passed on in the provider's own words.
+const ERROR_LIMIT: usize = 256 * 1024;
+/// How long the provider may take over the words of an error.
+const ERROR_TIME: Duration = Duration::from_secs(10);
+
 /// What the client sees when no attempt gave a reply.
-pub(crate) fn show(
+pub(crate) async fn show(
     failure: Failure,
     response: Option<Response<Incoming>>,
     rejection: Option<Rejection>,
@@ -142,10 +149,13 @@ pub(crate) fn show(
         })
     });
     match (failure.shown(), response, rejection) {
-        (Shown::Provider, Some(response), _) if is_json(response.headers()) => {
-            Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+        (Shown::Provider, Some(response), _) => {
+            let (head, body) = response.into_parts();
+            match words(&head, body).await {
+                Some(words) => Ok(identified(head, words, context)),
+                None => Ok(reworded(&head, context)),
+            }
         }
-        (Shown::Provider, Some(response), _) => Ok(reworded(&response, context)),
         (Shown::Ours { status, error, message }, _, rejection) => {
             let detail = rejection.and_then(|rejection| rejection.internal).unwrap_or_default();
             tracing::warn!(request.id = %context.request_id, failure = ?failure, detail, "model provider failed");
@@ -160,6 +170,22 @@ pub(crate) fn show(
     }
 }
 
+/// The body of an error, unless it is no JSON, longer than errors are, or breaks off.
+async fn words(head: &Parts, body: Incoming) -> Option<String> {
+    if !is_json(&head.headers) {
+        return None;
+    }
+    let read = timeout(ERROR_TIME, Limited::new(body, ERROR_LIMIT).collect()).await.ok()?.ok()?;
+    String::from_utf8(read.to_bytes().into()).ok()
+}
+
+/// The provider's words under the request id that our operators can search; the provider's own stays in a header.
+fn identified(mut head: Parts, words: String, context: &Context<Verified>) -> Response<Body> {
+    let words = with_request_id(&words, context.request_id.as_str()).unwrap_or(words);
+    head.headers.insert(CONTENT_LENGTH, HeaderValue::from(words.len()));
+    Response::from_parts(head, body::full(words))
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim();
@@ -168,14 +194,14 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// An error page of something between us and the provider, such as a load balancer: clients of the Messages API
 /// could not read it. Its status and its advice on retrying stay.
-fn reworded(page: &Response<Incoming>, context: &Context<Verified>) -> Response<Body> {
-    let status = page.status();
+fn reworded(page: &Parts, context: &Context<Verified>) -> Response<Body> {
+    let status = page.status;
     tracing::warn!(request.id = %context.request_id, status = status.as_u16(), "model provider answered without JSON");
     let kind = ErrorType::of_status(status.as_u16());
     let message = "the model provider answered with an error that is not of its API";
     let mut response = dialect::error(status, kind, message, context.request_id.as_str());
     let headers = response.headers_mut();
-    for (name, value) in page.headers() {
+    for (name, value) in &page.headers {
         if ![CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING].contains(name) {
             headers.insert(name.clone(), value.clone());
         }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The closed list of error types. `not_supported` is what Anthropic's own gateway answers for an
 /// operation that the upstream does not have; the others are the public API's.
@@ -167,6 +169,22 @@ struct Body<'a> {
 pub fn envelope(error: ErrorType, message: &str, request_id: &str) -> String {
     let envelope = Envelope { r#type: "error", error: Body { r#type: error.as_str(), message }, request_id };
     serde_json::to_string(&envelope).unwrap_or_default()
+}
+
+/// A provider's error under our own request id, which the `request-id` header has too: only the value of the
+/// envelope's `request_id` changes, every other byte stays. Nothing when the body has no such member, once.
+pub fn with_request_id(body: &str, request_id: &str) -> Option<String> {
+    let member = serde_json::from_str::<Identified<'_>>(body).ok()?.request_id.get();
+    let start = member.as_ptr().addr().checked_sub(body.as_ptr().addr())?;
+    let (before, rest) = body.split_at_checked(start)?;
+    let (_, after) = rest.split_at_checked(member.len())?;
+    Some([before, &Value::from(request_id).to_string(), after].concat())
+}
+
+#[derive(Deserialize)]
+struct Identified<'a> {
+    #[serde(borrow)]
+    request_id: &'a RawValue,
 }
 
 #[cfg(test)]

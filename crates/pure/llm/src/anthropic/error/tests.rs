@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{ErrorType, RetryAdvice, envelope};
+use super::{ErrorType, RetryAdvice, envelope, with_request_id};
 
 #[test]
 fn the_envelope_is_the_apis() {
@@ -38,5 +38,17 @@ fn a_refused_credential_is_not_retried_and_an_overload_may_be() {
     assert_eq!(ErrorType::InvalidRequest.retry_advice(), RetryAdvice::Pointless);
     for error in [ErrorType::RateLimit, ErrorType::Overloaded, ErrorType::Api, ErrorType::Timeout] {
         assert_eq!(error.retry_advice().header_value(), None, "{error}");
+    }
+}
+
+#[test]
+fn a_providers_error_gets_our_request_id_and_keeps_every_other_byte() {
+    let theirs = "{ \"type\":\"error\", \"z\":1e400,\n \"request_id\" : \"req_011\",\"error\":{\"request_id\":\"x\",\"message\":\"é\"}}";
+    assert_eq!(with_request_id(theirs, "req_ours").unwrap(), theirs.replace("\"req_011\"", "\"req_ours\""));
+    assert_eq!(with_request_id("{\"request_id\":null}", "a\"b").unwrap(), "{\"request_id\":\"a\\\"b\"}");
+    for other in
+        ["{}", "[]", "", "{\"request_id\":1", "{\"request_id\":1,\"request_id\":2}", "\"request_id\""]
+    {
+        assert_eq!(with_request_id(other, "req_ours"), None, "{other}");
     }
 }
