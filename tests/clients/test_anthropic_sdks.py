@@ -85,13 +85,64 @@ def test_python_errors_are_typed(house, credentials):
     assert unknown.value.status_code in (400, 404) and "claude-nonexistent" in str(unknown.value)
     assert len(house.provider.seen) == before, "a refused request reached the provider"
 
-    house.provider.failure = (529, "overloaded_error")
-    with pytest.raises(anthropic.InternalServerError) as overloaded:
-        sdk.messages.create(model=MODEL, max_tokens=64, messages=HELLO)
-    assert overloaded.value.status_code == 529
-    house.provider.failure = (429, "rate_limit_error")
-    with pytest.raises(anthropic.RateLimitError):
-        sdk.messages.create(model=MODEL, max_tokens=64, messages=HELLO)
+
+@pytest.mark.parametrize(
+    ("status", "kind", "raised"),
+    [
+        (400, "invalid_request_error", anthropic.BadRequestError),
+        (413, "request_too_large", anthropic.ContentTooLargeError),
+        (429, "rate_limit_error", anthropic.RateLimitError),
+        (500, "api_error", anthropic.InternalServerError),
+        (529, "overloaded_error", anthropic.OverloadedError),
+    ],
+)
+def test_python_errors_of_the_provider_keep_their_class_and_wording(house, credentials, status, kind, raised):
+    house.provider.failure = (status, kind)
+    for stream in (False, True):
+        with pytest.raises(raised, match=f"scripted {kind}") as failed:
+            client(house, "auth_token", credentials["token"]).messages.create(
+                model=MODEL, max_tokens=64, messages=HELLO, stream=stream
+            )
+        assert failed.value.status_code == status
+        assert failed.value.request_id.startswith("req_") and failed.value.request_id == failed.value.body["request_id"]
+        [record] = house.audited("model.call", request__id=failed.value.request_id)
+        assert record["actor"]["sub"] == "ada" and record["result"]["status"] == status
+
+
+def test_python_the_providers_refusal_of_our_key_is_not_the_callers_fault(house, credentials):
+    house.provider.failure = (401, "authentication_error")
+    with pytest.raises(anthropic.InternalServerError) as failed:
+        client(house, "auth_token", credentials["token"]).messages.create(model=MODEL, max_tokens=64, messages=HELLO)
+    assert KEY not in str(failed.value)
+
+
+def test_python_stream_that_breaks_raises(house, credentials):
+    house.provider.breaks = 1
+    sdk = client(house, "auth_token", credentials["token"])
+    text = ""
+    with pytest.raises(anthropic.APIError) as broken:
+        with sdk.messages.stream(model=MODEL, max_tokens=64, messages=HELLO) as stream:
+            for part in stream.text_stream:
+                text += part
+    assert text and GREETING.startswith(text) and text != GREETING
+    assert broken.value.body["error"]["type"] == "api_error"
+
+
+def test_python_models_are_paged_and_only_those_that_policy_allows(house, credentials):
+    sdk = client(house, "api_key", credentials["key"])
+    first = sdk.models.list(limit=1)
+    assert len(first.data) == 1 and first.has_more
+    paged = [model.id for model in first]
+    assert paged == ["claude-opus-5-5", "claude-sonnet-5", "claude-haiku-4-5-20251001"]
+    assert paged == [model.id for model in sdk.models.list()]
+
+
+def test_key_in_its_own_header(house, credentials):
+    headers = {"x-api-key": credentials["key"], "authorization": anthropic.Omit()}
+    sdk = anthropic.Anthropic(base_url=house.url, api_key="unused", max_retries=0, timeout=20, default_headers=headers)
+    assert sdk.messages.create(model=MODEL, max_tokens=64, messages=HELLO).content[0].text == GREETING
+    seen = house.provider.messages()[-1]
+    assert seen.header("x-api-key") == KEY and seen.header("authorization") is None
 
 
 @pytest.mark.parametrize("style", ["apiKey", "authToken"])
@@ -102,5 +153,16 @@ def test_typescript(house, credentials, node: Node, style, kind):
     assert result["text"] == result["streamed"] == GREETING
     assert result["usage"]["input_tokens"] == 25 and result["counted"] > 0
     assert MODEL in result["models"]
-    assert result["refused"] == {"name": "AuthenticationError", "status": 401, "type": "authentication_error"}
-    assert result["forbidden"] == {"name": "PermissionDeniedError", "status": 403, "type": "permission_error"}
+    refused, forbidden, unknown = result["refused"], result["forbidden"], result["unknown"]
+    assert _error(refused) == ("AuthenticationError", 401, "authentication_error")
+    assert _error(forbidden) == ("PermissionDeniedError", 403, "permission_error")
+    assert _error(unknown) == ("BadRequestError", 400, "invalid_request_error")
+    assert len({one["requestID"] for one in (refused, forbidden, unknown)}) == 3
+    user = "team-a" if kind == "key" else "ada"
+    [record] = house.audited("model.call", request__id=forbidden["requestID"])
+    assert (record["actor"]["sub"], record["outcome"]) == (user, "deny")
+
+
+def _error(failure: dict) -> tuple:
+    assert failure["requestID"].startswith("req_")
+    return failure["name"], failure["status"], failure["type"]

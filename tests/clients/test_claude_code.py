@@ -273,3 +273,9 @@ def test_refusals_are_final(house, claude, model_token, model, credential, statu
     answer = ask(house, claude, "--model", model, expect=1, **env)
     assert answer["api_error_status"] == status and says in answer["result"]
     assert len(house.provider.seen) == before
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(house, claude):
+    house.provider.breaks = 1
+    assert ask(house, claude)["result"] == GREETING
+    assert len([seen for seen in house.provider.messages() if seen.json().get("stream")]) < len(house.provider.messages())

@@ -10,7 +10,8 @@ async function failure(call) {
   try {
     await call;
   } catch (error) {
-    return { name: error.constructor.name, status: error.status, type: error.error?.error?.type };
+    const { status, requestID } = error;
+    return { name: error.constructor.name, status, type: error.error?.error?.type, requestID };
   }
   throw new Error("a call that must fail did not");
 }
@@ -33,5 +34,6 @@ console.log(
     models,
     refused: await failure(open("gwk_nobody").messages.create(ask)),
     forbidden: await failure(client.messages.create({ ...ask, model: "claude-forbidden" })),
+    unknown: await failure(client.messages.create({ ...ask, model: "claude-nonexistent" })),
   }),
 );

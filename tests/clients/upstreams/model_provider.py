@@ -11,17 +11,19 @@ GREETING = "Hello from the scripted model."
 
 class ModelProvider(Upstream):
     """Greets, unless `tool_call` holds (name, input): then it asks for that tool once and repeats what came back.
-    It thinks for `pause` seconds before it asks for a tool; `failure` (status, type) is its only answer while set."""
+    It thinks for `pause` seconds before it asks for a tool; `failure` (status, type) is its only answer while set;
+    the next `breaks` streams end in the middle."""
 
     def __init__(self):
         super().__init__(self._serve)
         self.tool_call: tuple[str, dict] | None = None
         self.failure: tuple[int, str] | None = None
         self.pause = 0.0
+        self.breaks = 0
 
     def reset(self) -> None:
         """Forgets its script, not what it has seen."""
-        self.tool_call, self.failure, self.pause = None, None, 0.0
+        self.tool_call, self.failure, self.pause, self.breaks = None, None, 0.0, 0
 
     def messages(self) -> list:
         """The requests for messages so far."""
@@ -42,6 +44,9 @@ class ModelProvider(Upstream):
         match scope["path"]:
             case "/v1/messages/count_tokens":
                 return await answer(send, 200, {"input_tokens": max(1, len(body) // 4)})
+            case "/v1/messages" if request.get("stream") and self.breaks:
+                self.breaks -= 1
+                return await _stream(send, request["model"], self._content(request), breaks=True)
             case "/v1/messages" if request.get("stream"):
                 return await _stream(send, request["model"], self._content(request))
             case "/v1/messages":
@@ -96,7 +101,7 @@ def _message(model: str, content: list[dict]) -> dict:
     }
 
 
-async def _stream(send, model: str, content: list[dict]) -> None:
+async def _stream(send, model: str, content: list[dict], breaks: bool = False) -> None:
     whole = _message(model, content)
     start = {**whole, "content": [], "stop_reason": None, "usage": {**whole["usage"], "output_tokens": 1}}
     events = [("message_start", {"message": start}), ("ping", {})]
@@ -116,9 +121,11 @@ async def _stream(send, model: str, content: list[dict]) -> None:
     events.append(("message_stop", {}))
     head = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"request-id", b"req_scripted")]
     await send({"type": "http.response.start", "status": 200, "headers": head})
-    for name, data in events:
+    for name, data in events[: len(events) // 2] if breaks else events:
         chunk = f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n".encode()
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    if breaks:
+        raise ConnectionAbortedError("a scripted break")  # the server drops the connection
     await send({"type": "http.response.body", "body": b""})
 
 
