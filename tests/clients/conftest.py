@@ -84,6 +84,6 @@ def pytest_runtest_makereport(item, call):
         for name, value in getattr(item, "funcargs", {}).items():
             gateway = value if isinstance(value, Gateway) else getattr(value, "gateway", None)
             if isinstance(gateway, Gateway):
-                lines = gateway.log_text().splitlines()
-                report.sections.append((f"the log of {name}", "\n".join(line for line in lines[-200:] if '"DEBUG"' not in line)))
+                lines = [line for line in gateway.log_text().splitlines() if '"level":"DEBUG"' not in line]
+                report.sections.append((f"the log of {name}", "\n".join(lines[-20:])))
     return report

@@ -2,8 +2,11 @@
 as the company's identity provider behind us."""
 
 import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -13,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from harness.browser import Browser, parameters
 from harness.home import Home
 from harness.house import PASSWORDS, House, claims_of
+from harness.identity_provider import IdentityProvider, secret
 from harness.node import Node
 from harness.relying_party import Failed, RelyingParty
 
@@ -264,3 +268,320 @@ def new_key(algorithm: str) -> str:
             key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, pkcs8, plain).decode()
+
+
+# The company's identity provider, behind us.
+
+MODELS, OTHER = "https://models.example.com", "https://other.example.com"
+RESOURCES = {MODELS: "models", OTHER: "other"}
+DESKTOP = {
+    "client_id": "desktop",
+    "application_type": "native",
+    "token_endpoint_auth_method": "none",
+    "redirect_uris": ["http://127.0.0.1/callback"],
+}
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory):
+    """Node for the identity providers of this module."""
+    return Node(Home(tmp_path_factory.mktemp("office") / "home"))
+
+
+@pytest.fixture(scope="module")
+def company(office):
+    """The company's own provider, where we are a client with a secret."""
+    gatehouse = {
+        "client_id": "gatehouse",
+        "client_secret": secret(),
+        "application_type": "native",
+        "redirect_uris": ["http://127.0.0.1/oidc-callback/company", "http://127.0.0.1/federation/misconfigured/callback"],
+    }
+    with IdentityProvider(office, [gatehouse, DESKTOP], resources=RESOURCES) as company:
+        company.secret = gatehouse["client_secret"]
+        yield company
+
+
+@pytest.fixture(scope="module")
+def partner(office):
+    """Another provider, whose access tokens are for the LLM gateway."""
+    with IdentityProvider(office, [DESKTOP], resources=RESOURCES) as partner:
+        yield partner
+
+
+@pytest.fixture(scope="module")
+def branch(binary, tmp_path_factory, company, partner):
+    """A gateway whose people sign in at the company's provider."""
+    folder, values = tmp_path_factory.mktemp("branch"), federated(company, partner)
+    with House(binary, folder, "federated.yaml", **values) as branch:
+        yield branch
+        branch.check_canaries()
+        assert company.secret not in branch.gateway.log_text() + json.dumps(branch.audit())
+
+
+def federated(company: IdentityProvider, partner: IdentityProvider) -> dict[str, str]:
+    return {"COMPANY": company.url, "COMPANY_SECRET": json.dumps(company.secret), "PARTNER": partner.url}
+
+
+def client_of(party: RelyingParty, house: House, client_id: str) -> dict:
+    """Makes `party` the public client `client_id`; returns what its authorization requests say."""
+    party.discover(issuer=house.url, algorithm="oidc")
+    party.be(client_id=client_id, method="none", secret="")
+    return {"redirect_uri": NATIVE, "scope": "openid profile email"}
+
+
+def test_people_sign_in_at_the_company(branch, company, party):
+    asked = client_of(party, branch, "portal") | {"scope": EVERYTHING, "resource": branch.mcp, "login_hint": "x@y"}
+    answer = party.tokens("ada", **asked)
+    tokens, claims = answer["tokens"], answer["claims"]
+    remember(branch, tokens)
+    assert claims["sub"] == f"{company.url}|ada" and claims["iss"] == branch.url
+    mapped = {"email": "ada@company.example", "name": "Ada Lovelace", "groups": ["eng", "admins"], "department": "engines"}
+    assert {name: claims.get(name) for name in mapped} == mapped
+    userinfo = party.userinfo(token=tokens["access_token"], subject=claims["sub"])
+    assert {name: userinfo.get(name) for name in mapped} == mapped
+    access = party.accept(token=tokens["access_token"], audience=branch.mcp)
+    assert access["email"] == "ada@company.example" and access["groups"] == ["eng", "admins"]
+    assert "department" not in access and access["sub"] == claims["sub"]
+
+    seen = company.events("authorization")[-1]["params"]
+    assert seen["code_challenge_method"] == "S256" and seen["state"] and seen["nonce"] and seen["ui_locales"] == "en"
+    assert seen["scope"].split() and set(seen["scope"].split()) == {"openid", "profile", "email", "groups"}
+    assert not {"resource", "login_hint", "prompt"} & {name for name, value in seen.items() if value is not None}
+    [record, *_] = branch.audited("signin.success", actor__sub=claims["sub"])
+    assert record["actor"]["connector"] == "company" and record["outcome"] == "allow"
+    refreshed = party.refresh(token=tokens["refresh_token"])
+    remember(branch, refreshed["tokens"])
+    assert party.accept(token=refreshed["tokens"]["access_token"], audience=branch.mcp)["groups"] == ["eng", "admins"]
+
+
+def test_people_keep_their_subject(branch, company, party):
+    asked = client_of(party, branch, "portal")
+    first, second = (party.tokens("bob", **asked)["claims"] for _ in range(2))
+    assert first["sub"] == second["sub"] == f"{company.url}|bob" and first["nonce"] != second["nonce"]
+    local = party.tokens("ada", **client_of(party, branch, "local"))["claims"]
+    assert local["sub"] != f"{company.url}|ada"
+    assert party.tokens("bob", **client_of(party, branch, "by-email"))["claims"]["sub"] == "bob@company.example"
+
+
+def test_a_wish_for_a_fresh_sign_in_goes_upstream(branch, company, party):
+    asked = client_of(party, branch, "portal")
+    with Browser() as browser:
+        party.redeem(callback=party.sign_in(browser, **asked))
+        before = len(company.events("authorization"))
+        party.redeem(callback=party.sign_in(browser, **asked))
+        assert len(company.events("authorization")) == before, "our own session was not used"
+        claims = party.redeem(callback=party.sign_in(browser, **asked, prompt="login"))["claims"]
+    assert company.events("authorization")[-1]["params"]["prompt"] == "login"
+    assert time.time() - claims["auth_time"] < 120
+
+
+def test_people_choose_among_several_ways_in(branch, company, party):
+    asked = client_of(party, branch, "choice")
+    with Browser() as browser:
+        page = browser.follow(party.authorize(**asked)["url"])
+        links = re.findall(r'href="([^"]*connector=[^"]*)"', page.text)
+        assert page.status_code == 200 and len(links) == 2, page.text
+        link = urljoin(branch.url, next(unescape(link) for link in links if link.endswith("connector=company")))
+        callback = browser.authorize(link, "ada", PASSWORDS["ada"], stop_at=NATIVE)
+    assert party.redeem(callback=callback)["claims"]["sub"] == f"{company.url}|ada"
+
+
+def test_a_wrong_secret_at_the_company_is_told_honestly(branch, company, party):
+    asked = client_of(party, branch, "broken")
+    with Browser() as browser:
+        url = party.authorize(**asked)["url"]
+        answer = browser.authorize(url, "ada", PASSWORDS["ada"], stop_at=f"{branch.url}/federation/misconfigured/callback")
+        page = browser.follow(answer)
+    expect_page(branch, page, 403, "upstream_answer_refused", "misconfigured")
+    assert "invalid_client" in json.dumps(company.events("grant.error"))
+
+
+def test_a_refusal_of_the_company_is_passed_on(branch, party):
+    asked = client_of(party, branch, "portal")
+    with Browser() as browser:
+        callback = at_the_callback(browser, party, branch, asked)
+        upstream = parameters(callback)
+        denied = httpx.URL(f"{branch.url}/oidc-callback/company").copy_merge_params(
+            {"error": "access_denied", "state": upstream["state"], "iss": upstream["iss"]}
+        )
+        expect_page(branch, browser.follow(str(denied)), 403, "upstream_idp_refused", "company")
+
+
+@pytest.mark.parametrize("what", ["state", "issuer", "other browser", "swapped code", "twice", "other connector's path"])
+def test_answers_that_do_not_belong_to_the_sign_in(branch, company, party, what):
+    asked = client_of(party, branch, "portal")
+    with Browser() as browser, Browser() as attacker:
+        callback = httpx.URL(at_the_callback(browser, party, branch, asked))
+        match what:
+            case "state":
+                changed = callback.params["state"][:-1] + ("A" if callback.params["state"][-1] != "A" else "B")
+                page = browser.follow(str(callback.copy_set_param("state", changed)))
+                expect_page(branch, page, 400, "upstream_state_wrong", None)
+            case "issuer":
+                page = browser.follow(str(callback.copy_set_param("iss", "https://elsewhere.example.com")))
+                expect_page(branch, page, 400, "upstream_issuer_mismatch", "company")
+            case "other browser":
+                page = attacker.follow(str(callback))
+                assert page.status_code == 400 and "code=" not in page.headers.get("location", "")
+            case "swapped code":
+                code = httpx.URL(at_the_callback(attacker, party, branch, asked, "bob")).params["code"]
+                page = browser.follow(str(callback.copy_set_param("code", code)))
+                expect_page(branch, page, 403, "upstream_answer_refused", "company")
+            case "twice":
+                assert browser.follow(str(callback)).status_code == 200
+                before = len(company.events("grant"))
+                assert browser.fetch("GET", str(callback)).status_code in (302, 303, 400)
+                assert len(company.events("grant")) == before, "the code was redeemed twice"
+            case _:
+                path = "/federation/misconfigured/callback"
+                expect_page(branch, browser.follow(str(callback.copy_with(path=path))), 400, "upstream_state_wrong", "company")
+
+
+# JWTs of the company's provider at the LLM gateway.
+
+
+@pytest.fixture(scope="module")
+def badges(office, branch, company, partner) -> dict[str, str]:
+    """Tokens as a desktop application gets them from the providers."""
+    badges = {}
+    wanted = json.dumps({"id_token": {"email": None, "groups": None}})
+    with RelyingParty(office) as party:
+        for name, provider in {"company": company, "partner": partner}.items():
+            party.discover(issuer=provider.url, algorithm="oidc")
+            party.be(client_id="desktop", method="none", secret="")
+            for who in ("ada", "bob"):
+                tokens = party.tokens(who, redirect_uri=NATIVE, scope="openid email groups", claims=wanted)["tokens"]
+                badges |= {f"{name} id {who}": tokens["id_token"], f"{name} opaque {who}": tokens["access_token"]}
+                for resource in RESOURCES:
+                    with Browser() as browser:
+                        asked = {"redirect_uri": NATIVE, "scope": "openid models other", "resource": resource}
+                        callback = party.sign_in(browser, who, **asked)
+                    tokens = party.redeem(callback=callback, resource=resource)["tokens"]
+                    badges[f"{name} {RESOURCES[resource]} {who}"] = tokens["access_token"]
+    branch.remember(*badges.values())
+    return badges
+
+
+def ask(house: House, badge: str, model: str = "claude-opus-5-5", header: str = "authorization") -> httpx.Response:
+    value = badge if header == "x-api-key" else f"Bearer {badge}"
+    body = {"model": model, "max_tokens": 16, "messages": [{"role": "user", "content": "hi"}]}
+    return httpx.post(f"{house.url}/v1/messages", json=body, headers={header: value}, trust_env=False, timeout=30)
+
+
+@pytest.mark.parametrize("header", ["authorization", "x-api-key"])
+def test_id_tokens_open_the_llm_gateway(branch, company, badges, header):
+    assert ask(branch, badges["company id ada"], header=header).status_code == 200
+    assert branch.audited("model.call", actor__sub="ada@company.example", actor__iss=company.url, outcome="allow")
+    assert ask(branch, badges["company id ada"], "claude-forbidden", header).status_code == 200
+    forbidden = ask(branch, badges["company id bob"], "claude-forbidden", header)
+    assert forbidden.status_code == 403 and "Only admins use this model." in forbidden.text
+
+
+def test_access_tokens_open_the_llm_gateway(branch, partner, badges):
+    assert ask(branch, badges["partner models ada"]).status_code == 200
+    assert branch.audited("model.call", actor__sub="ada", actor__iss=partner.url, outcome="allow")
+    assert ask(branch, badges["partner models ada"], "claude-forbidden").status_code == 200
+    assert ask(branch, badges["partner models bob"], "claude-forbidden").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("badge", "reason"),
+    {
+        "company models ada": "token_wrong_type",
+        "partner id ada": "token_wrong_type",
+        "partner other ada": "token_wrong_audience",
+        "company opaque ada": "key_refused",
+    }.items(),
+)
+def test_other_tokens_of_the_same_providers_do_not(branch, badges, badge, reason):
+    before = len(branch.provider.seen)
+    answer = ask(branch, badges[badge])
+    assert answer.status_code == 401 and answer.json()["error"]["type"] == "authentication_error"
+    assert branch.audited("credential.refused", reason=reason, request__id=answer.headers["request-id"])
+    assert len(branch.provider.seen) == before
+
+
+def test_their_tokens_open_no_other_door(branch, badges):
+    for badge in badges.values():
+        answer = httpx.post(
+            branch.mcp, json={"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers={"authorization": f"Bearer {badge}"},
+            trust_env=False,
+        )
+        assert answer.status_code == 401, answer.text
+
+
+# The identity provider is away, comes back, and has new keys. Last, because what follows has to wait.
+
+
+def test_an_outage_of_the_company_stops_nobody_else(branch, binary, tmp_path, company, partner, badges, party):
+    asked = client_of(party, branch, "portal") | {"scope": EVERYTHING, "resource": branch.mcp}
+    earlier = party.tokens("ada", **asked)["tokens"]
+    remember(branch, earlier)
+    with Browser() as browser:
+        callback = at_the_callback(browser, party, branch, asked)
+        company.stop()
+        expect_page(branch, browser.follow(callback), 502, "upstream_idp_failed", "company")
+        with ThreadPoolExecutor(4) as pool:
+            waiting = [pool.submit(browser.fetch, "GET", callback) for _ in range(3)]
+            assert party.tokens("ada", **client_of(party, branch, "local"))["claims"]["email"] == "ada@example.com"
+            assert {answer.result().status_code for answer in waiting} <= {400, 502}
+    assert ask(branch, badges["company id ada"]).status_code == 200, "the keys were thrown away"
+    assert ask(branch, badges["partner models ada"]).status_code == 200
+    client_of(party, branch, "portal")
+    remember(branch, party.refresh(token=earlier["refresh_token"])["tokens"])
+
+    # A gateway that was started meanwhile has never heard of the company.
+    with House(binary, tmp_path / "house", "federated.yaml", **federated(company, partner)) as late:
+        with Browser() as browser:
+            page = browser.follow(party.authorize(**client_of(party, late, "portal"))["url"])
+            expect_page(late, page, 502, "upstream_idp_failed", "company")
+        assert ask(late, badges["company id ada"]).status_code in (401, 503)
+        assert ask(late, badges["partner models ada"]).status_code == 200
+        claims = party.tokens("ada", **client_of(party, late, "local"))["claims"]
+        assert claims["email"] == "ada@example.com"
+    company.start()
+
+
+def test_new_keys_are_picked_up(branch, company, party):
+    """Keys are fetched again for an unknown one, but not more often than every 30 s."""
+    company.rotate()
+    party.discover(issuer=company.url, algorithm="oidc")
+    party.be(client_id="desktop", method="none", secret="")
+    wanted = json.dumps({"id_token": {"email": None}})
+    badge = party.tokens("ada", redirect_uri=NATIVE, scope="openid email", claims=wanted)["tokens"]["id_token"]
+    branch.remember(badge)
+    eventually(lambda: ask(branch, badge), 401)
+
+    asked = client_of(party, branch, "portal")
+
+    def sign_in() -> httpx.Response:
+        with Browser() as browser:
+            return browser.follow(at_the_callback(browser, party, branch, asked))
+
+    assert "decision" in eventually(sign_in, 403).text
+
+
+def eventually(attempt, meanwhile: int) -> httpx.Response:
+    """The first answer that is good; until then each has the status `meanwhile`."""
+    end = time.monotonic() + 90
+    while (answer := attempt()).status_code != 200:
+        assert answer.status_code == meanwhile and time.monotonic() < end, f"{answer.status_code} {answer.text}"
+        time.sleep(1)
+    return answer
+
+
+def at_the_callback(browser: Browser, party: RelyingParty, house: House, asked: dict, username: str = "ada") -> str:
+    """Signs in at the company; returns the URL with which it sends the browser back to us."""
+    url = party.authorize(**asked)["url"]
+    return browser.authorize(url, username, PASSWORDS[username], stop_at=f"{house.url}/oidc-callback/company")
+
+
+def expect_page(house: House, page: httpx.Response, status: int, reason: str, connector: str | None) -> None:
+    """An error page for people that names the request id, under which the audit trail tells the reason."""
+    assert page.status_code == status, f"{page.status_code} {page.text}"
+    assert page.headers["content-type"].startswith("text/html") and "no-store" in page.headers["cache-control"]
+    [request_id] = set(re.findall(r"req_[\w-]+(?=</code>)", page.text))
+    [record] = house.audited("signin.failure", reason=reason, request__id=request_id)
+    assert record["outcome"] == ("error" if status >= 500 else "deny")
+    assert record.get("actor", {}).get("connector") == connector

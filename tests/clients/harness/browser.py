@@ -64,15 +64,27 @@ class Browser:
         self.client = httpx.Client(follow_redirects=False, timeout=30, verify=verify, trust_env=False)
         self.visited: list[tuple[str, str, int]] = []
 
-    def authorize(self, url: str, username: str, password: str, decision: str = "approve") -> str:
+    def authorize(
+        self, url: str, username: str, password: str, decision: str = "approve", *, stop_at: str | None = None
+    ) -> str:
         """Goes from the authorization URL through sign-in and consent, and returns the URL with which the
-        authorization server sends the user back to the client. That URL is not fetched."""
-        callback = parameters(url)["redirect_uri"]
+        authorization server sends the user back to the client, or an earlier one at `stop_at`. That URL is not
+        fetched."""
+        callback = stop_at or parameters(url)["redirect_uri"]
         return self._travel("GET", url, None, callback, username, password, decision)
 
     def sign_in(self, url: str, username: str, password: str, decision: str = "approve") -> httpx.Response:
         """Like `authorize`, then delivers the callback to the client that listens for it."""
         return self.client.get(self.authorize(url, username, password, decision))
+
+    def follow(self, url: str) -> httpx.Response:
+        """The first answer on the way from `url` that is no redirect."""
+        for _ in range(10):
+            response = self.fetch("GET", url)
+            if response.status_code not in REDIRECTS:
+                return response
+            url = urljoin(url, response.headers["location"])
+        raise AssertionError(f"redirected without end: {self.visited}")
 
     def fetch(self, method: str, url: str, data: dict[str, str] | None = None) -> httpx.Response:
         """One request; redirects are not followed."""

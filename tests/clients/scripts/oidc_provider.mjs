@@ -1,11 +1,11 @@
 // A company's identity provider, as oidc-provider builds it. Its settings come as JSON in the first argument:
-// {port, clients, resources: {<resource>: <scopes>}, idTokenClaims}. It prints `ready`, then one JSON line for each
+// {port, clients, resources: {<resource>: <scopes>}}. It prints `ready`, then one JSON line for each
 // authorization request, token request and failure. The line `rotate` on standard input gives it a new signing key and
 // takes the old one away.
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
-import Provider from "oidc-provider";
+import Provider, { interactionPolicy } from "oidc-provider";
 
 const settings = JSON.parse(process.argv[2]);
 const issuer = `http://127.0.0.1:${settings.port}`;
@@ -36,10 +36,15 @@ async function loadExistingGrant(context) {
   const { client, session, provider, params } = context.oidc;
   const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
   grant.addOIDCScope("openid profile email groups");
+  grant.addOIDCClaims(["email", "email_verified", "groups", "name"]);
   for (const [resource, scopes] of Object.entries(settings.resources ?? {})) grant.addResourceScope(resource, scopes);
   await grant.save();
   return grant;
 }
+
+// Redirects to loopback need no question either.
+const policy = interactionPolicy.base();
+policy.get("consent").checks.remove("native_client_prompt");
 
 const resourceIndicators = {
   enabled: Object.keys(settings.resources ?? {}).length > 0,
@@ -69,10 +74,9 @@ function provider() {
       groups: ["groups"],
     },
     scopes: ["openid", "profile", "email", "groups"],
-    conformIdTokenClaims: !settings.idTokenClaims,
     pkce: { required: () => true },
-    features: { devInteractions: { enabled: false }, userinfo: { enabled: true }, resourceIndicators },
-    interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
+    features: { devInteractions: { enabled: false }, claimsParameter: { enabled: true }, resourceIndicators },
+    interactions: { policy, url: (_, interaction) => `/interaction/${interaction.uid}` },
     ttl: { AccessToken: 600, AuthorizationCode: 60, Grant: 3600, IdToken: 600, Interaction: 600, Session: 3600 },
   });
   made.on("authorization.accepted", (context) => say("authorization", { params: context.oidc.params }));
@@ -83,6 +87,7 @@ function provider() {
   return made;
 }
 
+let rotations = 0;
 let current = provider();
 let callback = current.callback();
 
@@ -118,7 +123,7 @@ createInterface({ input: process.stdin }).on("line", (line) => {
   if (line !== "rotate") throw new Error(`unknown order ${line}`);
   current = provider();
   callback = current.callback();
-  say("rotated");
+  say("rotated", { times: (rotations += 1) });
 });
 process.on("SIGTERM", () => process.exit(0));
 server.listen(settings.port, "127.0.0.1", () => console.log("ready"));

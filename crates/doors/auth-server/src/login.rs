@@ -31,17 +31,27 @@ enum Attempted {
     TooOften(Locked),
 }
 
-/// `GET /login`: the form, the choice of connector, or the way to the one upstream IdP.
+/// `GET /login`: the form, the choice of connector, or the way to the one upstream IdP. Only a way in that turns out
+/// to be closed is recorded.
 pub(crate) async fn show(door: Arc<AuthServer>, _body: Incoming, context: Context<Public>) -> Outcome {
+    let way_in = way_in(&door, &context).await;
+    if let (Ok(_), Some(row)) = (&way_in, &context.audit) {
+        row.withdraw();
+    }
+    way_in
+}
+
+async fn way_in(door: &AuthServer, context: &Context<Public>) -> Outcome {
     let query = Form::parse(context.head.uri.query().unwrap_or_default().as_bytes())
         .map_err(|error| Rejection::malformed("parameters_malformed", error.to_string()))?;
-    let transaction = Transaction::open(&door, query.one("transaction"), &context).await?;
-    let server = configured(&context)?;
+    let transaction = Transaction::open(door, query.one("transaction"), context).await?;
+    let server = configured(context)?;
     if let Grant::Authenticated(grant) = &transaction.grant {
         return page::redirect(&step_url(&server.endpoints.consent, &grant.id), []);
     }
-    let registered = door.client(transaction.grant.client(), &context).await?;
-    let connectors = connectors(&registered, &context);
+    let registered = door.client(transaction.grant.client(), context).await?;
+    note_client(&registered.client, context);
+    let connectors = connectors(&registered, context);
     let chosen = match (query.one("connector"), connectors.as_slice()) {
         (Some(name), _) => Some(find(&connectors, name)?),
         (None, [only]) => Some(*only),
@@ -49,13 +59,14 @@ pub(crate) async fn show(door: Arc<AuthServer>, _body: Incoming, context: Contex
     };
     match chosen {
         Some(Connector::Oidc(oidc)) => {
-            federation::begin(&door, oidc, transaction.into_pending()?, &context).await
+            context.note(|event| event.with_connector(oidc.name.as_str()));
+            federation::begin(door, oidc, transaction.into_pending()?, context).await
         }
         Some(Connector::Local(local)) => {
             let name = local.name.as_str();
-            form(&registered, &transaction, name, &Attempted::Nothing, &context)
+            form(&registered, &transaction, name, &Attempted::Nothing, context)
         }
-        None => choice(&registered, &transaction, &connectors, &context),
+        None => choice(&registered, &transaction, &connectors, context),
     }
 }
 

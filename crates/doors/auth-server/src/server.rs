@@ -95,7 +95,8 @@ impl AuthServer {
         let mut routes = vec![
             authorize(Method::GET),
             authorize(Method::POST),
-            Route::public("signin.page", get.clone(), login, page, self.handler(login::show)),
+            Route::public("signin.page", get.clone(), login, page, self.handler(login::show))
+                .with_audit(EventKind::SigninFailure),
             Route::public("signin.password", post.clone(), login, page, self.handler(login::submit))
                 .with_audit(EventKind::SigninFailure),
             Route::public("consent.page", get, consent, page, self.handler(consent::show))

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
+use http::request::Builder;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
@@ -119,8 +120,29 @@ impl Fetcher {
 
     /// Gets a JSON document of at most `limit` bytes.
     pub async fn get_json(&self, url: &Url, trust: &Trust, limit: usize) -> Result<Document, FetchError> {
-        let request =
-            Request::get(path_and_query(url)).header(ACCEPT, "application/json").body(Full::default());
+        self.get(url, trust, None, limit).await
+    }
+
+    /// Gets a JSON document of at most `limit` bytes that is shown to whoever has the bearer token of `authorization`.
+    pub async fn get_json_as(
+        &self,
+        url: &Url,
+        trust: &Trust,
+        authorization: HeaderValue,
+        limit: usize,
+    ) -> Result<Document, FetchError> {
+        self.get(url, trust, Some(authorization), limit).await
+    }
+
+    async fn get(
+        &self,
+        url: &Url,
+        trust: &Trust,
+        authorization: Option<HeaderValue>,
+        limit: usize,
+    ) -> Result<Document, FetchError> {
+        let request = Request::get(path_and_query(url)).header(ACCEPT, "application/json");
+        let request = with_authorization(request, authorization).body(Full::default());
         let (head, bytes) = Box::pin(self.exchange(url, trust, request, limit)).await?;
         if head.status() != StatusCode::OK {
             return Err(FetchError::Status { url: Box::new(url.clone()), status: head.status() });
@@ -141,15 +163,11 @@ impl Fetcher {
         authorization: Option<HeaderValue>,
         limit: usize,
     ) -> Result<(StatusCode, Bytes), FetchError> {
-        let mut request = Request::post(path_and_query(url))
+        let request = Request::post(path_and_query(url))
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        if let Some(mut authorization) = authorization {
-            authorization.set_sensitive(true);
-            request = request.header(http::header::AUTHORIZATION, authorization);
-        }
-        let (head, bytes) =
-            Box::pin(self.exchange(url, trust, request.body(Full::from(form)), limit)).await?;
+        let request = with_authorization(request, authorization).body(Full::from(form));
+        let (head, bytes) = Box::pin(self.exchange(url, trust, request, limit)).await?;
         Ok((head.status(), bytes))
     }
 
@@ -258,6 +276,16 @@ where
     match select(pin!(talk), pin!(connection)).await {
         Either::Left((talked, _)) => talked,
         Either::Right((_, talk)) => talk.await,
+    }
+}
+
+fn with_authorization(request: Builder, authorization: Option<HeaderValue>) -> Builder {
+    match authorization {
+        None => request,
+        Some(mut authorization) => {
+            authorization.set_sensitive(true);
+            request.header(AUTHORIZATION, authorization)
+        }
     }
 }
 

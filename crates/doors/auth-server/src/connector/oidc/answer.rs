@@ -205,7 +205,8 @@ fn says_too_little(claims: &Map<String, Value>, connector: &OidcConnector) -> bo
     lacks("email", "email") || lacks("profile", "name") || lacks("groups", "groups")
 }
 
-/// §5.3: userinfo adds what the ID token lacks, and counts only when it is about the same subject.
+/// §5.3: userinfo adds what the ID token lacks, and counts only when it is about the same subject. It is asked with
+/// GET, as §5.3.1 recommends: there are providers that refuse a POST without parameters.
 async fn complete(
     fetcher: &Fetcher,
     published: &Published,
@@ -219,12 +220,9 @@ async fn complete(
     let bearer = HeaderValue::from_str(&format!("Bearer {}", access_token.expose()));
     let bearer = bearer.map_err(|error| failed(error.to_string()))?;
     let trust = Trust::configured(&connector.discovery);
-    let answer = fetcher.post_form(&endpoint, &trust, String::new(), Some(bearer), LIMIT).await;
-    let (status, body) = answer.map_err(|error| failed(error.to_string()))?;
-    if !status.is_success() {
-        return Err(failed(format!("answered {status}")));
-    }
-    let more = parse_object(&body).map_err(|error| failed(error.to_string()))?;
+    let answer = fetcher.get_json_as(&endpoint, &trust, bearer, LIMIT).await;
+    let answer = answer.map_err(|error| failed(error.to_string()))?;
+    let more = parse_object(&answer.bytes).map_err(|error| failed(error.to_string()))?;
     if more.get("sub") != claims.get("sub") {
         return Err(refused(connector, "userinfo is about another subject"));
     }
