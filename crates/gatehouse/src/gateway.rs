@@ -19,6 +19,7 @@ use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_audit::sink::{AuditError, AuditSink};
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::platform::{Listener as ListenerSettings, Store as StoreSettings};
+use gatehouse_console::Console;
 use gatehouse_edge::door::{Door, Fittings};
 use gatehouse_edge::outbound::OutboundTlsError;
 use gatehouse_edge::server::routes::{Route, RouteConflict};
@@ -44,6 +45,7 @@ pub struct Gateway {
     header_read_timeout: Duration,
     audit: Arc<dyn AuditSink>,
     clock: Arc<dyn Clock>,
+    console: Arc<Console>,
     upkeep: upkeep::Upkeep,
 }
 
@@ -116,6 +118,7 @@ impl Gateway {
             header_read_timeout: snapshot.public.read_header_timeout,
             audit,
             clock: Arc::clone(&surroundings.clock),
+            console: assembled.console,
             upkeep: upkeep::Upkeep {
                 store,
                 revocations: assembled.revocations,
@@ -164,6 +167,11 @@ impl Gateway {
         let (admin, admin_door) = self.admin;
         let admin_limits = ListenerLimits { drain: Duration::from_secs(1), ..limits };
         tasks.spawn(admin.serve(admin_door, admin_stop.clone(), admin_limits));
+        let (console, draining) = (self.console, stop.clone());
+        tasks.spawn(async move {
+            draining.cancelled().await;
+            console.announce_drain();
+        });
         let (public, public_door) = self.public;
         let cut = public.serve(public_door, stop, limits).await;
         admin_stop.cancel();

@@ -4,6 +4,7 @@
 //! otherwise.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -19,12 +20,19 @@ use gatehouse_store::Store;
 /// The door for operators.
 pub struct Console {
     store: Arc<dyn Store>,
+    draining: AtomicBool,
 }
 
 impl Console {
     /// A console over `store`.
     pub fn new(store: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { store })
+        Arc::new(Self { store, draining: AtomicBool::new(false) })
+    }
+
+    /// From now on the process finishes what it has begun: it is not ready any more, so that balancers send
+    /// nothing more to it.
+    pub fn announce_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
     }
 
     /// What is served.
@@ -50,8 +58,11 @@ impl Console {
     }
 }
 
-/// Ready means: the store answers. The process itself answers by answering.
+/// Ready means: new requests are taken and the store answers. The process itself answers by answering.
 async fn readyz(console: Arc<Console>) -> Outcome {
+    if console.draining.load(Ordering::Relaxed) {
+        return Err(Rejection::unavailable("draining", "the process was told to stop"));
+    }
     match console.store.maintenance().ping().await {
         Ok(()) => Ok(text("ready")),
         Err(error) => Err(Rejection::unavailable("store_unavailable", error.to_string())),

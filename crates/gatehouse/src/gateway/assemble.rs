@@ -40,6 +40,7 @@ pub(super) struct Assembled {
     pub(super) public: Running,
     pub(super) admin: Running,
     pub(super) revocations: Arc<Revocations>,
+    pub(super) console: Arc<Console>,
 }
 
 /// What the doors share.
@@ -96,6 +97,7 @@ pub(super) async fn assemble(
         public: running(snapshot, public_routes, snapshot.ingress.allowed_hosts.clone()),
         admin: running(snapshot, admin_routes, admin_hosts(&snapshot.admin)),
         revocations: shared.revocations,
+        console,
     })
 }
 
