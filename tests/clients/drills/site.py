@@ -38,6 +38,7 @@ class Site:
         self.audit_file = folder / "audit.jsonl"
         self.process: Background | None = None
         self._session: str | None = None
+        self._client = _client()
         values = {
             "PORT": self.port,
             "ADMIN_PORT": self.admin_port,
@@ -62,7 +63,7 @@ class Site:
         """Starts it and returns the seconds until it was ready. `prefix` is a command that runs the binary."""
         command = [*prefix, self.binary, "serve", "--config", self.folder / "gatehouse.yaml"]
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder)}
-        self._session = None
+        self._session, self._client = None, _client()
         began = time.monotonic()
         self.process = Background(command, cwd=self.folder, env=environment)
         while not self.is_ready():
@@ -78,7 +79,7 @@ class Site:
     def readyz(self) -> int | None:
         """The status of `/readyz`, `None` while nobody listens."""
         try:
-            return httpx.get(f"{self.admin_url}/readyz", timeout=10, trust_env=False).status_code
+            return self._client.get(f"{self.admin_url}/readyz").status_code
         except httpx.TransportError:
             return None
 
@@ -89,6 +90,17 @@ class Site:
     def __exit__(self, *_) -> None:
         if self.process and self.process.is_running():
             self.process.kill()
+
+    def signal(self, number: int) -> None:
+        os.kill(self.process.pid, number)
+
+    def wait(self, seconds: float) -> int:
+        """The exit code, once it has ended by itself."""
+        end = time.monotonic() + seconds
+        while self.process.is_running():
+            assert time.monotonic() < end, f"the gateway does not end\n{self.process.transcript()}"
+            time.sleep(0.005)
+        return self.process.stop()
 
     def resident(self, peak: bool = False) -> int:
         """Its resident memory in bytes, or the most since `forget_peak`."""
@@ -133,7 +145,7 @@ class Site:
 
     def tokens(self, resource: str | None = None) -> dict:
         """Tokens of ada."""
-        with Browser() as browser:
+        with Browser(verify=False) as browser:
             answer = self.token(self.code(browser, resource))
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -150,7 +162,7 @@ class Site:
         return self.token({"grant_type": "client_credentials", "client_id": "machine", "client_secret": self.secret})
 
     def post(self, path: str, *, timeout: float = 30, **options) -> httpx.Response:
-        return httpx.post(f"{self.base}{path}", timeout=timeout, trust_env=False, **options)
+        return self._client.post(f"{self.base}{path}", timeout=timeout, **options)
 
     def ask(self, order: dict, *, token: str | None = None) -> httpx.Response:
         """One model call."""
@@ -209,6 +221,11 @@ INITIALIZE = {
         "clientInfo": {"name": "drill", "version": "1"},
     },
 }
+
+
+def _client() -> httpx.Client:
+    """A pool of connections. Making one reads the system's certificates unless it is told not to."""
+    return httpx.Client(timeout=30, trust_env=False, verify=False)
 
 
 def refresh_form(refresh_token: str) -> dict:
