@@ -30,6 +30,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) version: Version,
     /// What the client says about itself.
     pub(crate) client_info: Option<Value>,
+    /// The session that the request belongs to.
+    pub(crate) session: Option<&'a str>,
     /// The size of the whole body.
     pub(crate) bytes: usize,
     /// Whether an event stream may answer.
@@ -50,18 +52,13 @@ impl<'a> Turn<'a> {
         request: &Request<'_>,
         arguments: Option<Fingerprint>,
     ) {
-        let context = self.context;
         let facts = RequestFacts {
-            id: None,
-            method: Some(context.head.method.to_string()),
-            path: Some(context.head.uri.path().to_owned()),
-            trace_id: Some(context.trace.trace_id()),
-            span_id: Some(context.trace.span_id()),
             rpc_id: Some(request.id().as_json().to_owned()),
             bytes: Some(self.bytes as u64),
             arguments_hash: arguments,
+            ..RequestFacts::default()
         };
-        context.note(|event| event.with_kind(kind).with_request(facts));
+        self.context.note(|event| event.with_kind(kind).with_request(facts));
     }
 
     /// Says in the audit record what the request is for.
@@ -115,6 +112,17 @@ pub(crate) fn failed_call(
     }
     let text = format!("{} (request {})", rejection.public, context.request_id);
     dressed(door, version, id, tool_error(&text))
+}
+
+/// The end of a call that its client cancelled. Clients ignore it, but their connection waits for one.
+pub(crate) fn cancelled_call(
+    door: &McpGateway,
+    context: &Context<Verified>,
+    version: Version,
+    id: &Id,
+) -> Message {
+    context.note(|event| event.with_outcome(Outcome::Error).with_reason("call_cancelled"));
+    dressed(door, version, id, tool_error("The client cancelled this call."))
 }
 
 /// A tool result for the client's revision.

@@ -13,7 +13,7 @@ use http::header::{ALLOW, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
 
-use gatehouse_audit::event::{Event, EventKind, Outcome};
+use gatehouse_audit::event::{Event, EventKind, Outcome, RequestFacts};
 use gatehouse_audit::sink::AuditSink;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_identity::clock::Clock;
@@ -205,9 +205,17 @@ impl Door {
 
     fn begin_row(&self, kind: EventKind, context: &Context<Public>, headers: &HeaderMap) -> Arc<AuditRow> {
         let ClientAddress { ip, peer_ip } = context.source;
+        let request = RequestFacts {
+            method: Some(context.head.method.to_string()),
+            path: Some(context.head.uri.path().to_owned()),
+            trace_id: Some(context.trace.trace_id()),
+            span_id: Some(context.trace.span_id()),
+            ..RequestFacts::default()
+        };
         let event = Event::new(kind, Outcome::Allow, context.now)
             .with_revision(&context.snapshot.revision)
             .with_request_id(&context.request_id)
+            .with_request(request)
             .with_source(ip, peer_ip, text(headers, USER_AGENT.as_str()));
         AuditRow::begin(event, Arc::clone(&self.fittings.audit), context.snapshot.audit.timeout)
     }

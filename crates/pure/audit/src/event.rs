@@ -121,12 +121,10 @@ impl Event {
         self
     }
 
-    /// The request as it came; keeps the id of [`Self::with_request_id`] when `facts` has none.
+    /// The request as it came; what `facts` leave out stays as it was.
     #[must_use]
     pub fn with_request(mut self, facts: RequestFacts) -> Self {
-        let id = self.request.id.take();
-        self.request = facts.bounded();
-        self.request.id = self.request.id.or(id);
+        self.request = facts.bounded().or(self.request);
         self
     }
 

@@ -177,6 +177,20 @@ impl RequestFacts {
         *self == Self::default()
     }
 
+    /// These, and `other` where they say nothing.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self {
+            id: self.id.or(other.id),
+            method: self.method.or(other.method),
+            path: self.path.or(other.path),
+            trace_id: self.trace_id.or(other.trace_id),
+            span_id: self.span_id.or(other.span_id),
+            rpc_id: self.rpc_id.or(other.rpc_id),
+            bytes: self.bytes.or(other.bytes),
+            arguments_hash: self.arguments_hash.or(other.arguments_hash),
+        }
+    }
+
     pub(super) fn bounded(mut self) -> Self {
         for text in [&mut self.id, &mut self.method, &mut self.path, &mut self.trace_id] {
             cut_option(text);

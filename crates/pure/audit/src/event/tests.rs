@@ -135,3 +135,21 @@ fn codes_are_unique_and_what_gives_lasting_power_is_awaited() {
     assert!(!EventKind::ToolCall.family().is_awaited());
     assert_eq!(EventKind::ModelCall.family(), Family::Model);
 }
+
+#[test]
+fn what_is_learnt_later_adds_to_the_request() {
+    let facts = |method: Option<&str>, bytes| RequestFacts {
+        method: method.map(str::to_owned),
+        bytes,
+        ..RequestFacts::default()
+    };
+    let event = Event::new(EventKind::ModelCall, Outcome::Allow, NOW)
+        .with_request_id(&RequestId::new("req_1"))
+        .with_request(facts(Some("POST"), None))
+        .with_request(facts(None, Some(7)));
+    assert!(
+        written(&event).contains(r#""request":{"id":"req_1","method":"POST","bytes":7}"#),
+        "{}",
+        written(&event)
+    );
+}
