@@ -123,6 +123,7 @@ impl AuthServer {
                 json,
                 self.handler(userinfo::userinfo),
             )
+            .with_audit(EventKind::CredentialRefused)
         };
         let routes = [
             userinfo(Method::GET),

@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::Value;
 
+use gatehouse_audit::event::Outcome as Verdict;
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body::Body;
@@ -26,14 +27,22 @@ use crate::server::AuthServer;
 
 /// `GET` and `POST` of the userinfo endpoint; the token travels in the header only.
 pub(crate) async fn userinfo(door: Arc<AuthServer>, _body: Incoming, context: Context<Public>) -> Outcome {
-    let Some(token) = bearer(&context) else { return challenge(None) };
+    let token = match presented(&context) {
+        Presented::Nothing => return refuse(None, "credential_missing", &context),
+        Presented::Repeated => {
+            let error = OAuthError::new(ErrorCode::InvalidRequest, "Authorization is repeated");
+            return refuse(Some(&error), "credential_repeated", &context);
+        }
+        Presented::NoToken => return refuse(Some(&invalid_token()), "credential_malformed", &context),
+        Presented::Token(token) => token,
+    };
     let Some(verified) = verify(&door, token, TokenType::AccessTokenStrict, &context) else {
-        return challenge(Some(&invalid_token()));
+        return refuse(Some(&invalid_token()), "token_not_valid", &context);
     };
     let claims = verified.claims();
     let behind = behind(&door, claims, &context).await?;
     let (Standing::Good, Some(user)) = (behind.standing, behind.user) else {
-        return challenge(Some(&invalid_token()));
+        return refuse(Some(&invalid_token()), "token_without_user", &context);
     };
     let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
     let scopes = ScopeSet::parse(text("scope"))
@@ -47,18 +56,49 @@ pub(crate) async fn userinfo(door: Arc<AuthServer>, _body: Incoming, context: Co
         grant_type: GrantType::AuthorizationCode,
     };
     match rules::userinfo(&SubjectId::new(text("sub")), &user, &sources) {
-        Ok(answer) => Ok(refusal::json(StatusCode::OK, &Value::Object(answer))),
-        Err(error) => challenge(Some(&error)),
+        Ok(answer) => {
+            // The client asks about a sign-in that is on record; nothing was refused.
+            if let Some(row) = &context.audit {
+                row.withdraw();
+            }
+            Ok(refusal::json(StatusCode::OK, &Value::Object(answer)))
+        }
+        Err(error) => refuse(Some(&error), error.code().as_str(), &context),
     }
 }
 
-fn bearer(context: &Context<Public>) -> Option<&str> {
-    let (scheme, token) = context.header(AUTHORIZATION.as_str())?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+enum Presented<'a> {
+    Nothing,
+    /// Two lines, of which different readers take different ones.
+    Repeated,
+    /// Something else than `Bearer <token>`.
+    NoToken,
+    Token(&'a str),
+}
+
+fn presented(context: &Context<Public>) -> Presented<'_> {
+    let mut lines = context.head.headers.get_all(AUTHORIZATION).iter();
+    let Some(line) = lines.next() else { return Presented::Nothing };
+    if lines.next().is_some() {
+        return Presented::Repeated;
+    }
+    match line.to_str().ok().and_then(|line| line.split_once(' ')) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => {
+            Presented::Token(token.trim())
+        }
+        _ => Presented::NoToken,
+    }
 }
 
 /// RFC 6750 §3: without a token only the scheme, else what is wrong with it.
-fn challenge(error: Option<&OAuthError>) -> Result<Response<Body>, Rejection> {
+fn refuse(
+    error: Option<&OAuthError>,
+    reason: &'static str,
+    context: &Context<Public>,
+) -> Result<Response<Body>, Rejection> {
+    if let Some(row) = &context.audit {
+        row.conclude(Verdict::Deny, reason);
+    }
     let (status, value) = match error {
         None => (StatusCode::UNAUTHORIZED, "Bearer".to_owned()),
         Some(error) => (
