@@ -86,6 +86,8 @@ section! {
         enabled: bool = or("enabled", true),
         allowed_hosts: Vec<Placed<String>> = list("allowedHosts"),
         pinned: Vec<PinnedDocument> = list("pinned"),
+        allowed_audiences: Vec<Placed<String>> = list("allowedAudiences"),
+        default_audience: Option<Placed<String>> = optional("defaultAudience"),
         authentication: Authentication = nested("authentication"),
         custom_scopes: ScopeList = nested("customScopes"),
         access_token: AccessToken = nested("accessToken"),

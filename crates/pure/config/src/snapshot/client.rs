@@ -18,7 +18,6 @@ use crate::document::Root;
 use crate::document::app::App;
 use crate::document::client::{ClientApp, Consent, Exchange, ExchangeScopes, Grant};
 use crate::document::mcp::ExchangeKind;
-use crate::document::spot::Placed;
 
 /// A client and the policies that its tokens must pass.
 pub struct RegisteredClient {
@@ -80,7 +79,7 @@ fn compile_client(
     if interactive && connectors.is_empty() {
         compiler.report.error_with(&app.place, "nobody can sign in to this client", "add a connector");
     }
-    let allowed_audiences = audiences(&app.allowed_audiences);
+    let allowed_audiences = minting::audiences(&app.allowed_audiences);
     Client {
         id: ClientId::new(app.client_id.value.clone()),
         name: app.name.value.clone(),
@@ -92,10 +91,15 @@ fn compile_client(
             .flatten(),
         exchange: grant_types
             .contains(&GrantType::TokenExchange)
-            .then(|| exchange_rules(app, apps, resources, compiler)),
+            .then(|| exchange_rules(app, apps, resources, root, compiler)),
         redirects: RedirectSet::new(redirects),
         grant_types,
-        default_audience: default_audience(app, &allowed_audiences, root, compiler),
+        default_audience: minting::default_audience(
+            app.default_audience.as_ref(),
+            &allowed_audiences,
+            root,
+            compiler,
+        ),
         allowed_audiences,
         scopes: minting::client_scopes(&app.custom_scopes.scopes, compiler),
         default_scopes: None,
@@ -220,39 +224,26 @@ fn check_grants(
     }
 }
 
-fn audiences(written: &[Placed<String>]) -> Vec<Audience> {
-    written.iter().map(|audience| Audience::new(audience.value.clone())).collect()
-}
-
-/// As written, else our own MCP gateway where the client may call it.
-fn default_audience(
-    app: &ClientApp,
-    allowed: &[Audience],
-    root: &Root,
-    compiler: &Compiler<'_>,
-) -> Option<Audience> {
-    match &app.default_audience {
-        Some(written) => Some(Audience::new(written.value.clone())),
-        None => minting::default_audience(root, compiler)
-            .filter(|gateway| allowed.is_empty() || allowed.contains(gateway)),
-    }
-}
-
 /// Unless it is written otherwise, a client may exchange the tokens that people's clients get, for scopes that
 /// the token has.
 fn exchange_rules(
     app: &ClientApp,
     apps: &[&ClientApp],
     resources: &[Audience],
+    root: &Root,
     compiler: &mut Compiler<'_>,
 ) -> ExchangeRules {
     let written: Option<&Exchange> = app.token_exchange.as_ref();
-    let named =
-        written.map(|exchange| audiences(&exchange.subject_audiences)).filter(|named| !named.is_empty());
+    let named = written
+        .map(|exchange| minting::audiences(&exchange.subject_audiences))
+        .filter(|named| !named.is_empty());
     let subjects = named.unwrap_or_else(|| {
         let others = apps.iter().filter(|other| other.client_id.value != app.client_id.value);
         let theirs = others.flat_map(|other| other.allowed_audiences.iter().chain(&other.default_audience));
-        let theirs = theirs.map(|audience| Audience::new(audience.value.clone()));
+        let documents = root.oidc_provider.iter().filter_map(|provider| provider.client_metadata.as_ref());
+        let unregistered =
+            documents.flat_map(|rules| rules.allowed_audiences.iter().chain(&rules.default_audience));
+        let theirs = theirs.chain(unregistered).map(|audience| Audience::new(audience.value.clone()));
         resources.iter().cloned().chain(theirs).collect::<BTreeSet<_>>().into_iter().collect()
     });
     let scopes = match written.map(|exchange| (exchange.scopes, exchange)) {

@@ -45,10 +45,25 @@ pub(crate) fn refresh_token(
     })
 }
 
-/// The MCP gateway of this process: the audience of requests that name none.
-pub(crate) fn default_audience(root: &Root, compiler: &Compiler<'_>) -> Option<Audience> {
+/// Audiences as written.
+pub(crate) fn audiences(written: &[Placed<String>]) -> Vec<Audience> {
+    written.iter().map(|audience| Audience::new(audience.value.clone())).collect()
+}
+
+/// The audience of requests that name none: as written, else the MCP gateway of this process where the client may
+/// call it.
+pub(crate) fn default_audience(
+    written: Option<&Placed<String>>,
+    allowed: &[Audience],
+    root: &Root,
+    compiler: &Compiler<'_>,
+) -> Option<Audience> {
+    if let Some(written) = written {
+        return Some(Audience::new(written.value.clone()));
+    }
     let provider = root.mcp_provider.as_ref().filter(|provider| provider.enabled)?;
-    Some(Audience::new(format!("{}{}", compiler.origin, super::mcp::path(provider))))
+    let gateway = Audience::new(format!("{}{}", compiler.origin, super::mcp::path(provider)));
+    (allowed.is_empty() || allowed.contains(&gateway)).then_some(gateway)
 }
 
 /// Claims by name. Those that only the issuer writes are refused, except the ones in `allowed`.

@@ -77,11 +77,13 @@ fn template(written: &ClientMetadata, root: &Root, compiler: &mut Compiler<'_>) 
     if connectors.is_empty() {
         compiler.report.error_with(&written.place, "nobody can sign in to these clients", "add a connector");
     }
+    let allowed_audiences = minting::audiences(&written.allowed_audiences);
+    let asked_for_none = written.default_audience.as_ref();
     DocumentClientRules {
         scopes: minting::client_scopes(&written.custom_scopes.scopes, compiler),
         default_scopes: None,
-        allowed_audiences: Vec::new(),
-        default_audience: minting::default_audience(root, compiler),
+        default_audience: minting::default_audience(asked_for_none, &allowed_audiences, root, compiler),
+        allowed_audiences,
         access_token: minting::access_token(&written.access_token, root, compiler),
         refresh: minting::refresh_token(written.refresh_token.as_ref(), RotationProfile::ClaudeNative),
         connectors,

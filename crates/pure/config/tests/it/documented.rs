@@ -8,6 +8,7 @@ use gatehouse_identity::id::{AppName, ClientId, ConnectorName};
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::jose::verify::TokenType;
 use gatehouse_oauth::client::{ClientKind, GrantType};
+use gatehouse_oauth::exchange::SubjectAudience;
 
 use crate::fixture::{AUTH_PROVIDER, CLAUDE, GATEWAY, WHOLE, loaded};
 
@@ -33,6 +34,26 @@ fn an_authorization_server_of_its_own() {
     assert!(gateway.secrets[0].matches("hG4fD9sA1wE6rT0y"));
     assert!(server.metadata_clients.is_none());
     assert!(snapshot.connectors.contains_key(&ConnectorName::new("keycloak")));
+}
+
+#[test]
+fn clients_without_registration_may_call_a_gateway_in_another_process() {
+    let metadata = "oidcProvider:\n  clientIDMetadata:\n    allowedHosts: [claude.ai]\n    allowedAudiences: \
+                    [https://tools.example.com/mcp]\n    authentication: { idps: [keycloak] }\n";
+    let server = loaded(&AUTH_PROVIDER.replace("oidcProvider:\n", metadata)).authorization_server.unwrap();
+    let gateway = [Audience::new("https://tools.example.com/mcp")];
+    let rules = server.metadata_clients.unwrap().template;
+    assert_eq!(rules.allowed_audiences, gateway);
+    assert_eq!(rules.default_audience, None);
+    let exchange = server.clients[&ClientId::new("ai-identity-gateway")].client.exchange.as_ref().unwrap();
+    let SubjectAudience::Named(subjects) = &exchange.subjects else { panic!("a list") };
+    assert!(subjects.contains(&gateway[0]));
+
+    let named =
+        metadata.replace("    auth", "    defaultAudience: https://tools.example.com/mcp/ledger\n    auth");
+    let server = loaded(&AUTH_PROVIDER.replace("oidcProvider:\n", &named)).authorization_server.unwrap();
+    let default = server.metadata_clients.unwrap().template.default_audience.unwrap();
+    assert_eq!(default.as_str(), "https://tools.example.com/mcp/ledger");
 }
 
 #[test]
