@@ -1,4 +1,4 @@
-"""A private PostgreSQL cluster in a temporary folder, reachable only through a socket in that folder."""
+"""A private PostgreSQL cluster in a temporary folder, on a loopback port."""
 
 import os
 import shutil
@@ -6,6 +6,8 @@ import subprocess
 import tempfile
 from itertools import count
 from pathlib import Path
+
+from harness.gateway import free_port
 
 PROGRAMS = ("initdb", "pg_ctl", "createdb")
 # The server refuses to run as root; as root we run it as `nobody`.
@@ -20,6 +22,7 @@ class Cluster:
         self._folder = Path(tempfile.mkdtemp(prefix="gh-pg"))
         self._programs = _programs()
         self._names = count(1)
+        self._port = free_port()
 
     def __enter__(self) -> "Cluster":
         if os.geteuid() == 0:
@@ -43,15 +46,16 @@ class Cluster:
 
     def resume(self) -> None:
         """Starts the server."""
-        options = f"-c listen_addresses='' -c unix_socket_directories='{self._folder}'"
+        # On TCP, as between machines: a server that is gone refuses connections there.
+        options = f"-c listen_addresses=127.0.0.1 -c port={self._port} -c unix_socket_directories=''"
         log = str(self._folder / "log")
         self._run("pg_ctl", "-D", self._data, "-w", "-t", "60", "-l", log, "-o", options, "start")
 
     def database(self) -> str:
         """A new database, as a `store` section."""
         name = f"drill_{next(self._names)}"
-        self._run("createdb", "-h", str(self._folder), "-U", "gatehouse", name)
-        url = f"postgres://gatehouse@localhost/{name}?host={self._folder}"
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "gatehouse", name)
+        url = f"postgres://gatehouse@127.0.0.1:{self._port}/{name}"
         return f'{{ type: postgres, postgres: {{ url: "{url}" }} }}'
 
     @property

@@ -1,0 +1,222 @@
+"""Limits of the listener: how much, how slow and from where."""
+
+import select
+import socket
+import time
+
+import pytest
+
+from drills.site import Site
+
+HEAD_SECONDS = 1
+PER_ADDRESS = 256
+
+
+@pytest.fixture(scope="module")
+def node(binary, tmp_path_factory, puppet):
+    with Site(binary, tmp_path_factory.mktemp("limits"), puppet, HEAD_SECONDS=HEAD_SECONDS) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def token(node):
+    return node.tokens()["access_token"]
+
+
+def receive_all(connection: socket.socket) -> bytes:
+    answer = b""
+    try:
+        while data := connection.recv(65536):
+            answer += data
+    except ConnectionResetError:
+        pass
+    return answer
+
+
+def get(node: Site, *lines: str, path: str = "/.well-known/openid-configuration", host: str | None = None):
+    head = [f"GET {path} HTTP/1.1", f"host: {host or f'127.0.0.1:{node.port}'}", "connection: close", *lines]
+    return ask(node, "\r\n".join([*head, "", ""]).encode("latin-1"))
+
+
+def ask(node: Site, text: bytes) -> int:
+    """The status of one request. The sending side stays open, as clients keep it."""
+    with socket.create_connection(("127.0.0.1", node.port), timeout=30) as connection:
+        try:
+            connection.sendall(text)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # refused before it had all
+        answer = receive_all(connection)
+    assert answer, "the connection was closed without an answer"
+    return int(answer.split(b" ")[1])
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (["x-a: b"] * 98, 200),  # with Host and Connection, a hundred
+        (["x-a: b"] * 99, 431),
+        (["x-a: b"] * 5000, 431),
+        (["x-a: " + "b" * 16_000], 200),
+        (["x-a: " + "b" * 16_400], 431),
+        (["x-a: " + "b" * 15_000, "x-b: " + "b" * 15_000], 200),
+        (["x-a: " + "b" * 15_000, "x-b: " + "b" * 15_000, "x-c: " + "b" * 15_000], 431),
+        (["x-a: " + "b" * 1_000_000], 431),
+        (["x_a: b"], 400),
+        (["x-a : b"], 400),
+        (["x-a: b", " folded"], 400),
+        (["x-a: b\x00c"], 400),
+        (["transfer-encoding: chunked, identity"], 400),
+        (["transfer-encoding: xchunked"], 400),
+        (["content-length: 1", "content-length: 2"], 400),
+        (["upgrade: websocket"], 501),
+    ],
+    ids=lambda value: f"{len(value)}x{value[0][:12]}+{len(value[0])}" if isinstance(value, list) else str(value),
+)
+def test_request_heads(node, lines, status):
+    assert get(node, *lines) == status
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("evil.example", 421),
+        ("127.0.0.1", 421),
+        ("127.0.0.1:1", 421),
+        ("127.0.0.1:@PORT@.evil.example", 421),
+        ("evil.example@127.0.0.1:@PORT@", 400),
+        ("127.0.0.1:@PORT@/x", 400),
+        ("LOCALHOST:@PORT@", 200),
+    ],
+)
+def test_hosts(node, host, status):
+    assert get(node, host=host.replace("@PORT@", str(node.port))) == status
+
+
+def test_a_request_names_one_host(node):
+    path = "/.well-known/openid-configuration"
+    assert ask(node, f"GET {path} HTTP/1.1\r\nconnection: close\r\n\r\n".encode()) == 400
+    both = f"host: 127.0.0.1:{node.port}\r\nhost: 127.0.0.1:{node.port}\r\n"
+    assert ask(node, f"GET {path} HTTP/1.1\r\n{both}connection: close\r\n\r\n".encode()) == 400
+    other = f"GET http://evil.example{path} HTTP/1.1\r\nhost: 127.0.0.1:{node.port}\r\nconnection: close\r\n\r\n"
+    assert ask(node, other.encode()) == 400
+
+
+SMUGGLED = "GET /.well-known/openid-configuration HTTP/1.1\r\nhost: @HOST@\r\n\r\n"
+
+
+@pytest.mark.parametrize("order", [("content-length", "transfer-encoding"), ("transfer-encoding", "content-length")])
+@pytest.mark.parametrize("length", [3, 5 + len(SMUGGLED)])
+def test_nothing_is_smuggled_behind_two_lengths(node, order, length):
+    host = f"127.0.0.1:{node.port}"
+    values = {"content-length": length, "transfer-encoding": "chunked"}
+    framing = "".join(f"{name}: {values[name]}\r\n" for name in order)
+    kind = "content-type: application/x-www-form-urlencoded"
+    text = f"POST /oauth2/token HTTP/1.1\r\nhost: {host}\r\n{kind}\r\n{framing}\r\n0\r\n\r\n{SMUGGLED.replace('@HOST@', host)}"
+    with socket.create_connection(("127.0.0.1", node.port), timeout=20) as connection:
+        connection.sendall(text.encode())
+        answer = receive_all(connection)
+    # Chunks decide, and whatever follows them is not read any more (RFC 9112 §6.3).
+    assert answer.count(b"HTTP/1.1 ") == 1 and answer.startswith(b"HTTP/1.1 401 "), answer
+    assert b"connection: close" in answer.lower()
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/v1/messages"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+def test_foreign_pages_reach_no_protected_door(node, token, path, origin):
+    credential = token if path == "/mcp" else node.key
+    headers = {"origin": origin, "authorization": f"Bearer {credential}", "accept": "application/json"}
+    assert node.post(path, json={}, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "limit", "kind"),
+    [
+        ("/oauth2/token", 64 * 1024, "application/x-www-form-urlencoded"),
+        ("/mcp", 4 * 1024 * 1024, "application/json"),
+        ("/v1/messages", 32 * 1024 * 1024, "application/json"),
+    ],
+)
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "chunked"])
+def test_bodies(node, token, path, limit, kind, declared):
+    credential = node.key if path == "/v1/messages" else token
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{node.port}\r\nauthorization: Bearer {credential}\r\n"
+        f"content-type: {kind}\r\nconnection: close\r\naccept: application/json, text/event-stream\r\n"
+    )
+    if path == "/oauth2/token":
+        head = head.replace(f"authorization: Bearer {credential}\r\n", "")
+    if declared:  # refused for what it says, before a byte of it is sent
+        assert ask(node, f"{head}content-length: {limit + 1}\r\n\r\n".encode()) == 413
+        return
+    before = node.resident()
+    body = b"%x\r\n%s\r\n0\r\n\r\n" % (limit + 1, b"a" * (limit + 1))
+    assert ask(node, f"{head}transfer-encoding: chunked\r\n\r\n".encode() + body) == 413
+    assert node.resident() - before < 3 * limit + 8 * 1024 * 1024
+
+
+def test_silent_and_slow_connections_are_closed(node, figure):
+    """Nothing, half a request line, a header every now and then: none gets more than the time for a head."""
+    silent = socket.create_connection(("127.0.0.1", node.port), timeout=20)
+    half = socket.create_connection(("127.0.0.1", node.port), timeout=20)
+    half.sendall(b"GET / HT")
+    slow = socket.create_connection(("127.0.0.1", node.port), timeout=20)
+    slow.sendall(b"GET / HTTP/1.1\r\n")
+    began = time.monotonic()
+    slow.settimeout(0.1)
+    while time.monotonic() < began + 20:
+        try:
+            slow.sendall(b"x-a: b\r\n")
+            if not slow.recv(65536):
+                break
+        except TimeoutError:
+            continue
+        except (ConnectionResetError, BrokenPipeError):
+            break
+    took = [time.monotonic() - began]
+    for connection in (silent, half):
+        answer = receive_all(connection)
+        assert not answer or answer.split(b" ")[1] in (b"400", b"408"), answer
+        took.append(time.monotonic() - began)
+    figure(f"silent, half and slow heads given up after {max(took):.1f} s with {HEAD_SECONDS} s for a head")
+    assert max(took) < 5 * HEAD_SECONDS
+    # Between two requests a connection may rest, but not for ever.
+    idle = node.connect()
+    idle.request("GET", "/.well-known/openid-configuration")
+    assert idle.getresponse().read()
+    idle.sock.settimeout(20)
+    assert idle.sock.recv(1) == b""
+
+
+def test_one_address_gets_so_many_connections(site, figure):
+    node = site(HEAD_SECONDS=60)
+    held = [socket.create_connection(("127.0.0.1", node.port), timeout=20) for _ in range(PER_ADDRESS + 20)]
+    try:
+        # The last ones are closed at once, the others are not.
+        assert all(is_closed(connection, 20) for connection in held[PER_ADDRESS:])
+        assert not any(is_closed(connection, 0) for connection in held[:PER_ADDRESS])
+    finally:
+        for connection in held:
+            connection.close()
+    figure(f"connection {PER_ADDRESS + 1} of one address is closed at once")
+    end = time.monotonic() + 10
+    while not answers(node):
+        assert time.monotonic() < end, "there is no room again"
+        time.sleep(0.05)
+
+
+def is_closed(connection: socket.socket, seconds: float) -> bool:
+    """Whether the server has closed it, or does so in time."""
+    readable, _, _ = select.select([connection], [], [], seconds)
+    if not readable:
+        return False
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def answers(node: Site) -> bool:
+    try:
+        return get(node) == 200
+    except (AssertionError, OSError):
+        return False

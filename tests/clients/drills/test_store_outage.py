@@ -1,0 +1,76 @@
+"""The store goes away while the gateway runs: what needs it says so quickly, what does not goes on."""
+
+import time
+
+import pytest
+
+from drills.site import REDIRECT, Site
+from harness.browser import Browser
+
+# A request waits 2 s for a connection before the store counts as unavailable; the rest is for busy machines.
+QUICK = 4
+
+
+@pytest.fixture
+def node(site, cluster) -> Site:
+    return site(store=cluster.database())
+
+
+def test_calls_go_on_without_the_store(node, cluster, figure):
+    tokens = node.tokens()
+    model_token = node.tokens(resource=node.url)["access_token"]
+    with Browser(verify=False) as browser:
+        code = node.code(browser)
+    assert node.call({"do": "reply"}, tokens["access_token"]).status_code == 200
+
+    cluster.stop()
+    try:
+        took = refuse(node, tokens, code)
+        assert node.readyz() == 503
+        for _ in range(20):
+            assert node.ask({"do": "reply"}).status_code == 200
+            assert node.ask({"do": "reply"}, token=model_token).status_code == 200
+            assert b'"result"' in node.call({"do": "reply"}, tokens["access_token"]).content
+        # Client credentials need nothing but the configuration and the keys in memory.
+        assert node.machine().status_code == 200
+    finally:
+        cluster.resume()
+
+    began = time.monotonic()
+    while node.readyz() != 200:
+        assert time.monotonic() < began + 20, "it does not recover"
+    recovered = time.monotonic() - began
+    assert node.refresh(tokens["refresh_token"]).status_code == 200
+    assert node.token(code).status_code == 200
+    node.verify_audit()
+    figure(
+        f"PostgreSQL gone: 503 after {took * 1000:.0f} ms at most, model and tool calls went on; "
+        f"ready again {recovered * 1000:.0f} ms after its return"
+    )
+
+
+def refuse(node: Site, tokens: dict, code: dict) -> float:
+    """What needs the store is refused in its own dialect, as something that passes. Returns the longest wait."""
+    revocation = {"token": tokens["refresh_token"], "client_id": "native"}
+    waits = []
+    for ask in (
+        lambda: node.refresh(tokens["refresh_token"]),
+        lambda: node.token(code),
+        lambda: node.post("/oauth2/revoke", data=revocation),
+    ):
+        began = time.monotonic()
+        answer = ask()
+        waits.append(time.monotonic() - began)
+        assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable"), answer.text
+        assert int(answer.headers["retry-after"]) >= 1
+    query = f"response_type=code&client_id=native&redirect_uri={REDIRECT}&code_challenge={'a' * 43}"
+    with Browser(verify=False) as browser:
+        began = time.monotonic()
+        page = browser.fetch("GET", f"{node.base}/oauth2/auth?{query}&code_challenge_method=S256&state=s")
+        waits.append(time.monotonic() - began)
+    if page.status_code == 303:  # RFC 6749 §4.1.2.1 has a code for it
+        assert "error=temporarily_unavailable" in page.headers["location"]
+    else:
+        assert page.status_code == 503 and page.headers["content-type"].startswith("text/html"), page.text
+    assert max(waits) < QUICK
+    return max(waits)
