@@ -144,6 +144,25 @@ def test_client_id_metadata_document(house, connect):
     assert upstream_saw["act"] == {"sub": "ai-identity-gateway", "act": {"sub": DOCUMENT}}
 
 
+@pytest.mark.parametrize(("negotiation", "first"), [("auto", "server/discover"), ("legacy", "initialize")])
+def test_both_eras_of_the_protocol(house, connect, negotiation, first):
+    claude = connect("bob", *PUBLIC)
+    mark = house.mark()
+    assert "Odd Identifier" in call(
+        house, claude, "directory_getEmployee", {"id": "a/b c"}, MCP_PROTOCOL_NEGOTIATION=negotiation
+    )
+    methods = [one["target"].get("method") for one in house.audit() if one["seq"] > mark and "target" in one]
+    assert [method for method in methods if method in ("server/discover", "initialize")] == [first], methods
+
+
+def test_token_in_a_configured_header(house, claude):
+    token = house.token("bob")
+    header = ("--header", f"Authorization: Bearer {token}")
+    claude.run("mcp", "add", "--transport", "http", "gw", house.mcp, *header).check()
+    assert claude.status("gw") == "✔ Connected"
+    assert "1048.20" in call(house, claude, "ledger_listAccounts", {})
+
+
 def test_one_app_has_its_own_url_and_audience(house, connect):
     claude = connect("ada", path="/directory")
     assert offered_tools(house, claude) == {"listEmployees", "createEmployee", "getEmployee"}

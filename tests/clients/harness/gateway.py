@@ -36,11 +36,20 @@ class Gateway:
         self.admin_url = f"http://127.0.0.1:{admin_port}"
 
     @classmethod
-    def start(cls, binary: Path, config, folder: Path, *, env: dict[str, str] | None = None, timeout: float = 20):
+    def start(
+        cls,
+        binary: Path,
+        config,
+        folder: Path,
+        *,
+        env: dict[str, str] | None = None,
+        port: int | None = None,
+        timeout: float = 60,
+    ):
         """Writes `config` and serves it. `config` is YAML text with `@PORT@`, `@ADMIN_PORT@`,
         `@URL@` and `@DIR@` to be filled in, or a function of (url, port, admin_port, folder) that returns it."""
         folder.mkdir(parents=True, exist_ok=True)
-        port, admin_port = free_port(), free_port()
+        port, admin_port = port or free_port(), free_port()
         text = config(f"http://127.0.0.1:{port}", port, admin_port, folder) if callable(config) else config
         values = {"@PORT@": port, "@ADMIN_PORT@": admin_port, "@URL@": f"http://127.0.0.1:{port}", "@DIR@": folder}
         for name, value in values.items():

@@ -17,7 +17,7 @@ from upstreams.ledger import Ledger
 from upstreams.model_provider import KEY, ModelProvider
 
 from .browser import Browser, parameters
-from .gateway import Gateway
+from .gateway import Gateway, free_port
 from .home import CLIENTS
 
 HOUSES = CLIENTS / "houses"
@@ -46,37 +46,45 @@ class House:
     def __init__(self, binary: Path, folder: Path, configuration: str = "whole.yaml", **values: str):
         folder.mkdir(parents=True, exist_ok=True)
         self._binary, self._folder = binary, folder
-        self._configuration = (HOUSES / configuration).read_text()
-        self._values = values
+        self._configuration, self._values = configuration, values
         self.ledger, self.directory, self.provider = Ledger(), Directory(), ModelProvider()
         self.client_secret, self.gateway_secret = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         self.key, self._key_hash = new_key(binary)
         self.gateway: Gateway
+        self.processes: list[Gateway] = []
         self._inbound: set[str] = {self.key, self.client_secret, self.gateway_secret, *PASSWORDS.values()}
 
     def __enter__(self) -> "House":
         for upstream in (self.ledger, self.directory, self.provider):
             upstream.__enter__()
         try:
-            (self._folder / "directory.json").write_text(json.dumps(openapi(self.directory.origin)))
-            self.gateway = Gateway.start(self._binary, self._text(), self._folder)
+            self.url, self.mcp = self._start()
         except BaseException:
-            self._stop_upstreams()
+            self.__exit__()
             raise
-        self.url, self.mcp = self.gateway.url, f"{self.gateway.url}/mcp"
         self.ledger.trust(self.url)
         self.directory.trust(self.url)
         return self
 
     def __exit__(self, *_) -> None:
-        self.gateway.stop()
-        self._stop_upstreams()
-
-    def _stop_upstreams(self) -> None:
+        for process in reversed(self.processes):
+            process.stop()
         for upstream in (self.ledger, self.directory, self.provider):
             upstream.__exit__()
 
-    def _text(self) -> str:
+    def _start(self) -> tuple[str, str]:
+        """Starts what is tested; returns the URLs of the authorization server and of the MCP door."""
+        self.gateway = self._serve(self._configuration, self._folder)
+        return self.gateway.url, f"{self.gateway.url}/mcp"
+
+    def _serve(self, configuration: str, folder: Path, **options) -> Gateway:
+        folder.mkdir(exist_ok=True)
+        (folder / "directory.json").write_text(json.dumps(openapi(self.directory.origin)))
+        process = Gateway.start(self._binary, self._text((HOUSES / configuration).read_text()), folder, **options)
+        self.processes.append(process)
+        return process
+
+    def _text(self, configuration: str) -> str:
         values = {
             "ADA_HASH": password_hash(self._binary, "ada"),
             "BOB_HASH": password_hash(self._binary, "bob"),
@@ -90,11 +98,15 @@ class House:
             "HOUSES": HOUSES,
             **self._values,
         }
-        return re.sub(r"@(\w+)@", lambda match: str(values.get(match[1], match[0])), self._configuration)
+        return re.sub(r"@(\w+)@", lambda match: str(values.get(match[1], match[0])), configuration)
 
     def remember(self, *credentials: str) -> None:
         """Credentials that callers use at the gateway: none of them may reach an upstream."""
         self._inbound.update(credentials)
+
+    def inbound(self) -> set[str]:
+        """What `remember` was told, and the house's own secrets."""
+        return set(self._inbound)
 
     def token(self, username: str = "ada", resource: str | None = None, scope: str = "openid") -> str:
         """An access token from the authorization code flow with PKCE, as a native client gets it."""
@@ -147,9 +159,8 @@ class House:
 
     def audit(self) -> list[dict]:
         """The audit records so far."""
-        file = self._folder / "audit.jsonl"
-        lines = file.read_text().splitlines() if file.exists() else []
-        return [json.loads(line) for line in lines]
+        files = [process.folder / "audit.jsonl" for process in self.processes]
+        return [json.loads(line) for file in files if file.exists() for line in file.read_text().splitlines()]
 
     def mark(self) -> int:
         """The number of the last audit record so far, to look only at what comes after."""
@@ -168,15 +179,19 @@ class House:
             time.sleep(0.05)
 
     def check_audit(self) -> None:
-        """The audit file is whole, says `gatehouse audit verify`."""
-        command = [self._binary, "audit", "verify", self._folder / "audit.jsonl"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+        """The audit files are whole, says `gatehouse audit verify`."""
+        for process in self.processes:
+            command = [self._binary, "audit", "verify", process.folder / "audit.jsonl"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, f"{done.stdout}{done.stderr}"
 
     def check_canaries(self) -> None:
         """No credential that a caller showed has reached an upstream; neither these nor those that the gateway
         showed to upstreams are in the log, which is at trace level, or in the audit file."""
-        records = {"the log": self.gateway.log_text(), "the audit file": (self._folder / "audit.jsonl").read_text()}
+        records = {f"the log of {process.folder}": process.log_text() for process in self.processes}
+        for process in self.processes:
+            file = process.folder / "audit.jsonl"
+            records[str(file)] = file.read_text()
         requests, outbound = {}, {KEY}
         for upstream in (self.ledger, self.directory, self.provider):
             for number, seen in enumerate(upstream.seen):
@@ -186,6 +201,18 @@ class House:
         assert all(records.values()) and not outbound & self._inbound
         _check_absent(self._inbound, records | requests)
         _check_absent(outbound, records)
+
+
+class SplitHouse(House):
+    """The same as two processes: an authorization server, and an MCP gateway that trusts it."""
+
+    def _start(self) -> tuple[str, str]:
+        port = free_port()
+        self._values["GATEWAY"] = f"http://127.0.0.1:{port}"
+        issuer = self._serve("auth_server.yaml", self._folder / "auth")
+        self._values["ISSUER"] = issuer.url
+        self.gateway = self._serve("gateway.yaml", self._folder / "gateway", port=port)
+        return issuer.url, f"{self.gateway.url}/mcp"
 
 
 def _check_absent(credentials: set[str], places: dict[str, str]) -> None:
