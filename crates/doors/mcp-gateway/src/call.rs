@@ -15,11 +15,12 @@ use gatehouse_mcp::message::Request;
 use gatehouse_mcp::mirror;
 use gatehouse_policy::input::{Target as PolicyTarget, ToolCall};
 
+use crate::cancellation::Cancellation;
 use crate::listings::{Listing, Offer, could_export};
 use crate::reply::{Message, Reply};
 use crate::talk::{Ending, Said};
 use crate::tools_list::may_list;
-use crate::turn::{Turn, failed_call};
+use crate::turn::{Turn, cancelled_call, failed_call};
 use crate::upstream;
 
 /// A tool, found by its exported name.
@@ -43,10 +44,25 @@ enum Stop {
     Failed(Rejection),
 }
 
-/// Finds the tool among those that the caller may see, asks policy, gets a credential, and asks the upstream.
+/// Finds the tool among those that the caller may see, asks policy, gets a credential, and asks the upstream; all
+/// of it until the client cancels the call.
 pub(crate) async fn call(turn: &Turn<'_>, request: &Request<'_>) -> Reply {
     let hash = request.param("arguments").map(|raw| turn.door.fingerprints.fingerprint(raw.get().as_bytes()));
     turn.note_request(EventKind::ToolCall, request, hash);
+    let begin = |session| turn.door.cancellations.begin(session, request.id()).map(Arc::new);
+    let Some(cancellation) = turn.session.and_then(begin) else {
+        return answer(turn, request, None).await;
+    };
+    tokio::select! {
+        biased;
+        () = cancellation.requested() => {
+            Reply::Message(cancelled_call(turn.door, turn.context, turn.version, request.id()))
+        }
+        reply = answer(turn, request, Some(Arc::clone(&cancellation))) => reply,
+    }
+}
+
+async fn answer(turn: &Turn<'_>, request: &Request<'_>, cancellation: Option<Arc<Cancellation>>) -> Reply {
     let failed = |rejection| {
         Reply::Message(failed_call(turn.door, turn.context, turn.version, request.id(), &rejection))
     };
@@ -56,7 +72,10 @@ pub(crate) async fn call(turn: &Turn<'_>, request: &Request<'_>) -> Reply {
         Err(Stop::Failed(rejection)) => return failed(rejection),
     };
     match permit(turn, &call) {
-        Ok(permit) => forward(turn, request, &call, &permit).await.unwrap_or_else(failed),
+        Ok(permit) => {
+            let ending = Ending::begin(turn, &call.found.listing, request.id(), cancellation);
+            forward(turn, request, &call, permit, ending).await.unwrap_or_else(failed)
+        }
         Err(denial) => failed(denial),
     }
 }
@@ -133,11 +152,11 @@ async fn forward(
     turn: &Turn<'_>,
     request: &Request<'_>,
     call: &Call<'_>,
-    permit: &Permit<ToolUse>,
+    permit: Permit<ToolUse>,
+    ending: Ending,
 ) -> Result<Reply, Rejection> {
     let app = call.found.app;
     let offer = call.found.offer().ok_or_else(gone)?;
-    let ending = Ending::begin(turn, &call.found.listing, request.id());
     match &app.upstream {
         Upstream::Bridge { bridge, tls } => {
             // The order of a bridge's list is that of its tools; the name makes sure.
@@ -152,17 +171,17 @@ async fn forward(
                     return Ok(Reply::Message(turn.error(Some(request.id()), &error)));
                 }
             };
-            let credential = credential(turn, app, offer, permit).await;
+            let credential = credential(turn, app, offer, &permit).await;
             let credential = ending.or_settle(credential)?;
             let api = upstream::bridge::Api { tool, tls: tls.as_ref() };
-            let answer = api.send(permit, parts, &credential, turn).await;
+            let answer = api.send(&permit, parts, &credential, turn).await;
             Ok(Reply::Message(ending.bridge(answer)))
         }
         Upstream::Proxy(proxy) => {
-            let credential = credential(turn, app, offer, permit).await;
+            let credential = credential(turn, app, offer, &permit).await;
             let credential = ending.or_settle(credential)?;
             let ask = upstream::proxy::Ask { app, proxy, tool: &offer.tool, arguments: &call.arguments };
-            let mut talk = upstream::proxy::call(&ask, permit, &credential, request, turn, ending).await?;
+            let mut talk = upstream::proxy::call(&ask, permit, credential, request, turn, ending).await?;
             loop {
                 match talk.next().await {
                     Said::Answer(message) => return Ok(Reply::Message(message)),

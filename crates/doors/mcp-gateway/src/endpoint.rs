@@ -48,6 +48,7 @@ pub(crate) async fn post(
     body: Incoming,
     context: Context<Verified>,
 ) -> Outcome {
+    check_token_lasts(&context)?;
     check_content_type(&context)?;
     let may_stream = check_accept(&context)?;
     let settings = settings(&context)?;
@@ -70,6 +71,7 @@ pub(crate) async fn post(
         facts: &facts,
         version,
         client_info,
+        session: None,
         bytes: bytes.len(),
         may_stream,
     };
@@ -82,8 +84,18 @@ pub(crate) async fn post(
             Ok(initialize(&turn(Version::NEWEST_LEGACY, None), request))
         }
         (Front::Session(version), Body::One(Rpc::Request(request))) => {
+            let session = session_id(&facts).filter(|_| opened.is_some());
             let info = opened.and_then(|opened| opened.client_info);
-            Ok(answer(&turn(version, info), request).await.into_response())
+            Ok(answer(&Turn { session, ..turn(version, info) }, request).await.into_response())
+        }
+        (Front::Session(_), Body::One(Rpc::Notification(note)))
+            if note.method() == "notifications/cancelled" && opened.is_some() =>
+        {
+            let id = note.params().and_then(|params| params.get("requestId"));
+            if let (Some(session), Some(id)) = (session_id(&facts), id) {
+                door.cancellations.cancel(session, id.get());
+            }
+            Ok(accepted())
         }
         (Front::Session(version), Body::Batch(messages)) => {
             let info = opened.and_then(|opened| opened.client_info);
@@ -239,6 +251,13 @@ fn find_session(
     }
 }
 
+fn session_id<'f>(facts: &HeaderFacts<'f>) -> Option<&'f str> {
+    match facts.session_id {
+        Field::One(id) => Some(id),
+        Field::Absent | Field::Malformed | Field::Repeated => None,
+    }
+}
+
 fn refused(
     context: &Context<Verified>,
     id: Option<&gatehouse_mcp::message::Id>,
@@ -269,6 +288,17 @@ fn parsed(raw: &RawValue) -> Option<Value> {
 }
 
 /// A page of another site can send `text/plain` without asking, but never this.
+/// The leeway for the clock of an issuer lets a token in that has just ended, but nothing can be exchanged for it any
+/// more. Its holder learns here, in words that clients act on, that a fresh one is due.
+fn check_token_lasts(context: &Context<Verified>) -> Result<(), Rejection> {
+    match &context.who.caller().token {
+        Some(token) if token.verified.expires_at() <= context.now => {
+            Err(Rejection::unauthenticated("token_expired", "the token has ended, if only just"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_content_type(context: &Context<Verified>) -> Result<(), Rejection> {
     let found = context.header(CONTENT_TYPE.as_str()).unwrap_or_default();
     if essence(found).eq_ignore_ascii_case("application/json") {

@@ -5,6 +5,7 @@
 //! clients from before 2026-07-28; `resource` says what each endpoint is to OAuth; `dialect` words refusals.
 
 mod call;
+mod cancellation;
 mod dialect;
 mod endpoint;
 mod listings;
@@ -22,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::Method;
+use tokio_util::task::TaskTracker;
 
 use gatehouse_audit::event::EventKind;
 use gatehouse_audit::fingerprint::FingerprintKey;
@@ -38,6 +40,7 @@ use gatehouse_mcp::message::Id;
 
 pub use self::dialect::render;
 
+use self::cancellation::Cancellations;
 use self::listings::Listings;
 use self::resource::Endpoint;
 use self::session::Sessions;
@@ -53,6 +56,9 @@ pub struct McpGateway {
     sessions: Sessions,
     listings: Listings,
     peers: Peers,
+    cancellations: Cancellations,
+    /// What is told to upstreams beside calls.
+    tasks: TaskTracker,
     next_id: AtomicU64,
 }
 
@@ -109,6 +115,8 @@ impl McpGateway {
             sessions: Sessions::default(),
             listings: Listings::default(),
             peers: Peers::default(),
+            cancellations: Cancellations::default(),
+            tasks: TaskTracker::new(),
             next_id: AtomicU64::new(1),
         })
     }

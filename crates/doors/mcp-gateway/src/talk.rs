@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use gatehouse_audit::event::Outcome as Verdict;
+use gatehouse_edge::authorize::ToolUse;
 use gatehouse_edge::context::{AuditRow, Context, Verified};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::message::{Id, Message as Rpc, Outcome, RawObject, compose};
@@ -13,9 +14,11 @@ use gatehouse_mcp::rewrite::{ErrorAnswer, ResultKind, call_error, progress_for};
 use gatehouse_mcp::version::Version;
 
 use crate::McpGateway;
+use crate::cancellation::Cancellation;
 use crate::listings::Listing;
 use crate::reply::Message;
-use crate::turn::{Turn, dressed, failed_call};
+use crate::turn::{Turn, cancelled_call, dressed, failed_call};
+use crate::upstream::aside::Aside;
 use crate::upstream::bridge::Answer;
 use crate::upstream::wire::{Deadline, Hearing};
 use crate::upstream::{failed, unusable};
@@ -28,6 +31,8 @@ pub(crate) struct Talk {
     /// Where progress goes, if the client wants any.
     pub(crate) progress: Option<Progress>,
     pub(crate) deadline: Deadline,
+    /// Cancels the call at servers that have to be told.
+    pub(crate) aside: Option<Aside<ToolUse>>,
     pub(crate) ending: Ending,
 }
 
@@ -54,6 +59,7 @@ pub(crate) struct Ending {
     context: Context<Verified>,
     version: Version,
     id: Id,
+    cancellation: Option<Arc<Cancellation>>,
     watch: Watch,
 }
 
@@ -66,10 +72,28 @@ struct Watch {
 impl Talk {
     /// Waits for the next thing to tell. Giving up waiting loses nothing: it can be called again.
     pub(crate) async fn next(&mut self) -> Said {
+        let cancellation = self.ending.cancellation.clone();
+        let cancelled = async {
+            match &cancellation {
+                Some(cancellation) => cancellation.requested().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = cancelled => Said::Answer(self.ending.cancelled()),
+            said = self.listen() => said,
+        }
+    }
+
+    async fn listen(&mut self) -> Said {
         loop {
             let heard = match self.hearing.next(self.deadline.next()).await {
                 Ok(Some(message)) => self.interpret(&message),
-                Ok(None) => Err(unusable("upstream_silent", "ended its answer without a response")),
+                Ok(None) => {
+                    Aside::settle(&mut self.aside);
+                    Err(unusable("upstream_silent", "ended its answer without a response"))
+                }
                 Err(rejection) => Err(rejection),
             };
             match heard {
@@ -93,7 +117,12 @@ impl Talk {
                 }
                 Ok(progress.map(Said::Progress))
             }
-            Rpc::Request(request) if request.method() == "ping" => Ok(None),
+            Rpc::Request(request) if request.method() == "ping" => {
+                if let Some(aside) = &self.aside {
+                    aside.pong(request.id());
+                }
+                Ok(None)
+            }
             Rpc::Request(request) => {
                 let shown: String = request.method().chars().take(64).collect();
                 let public = format!(
@@ -109,6 +138,7 @@ impl Talk {
                         "answered another request than the one it was sent",
                     ));
                 }
+                Aside::settle(&mut self.aside);
                 Ok(Some(Said::Answer(self.ending.outcome(response.into_outcome()))))
             }
         }
@@ -116,13 +146,19 @@ impl Talk {
 }
 
 impl Ending {
-    pub(crate) fn begin(turn: &Turn<'_>, listing: &Arc<Listing>, id: &Id) -> Self {
+    pub(crate) fn begin(
+        turn: &Turn<'_>,
+        listing: &Arc<Listing>,
+        id: &Id,
+        cancellation: Option<Arc<Cancellation>>,
+    ) -> Self {
         Self {
             door: Arc::clone(turn.door),
             listing: Arc::clone(listing),
             context: turn.context.clone(),
             version: turn.version,
             id: id.clone(),
+            cancellation,
             watch: Watch { started: Instant::now(), row: std::sync::Mutex::new(turn.context.audit.clone()) },
         }
     }
@@ -144,6 +180,11 @@ impl Ending {
     pub(crate) fn failed(&self, rejection: &Rejection) -> Message {
         self.close();
         failed_call(&self.door, &self.context, self.version, &self.id, rejection)
+    }
+
+    fn cancelled(&self) -> Message {
+        self.close();
+        cancelled_call(&self.door, &self.context, self.version, &self.id)
     }
 
     /// A REST API answered, or did not.

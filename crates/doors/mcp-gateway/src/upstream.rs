@@ -1,5 +1,6 @@
 //! What is behind: REST APIs and MCP servers.
 
+pub(crate) mod aside;
 pub(crate) mod bridge;
 pub(crate) mod peer;
 pub(crate) mod proxy;

@@ -74,6 +74,20 @@ pub fn initialized(version: Version) -> UpstreamRequest {
     UpstreamRequest { headers: version_header(version), body }
 }
 
+/// `notifications/cancelled` for a request of ours that a legacy server is working on.
+pub fn cancelled(id: &Id, version: Version) -> UpstreamRequest {
+    let mut params = RawObject::default();
+    params.set("requestId", compose::raw(id.as_json().to_owned()));
+    let body = compose::notification("notifications/cancelled", &params);
+    UpstreamRequest { headers: version_header(version), body }
+}
+
+/// The answer to a `ping` of a legacy server.
+pub fn pong(id: &Id, version: Version) -> UpstreamRequest {
+    let body = compose::result(id, &RawObject::default());
+    UpstreamRequest { headers: version_header(version), body }
+}
+
 impl Peer<'_> {
     /// `tools/list`, from the start or from a cursor of the upstream.
     pub fn list_tools(&self, id: &Id, cursor: Option<&str>) -> UpstreamRequest {

@@ -11,13 +11,14 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use url::Url;
 
-use gatehouse_edge::rejection::Rejection;
+use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_mcp::detect::{self, Failure, Step};
 use gatehouse_mcp::discover::ServerFacts;
 use gatehouse_mcp::message::{Id, Message, Outcome, compose};
 use gatehouse_mcp::upstream::{self, ClientFacts, Peer, UpstreamRequest};
 use gatehouse_mcp::version::{Era, Version};
 
+use super::aside::Aside;
 use super::wire::{Hearing, Wire};
 use super::{refused_credential, unusable};
 use crate::McpGateway;
@@ -49,13 +50,22 @@ pub(crate) struct PeerKey {
 /// How to go on with a server.
 pub(crate) struct Spoken {
     pub(crate) version: Version,
-    session: Option<String>,
+    pub(crate) session: Option<String>,
 }
 
 /// A request that a server is answering.
-pub(crate) struct Conversation {
+pub(crate) struct Conversation<P: 'static> {
     pub(crate) id: u64,
     pub(crate) hearing: Hearing,
+    /// For servers whose sessions survive their connections.
+    pub(crate) aside: Option<Aside<P>>,
+}
+
+/// What a contradiction leaves behind: the revision that was contradicted, and how.
+struct Contradicted {
+    version: Version,
+    id: u64,
+    hearing: Hearing,
 }
 
 /// What the head and first message of an answer mean for what is known of the server.
@@ -64,7 +74,7 @@ enum Verdict {
     Answers,
     /// Our session is gone; the request was not processed.
     SessionGone,
-    /// It does not speak what it spoke before; the request was not processed.
+    /// It seems not to speak what it spoke before; if so, the request was not processed.
     Contradicts,
     /// No answer.
     Fails(Rejection),
@@ -80,45 +90,66 @@ impl Default for Peers {
 }
 
 impl Peers {
-    /// Sends what `compose` writes for the server's revision and an id of ours. A server that has lost the session
-    /// or changed its revision is asked once more; it says so before it processes anything.
-    pub(crate) async fn converse<P>(
+    /// Sends what `compose` writes for the server's revision and an id of ours. A server that has lost the session,
+    /// or that turns out to speak another revision by now, is asked once more: it has not processed anything.
+    pub(crate) async fn converse<P: 'static>(
         &self,
-        wire: &Wire<'_, P>,
+        wire: &Wire<P>,
         key: &PeerKey,
         door: &McpGateway,
         compose: impl Fn(&Peer<'_>, u64) -> UpstreamRequest,
-    ) -> Result<Conversation, Rejection> {
+    ) -> Result<Conversation<P>, Rejection> {
         let client = Introduction::of(&door.server);
-        let mut again = true;
+        let (mut again, mut contradicted) = (true, None::<Contradicted>);
         loop {
             let spoken = self.greet(wire, key, door, &client).await?;
+            if let Some(Contradicted { id, hearing, .. }) =
+                contradicted.take_if(|before| before.version == spoken.version)
+            {
+                // It is what it was, so its answer stands. To send the same again could do the same twice.
+                if hearing.is_heard() {
+                    return Ok(Conversation { id, hearing, aside: None });
+                }
+                return Err(status_failure(hearing.status));
+            }
             let id = door.next_id();
             let message = compose(&Peer { version: spoken.version, client: client.facts() }, id);
-            let mut hearing = wire.post(message, spoken.session.as_deref()).await?;
-            match judge(&spoken, &mut hearing, wire).await? {
-                Verdict::Answers => return Ok(Conversation { id, hearing }),
+            let mut aside = Aside::of(&wire.line, &spoken, id, door);
+            let mut hearing = match wire.post(message, spoken.session.as_deref()).await {
+                Ok(hearing) => hearing,
+                Err(rejection) => {
+                    if rejection.kind != RejectionKind::UpstreamTimeout {
+                        Aside::settle(&mut aside);
+                    }
+                    return Err(rejection);
+                }
+            };
+            let verdict = judge(&spoken, &mut hearing, wire).await?;
+            if matches!(verdict, Verdict::Answers) {
+                return Ok(Conversation { id, hearing, aside });
+            }
+            Aside::settle(&mut aside);
+            match verdict {
                 Verdict::Fails(rejection) => return Err(rejection),
-                Verdict::SessionGone => self.open.invalidate(key).await,
+                _ if !std::mem::take(&mut again) => return Err(status_failure(hearing.status)),
                 Verdict::Contradicts => {
                     self.open.invalidate(key).await;
-                    self.revisions.invalidate(wire.url).await;
+                    self.revisions.invalidate(&wire.line.url).await;
+                    contradicted = Some(Contradicted { version: spoken.version, id, hearing });
                 }
-            }
-            if !std::mem::take(&mut again) {
-                return Err(status_failure(hearing.status));
+                Verdict::SessionGone | Verdict::Answers => self.open.invalidate(key).await,
             }
         }
     }
 
     async fn greet<P>(
         &self,
-        wire: &Wire<'_, P>,
+        wire: &Wire<P>,
         key: &PeerKey,
         door: &McpGateway,
         client: &Introduction,
     ) -> Result<Arc<Spoken>, Rejection> {
-        let known = self.revisions.get(wire.url).await;
+        let known = self.revisions.get(&wire.line.url).await;
         if let Some(version) = known.filter(|version| version.era() == Era::Modern) {
             return Ok(Arc::new(Spoken { version, session: None }));
         }
@@ -130,7 +161,7 @@ impl Peers {
 
     async fn handshake<P>(
         &self,
-        wire: &Wire<'_, P>,
+        wire: &Wire<P>,
         known_legacy: bool,
         door: &McpGateway,
         client: &Introduction,
@@ -151,7 +182,7 @@ impl Peers {
         }
         match step {
             Step::Modern(version) => {
-                self.revisions.insert(wire.url.clone(), version).await;
+                self.revisions.insert(wire.line.url.clone(), version).await;
                 Ok(Spoken { version, session: None })
             }
             Step::Legacy(version) => {
@@ -159,11 +190,11 @@ impl Peers {
                 if !(200..300).contains(&hearing.status) {
                     return Err(status_failure(hearing.status));
                 }
-                self.revisions.insert(wire.url.clone(), version).await;
+                self.revisions.insert(wire.line.url.clone(), version).await;
                 Ok(Spoken { version, session })
             }
             Step::Stop(failure) => {
-                self.revisions.invalidate(wire.url).await;
+                self.revisions.invalidate(&wire.line.url).await;
                 Err(stopped(&failure))
             }
             Step::Initialize(_) => Err(unusable("upstream_handshake", "does not finish its handshake")),
@@ -189,11 +220,7 @@ impl Introduction {
 }
 
 /// Sends one message of a handshake and reads the response to it; what is no response counts as none.
-async fn ask<P>(
-    wire: &Wire<'_, P>,
-    id: &Id,
-    message: UpstreamRequest,
-) -> Result<(Hearing, Vec<u8>), Rejection> {
+async fn ask<P>(wire: &Wire<P>, id: &Id, message: UpstreamRequest) -> Result<(Hearing, Vec<u8>), Rejection> {
     let mut hearing = wire.post(message, None).await?;
     for _ in 0..CHATTER {
         let Some(text) = hearing.next(wire.deadline.next()).await? else { break };
@@ -208,7 +235,7 @@ async fn ask<P>(
     Ok((hearing, Vec::new()))
 }
 
-async fn judge<P>(spoken: &Spoken, hearing: &mut Hearing, wire: &Wire<'_, P>) -> Result<Verdict, Rejection> {
+async fn judge<P>(spoken: &Spoken, hearing: &mut Hearing, wire: &Wire<P>) -> Result<Verdict, Rejection> {
     let status = hearing.status;
     match status {
         200..=299 => return Ok(Verdict::Answers),
@@ -228,7 +255,12 @@ async fn judge<P>(spoken: &Spoken, hearing: &mut Hearing, wire: &Wire<'_, P>) ->
     let verdict = match (spoken.version.era(), status, code) {
         // Many servers answer a lost session with 400 and -32000.
         (Era::Legacy, 404, _) | (Era::Legacy, 400, Some(-32000)) if in_session => Verdict::SessionGone,
-        (Era::Legacy, _, Some(-32022..=-32020)) | (_, _, Some(-32022)) | (_, 400 | 404 | 405, None) => {
+        (_, 400 | 404 | 405, None) => Verdict::Contradicts,
+        // What the other era says to our envelope; from a server of the same era it is an answer.
+        (Era::Legacy, _, Some(-32022..=-32020))
+        | (Era::Modern, _, Some(-32022))
+        | (Era::Modern, 400 | 404, Some(-32600 | -32019..=-32000)) => {
+            hearing.put_back(text);
             Verdict::Contradicts
         }
         (_, _, Some(_)) => {

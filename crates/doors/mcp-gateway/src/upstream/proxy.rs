@@ -1,5 +1,6 @@
 //! Calls and lists of an MCP server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,9 +16,10 @@ use gatehouse_mcp::tool::Tool;
 use gatehouse_mcp::upstream::Retarget;
 use gatehouse_mcp::version::meta;
 
+use super::aside::Aside;
 use super::peer::{Conversation, PeerKey};
 use super::unusable;
-use super::wire::{Deadline, Wire};
+use super::wire::{Deadline, Line, Wire};
 use crate::McpGateway;
 use crate::session::Party;
 use crate::talk::{Ending, Progress, Talk};
@@ -44,21 +46,14 @@ pub(crate) struct Ask<'a> {
 /// Sends a client's call, in the server's words.
 pub(crate) async fn call(
     ask: &Ask<'_>,
-    permit: &Permit<ToolUse>,
-    credential: &OutboundCredential,
+    permit: Permit<ToolUse>,
+    credential: OutboundCredential,
     request: &Request<'_>,
     turn: &Turn<'_>,
     ending: Ending,
 ) -> Result<Talk, Rejection> {
-    let traceparent = turn.context.trace.to_string();
-    let wire = Wire {
-        client: &turn.door.parts.outbound.egress(ask.proxy.tls.as_ref()).upstreams,
-        permit,
-        url: &ask.proxy.url,
-        credential,
-        traceparent: &traceparent,
-        deadline: Deadline::of_call(turn.door.patience),
-    };
+    let line = line(ask.proxy, permit, credential, turn.door, turn.context);
+    let wire = Wire { line: Arc::new(line), deadline: Deadline::of_call(turn.door.patience) };
     let key = peer_key(ask.app, turn.context);
     let conversation = turn.door.peers.converse(&wire, &key, turn.door, |peer, id| {
         let to = Retarget {
@@ -67,14 +62,14 @@ pub(crate) async fn call(
             arguments: ask.arguments,
             received: turn.facts,
             progress_token: Some(&compose::to_raw(&id)),
-            traceparent: Some(&traceparent),
+            traceparent: Some(&wire.line.traceparent),
         };
         peer.call_tool(request, to)
     });
-    let Conversation { id, hearing } = ending.or_settle(conversation.await)?;
+    let Conversation { id, hearing, aside } = ending.or_settle(conversation.await)?;
     let token = request.meta().and_then(|meta| meta.get(meta::PROGRESS_TOKEN));
     let progress = token.map(|token| Progress { sent: compose::to_raw(&id), original: token.to_owned() });
-    Ok(Talk { hearing, sent: Id::number(id), progress, deadline: wire.deadline, ending })
+    Ok(Talk { hearing, sent: Id::number(id), progress, deadline: wire.deadline, aside, ending })
 }
 
 /// Reads the whole list of tools of an app. A definition that cannot be offered is left out and logged.
@@ -86,15 +81,8 @@ pub(crate) async fn list(
 ) -> Result<Offered, Rejection> {
     let permit = Permit::discovery();
     let credential = door.parts.delegation.listing_credential(&permit, &app.outbound, context).await?;
-    let traceparent = context.trace.to_string();
-    let wire = Wire {
-        client: &door.parts.outbound.egress(proxy.tls.as_ref()).upstreams,
-        permit: &permit,
-        url: &proxy.url,
-        credential: &credential,
-        traceparent: &traceparent,
-        deadline: Deadline::of_listing(door.patience),
-    };
+    let line = line(proxy, permit, credential, door, context);
+    let wire = Wire { line: Arc::new(line), deadline: Deadline::of_listing(door.patience) };
     let key = peer_key(app, context);
     let mut offered = Offered { tools: Vec::new(), ttl: None };
     let mut cursor: Option<String> = None;
@@ -124,14 +112,18 @@ pub(crate) async fn list(
     Err(unusable("upstream_endless_list", "lists its tools without an end"))
 }
 
-async fn read_page(conversation: Conversation, deadline: Deadline) -> Result<UpstreamPage, Rejection> {
-    let Conversation { id, mut hearing } = conversation;
+async fn read_page<P: 'static>(
+    conversation: Conversation<P>,
+    deadline: Deadline,
+) -> Result<UpstreamPage, Rejection> {
+    let Conversation { id, mut hearing, mut aside } = conversation;
     let id = Id::number(id);
     let broken =
         |why: String| unusable("upstream_garbage", "did not answer with a list of tools").because(why);
     while let Some(text) = hearing.next(deadline.next()).await? {
         match Message::parse_upstream(&text).map_err(|error| broken(error.to_string()))? {
             Message::Response(response) => {
+                Aside::settle(&mut aside);
                 let own = response.id() == Some(&id);
                 return match response.into_outcome() {
                     Outcome::Result(result) if own => {
@@ -145,10 +137,32 @@ async fn read_page(conversation: Conversation, deadline: Deadline) -> Result<Ups
                     .because(error.message)),
                 };
             }
+            Message::Request(request) if request.method() == "ping" => {
+                if let Some(aside) = &aside {
+                    aside.pong(request.id());
+                }
+            }
             Message::Notification(_) | Message::Request(_) => {}
         }
     }
+    Aside::settle(&mut aside);
     Err(broken("the answer ended without a response".to_owned()))
+}
+
+fn line<P>(
+    proxy: &ProxyUpstream,
+    permit: Permit<P>,
+    credential: OutboundCredential,
+    door: &McpGateway,
+    context: &Context<Verified>,
+) -> Line<P> {
+    Line {
+        client: door.parts.outbound.egress(proxy.tls.as_ref()).upstreams.clone(),
+        permit,
+        url: proxy.url.clone(),
+        credential,
+        traceparent: context.trace.to_string(),
+    }
 }
 
 fn peer_key(app: &McpApp, context: &Context<Verified>) -> PeerKey {

@@ -1,6 +1,7 @@
 //! One request to an upstream and the messages that come back.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,14 +31,19 @@ use crate::Patience;
 pub(crate) const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 const AGENT: &str = concat!("gatehouse/", env!("CARGO_PKG_VERSION"));
 
-/// How to reach one MCP server on one occasion.
-pub(crate) struct Wire<'a, P> {
-    pub(crate) client: &'a UpstreamClient,
-    pub(crate) permit: &'a Permit<P>,
-    pub(crate) url: &'a Url,
-    pub(crate) credential: &'a OutboundCredential,
-    pub(crate) traceparent: &'a str,
+/// How to reach one MCP server on one occasion, and until when.
+pub(crate) struct Wire<P> {
+    pub(crate) line: Arc<Line<P>>,
     pub(crate) deadline: Deadline,
+}
+
+/// How to reach one MCP server on one occasion.
+pub(crate) struct Line<P> {
+    pub(crate) client: UpstreamClient,
+    pub(crate) permit: Permit<P>,
+    pub(crate) url: Url,
+    pub(crate) credential: OutboundCredential,
+    pub(crate) traceparent: String,
 }
 
 /// Until when an upstream is waited for.
@@ -99,12 +105,24 @@ impl Deadline {
     }
 }
 
-impl<P> Wire<'_, P> {
+impl<P> Wire<P> {
     /// Posts one message, in `session` if there is one.
     pub(crate) async fn post(
         &self,
         message: UpstreamRequest,
         session: Option<&str>,
+    ) -> Result<Hearing, Rejection> {
+        self.line.post(message, session, self.deadline.left()).await
+    }
+}
+
+impl<P> Line<P> {
+    /// Posts one message, in `session` if there is one, and waits for the head of the answer.
+    pub(crate) async fn post(
+        &self,
+        message: UpstreamRequest,
+        session: Option<&str>,
+        wait: Duration,
     ) -> Result<Hearing, Rejection> {
         let unsendable = |error: http::Error| Rejection::internal("upstream_request", error.to_string());
         let mut request =
@@ -118,8 +136,8 @@ impl<P> Wire<'_, P> {
         if let Some(session) = session {
             headers.insert(HeaderName::from_static(SESSION_ID), header_value(session)?);
         }
-        dress(headers, self.credential, self.traceparent)?;
-        let response = self.client.send(self.permit, request, self.deadline.left()).await?;
+        dress(headers, &self.credential, &self.traceparent)?;
+        let response = self.client.send(&self.permit, request, wait).await?;
         Hearing::begin(response)
     }
 }
@@ -167,6 +185,11 @@ impl Hearing {
                 }
             }
         }
+    }
+
+    /// Whether there is a message that was received and not taken.
+    pub(crate) fn is_heard(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// Puts a message back to be taken next.

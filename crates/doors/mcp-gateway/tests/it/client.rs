@@ -50,6 +50,12 @@ impl Answer {
         json["result"]["content"][0]["text"].as_str().unwrap().to_owned()
     }
 
+    /// The messages of an event stream.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let data = self.text.lines().filter_map(|line| line.strip_prefix("data: "));
+        data.map(|json| serde_json::from_str(json).unwrap()).collect()
+    }
+
     pub(crate) fn error_code(&self) -> i64 {
         self.json()["error"]["code"].as_i64().unwrap_or_else(|| panic!("no error: {self:?}"))
     }
@@ -182,9 +188,13 @@ pub(crate) async fn open(
     let stream = TcpStream::connect(gateway.address).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     TaskTracker::new().spawn(connection);
-    let mut request =
-        Request::builder().method(method).uri(path).header("host", gateway.address.to_string());
-    let usual = [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
+    let mut request = Request::builder().method(method).uri(path);
+    let address = gateway.address.to_string();
+    let usual = [
+        ("host", address.as_str()),
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+    ];
     for (name, value) in usual.iter().filter(|(name, _)| !headers.iter().any(|(other, _)| other == name)) {
         request = request.header(*name, *value);
     }

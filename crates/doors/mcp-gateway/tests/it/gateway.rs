@@ -106,10 +106,15 @@ struct SystemRng;
 impl Gateway {
     /// Starts a gateway with the apps of `yaml`, list items indented by two spaces.
     pub(crate) async fn start(yaml: &str) -> Self {
+        Self::start_with(FRAME, yaml, Patience::default()).await
+    }
+
+    /// The same with little patience.
+    pub(crate) async fn impatient(yaml: &str) -> Self {
         let patience = Patience {
-            silence: Duration::from_millis(600),
-            call: Duration::from_millis(1500),
-            listing: Duration::from_millis(1500),
+            silence: Duration::from_millis(700),
+            call: Duration::from_secs(3),
+            listing: Duration::from_secs(10),
         };
         Self::start_with(FRAME, yaml, patience).await
     }
@@ -130,7 +135,8 @@ impl Gateway {
         let (clock, records) =
             (Arc::new(HandClock(Mutex::new(Timestamp::from_unix_seconds(1_800_000_000)))), Arc::default());
         let key = SigningKey::generate(Algorithm::Es256).unwrap();
-        let copy = SigningKey::from_pkcs8_pem(Algorithm::Es256, key.to_pkcs8_pem().expose()).unwrap();
+        let copy =
+            SigningKey::from_pkcs8_pem(Algorithm::Es256, key.to_pkcs8_pem().unwrap().expose()).unwrap();
         let running = run(&snapshot, copy, &clock, patience);
         let fittings = Fittings {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -233,8 +239,12 @@ fn run(snapshot: &Arc<Snapshot>, key: SigningKey, clock: &Arc<HandClock>, patien
     let outbound = Arc::new(Outbound::new([]).unwrap());
     let (keys, revocations) = (Arc::new(LocalKeys::new(vec![key])), Arc::<Revocations>::default());
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);
-    let issuer =
-        TokenIssuer::new(server.issuer.clone(), Arc::clone(&keys), Arc::clone(&revocations), Arc::clone(&rng));
+    let issuer = TokenIssuer::new(
+        server.issuer.clone(),
+        Arc::clone(&keys),
+        Arc::clone(&revocations),
+        Arc::clone(&rng),
+    );
     let clients = ClientDirectory::new(outbound.egress(None).fetcher.clone());
     let door = McpGateway::with_patience(
         Parts {

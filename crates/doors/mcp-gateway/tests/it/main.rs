@@ -1,9 +1,15 @@
 //! The MCP door on a real listener, between real HTTP clients and upstreams that record every byte they get.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value of a known shape")]
 
 mod api;
+mod apps;
 mod bytes;
 mod calls;
 mod client;

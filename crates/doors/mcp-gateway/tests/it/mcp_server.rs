@@ -17,15 +17,27 @@ pub(crate) enum Kind {
 }
 
 /// Members that no revision knows, in no sorted order, with numbers that no float holds.
-pub(crate) const ODD: &str = r#""zeta":1,"big":123456789012345678901234567890,"Alpha":{"b":1e400,"a":0.10}"#;
+pub(crate) const ODD: &str = r#""zeta":1,"big":123456789012345678901234567890,"Alpha":{"b":1E+40,"a":0.10}"#;
 
 /// Starts a server with a handful of tools.
 pub(crate) async fn start(kind: Kind) -> Upstream {
-    let sessions = AtomicUsize::new(0);
-    Upstream::start(move |seen| answer(kind, seen, &sessions)).await
+    start_with(kind, |_| None).await
 }
 
-fn answer(kind: Kind, seen: &Seen, sessions: &AtomicUsize) -> Script {
+/// The same, but `first` may answer instead.
+pub(crate) async fn start_with(
+    kind: Kind,
+    first: impl Fn(&Seen) -> Option<Script> + Send + Sync + 'static,
+) -> Upstream {
+    let sessions = Sessions::default();
+    Upstream::start(move |seen| first(seen).unwrap_or_else(|| answer(kind, seen, &sessions))).await
+}
+
+/// How many sessions a server has opened.
+pub(crate) type Sessions = AtomicUsize;
+
+/// What a server of the kind answers.
+pub(crate) fn answer(kind: Kind, seen: &Seen, sessions: &Sessions) -> Script {
     let body = seen.json();
     let method = seen.rpc_method();
     let modern = body["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] == "2026-07-28";
@@ -93,7 +105,9 @@ fn call(id: &Value, body: &Value, kind: &str) -> Script {
         json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": token, "progress": done}})
             .to_string()
     };
-    let done = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{{kind}"content":[{{"type":"text","text":"done"}}]}}}}"#);
+    let done = format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{{kind}"content":[{{"type":"text","text":"done"}}]}}}}"#
+    );
     match body["params"]["name"].as_str().unwrap_or_default() {
         "slow" => Script::json("{}").paced(Duration::from_secs(30)),
         "huge" => Script::new(200, "application/json", vec!["x".repeat(1024 * 1024); 17]),
@@ -113,11 +127,14 @@ fn call(id: &Value, body: &Value, kind: &str) -> Script {
 }
 
 fn tools() -> String {
-    let names = ["echo", "secret", "slow", "huge", "garbage", "wrong_id", "locked", "ask", "progress", "trickle"];
+    let names =
+        ["echo", "secret", "slow", "huge", "garbage", "wrong_id", "locked", "ask", "progress", "trickle"];
     let mut tools: Vec<Value> =
         names.iter().map(|name| json!({"name": name, "inputSchema": {"type": "object"}})).collect();
     let region = json!({"type": "string", "x-mcp-header": "Region"});
-    tools.push(json!({"name": "regional", "inputSchema": {"type": "object", "properties": {"region": region}}}));
+    tools.push(
+        json!({"name": "regional", "inputSchema": {"type": "object", "properties": {"region": region}}}),
+    );
     Value::Array(tools).to_string()
 }
 

@@ -1,6 +1,7 @@
 //! An HTTP server that records what it gets and answers as a test says.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,13 +32,25 @@ pub(crate) struct Script {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     /// The body in pieces, each sent after a pause.
-    pub(crate) pieces: Vec<(Duration, String)>,
+    pub(crate) pieces: Vec<(Duration, Vec<u8>)>,
 }
 
 /// A running server.
 pub(crate) struct Upstream {
     pub(crate) url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
+    cut: Arc<AtomicUsize>,
+}
+
+/// Counts an answer that is given up before its last piece.
+struct Whole(Option<Arc<AtomicUsize>>);
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if let Some(count) = self.0.take() {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    }
 }
 
 impl Script {
@@ -55,6 +68,10 @@ impl Script {
     }
 
     pub(crate) fn new(status: u16, kind: &str, pieces: Vec<String>) -> Self {
+        Self::raw(status, kind, pieces.into_iter().map(String::into_bytes).collect())
+    }
+
+    pub(crate) fn raw(status: u16, kind: &str, pieces: Vec<Vec<u8>>) -> Self {
         let pieces = pieces.into_iter().map(|piece| (Duration::ZERO, piece)).collect();
         Self { status, headers: vec![("content-type", kind.to_owned())], pieces }
     }
@@ -90,17 +107,19 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (record, answer) = (Arc::clone(&seen), Arc::new(answer));
+        let cut = Arc::<AtomicUsize>::default();
+        let (record, answer, count) = (Arc::clone(&seen), Arc::new(answer), Arc::clone(&cut));
         TaskTracker::new().spawn(async move {
             let tasks = TaskTracker::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (record, answer) = (Arc::clone(&record), Arc::clone(&answer));
+                let (record, answer, count) = (Arc::clone(&record), Arc::clone(&answer), Arc::clone(&count));
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let (record, answer) = (Arc::clone(&record), Arc::clone(&answer));
+                    let (record, answer, count) =
+                        (Arc::clone(&record), Arc::clone(&answer), Arc::clone(&count));
                     async move {
                         let seen = read(request).await;
                         record.lock().unwrap().push(seen.clone());
-                        Ok::<_, Infallible>(response(answer(&seen)))
+                        Ok::<_, Infallible>(response(answer(&seen), count))
                     }
                 });
                 tasks.spawn(async move {
@@ -109,7 +128,7 @@ impl Upstream {
                 });
             }
         });
-        Self { url, seen }
+        Self { url, seen, cut }
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -122,9 +141,39 @@ impl Upstream {
     }
 }
 
+impl Upstream {
+    /// Waits until `count` answers were given up before their end.
+    pub(crate) async fn cut(&self, count: usize) {
+        wait_for(|| self.cut.load(Ordering::SeqCst) >= count, || format!("{count} answers are given up"))
+            .await;
+    }
+
+    /// Waits until there was a request of the JSON-RPC method.
+    pub(crate) async fn heard(&self, method: &str) -> Seen {
+        wait_for(|| !self.rpc(method).is_empty(), || format!("{method} arrives")).await;
+        self.rpc(method).remove(0)
+    }
+
+    /// Everything that ever arrived, as one text.
+    pub(crate) fn everything(&self) -> String {
+        self.seen().iter().map(Seen::everything).collect::<Vec<_>>().join("\n\n")
+    }
+}
+
+/// Waits for a condition with the patience that a busy machine needs.
+pub(crate) async fn wait_for(condition: impl Fn() -> bool, what: impl Fn() -> String) {
+    for _ in 0..1500 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited in vain until {}", what());
+}
+
 async fn read(request: Request<Incoming>) -> Seen {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Seen {
         method: head.method.to_string(),
@@ -134,11 +183,15 @@ async fn read(request: Request<Incoming>) -> Seen {
     }
 }
 
-fn response(script: Script) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
-    let frames = stream::unfold(script.pieces.into_iter(), |mut pieces| async move {
-        let (pause, piece) = pieces.next()?;
+fn response(script: Script, cut: Arc<AtomicUsize>) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
+    let start = (script.pieces.into_iter(), Whole(Some(cut)));
+    let frames = stream::unfold(start, |(mut pieces, mut whole)| async move {
+        let Some((pause, piece)) = pieces.next() else {
+            whole.0.take();
+            return None;
+        };
         tokio::time::sleep(pause).await;
-        Some((Ok(Frame::data(Bytes::from(piece))), pieces))
+        Some((Ok(Frame::data(Bytes::from(piece))), (pieces, whole)))
     });
     let mut response = Response::builder().status(script.status);
     for (name, value) in script.headers {

@@ -1,0 +1,75 @@
+//! What a server of the older kind is told beside a request that it is working on.
+//!
+//! Its sessions survive their connections: that nobody listens any more has to be said. Servers of the newer kind
+//! take the end of the connection for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+use gatehouse_mcp::message::Id;
+use gatehouse_mcp::upstream::{self, UpstreamRequest};
+use gatehouse_mcp::version::Era;
+
+use super::peer::Spoken;
+use super::wire::Line;
+use crate::McpGateway;
+
+/// How long such a message may take.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// The session of one request under way. Dropped before it is settled, it cancels the request.
+pub(crate) struct Aside<P: 'static> {
+    line: Arc<Line<P>>,
+    spoken: Arc<Spoken>,
+    tasks: TaskTracker,
+    /// The request, until it is settled.
+    id: Option<Id>,
+}
+
+impl<P: 'static> Aside<P> {
+    /// For the request `id` about to be sent, if the server is of the older kind.
+    pub(crate) fn of(line: &Arc<Line<P>>, spoken: &Arc<Spoken>, id: u64, door: &McpGateway) -> Option<Self> {
+        (spoken.version.era() == Era::Legacy).then(|| Self {
+            line: Arc::clone(line),
+            spoken: Arc::clone(spoken),
+            tasks: door.tasks.clone(),
+            id: Some(Id::number(id)),
+        })
+    }
+
+    /// The server is done with the request.
+    pub(crate) fn settle(aside: &mut Option<Self>) {
+        if let Some(mut aside) = aside.take() {
+            aside.id = None;
+        }
+    }
+
+    /// Answers a `ping` of the server.
+    pub(crate) fn pong(&self, id: &Id) {
+        self.tell(upstream::pong(id, self.spoken.version));
+    }
+
+    fn tell(&self, message: UpstreamRequest) {
+        // Without a runtime the process is ending, and its connections with it.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (line, spoken) = (Arc::clone(&self.line), Arc::clone(&self.spoken));
+        let told = async move {
+            if let Err(rejection) = line.post(message, spoken.session.as_deref(), WAIT).await {
+                let detail = rejection.internal.as_deref().unwrap_or_default();
+                tracing::info!(reason = rejection.reason, detail, "an upstream could not be told");
+            }
+        };
+        drop(self.tasks.spawn_on(told, &runtime));
+    }
+}
+
+impl<P: 'static> Drop for Aside<P> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.tell(upstream::cancelled(&id, self.spoken.version));
+        }
+    }
+}

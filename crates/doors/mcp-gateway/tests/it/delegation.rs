@@ -1,0 +1,136 @@
+//! Which credential goes upstream, and which never does.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::apps::{EXCHANGE, OPEN, OWN, bridge, proxy};
+use crate::client::{Legacy, Modern, modern_body, post};
+use crate::gateway::Gateway;
+use crate::mcp_server::{self, Kind};
+use crate::upstream::{Script, Seen, Upstream};
+
+const STATIC: &str =
+    "      outbound: { type: static, static: { header: X-Api-Key, value: \"upstream-secret\" } }\n";
+
+fn claims(seen: &Seen) -> Value {
+    let token = seen.header("authorization").unwrap().strip_prefix("Bearer ").unwrap();
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice(&payload).unwrap()
+}
+
+fn tokens(calls: &[Seen]) -> BTreeSet<String> {
+    calls.iter().map(|call| call.header("authorization").unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn upstreams_learn_who_calls_and_who_acts() {
+    let upstream = mcp_server::start(Kind::Modern).await;
+    let gateway = Gateway::start(&proxy("up", &upstream, EXCHANGE)).await;
+    Modern::new(&gateway, "ada").call("up_echo", "{}").await;
+    let claims = claims(&upstream.rpc("tools/call")[0]);
+    assert_eq!((&claims["sub"], &claims["aud"]), (&json!("ada"), &json!("https://tools.example/")));
+    assert_eq!((&claims["act"]["sub"], &claims["act"]["act"]["sub"]), (&json!("gateway"), &json!("cli")));
+}
+
+#[tokio::test]
+async fn one_exchange_serves_the_calls_that_may_share_it() {
+    let upstream = mcp_server::start(Kind::Modern).await;
+    let gateway = Gateway::start(&proxy("up", &upstream, EXCHANGE)).await;
+    let (ada, bob) = (Modern::new(&gateway, "ada"), Modern::new(&gateway, "bob"));
+    for _ in 0..3 {
+        ada.call("up_echo", "{}").await;
+    }
+    ada.call("up_secret", "{}").await;
+    assert_eq!(tokens(&upstream.rpc("tools/call")).len(), 1, "one token for one user and one set of scopes");
+    let regional = ada.call_with("up_regional", r#"{"region":"eu"}"#, &[("mcp-param-region", "eu")]).await;
+    assert_eq!(regional.json()["result"]["content"][0]["text"], "ok", "{regional:?}");
+    let calls = upstream.rpc("tools/call");
+    assert_eq!(tokens(&calls).len(), 2, "another tool with scopes of its own");
+    let (plain, scoped) = (claims(&calls[0]), claims(calls.last().unwrap()));
+    assert_eq!(scoped["scope"], "tools:use");
+    let lifetime = |claims: &Value| claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+    assert!(lifetime(&scoped) == 90 && lifetime(&plain) > 90, "{plain} {scoped}");
+
+    bob.call("up_echo", "{}").await;
+    let calls = upstream.rpc("tools/call");
+    assert_eq!((tokens(&calls).len(), &claims(calls.last().unwrap())["sub"]), (3, &json!("bob")));
+    // Another token of the same user is another exchange: it may mean less.
+    gateway.clock.advance(std::time::Duration::from_secs(1));
+    Modern::new(&gateway, "ada").call("up_echo", "{}").await;
+    assert_eq!(tokens(&upstream.rpc("tools/call")).len(), 4);
+    // The short-lived token is not used until its very end.
+    gateway.clock.advance(std::time::Duration::from_secs(60));
+    ada.call_with("up_regional", r#"{"region":"eu"}"#, &[("mcp-param-region", "eu")]).await;
+    assert_eq!(tokens(&upstream.rpc("tools/call")).len(), 5);
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_wait_for_one_exchange() {
+    let api = Upstream::start(|_| Script::json("[]")).await;
+    let gateway = Gateway::start(&bridge("staff", &api, EXCHANGE)).await;
+    let ada = Modern::new(&gateway, "ada");
+    let calls = (0..16).map(|_| ada.call("staff_listPeople", "{}"));
+    for answer in futures_util::future::join_all(calls).await {
+        assert_eq!(answer.json()["result"]["structuredContent"], json!([]));
+    }
+    assert_eq!((api.seen().len(), tokens(&api.seen()).len()), (16, 1));
+}
+
+#[tokio::test]
+async fn who_gets_no_token_calls_nothing() {
+    let api = Upstream::start(|_| Script::json("[]")).await;
+    let gateway = Gateway::start(&bridge("staff", &api, EXCHANGE)).await;
+    let refused = Modern::new(&gateway, "mallory").call("staff_listPeople", "{}").await.tool_error();
+    assert!(refused.contains("(request ") && !refused.contains("minting"), "{refused}");
+    assert_eq!(api.seen().len(), 0);
+    let records = gateway.records(2).await;
+    let record = |event| records.iter().find(|record| record["event"] == event).unwrap();
+    assert_eq!(record("tool.call")["outcome"], "deny");
+    assert_eq!(record("token.exchange")["policy"]["external_message"], "Mallory gets no token.");
+}
+
+#[tokio::test]
+async fn no_inbound_credential_reaches_any_upstream() {
+    let (new, old) = (mcp_server::start(Kind::Modern).await, mcp_server::start(Kind::Legacy).await);
+    let (keyed, api) = (mcp_server::start(Kind::Dual).await, Upstream::start(|_| Script::json("[]")).await);
+    let apps = [
+        proxy("new", &new, EXCHANGE),
+        proxy("old", &old, OPEN),
+        proxy("keyed", &keyed, STATIC),
+        bridge("staff", &api, OWN),
+    ];
+    let gateway = Gateway::start(&apps.concat()).await;
+    let token = gateway.token("ada");
+    for tool in ["new_echo", "old_echo", "keyed_echo", "staff_listPeople"] {
+        let body = modern_body("tools/call", &format!(r#""name":"{tool}","arguments":{{}},"#), "");
+        let headers = [
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", "tools/call"),
+            ("mcp-name", tool),
+            ("cookie", "session=inbound-canary"),
+            ("x-api-key", "inbound-canary"),
+            ("x-forwarded-authorization", "inbound-canary"),
+            ("proxy-authorization", "Basic inbound-canary"),
+            ("x-tenant", "inbound-canary"),
+            ("baggage", "inbound-canary"),
+        ];
+        let answer = post(&gateway, "/mcp", Some(&token), &body, &headers).await;
+        assert_eq!(answer.json()["result"].get("isError"), None, "{tool}: {answer:?}");
+    }
+    let legacy = Legacy::open(&gateway, "/mcp/new", "ada", "2025-11-25").await;
+    legacy.call("echo", "{}").await;
+    let signature = token.rsplit('.').next().unwrap();
+    for upstream in [&new, &old, &keyed, &api] {
+        let everything = upstream.everything();
+        assert!(!upstream.rpc("tools/call").is_empty() || !upstream.seen().is_empty());
+        for canary in [signature, legacy.token.as_str(), "inbound-canary", legacy.session.as_str()] {
+            assert!(!everything.contains(canary), "{canary} in {everything}");
+        }
+    }
+    assert!(old.seen().iter().all(|seen| seen.header("authorization").is_none()));
+    assert!(keyed.seen().iter().all(|seen| seen.header("x-api-key") == Some("upstream-secret")));
+    assert!(api.seen().iter().all(|seen| claims(seen)["sub"] == "gateway"), "{:?}", api.seen());
+}
