@@ -46,9 +46,9 @@ class ClaudeCode:
             assert code == expect, f"login exited with {code}\n{terminal.text}"
             return terminal.text
 
-    def status(self, name: str) -> str:
+    def status(self, name: str, **env: str) -> str:
         """What `claude mcp list` says about a server, such as `✔ Connected`."""
-        done = self.run("mcp", "list").check()
+        done = self.run("mcp", "list", **env).check()
         lines = [line for line in done.out.splitlines() if line.startswith(f"{name}: ")]
         assert len(lines) == 1, f"{name} is not listed once\n{done.out}\n{done.err}"
         return lines[0].rpartition(" - ")[2]

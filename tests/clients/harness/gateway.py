@@ -30,9 +30,8 @@ def free_port() -> int:
 class Gateway:
     """A running `gatehouse serve`."""
 
-    def __init__(self, process: Background, folder: Path, port: int, admin_port: int):
-        self.process, self.folder, self.port, self.admin_port = process, folder, port, admin_port
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, process: Background, folder: Path, url: str, admin_port: int):
+        self.process, self.folder, self.url, self.admin_port = process, folder, url, admin_port
         self.admin_url = f"http://127.0.0.1:{admin_port}"
 
     @classmethod
@@ -44,21 +43,23 @@ class Gateway:
         *,
         env: dict[str, str] | None = None,
         port: int | None = None,
+        scheme: str = "http",
         timeout: float = 60,
     ):
         """Writes `config` and serves it. `config` is YAML text with `@PORT@`, `@ADMIN_PORT@`,
         `@URL@` and `@DIR@` to be filled in, or a function of (url, port, admin_port, folder) that returns it."""
         folder.mkdir(parents=True, exist_ok=True)
         port, admin_port = port or free_port(), free_port()
-        text = config(f"http://127.0.0.1:{port}", port, admin_port, folder) if callable(config) else config
-        values = {"@PORT@": port, "@ADMIN_PORT@": admin_port, "@URL@": f"http://127.0.0.1:{port}", "@DIR@": folder}
+        url = f"{scheme}://127.0.0.1:{port}"
+        text = config(url, port, admin_port, folder) if callable(config) else config
+        values = {"@PORT@": port, "@ADMIN_PORT@": admin_port, "@URL@": url, "@DIR@": folder}
         for name, value in values.items():
             text = text.replace(name, str(value))
         file = folder / "gatehouse.yaml"
         file.write_text(text)
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), **(env or {})}
         process = Background([binary, "serve", "--config", file], cwd=folder, env=environment)
-        gateway = cls(process, folder, port, admin_port)
+        gateway = cls(process, folder, url, admin_port)
         try:
             gateway.wait_until_ready(timeout)
         except BaseException:

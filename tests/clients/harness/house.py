@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import secrets
+import ssl
 import subprocess
 import time
 from functools import cache
@@ -16,6 +17,7 @@ from upstreams.directory import Directory, openapi
 from upstreams.ledger import Ledger
 from upstreams.model_provider import KEY, ModelProvider
 
+from .authority import Authority
 from .browser import Browser, parameters
 from .gateway import Gateway, free_port
 from .home import CLIENTS
@@ -52,6 +54,7 @@ class House:
         self.key, self._key_hash = new_key(binary)
         self.gateway: Gateway
         self.processes: list[Gateway] = []
+        self.verify: ssl.SSLContext | bool = True
         self._inbound: set[str] = {self.key, self.client_secret, self.gateway_secret, *PASSWORDS.values()}
 
     def __enter__(self) -> "House":
@@ -62,8 +65,8 @@ class House:
         except BaseException:
             self.__exit__()
             raise
-        self.ledger.trust(self.url)
-        self.directory.trust(self.url)
+        for upstream in (self.ledger, self.directory):
+            upstream.trust(self.url, self.verify)
         return self
 
     def __exit__(self, *_) -> None:
@@ -127,7 +130,7 @@ class House:
             "code_challenge_method": "S256",
             "resource": resource or self.mcp,
         }
-        with Browser() as browser:
+        with Browser(self.verify) as browser:
             url = str(httpx.URL(f"{self.url}/oauth2/auth", params=request))
             back = parameters(browser.authorize(url, username, PASSWORDS[username]))
         assert back["state"] == state and back["iss"] == self.url, back
@@ -139,7 +142,7 @@ class House:
             "code_verifier": verifier,
             "resource": resource or self.mcp,
         }
-        answer = httpx.post(f"{self.url}/oauth2/token", data=form, trust_env=False, timeout=30)
+        answer = httpx.post(f"{self.url}/oauth2/token", data=form, trust_env=False, timeout=30, verify=self.verify)
         assert answer.status_code == 200, answer.text
         tokens = answer.json()
         self.remember(*(tokens[name] for name in ("access_token", "refresh_token", "id_token") if name in tokens))
@@ -149,7 +152,7 @@ class House:
         """A visitor for clients: goes to the authorization URL as `username` and delivers the callback."""
 
         def visit(url: str) -> None:
-            with Browser() as browser:
+            with Browser(self.verify) as browser:
                 callback = browser.authorize(url, username, PASSWORDS[username])
                 self.remember(parameters(callback)["code"])
                 answer = browser.fetch("GET", callback)
@@ -201,6 +204,22 @@ class House:
         assert all(records.values()) and not outbound & self._inbound
         _check_absent(self._inbound, records | requests)
         _check_absent(outbound, records)
+
+
+class TlsHouse(House):
+    """The same behind TLS, with a certificate of the company's own authority."""
+
+    def _start(self) -> tuple[str, str]:
+        self.authority = Authority(self._folder / "authority")
+        self.verify = ssl.create_default_context(cafile=self.authority.certificate)
+        self.gateway = self._serve(self._configuration, self._folder, scheme="https")
+        return self.gateway.url, f"{self.gateway.url}/mcp"
+
+    def _text(self, configuration: str) -> str:
+        files = f"certFile: {self.authority.server_certificate}, keyFile: {self.authority.server_key}"
+        behind_tls = f"publicURL: @URL@, tls: front }}\ntls: {{ front: {{ {files} }} }}\n"
+        assert configuration.count("publicURL: @URL@ }\n") == 1
+        return super()._text(configuration.replace("publicURL: @URL@ }\n", behind_tls))
 
 
 class SplitHouse(House):

@@ -1,6 +1,7 @@
 """The check that every protected upstream makes: an access token of the one issuer, for this upstream."""
 
 import asyncio
+import ssl
 
 import jwt
 
@@ -14,10 +15,11 @@ class BearerCheck:
         self._application, self.audience = application, audience
         self._issuer, self._keys = None, None
 
-    def trust(self, issuer: str) -> None:
+    def trust(self, issuer: str, verify: ssl.SSLContext | bool = True) -> None:
         """Tokens of `issuer` are accepted from now on."""
         self._issuer = issuer
-        self._keys = jwt.PyJWKClient(f"{issuer}/oauth2/jwks", cache_keys=True)
+        context = verify if isinstance(verify, ssl.SSLContext) else None
+        self._keys = jwt.PyJWKClient(f"{issuer}/oauth2/jwks", cache_keys=True, ssl_context=context)
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":

@@ -22,8 +22,8 @@ class Directory(Upstream):
         self._check.audience = self.url = f"{self.origin}/"
         self._created = 0
 
-    def trust(self, issuer: str) -> None:
-        self._check.trust(issuer)
+    def trust(self, issuer: str, verify=True) -> None:
+        self._check.trust(issuer, verify)
 
     async def _serve(self, scope, receive, send):
         if scope["type"] == "lifespan":

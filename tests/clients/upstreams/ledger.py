@@ -19,8 +19,8 @@ class Ledger(Upstream):
         self.url = f"{self.origin}/mcp"
         self._check.audience = self.url
 
-    def trust(self, issuer: str) -> None:
-        self._check.trust(issuer)
+    def trust(self, issuer: str, verify=True) -> None:
+        self._check.trust(issuer, verify)
 
     def calls(self, tool: str) -> list:
         """The requests that called `tool`, by its own name."""
