@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from dataclasses import dataclass, field
 
 import httpx
@@ -27,8 +28,8 @@ class Ledger:
     """Codes whose redemption was answered, with the tokens."""
     revoked: list[dict] = field(default_factory=list)
     """Tokens whose revocation was answered."""
-    asked: list[str] = field(default_factory=list)
-    """Request ids of answered model and tool calls."""
+    asked: list[tuple[float, str]] = field(default_factory=list)
+    """When model and tool calls were answered, and their request ids."""
 
 
 class Load:
@@ -112,4 +113,4 @@ class Load:
 
     def _note(self, answer: httpx.Response) -> None:
         assert answer.status_code == 200 and b"error" not in answer.content[:60], answer.text[:500]
-        self.ledger.asked.append(answer.headers["request-id"])
+        self.ledger.asked.append((time.monotonic(), answer.headers["request-id"]))

@@ -22,10 +22,11 @@ def test_nothing_acknowledged_is_lost(site, request, figure, kind, rounds):
             wait_for(lambda: busy(load.ledger), load)
             time.sleep(random.uniform(0, 1.5))
             load.the_end_is_near.set()
+            died = time.monotonic()
             node.process.kill()
         assert not load.failures, load.failures
         ready = node.start()
-        counts = check(node, load.ledger)
+        counts = check(node, load.ledger, died)
         figure(f"kill -9 under load on {kind}: ready again after {ready * 1000:.0f} ms; {counts}")
         assert ready < READY
 
@@ -43,7 +44,7 @@ def wait_for(condition, load: Load, seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
-def check(node: Site, ledger: Ledger) -> str:
+def check(node: Site, ledger: Ledger, died: float) -> str:
     """Everything that clients were told still holds. Revocations first: they hold from the first request on."""
     for tokens in ledger.revoked:
         headers = {"authorization": f"Bearer {tokens['access_token']}", "accept": "application/json, text/event-stream"}
@@ -70,9 +71,9 @@ def check(node: Site, ledger: Ledger) -> str:
     lost = [token for token in ledger.issued if token not in recorded]
     assert not lost, f"{len(lost)} of {len(ledger.issued)} tokens were issued without a record"
     seen = {record.get("request", {}).get("id") for record in records}
-    calls = [call for call in ledger.asked if call not in seen]
-    # Records of calls are written every few milliseconds, not before the answer.
-    assert len(calls) <= 10, f"the records of {len(calls)} calls of {len(ledger.asked)} are lost"
+    calls = [answered for answered, call in ledger.asked if call not in seen]
+    # Records of calls are not awaited but written every few milliseconds: those of the last moment may be missing.
+    assert not calls or died - min(calls) < 1, f"records of calls {died - min(calls):.1f} s before the end are lost"
     return (
         f"kept {len(ledger.issued)} tokens, {len(ledger.redeemed)} redemptions, {len(ledger.waiting)} codes, "
         f"{len(ledger.revoked)} revocations; {len(calls)} of {len(ledger.asked)} records of calls were not written yet"

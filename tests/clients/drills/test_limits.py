@@ -1,5 +1,6 @@
 """Limits of the listener: how much, how slow and from where."""
 
+import http.client
 import select
 import socket
 import time
@@ -152,6 +153,39 @@ def test_bodies(node, token, path, limit, kind, declared):
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (limit + 1, b"a" * (limit + 1))
     assert ask(node, f"{head}transfer-encoding: chunked\r\n\r\n".encode() + body) == 413
     assert node.resident() - before < 3 * limit + 8 * 1024 * 1024
+
+
+@pytest.mark.parametrize("refused", ["/mcp", "/v1/messages", "/nowhere", "/oauth2/jwks"])
+def test_a_refused_request_leaves_its_connection_usable(node, refused):
+    """The body comes after the answer could have been given. Clients that keep connections find the next request
+    answered, and those that send much see why they are refused rather than a broken pipe."""
+    body = b'{"a":"' + b"a" * 1_500_000 + b'"}'
+    head = (
+        f"POST {refused} HTTP/1.1\r\nhost: 127.0.0.1:{node.port}\r\nauthorization: Bearer expired\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    connection = node.connect(timeout=20)
+    connection.sock.sendall(head.encode())
+    time.sleep(0.1)  # time in which a hasty server closes
+    connection.sock.sendall(body)
+    response = http.client.HTTPResponse(connection.sock, method="POST")
+    response.begin()
+    assert response.status in (401, 404, 405) and response.getheader("connection") is None
+    assert response.read()
+    connection.request("GET", "/.well-known/openid-configuration")
+    assert connection.getresponse().status == 200
+
+
+def test_a_refused_body_that_does_not_come_ends_its_connection(node):
+    head = (
+        f"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1:{node.port}\r\nauthorization: Bearer expired\r\n"
+        "content-type: application/json\r\ncontent-length: @LENGTH@\r\n@MORE@\r\n"
+    )
+    for length, more in ((100, ""), (100_000_000, ""), (100, "expect: 100-continue\r\n")):
+        with socket.create_connection(("127.0.0.1", node.port), timeout=20) as connection:
+            connection.sendall(head.replace("@LENGTH@", str(length)).replace("@MORE@", more).encode())
+            answer = receive_all(connection)
+        assert answer.startswith(b"HTTP/1.1 401 ") and b"\r\nconnection: close\r\n" in answer, answer
 
 
 def test_silent_and_slow_connections_are_closed(node, figure):

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
-use http::header::{ALLOW, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, Method, Request, Response};
+use http::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, Version};
 use hyper::body::Incoming;
 
 use gatehouse_audit::event::{Event, EventKind, Outcome, RequestFacts};
@@ -27,7 +28,7 @@ use crate::rejection::{Rejection, RejectionKind};
 use crate::server::Answer;
 use crate::server::address::{ClientAddress, TrustedProxies};
 use crate::server::admission::{self, HostRules};
-use crate::server::body::Body;
+use crate::server::body::{Body, discard};
 use crate::server::routes::{self, Entry, Found, Refused, Render, Route, RouteTable};
 
 /// What runs now: one snapshot and everything built from it. Swapped whole.
@@ -78,9 +79,21 @@ impl Door {
     }
 
     async fn pass(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
-        let running = self.running.load_full();
         let (head, body) = request.into_parts();
         let head = Arc::new(head);
+        let Answered { mut response, unread } = self.answered(&head, body, peer).await;
+        // Only after the whole of this request can its connection carry another.
+        if let Some(body) = unread
+            && !discard(&head.headers, body).await
+            && head.version < Version::HTTP_2
+        {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    async fn answered(&self, head: &Arc<Parts>, body: Incoming, peer: IpAddr) -> Answered {
+        let running = self.running.load_full();
         let located = running.proxies.locate(peer, &head.headers);
         let peer_ip = peer.to_canonical();
         let visit = Visit {
@@ -89,26 +102,28 @@ impl Door {
             path: head.uri.path().to_owned(),
             head_only: head.method == Method::HEAD,
         };
-        if let Err(rejection) = located.and_then(|_| admission::admit(&head, &running.hosts)) {
-            return visit.turn_away(&rejection, running.routes.render_for(&visit.path));
+        if let Err(rejection) = located.and_then(|_| admission::admit(head, &running.hosts)) {
+            let response = visit.turn_away(&rejection, running.routes.render_for(&visit.path));
+            return Answered::without(body, response);
         }
         let (route, segment) = match running.routes.find(&head.method, &visit.path) {
             Found::Route(route, segment) => (route, segment),
             Found::OtherMethods(methods) => {
-                if let Some(preflight) = running.origins.preflight(&head, methods) {
-                    return visit.sign(preflight);
+                if let Some(preflight) = running.origins.preflight(head, methods) {
+                    return Answered::without(body, visit.sign(preflight));
                 }
                 let rejection = routes::other_methods(methods);
-                return visit.turn_away(&rejection, running.routes.render_for(&visit.path));
+                let response = visit.turn_away(&rejection, running.routes.render_for(&visit.path));
+                return Answered::without(body, response);
             }
             Found::Nothing => {
                 let render = running.routes.render_for(&visit.path);
-                return visit.turn_away(&routes::nothing_here(), render);
+                return Answered::without(body, visit.turn_away(&routes::nothing_here(), render));
             }
         };
         let context = Context {
             who: Public::new(),
-            head: Arc::clone(&head),
+            head: Arc::clone(head),
             snapshot: Arc::clone(&running.snapshot),
             now: self.fittings.clock.now(),
             source: visit.source,
@@ -118,14 +133,14 @@ impl Door {
             segment,
         };
         let origin = running.origins.check(route, &head.headers);
-        let mut response = match &origin {
+        let mut answered = match &origin {
             Ok(_) => self.enter(route, body, context, &visit).await,
-            Err(rejection) => self.refuse_page(route, rejection, &context, &visit),
+            Err(rejection) => Answered::without(body, self.refuse_page(route, rejection, &context, &visit)),
         };
         if let Ok(allowed) = origin {
-            allowed.apply(response.headers_mut());
+            allowed.apply(answered.response.headers_mut());
         }
-        visit.sign(response)
+        Answered { response: visit.sign(answered.response), ..answered }
     }
 
     /// Finds out who is calling, as far as the route needs to know, and lets the handler work.
@@ -135,11 +150,11 @@ impl Door {
         body: Incoming,
         mut context: Context<Public>,
         visit: &Visit,
-    ) -> Response<Body> {
+    ) -> Answered {
         let head = Arc::clone(&context.head);
         if route.leaves_record() && !self.fittings.audit.has_room() {
             let rejection = Rejection::unavailable("audit_unavailable", "the audit spool is full or closed");
-            return visit.refuse(&rejection, route.render, None, false);
+            return Answered::without(body, visit.refuse(&rejection, route.render, None, false));
         }
         let handled = match &route.entry {
             Entry::Public(handler) => {
@@ -161,7 +176,8 @@ impl Door {
                     row.conclude(Outcome::Deny, rejection.reason);
                     row.answered(rejection.kind.status().as_u16());
                     let sent = rejection.reason != "credential_missing";
-                    return visit.refuse(&rejection, route.render, Some(gate), sent);
+                    let response = visit.refuse(&rejection, route.render, Some(gate), sent);
+                    return Answered::without(body, response);
                 }
             },
         };
@@ -178,13 +194,13 @@ impl Door {
                 (visit.refuse(&rejection, route.render, gate, true), Some(rejection))
             }
         };
-        let Some(row) = row else { return response };
+        let Some(row) = row else { return Answered { response, unread: None } };
         row.answered(response.status().as_u16());
         if let Some(rejection) = rejection {
             let outcome = if rejection.kind.is_failure() { Outcome::Error } else { Outcome::Deny };
             row.conclude(outcome, rejection.reason);
         }
-        response.map(|body| AuditedBody::wrap(body, row))
+        Answered { response: response.map(|body| AuditedBody::wrap(body, row)), unread: None }
     }
 
     /// Refuses a page of another origin; on routes that leave records, so does this.
@@ -228,6 +244,18 @@ impl Answer for Door {
 
     fn carries_many(&self, peer: IpAddr) -> bool {
         self.running.load().proxies.contains(peer)
+    }
+}
+
+/// An answer, and the request's body if nobody was to read it.
+struct Answered {
+    response: Response<Body>,
+    unread: Option<Incoming>,
+}
+
+impl Answered {
+    fn without(body: Incoming, response: Response<Body>) -> Self {
+        Self { response, unread: Some(body) }
     }
 }
 

@@ -23,6 +23,11 @@ const LEAST_PER_SECOND: u64 = 1024;
 /// The most memory that is set aside for a body on the word of its `Content-Length` alone.
 const TRUSTED_LENGTH: usize = 256 * 1024;
 
+/// The most that is read of a body that nobody needs: as much as the largest body that is served.
+const DISCARDED: usize = 32 * 1024 * 1024;
+/// How long such a body may take to arrive.
+const DISCARD_WITHIN: Duration = Duration::from_secs(5);
+
 /// No content.
 pub fn empty() -> Body {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
@@ -91,4 +96,29 @@ pub async fn read<Who>(context: &Context<Who>, body: Incoming, limit: usize) -> 
 
 fn least_within(patience: Duration) -> usize {
     usize::try_from(patience.as_secs().max(1).saturating_mul(LEAST_PER_SECOND)).unwrap_or(usize::MAX)
+}
+
+/// Takes in a body that nobody will read, and tells whether it came whole. If it did not, the connection is of no
+/// further use: the rest of the body stands where the next request would be.
+///
+/// Answering before a body has arrived makes the server close the connection under a client that is still sending,
+/// which then may never see the answer: a refused credential would look like a broken network.
+pub async fn discard(headers: &http::HeaderMap, mut body: Incoming) -> bool {
+    if body.is_end_stream() {
+        return true;
+    }
+    // A client that asks first has sent nothing yet and is not invited to.
+    if headers.contains_key(http::header::EXPECT) || body.size_hint().lower() > DISCARDED as u64 {
+        return false;
+    }
+    let whole = async {
+        let mut left = DISCARDED;
+        while let Some(frame) = body.frame().await {
+            let length = frame.map(|frame| frame.data_ref().map_or(0, Bytes::len));
+            let Some(rest) = length.ok().and_then(|length| left.checked_sub(length)) else { return false };
+            left = rest;
+        }
+        true
+    };
+    tokio::time::timeout(DISCARD_WITHIN, whole).await.unwrap_or(false)
 }
