@@ -26,11 +26,13 @@ pub struct ClientCredentialsGrant {
 /// Scopes that speak about a signed-in user and mean nothing here.
 const USER_SCOPES: &str = "openid profile email address phone offline_access groups";
 
-/// Decides about a request; `own` are the resources that this server itself protects.
+/// Decides about a request; `own` are the resources that this server itself protects, `known` every scope that exists
+/// here.
 pub fn grant(
     request: &ClientCredentialsRequest,
     client: &AuthenticatedClient<'_>,
     own: &[Audience],
+    known: &ScopeSet,
 ) -> Result<ClientCredentialsGrant, OAuthError> {
     let registered = client.client();
     if registered.kind == ClientKind::Public {
@@ -42,26 +44,32 @@ pub fn grant(
     let lifetime = registered.access_token.lifetime;
     Ok(ClientCredentialsGrant {
         subject: SubjectId::new(registered.id.as_str()),
-        scopes: scopes(request.scope.as_ref(), client)?,
+        scopes: scopes(request.scope.as_ref(), client, known)?,
         audiences: request.targets.resolve(registered, own)?,
         lifetime: request.lifetime.map_or(lifetime, |wanted| wanted.min(lifetime)),
     })
 }
 
-/// What was asked for, all of it allowed; without a question, the defaults that make sense without a user.
-fn scopes(requested: Option<&ScopeSet>, client: &AuthenticatedClient<'_>) -> Result<ScopeSet, OAuthError> {
+/// What of the scopes that were asked for the client may have; without a question, the defaults that make sense
+/// without a user. As at the authorization endpoint (A18), scopes that exist here but not for this client or not
+/// without a user are left out, since there are clients that always ask for all of `scopes_supported`; scopes that do
+/// not exist are an error.
+fn scopes(
+    requested: Option<&ScopeSet>,
+    client: &AuthenticatedClient<'_>,
+    known: &ScopeSet,
+) -> Result<ScopeSet, OAuthError> {
     let invalid = |text: String| OAuthError::new(ErrorCode::InvalidScope, text);
     let about_users = ScopeSet::parse(USER_SCOPES).map_err(|error| invalid(error.to_string()))?;
     let allowed = client.client().scopes.difference(&about_users);
     let Some(requested) = requested else {
         return Ok(client.client().default_scopes.as_ref().unwrap_or(&allowed).intersection(&allowed));
     };
-    let refused = requested.difference(&allowed);
-    if refused.is_empty() {
-        Ok(requested.clone())
-    } else {
-        Err(invalid(format!("this client may not have for itself: {refused}")))
+    let unknown = requested.difference(known).difference(&client.client().scopes);
+    if !unknown.is_empty() {
+        return Err(invalid(format!("unknown scope: {unknown}")));
     }
+    Ok(requested.intersection(&allowed))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub(super) async fn grant(
 ) -> Result<Granted, Refusal> {
     let Asking { door, client, context, .. } = asking;
     let server = configured(context)?;
-    let granted = rules::grant(request, client, &server.resources)?;
+    let granted = rules::grant(request, client, &server.resources, &server.scopes)?;
     let resources: Vec<String> = request.targets.iter().map(str::to_owned).collect();
     context.note(|event| event.with_subject(&server.issuer, &granted.subject));
     let issuance = Issuance {

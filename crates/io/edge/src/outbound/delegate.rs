@@ -291,7 +291,12 @@ impl Delegation {
             }
             (TokenRequest::ClientCredentials(request), None) => {
                 let result =
-                    client_credentials::grant(request, &requester, &server.resources).map_err(refusal)?;
+                    client_credentials::grant(request, &requester, &server.resources, &server.scopes)
+                        .map_err(refusal)?;
+                let missing = ask.scopes.difference(&result.scopes);
+                if !missing.is_empty() {
+                    return Err(refused(&format!("the client may not have for itself: {missing}")));
+                }
                 let issuance = Issuance {
                     client: &client,
                     assurance: requester.assurance(),

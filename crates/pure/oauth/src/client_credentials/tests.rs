@@ -9,7 +9,8 @@ fn ask(parameters: &[(&str, &str)]) -> Result<ClientCredentialsGrant, ErrorCode>
     };
     let mut client = gateway_client();
     client.scopes = set("pii:read ledger:Write openid offline_access");
-    grant(&request, &authenticated(&client), &[]).map_err(|error| error.code())
+    let known = set("pii:read ledger:Write hr:read openid profile offline_access");
+    grant(&request, &authenticated(&client), &[], &known).map_err(|error| error.code())
 }
 
 #[test]
@@ -23,7 +24,19 @@ fn t15_the_client_is_the_subject() {
 fn t15_there_is_no_user_to_ask_about() {
     assert_eq!(ask(&[]).unwrap().scopes, set("pii:read ledger:Write"));
     assert_eq!(ask(&[("scope", "pii:read")]).unwrap().scopes, set("pii:read"));
-    for refused in ["openid", "offline_access", "pii:read other"] {
+    for (asked, given) in [
+        ("openid", ""),
+        ("offline_access pii:read", "pii:read"),
+        ("hr:read", ""),
+        ("pii:read ledger:Write hr:read openid profile offline_access", "pii:read ledger:Write"),
+    ] {
+        assert_eq!(ask(&[("scope", asked)]).unwrap().scopes, set(given), "{asked}");
+    }
+}
+
+#[test]
+fn t15_scopes_that_do_not_exist_are_refused() {
+    for refused in ["other", "pii:read other", "openid other"] {
         assert_eq!(ask(&[("scope", refused)]), Err(ErrorCode::InvalidScope), "{refused}");
     }
 }
@@ -42,6 +55,6 @@ fn t15_public_clients_are_refused() {
         panic!("must be client credentials")
     };
     let client = public_client();
-    let error = grant(&request, &authenticated(&client), &[]).unwrap_err();
+    let error = grant(&request, &authenticated(&client), &[], &ScopeSet::none()).unwrap_err();
     assert_eq!(error.code(), ErrorCode::UnauthorizedClient);
 }
