@@ -1,11 +1,15 @@
 //! OAuth clients: found by id, and authenticated at the token endpoint (RFC 6749 §2.3).
 
+mod budget;
+
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant as StdInstant};
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use moka::Expiry;
 use moka::future::Cache;
+use tokio::time::Instant;
 use url::Url;
 
 use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
@@ -17,13 +21,16 @@ use gatehouse_oauth::client::PresentedCredentials;
 use gatehouse_oauth::error::OAuthError;
 use gatehouse_oauth::form::Form;
 
+use self::budget::Budget;
 use crate::outbound::fetch::{Fetcher, Trust};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// Largest metadata document (Client ID Metadata Documents §6.6).
 const DOCUMENT_LIMIT: usize = 5 * 1024;
-/// How long a fetched document is kept, at least and at most.
-const KEPT: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(24 * 60 * 60));
+/// How long a fetched document is kept at least, and when its `Cache-Control` says nothing.
+const KEPT_AT_LEAST: Duration = Duration::from_secs(300);
+/// How long it is kept at most.
+const KEPT_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Most fetched documents held.
 const DOCUMENTS: u64 = 1_000;
 
@@ -31,18 +38,35 @@ const DOCUMENTS: u64 = 1_000;
 #[derive(Clone)]
 pub struct ClientDirectory {
     fetcher: Fetcher,
-    documents: Cache<String, Arc<MetadataDocument>>,
+    budget: Arc<Budget>,
+    documents: Cache<String, Fetched>,
+}
+
+/// A document that was fetched.
+#[derive(Clone)]
+struct Fetched {
+    document: Arc<MetadataDocument>,
+    keep: Duration,
+}
+
+/// Documents end when they say so, within our bounds.
+struct AsTheySay;
+
+impl Expiry<String, Fetched> for AsTheySay {
+    fn expire_after_create(&self, _url: &String, fetched: &Fetched, _now: StdInstant) -> Option<Duration> {
+        Some(fetched.keep)
+    }
 }
 
 impl ClientDirectory {
     /// A directory that fetches documents with `fetcher`.
     pub fn new(fetcher: Fetcher) -> Self {
-        let documents = Cache::builder().max_capacity(DOCUMENTS).time_to_live(KEPT.1).build();
-        Self { fetcher, documents }
+        let documents = Cache::builder().max_capacity(DOCUMENTS).expire_after(AsTheySay).build();
+        Self { fetcher, budget: Arc::default(), documents }
     }
 
     /// The client `id`, or why there is none. A document that is neither pinned nor held is fetched, once for all
-    /// who wait; a failed fetch is not remembered.
+    /// who wait; one that cannot be used is not kept, and not asked for again too soon.
     pub async fn find(
         &self,
         id: &ClientId,
@@ -75,8 +99,8 @@ impl ClientDirectory {
     ) -> Result<Arc<MetadataDocument>, Rejection> {
         let parsed = Url::parse(url.as_str())
             .map_err(|error| unusable(&ClientId::new(url.as_str()), &error.to_string()))?;
-        if !parsed.host_str().is_some_and(|host| metadata.allowed_hosts.iter().any(|allowed| allowed == host))
-        {
+        let host = parsed.host_str().unwrap_or_default();
+        if !metadata.allowed_hosts.iter().any(|allowed| allowed == host) {
             return Err(Rejection::new(
                 RejectionKind::Forbidden,
                 "client_host_untrusted",
@@ -85,17 +109,22 @@ impl ClientDirectory {
             .because(url.as_str()));
         }
         let fetch = async {
-            let fetched = self
-                .fetcher
-                .get_json(&parsed, &Trust::Public, DOCUMENT_LIMIT)
-                .await
-                .map_err(|error| error.to_string())?;
-            MetadataDocument::parse(url, &fetched.bytes).map(Arc::new).map_err(|error| error.to_string())
+            self.budget.admit(host, url.as_str(), Instant::now()).map_err(|why| throttled(url, why))?;
+            self.fetch(url, &parsed).await.map_err(|why| {
+                self.budget.failed(url.as_str(), Instant::now());
+                unusable(&ClientId::new(url.as_str()), &why)
+            })
         };
-        self.documents
-            .try_get_with(url.as_str().to_owned(), fetch)
-            .await
-            .map_err(|error: Arc<String>| unusable(&ClientId::new(url.as_str()), &error))
+        let fetched = self.documents.try_get_with(url.as_str().to_owned(), fetch).await;
+        fetched.map(|fetched| fetched.document).map_err(|shared: Arc<Rejection>| Rejection::clone(&shared))
+    }
+
+    async fn fetch(&self, url: &ClientMetadataUrl, parsed: &Url) -> Result<Fetched, String> {
+        let fetched = self.fetcher.get_json(parsed, &Trust::Public, DOCUMENT_LIMIT).await;
+        let fetched = fetched.map_err(|error| error.to_string())?;
+        let document = MetadataDocument::parse(url, &fetched.bytes).map_err(|error| error.to_string())?;
+        let keep = fetched.max_age.unwrap_or(KEPT_AT_LEAST).clamp(KEPT_AT_LEAST, KEPT_AT_MOST);
+        Ok(Fetched { document: Arc::new(document), keep })
     }
 }
 
@@ -109,6 +138,10 @@ pub fn presented(headers: &HeaderMap, form: &Form) -> Result<PresentedCredential
     PresentedCredentials::read(header, form)
 }
 
+fn throttled(url: &ClientMetadataUrl, why: &str) -> Rejection {
+    Rejection::unavailable("client_document_throttled", format!("{}: {why}", url.as_str()))
+}
+
 fn unusable(id: &ClientId, why: &str) -> Rejection {
     Rejection::new(
         RejectionKind::Unauthenticated,
@@ -117,3 +150,6 @@ fn unusable(id: &ClientId, why: &str) -> Rejection {
     )
     .because(format!("{id}: {why}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -311,4 +311,4 @@ fn max_age(response: &Response<()>) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -34,17 +34,17 @@ impl Script {
 
 /// A name, the resolver's answers for it, and servers on loopback addresses: 127.0.0.1 is the internal one, the
 /// rest of 127/8 stands for the internet.
-struct World {
-    fetcher: Fetcher,
+pub(crate) struct World {
+    pub(crate) fetcher: Fetcher,
     script: Arc<Script>,
     tls: TlsAcceptor,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 const JSON: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
 
 impl World {
-    fn new(answers: &[&[&'static str]]) -> Self {
+    pub(crate) fn new(answers: &[&[&'static str]]) -> Self {
         let signed = rcgen::generate_simple_self_signed(["docs.example".to_owned()]).unwrap();
         let key = PrivateKeyDer::from_pem_slice(signed.signing_key.serialize_pem().as_bytes()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -72,7 +72,8 @@ impl World {
     }
 
     /// Answers every TLS connection to `ip` with `reply`; counts the connections.
-    async fn serve(&mut self, ip: &str, reply: &'static str) -> Arc<AtomicUsize> {
+    pub(crate) async fn serve(&mut self, ip: &str, reply: &str) -> Arc<AtomicUsize> {
+        let reply = reply.to_owned();
         let listener = TcpListener::bind(format!("{ip}:{}", self.port)).await.unwrap();
         self.port = listener.local_addr().unwrap().port();
         let (tls, connections) = (self.tls.clone(), Arc::new(AtomicUsize::new(0)));
@@ -234,7 +235,7 @@ async fn cache_control_says_how_long_a_document_may_be_kept() {
              content-length: 2\r\n\r\n{{}}"
         );
         let mut world = World::new(&[&["127.0.0.2"]]);
-        world.serve("127.0.0.2", Box::leak(reply.into_boxed_str())).await;
+        world.serve("127.0.0.2", &reply).await;
         let document = world.get("https://docs.example:PORT/").await.unwrap();
         assert_eq!(document.max_age.map(|age| age.as_secs()), expected, "{header}");
     }

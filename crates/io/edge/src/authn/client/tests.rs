@@ -1,0 +1,131 @@
+use std::sync::atomic::Ordering;
+
+use gatehouse_config::document::Document;
+use gatehouse_config::problem::Problem;
+use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
+use gatehouse_config::snapshot::compile;
+use gatehouse_config::source::Source;
+use gatehouse_config::source::environment::Environment;
+use gatehouse_config::source::loader::MemoryLoader;
+use gatehouse_identity::id::ClientId;
+use serde_json::json;
+
+use super::ClientDirectory;
+use crate::outbound::fetch::tests::World;
+
+fn server(metadata: &str) -> AuthorizationServer {
+    let text = format!(
+        r#"
+http: {{ address: "127.0.0.1:9420", publicURL: "http://127.0.0.1:9420" }}
+connectors:
+  - name: staff
+    type: local
+    users:
+      - username: ada
+        passwordHash: "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ"
+oidcProvider:
+  discovery: {{ issuer: "http://127.0.0.1:9420" }}
+  clientIDMetadata: {metadata}
+apps:
+  - name: cli
+    type: oidc
+    clientID: cli
+    public: true
+    redirectURLs: ["http://127.0.0.1/callback"]
+    defaultAudience: http://127.0.0.1:9420/mcp
+    allowedAudiences: ["http://127.0.0.1:9420/mcp"]
+    authentication: {{ idps: [staff] }}
+"#
+    );
+    let loader = MemoryLoader::empty();
+    let environment: Environment = std::iter::empty::<(String, String)>().collect();
+    let printed =
+        |problems: &[Problem]| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let document = Document::read(&Source::new("gatehouse.yaml", text), &environment, &loader)
+        .unwrap_or_else(|problems| panic!("{}", printed(&problems)));
+    let snapshot = compile(document, &loader).unwrap_or_else(|problems| panic!("{}", printed(&problems)));
+    snapshot.authorization_server.unwrap()
+}
+
+fn reply(id: &str) -> String {
+    let document = json!({
+        "client_id": id, "client_name": "Docs", "redirect_uris": ["http://127.0.0.1/callback"],
+        "token_endpoint_auth_method": "none", "grant_types": ["authorization_code"],
+    })
+    .to_string();
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{document}",
+        document.len()
+    )
+}
+
+/// A port that nobody has: the document names the URL that it is served at.
+async fn free_port() -> u16 {
+    tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap().local_addr().unwrap().port()
+}
+
+const OPEN: &str = "{ enabled: true, allowedHosts: [docs.example] }";
+
+#[tokio::test]
+async fn registered_and_pinned_clients_need_no_network() {
+    let world = World::new(&[]);
+    let directory = ClientDirectory::new(world.fetcher);
+    let server = server("{ enabled: true, allowedHosts: [claude.ai] }");
+    let found = directory.find(&ClientId::new("cli"), &server).await.unwrap();
+    assert_eq!(found.client.id.as_str(), "cli");
+    let pinned = "https://claude.ai/oauth/claude-code-client-metadata";
+    let found = directory.find(&ClientId::new(pinned), &server).await.unwrap();
+    assert_eq!(found.client.id.as_str(), pinned);
+}
+
+#[tokio::test]
+async fn others_are_unknown_or_not_trusted() {
+    let world = World::new(&[]);
+    let directory = ClientDirectory::new(world.fetcher);
+    let (open, closed) = (server(OPEN), server("{ enabled: false }"));
+    for (server, id, expected) in [
+        (&open, "nobody", "client_unknown"),
+        (&open, "http://docs.example/client", "client_unknown"),
+        (&open, "https://evil.example/client", "client_host_untrusted"),
+        (&open, "https://docs.example.evil.example/client", "client_host_untrusted"),
+        (&open, "https://sub.docs.example/client", "client_host_untrusted"),
+        (&closed, "https://docs.example/client", "client_unknown"),
+    ] {
+        let refused =
+            directory.find(&ClientId::new(id), server).await.err().map(|rejection| rejection.reason);
+        assert_eq!(refused, Some(expected), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_is_fetched_once_for_all_and_kept() {
+    let mut world = World::new(&[&["127.0.0.2"]]);
+    world.port = free_port().await;
+    let id = format!("https://docs.example:{}/client", world.port);
+    let fetches = world.serve("127.0.0.2", &reply(&id)).await;
+    let directory = ClientDirectory::new(world.fetcher.clone());
+    let server = server(OPEN);
+    let client = ClientId::new(id.as_str());
+    let found = futures_util::future::join_all((0..32).map(|_| directory.find(&client, &server))).await;
+    for found in found {
+        assert_eq!(found.unwrap().client.id, client);
+    }
+    directory.find(&client, &server).await.unwrap();
+    assert_eq!(fetches.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_used_is_neither_kept_nor_asked_for_again_at_once() {
+    let mut world = World::new(&[&["127.0.0.2"]]);
+    let fetches = world.serve("127.0.0.2", &reply("https://docs.example/another-client")).await;
+    let directory = ClientDirectory::new(world.fetcher.clone());
+    let server = server(OPEN);
+    let client = ClientId::new(format!("https://docs.example:{}/client", world.port));
+    let mut reasons = Vec::new();
+    for _ in 0..5 {
+        reasons.push(directory.find(&client, &server).await.err().map(|rejection| rejection.reason).unwrap());
+    }
+    assert_eq!(reasons[0], "client_document_unusable");
+    assert!(reasons[1..].iter().all(|reason| *reason == "client_document_throttled"), "{reasons:?}");
+    assert_eq!(fetches.load(Ordering::SeqCst), 1);
+}

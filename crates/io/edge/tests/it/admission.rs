@@ -1,0 +1,122 @@
+//! Which requests get in: Host, names, methods, who the client is.
+
+use http::Method;
+
+use gatehouse_edge::server::routes::Route;
+
+use crate::house::{House, Plan, Site, Verified, plain, text};
+use crate::peer::{ask, get, raw};
+
+/// `/who` says who is calling from where; `/guarded` needs a credential.
+fn routes(site: &Site) -> Vec<Route> {
+    let who =
+        Route::public("who", Method::GET, "/who", plain, |_body, context: crate::house::Public| async move {
+            text(format!("{} {}", context.source.ip, context.source.peer_ip))
+        });
+    let guarded = site.guarded("/guarded", Method::GET, |_body, _context: Verified| async { text("in") });
+    vec![who, guarded]
+}
+
+#[tokio::test]
+async fn the_host_must_be_ours_and_be_named_once() {
+    let house = House::open(routes).await;
+    let own = house.address().to_string();
+    for (host, expected) in [
+        (own.as_str(), 200),
+        ("gw.example", 200),
+        ("GW.EXAMPLE", 200),
+        ("gw.example:81", 421),
+        ("gw.example.", 421),
+        ("evil.example", 421),
+        ("127.0.0.1", 421),
+        ("gw.example/who", 400),
+        ("gw.example?", 400),
+        ("gw.example#", 400),
+        ("user@gw.example", 400),
+        ("", 400),
+    ] {
+        let answer = get(house.address(), "/who", &[("host", host)]).await;
+        assert_eq!(answer.status, expected, "{host:?}: {answer:?}");
+    }
+    let address = house.address();
+    for (bytes, expected) in [
+        ("GET /who HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned(), 400),
+        (format!("GET /who HTTP/1.1\r\nhost: {own}\r\nhost: {own}\r\nconnection: close\r\n\r\n"), 400),
+        (format!("GET /who HTTP/1.1\r\nhost: {own}\r\nhost: evil.example\r\nconnection: close\r\n\r\n"), 400),
+        (format!("GET http://evil.example/who HTTP/1.1\r\nhost: {own}\r\nconnection: close\r\n\r\n"), 400),
+        (format!("GET http://{own}/who HTTP/1.1\r\nhost: {own}\r\nconnection: close\r\n\r\n"), 200),
+        (format!("GET http://evil.example/who HTTP/1.1\r\nconnection: close\r\n\r\n"), 421),
+    ] {
+        let answer = raw(address, bytes.as_bytes()).await;
+        assert_eq!(answer.status, expected, "{bytes:?}: {answer:?}");
+    }
+}
+
+/// What is refused here is refused before anybody looks at the credential, and whoever the caller is.
+#[tokio::test]
+async fn odd_requests_are_refused_before_the_credential_is_looked_at() {
+    let house = House::open(routes).await;
+    let bearer = format!("Bearer {}", house.site.token("ada"));
+    let address = house.address();
+    for (line, extra, expected) in [
+        ("GET /guarded", ("x_user", "root"), (400, "header_underscore")),
+        ("GET /guarded", ("upgrade", "websocket"), (501, "upgrade_refused")),
+        ("GET /x/../guarded", ("x-a", "b"), (400, "path_not_canonical")),
+        ("GET //guarded", ("x-a", "b"), (400, "path_not_canonical")),
+        ("GET /guarded%2f..", ("x-a", "b"), (400, "path_not_canonical")),
+        ("GET /%67uarded", ("x-a", "b"), (404, "route_unknown")),
+        ("GET /guarded/", ("x-a", "b"), (404, "route_unknown")),
+        ("GET /guarded", ("host", "evil.example"), (421, "host_unknown")),
+        ("GET /guarded", ("x-original-url", "/who"), (200, "")),
+    ] {
+        let answer = ask(address, line, &[("authorization", &bearer), extra], "").await;
+        assert_eq!(answer.verdict(), expected, "{line} {extra:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_trusted_proxies_speak_for_others() {
+    let trusting = Plan { trusted: vec!["127.0.0.0/8"], ..Plan::default() };
+    let behind = House::with(trusting, routes).await;
+    let alone = House::open(routes).await;
+    for (header, value, client) in [
+        ("x-forwarded-for", "203.0.113.7", "203.0.113.7"),
+        ("x-forwarded-for", "10.1.2.3, 203.0.113.7, 127.0.0.9", "203.0.113.7"),
+        ("x-forwarded-for", "203.0.113.7, not-an-address", "127.0.0.1"),
+        ("x-forwarded-for", "::ffff:203.0.113.7", "203.0.113.7"),
+        ("forwarded", "for=\"[2607:6bc0::1]:4711\";proto=https", "2607:6bc0::1"),
+        ("x-real-ip", "203.0.113.7", "127.0.0.1"),
+        ("cf-connecting-ip", "203.0.113.7", "127.0.0.1"),
+    ] {
+        let answer = get(behind.address(), "/who", &[(header, value)]).await;
+        assert_eq!(answer.text, format!("{client} 127.0.0.1"), "{header}: {value}");
+        let answer = get(alone.address(), "/who", &[(header, value)]).await;
+        assert_eq!(answer.text, "127.0.0.1 127.0.0.1", "{header}: {value}");
+    }
+    let both = [("forwarded", "for=10.1.2.3"), ("x-forwarded-for", "203.0.113.7")];
+    let answer = get(behind.address(), "/who", &both).await;
+    assert_eq!(answer.verdict(), (400, "client_address_contradictory"));
+    assert_eq!(get(alone.address(), "/who", &both).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_path_without_route_is_refused_in_the_words_of_its_prefix() {
+    let house = House::open(|site| {
+        let mut all = routes(site);
+        all.push(Route::public("pot", Method::POST, "/tea/pot", plain, |_body, _context| async { text("") }));
+        all
+    })
+    .await;
+    let address = house.address();
+    let lost = get(address, "/tea/cup", &[]).await;
+    assert_eq!((lost.verdict(), lost.text.as_str()), ((404, "route_unknown"), "short and stout"));
+    let lost = get(address, "/teapot", &[]).await;
+    assert_eq!((lost.verdict(), lost.text.starts_with("plain: ")), ((404, "route_unknown"), true));
+    let other = get(address, "/tea/pot", &[]).await;
+    assert_eq!((other.verdict(), other.header("allow")), ((405, "method_not_allowed"), "POST"));
+    assert_eq!(other.text, "short and stout");
+    for answer in [lost, other] {
+        assert!(!answer.header("request-id").is_empty(), "{answer:?}");
+    }
+    assert!(house.records.now().is_empty(), "paths that nobody serves fill no audit log");
+}

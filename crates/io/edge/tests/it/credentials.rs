@@ -1,0 +1,258 @@
+//! Bearer tokens and static keys: where they may stand, what they prove, and for how long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+
+use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer};
+use gatehouse_edge::issuer::revocations::Revocations;
+use gatehouse_edge::outbound::jwks::IssuerKeys;
+use gatehouse_identity::clock::Clock;
+use gatehouse_identity::id::{GrantId, Issuer, TokenId};
+use gatehouse_identity::jose::algorithm::Algorithm;
+use gatehouse_identity::jose::sign::SigningKey;
+use gatehouse_identity::static_key::KeyTable;
+use url::Url;
+
+use crate::house::{BRIEF_KEY, House, Site, TEAM_KEY};
+use crate::peer::{Peer, Reply};
+use crate::store::MemoryStore;
+
+/// The subject, or the reason of the refusal.
+async fn asked(gate: &ResourceServer, site: &Site, headers: &[(&'static str, &str)]) -> String {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(*name, HeaderValue::from_str(value).unwrap());
+    }
+    match gate.authenticate(&map, site.clock.now()).await {
+        Ok(caller) => caller.principal.subject().to_string(),
+        Err(rejection) => {
+            assert!(!rejection.public.contains("expired"), "the caller learns no detail: {rejection:?}");
+            format!("{} {}", rejection.kind.status().as_u16(), rejection.reason)
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_credential_counts_in_each_place_where_it_may_stand() {
+    let site = Site::anywhere();
+    let gate = site.gate(CredentialPlaces::BearerOrApiKey);
+    let (ada, bob) = (site.token("ada"), site.token("bob"));
+    let bearer = |credential: &str| format!("Bearer {credential}");
+    let authorization = "authorization";
+    let key = "x-api-key";
+    for (headers, expected) in [
+        (vec![], "401 credential_missing"),
+        (vec![(authorization, bearer(&ada))], "ada"),
+        (vec![(authorization, format!("bearer   {ada} "))], "ada"),
+        (vec![(authorization, bearer(TEAM_KEY))], "team"),
+        (vec![(key, TEAM_KEY.to_owned())], "team"),
+        (vec![(key, ada.clone())], "ada"),
+        // The same twice is one credential; two that prove the same caller agree.
+        (vec![(authorization, bearer(TEAM_KEY)), (key, TEAM_KEY.to_owned())], "team"),
+        (vec![(authorization, bearer(&ada)), (key, site.token("ada"))], "ada"),
+        // Clients of the Messages API send a placeholder in one place and the credential in the other.
+        (vec![(authorization, bearer("dummy")), (key, TEAM_KEY.to_owned())], "team"),
+        (vec![(authorization, bearer(&ada)), (key, "dummy".to_owned())], "ada"),
+        (vec![(authorization, "Basic YTpi".to_owned()), (key, TEAM_KEY.to_owned())], "team"),
+        // Two callers in one request contradict each other.
+        (vec![(authorization, bearer(&ada)), (key, TEAM_KEY.to_owned())], "400 credentials_contradict"),
+        (vec![(authorization, bearer(&ada)), (key, bob.clone())], "400 credentials_contradict"),
+        // A repeated header has no one reading.
+        (vec![(authorization, bearer(&ada)), (authorization, bearer(&ada))], "400 credential_repeated"),
+        (vec![(key, TEAM_KEY.to_owned()), (key, "dummy".to_owned())], "400 credential_repeated"),
+        // What cannot be read proves nothing.
+        (vec![(authorization, String::new())], "401 credential_malformed"),
+        (vec![(authorization, "Bearer".to_owned())], "401 credential_malformed"),
+        (vec![(authorization, "Bearer  ".to_owned())], "401 credential_malformed"),
+        (vec![(authorization, ada.clone())], "401 credential_malformed"),
+        (vec![(authorization, format!("Basic {ada}"))], "401 credential_malformed"),
+        (vec![(authorization, "Bearer gwk_wrong".to_owned())], "401 key_refused"),
+        (vec![(authorization, format!("Bearer {}", "x".repeat(17_000)))], "401 credential_too_long"),
+        (vec![(key, String::new())], "401 credential_missing"),
+        // Nowhere else.
+        (vec![("cookie", format!("token={ada}"))], "401 credential_missing"),
+        (vec![("proxy-authorization", bearer(&ada))], "401 credential_missing"),
+        (vec![("x-forwarded-access-token", ada.clone())], "401 credential_missing"),
+    ] {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(asked(&gate, &site, &headers).await, expected, "{headers:?}");
+    }
+    let strict = site.gate(CredentialPlaces::Bearer);
+    assert_eq!(asked(&strict, &site, &[(key, TEAM_KEY)]).await, "401 credential_missing");
+    let two = [(authorization, &*bearer(&ada)), (key, TEAM_KEY)];
+    assert_eq!(asked(&strict, &site, &two).await, "ada", "what is not looked at does not contradict");
+}
+
+/// One claim or header at a time is wrong.
+#[tokio::test]
+async fn a_token_counts_only_when_everything_in_it_is_right() {
+    let site = Site::anywhere();
+    let gate = site.gate(CredentialPlaces::Bearer);
+    let now = site.clock.now().unix_seconds();
+    let with = |name: &str, value: Value| {
+        let mut claims = site.claims("ada");
+        if value.is_null() {
+            claims.remove(name);
+        } else {
+            claims.insert(name.to_owned(), value);
+        }
+        site.sign(&claims)
+    };
+    for (name, value, fine) in [
+        ("aud", json!(["https://other.example/", format!("http://{}/mcp", site.address)]), true),
+        ("aud", json!("https://other.example/"), false),
+        ("aud", json!([]), false),
+        ("aud", Value::Null, false),
+        ("iss", json!("https://other.example"), false),
+        ("iss", json!(format!("http://{}/", site.address)), false),
+        ("iss", Value::Null, false),
+        ("exp", json!(now - 29), true),
+        ("exp", json!(now - 31), false),
+        ("exp", json!((now + 600).to_string()), false),
+        ("exp", Value::Null, false),
+        ("exp", json!(now + 25 * 3600), false),
+        ("nbf", json!(now + 29), true),
+        ("nbf", json!(now + 31), false),
+        ("nbf", json!("soon"), false),
+        ("iat", json!(now + 31), false),
+        ("sub", Value::Null, false),
+        ("sub", json!(7), false),
+    ] {
+        let token = with(name, value.clone());
+        let verdict = asked(&gate, &site, &[("authorization", &format!("Bearer {token}"))]).await;
+        assert_eq!(verdict == "ada", fine, "{name}: {value} gave {verdict}");
+        assert!(fine || verdict.starts_with("401 "), "{name}: {value} gave {verdict}");
+    }
+    let good = site.token("ada");
+    let (head, rest) = good.split_once('.').unwrap();
+    let (claims, signature) = rest.split_once('.').unwrap();
+    let other = SigningKey::generate(Algorithm::Es256).unwrap();
+    let foreign = other.sign("at+jwt", &site.claims("ada")).unwrap();
+    let none = "eyJhbGciOiJub25lIn0";
+    for forged in [
+        foreign,
+        format!("{none}.{claims}."),
+        format!("{none}.{claims}.{signature}"),
+        format!("{head}.{claims}."),
+        format!("{head}.{claims}.{}", &signature[..signature.len() - 2]),
+        format!("{head}.{claims}.{signature}.x.y"),
+    ] {
+        let verdict = asked(&gate, &site, &[("authorization", &format!("Bearer {forged}"))]).await;
+        assert!(verdict.starts_with("401 "), "{forged} gave {verdict}");
+    }
+}
+
+#[tokio::test]
+async fn a_static_key_ends_when_it_says() {
+    let site = Site::anywhere();
+    let gate = site.gate(CredentialPlaces::BearerOrApiKey);
+    assert_eq!(asked(&gate, &site, &[("x-api-key", BRIEF_KEY)]).await, "brief");
+    site.clock.advance(99);
+    assert_eq!(asked(&gate, &site, &[("x-api-key", BRIEF_KEY)]).await, "brief");
+    site.clock.advance(1);
+    assert_eq!(asked(&gate, &site, &[("x-api-key", BRIEF_KEY)]).await, "401 key_refused");
+    assert_eq!(asked(&gate, &site, &[("x-api-key", TEAM_KEY)]).await, "team");
+}
+
+#[tokio::test]
+async fn a_remembered_token_still_ends() {
+    let site = Site::anywhere();
+    let gate = site.gate(CredentialPlaces::Bearer);
+    let bearer = format!("Bearer {}", site.token("ada"));
+    let headers = [("authorization", bearer.as_str())];
+    assert_eq!(asked(&gate, &site, &headers).await, "ada");
+    site.clock.advance(599);
+    assert_eq!(asked(&gate, &site, &headers).await, "ada");
+    site.clock.advance(30);
+    assert_eq!(asked(&gate, &site, &headers).await, "ada", "within the leeway");
+    site.clock.advance(2);
+    assert_eq!(asked(&gate, &site, &headers).await, "401 token_expired");
+}
+
+#[tokio::test]
+async fn a_remembered_token_ends_at_once_when_it_is_revoked() {
+    let site = Site::anywhere();
+    let gate = site.gate(CredentialPlaces::Bearer);
+    let store = MemoryStore::default();
+    let until = site.clock.now().plus(Duration::from_secs(600));
+    let with = |subject: &str, more: &[(&str, &str)]| {
+        let mut claims = site.claims(subject);
+        for (name, value) in more {
+            claims.insert((*name).to_owned(), json!(value));
+        }
+        format!("Bearer {}", site.sign(&claims))
+    };
+    let by_id = with("ada", &[]);
+    let by_parent = with("bob", &[("parent_jti", "jti-parent")]);
+    let by_grant = with("cyd", &[("grant_id", "g-1")]);
+    let other = with("dan", &[("grant_id", "g-2")]);
+    for (bearer, subject) in [(&by_id, "ada"), (&by_parent, "bob"), (&by_grant, "cyd"), (&other, "dan")] {
+        assert_eq!(asked(&gate, &site, &[("authorization", bearer)]).await, subject);
+    }
+    let revoked = &site.revocations;
+    for token in [
+        TokenId::new("jti-ada"),
+        TokenId::new("jti-parent"),
+        Revocations::entry_of_grant(&GrantId::new("g-1")),
+    ] {
+        revoked.revoke(&store, &token, until).await.unwrap();
+    }
+    for bearer in [&by_id, &by_parent, &by_grant] {
+        assert_eq!(asked(&gate, &site, &[("authorization", bearer)]).await, "401 token_revoked");
+    }
+    assert_eq!(asked(&gate, &site, &[("authorization", &other)]).await, "dan");
+}
+
+/// That keys cannot be had is our trouble and not the caller's: 503, not 401.
+#[tokio::test]
+async fn an_issuer_that_is_down_is_no_reason_to_blame_the_caller() {
+    let site = Site::anywhere();
+    let down = Peer::start(|_| Reply::status(500, "{}")).await;
+    let url = Url::parse(&down.url("/.well-known/openid-configuration")).unwrap();
+    let fetcher = site.outbound.egress(None).fetcher.clone();
+    let issuer = Issuer::new("https://idp.example");
+    let clock = Arc::clone(&site.clock) as Arc<dyn Clock>;
+    let keys = IssuerKeys::new(issuer.clone(), url, Duration::from_secs(300), fetcher, clock);
+    let trusted = site.trusting(KeySource::Remote(Arc::new(keys)), issuer);
+    let no_keys = KeyTable::new(Issuer::new("urn:keys"), []);
+    let gate = ResourceServer::new(CredentialPlaces::Bearer, vec![trusted], no_keys, Arc::default());
+    let mut claims = site.claims("ada");
+    claims.insert("iss".to_owned(), json!("https://idp.example"));
+    let bearer = format!("Bearer {}", site.sign(&claims));
+    for _ in 0..3 {
+        let verdict = asked(&gate, &site, &[("authorization", &bearer)]).await;
+        assert_eq!(verdict, "503 issuer_keys_unavailable");
+    }
+    assert_eq!(down.seen().len(), 1, "and the issuer is not asked again for every caller");
+    let own = format!("Bearer {}", site.token("ada"));
+    assert_eq!(asked(&gate, &site, &[("authorization", &own)]).await, "401 issuer_unknown");
+}
+
+#[tokio::test]
+async fn the_challenge_names_the_metadata_and_nothing_else() {
+    let house = House::open(|site| {
+        vec![site.guarded("/in", http::Method::GET, |_body, _context: crate::house::Verified| async {
+            crate::house::text("in")
+        })]
+    })
+    .await;
+    let expired = {
+        let mut claims = house.site.claims("ada");
+        claims.insert("exp".to_owned(), json!(1));
+        format!("Bearer {}", house.site.sign(&claims))
+    };
+    for (headers, sent) in [
+        (vec![], "no"),
+        (vec![("authorization", "Bearer gwk_wrong")], "yes"),
+        (vec![("authorization", expired.as_str())], "yes"),
+    ] {
+        let answer = crate::peer::get(house.address(), "/in", &headers).await;
+        assert_eq!((answer.status, answer.header("x-sent")), (401, sent), "{headers:?}");
+        let challenge = answer.header("www-authenticate");
+        assert_eq!(challenge, "Bearer resource_metadata=\"http://gw.example/metadata\"");
+        assert_eq!(answer.text, "plain: A valid credential is required.");
+    }
+}

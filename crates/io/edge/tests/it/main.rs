@@ -1,0 +1,21 @@
+//! The edge on real sockets: what comes in, what goes out, and what is said about it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::indexing_slicing, reason = "indexing a JSON value of a known shape")]
+
+mod admission;
+mod credentials;
+mod delegation;
+mod door;
+mod drain;
+mod house;
+mod http2;
+mod issuer_keys;
+mod issuing;
+mod listener;
+mod outbound;
+mod peer;
+mod records;
+mod revocation;
+mod store;
+mod tls;

@@ -1,0 +1,168 @@
+//! TLS at the listener: versions, client certificates, and certificates that change under running connections.
+
+use std::sync::Arc;
+
+use http::Method;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use gatehouse_edge::server::routes::Route;
+use gatehouse_edge::server::tls::{Certificate, ClientCertificates, OldestVersion, server_config};
+
+use crate::house::{House, Plan, plain, text};
+use crate::peer::{LONG, raw};
+
+/// A certificate that signs itself.
+struct Identity {
+    chain: String,
+    key: String,
+}
+
+impl Identity {
+    fn of(name: &str) -> Self {
+        let signed = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        Self { chain: signed.cert.pem(), key: signed.signing_key.serialize_pem() }
+    }
+
+    fn der(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(self.chain.as_bytes()).unwrap()
+    }
+
+    fn certificate(&self) -> Arc<Certificate> {
+        Arc::new(Certificate::from_pem(self.chain.as_bytes(), self.key.as_bytes()).unwrap())
+    }
+}
+
+async fn house(certificate: Arc<Certificate>, clients: &ClientCertificates, oldest: OldestVersion) -> House {
+    let tls = server_config(certificate, clients, oldest).unwrap();
+    let routes = |_: &crate::house::Site| {
+        vec![Route::public("open", Method::GET, "/", plain, |_body, _context| async { text("here") })]
+    };
+    House::with(Plan { tls: Some(tls), ..Plan::default() }, routes).await
+}
+
+/// A client that trusts `server` alone.
+struct Client<'a> {
+    server: &'a Identity,
+    versions: &'a [&'static rustls::SupportedProtocolVersion],
+    own: Option<&'a Identity>,
+}
+
+impl Client<'_> {
+    async fn connect(&self, house: &House) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.server.der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(self.versions)
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match self.own {
+            None => builder.with_no_client_auth(),
+            Some(own) => {
+                let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
+                builder.with_client_auth_cert(vec![own.der()], key).unwrap()
+            }
+        };
+        let stream = TcpStream::connect(house.address()).await?;
+        let name = ServerName::try_from("gw.example").unwrap();
+        timeout(LONG, TlsConnector::from(Arc::new(config)).connect(name, stream)).await.unwrap()
+    }
+
+    /// Whether a request is answered.
+    async fn is_served(&self, house: &House) -> bool {
+        match self.connect(house).await {
+            Ok(mut stream) => ask(&mut stream).await.contains("here"),
+            Err(_) => false,
+        }
+    }
+}
+
+const BOTH: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+const ONLY_12: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
+
+/// One request; what could be read of its answer.
+async fn ask(stream: &mut TlsStream<TcpStream>) -> String {
+    let request = b"GET / HTTP/1.1\r\nhost: gw.example\r\n\r\n";
+    if stream.write_all(request).await.is_err() {
+        return String::new();
+    }
+    let (mut read, mut buffer) = (String::new(), [0; 1024]);
+    while !read.ends_with("here") {
+        match timeout(LONG, stream.read(&mut buffer)).await.unwrap() {
+            Ok(0) | Err(_) => break,
+            Ok(count) => read.push_str(&String::from_utf8_lossy(&buffer[..count])),
+        }
+    }
+    read
+}
+
+#[tokio::test]
+async fn the_oldest_version_is_what_the_profile_says() {
+    let identity = Identity::of("gw.example");
+    for (oldest, served) in [(OldestVersion::Tls12, true), (OldestVersion::Tls13, false)] {
+        let house = house(identity.certificate(), &ClientCertificates::Ignored, oldest).await;
+        let old = Client { server: &identity, versions: ONLY_12, own: None };
+        assert_eq!(old.is_served(&house).await, served, "TLS 1.2 with {oldest:?}");
+        let new = Client { server: &identity, versions: BOTH, own: None };
+        assert!(new.is_served(&house).await);
+        let stream = new.connect(&house).await.unwrap();
+        let version = stream.get_ref().1.protocol_version();
+        assert_eq!(version, Some(rustls::ProtocolVersion::TLSv1_3));
+    }
+}
+
+#[tokio::test]
+async fn plain_http_on_a_tls_port_is_not_served() {
+    let identity = Identity::of("gw.example");
+    let house = house(identity.certificate(), &ClientCertificates::Ignored, OldestVersion::Tls12).await;
+    let answer = raw(house.address(), b"GET / HTTP/1.1\r\nhost: gw.example\r\n\r\n").await;
+    assert_eq!(answer.status, 0, "{answer:?}");
+}
+
+#[tokio::test]
+async fn client_certificates_are_ignored_optional_or_required() {
+    let (server, known, stranger) =
+        (Identity::of("gw.example"), Identity::of("client.example"), Identity::of("client.example"));
+    let authorities = vec![known.der().to_vec()];
+    for (clients, expected) in [
+        (ClientCertificates::Ignored, [true, true, true]),
+        (ClientCertificates::Optional(authorities.clone()), [true, true, false]),
+        (ClientCertificates::Required(authorities), [false, true, false]),
+    ] {
+        let house = house(server.certificate(), &clients, OldestVersion::Tls12).await;
+        let mut served = [false; 3];
+        for (served, own) in served.iter_mut().zip([None, Some(&known), Some(&stranger)]) {
+            *served = Client { server: &server, versions: BOTH, own }.is_served(&house).await;
+        }
+        assert_eq!(served, expected, "{clients:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_changes_under_running_connections() {
+    let (old, new) = (Identity::of("gw.example"), Identity::of("gw.example"));
+    let certificate = old.certificate();
+    let house = house(Arc::clone(&certificate), &ClientCertificates::Ignored, OldestVersion::Tls12).await;
+    let trusts_old = Client { server: &old, versions: BOTH, own: None };
+    let trusts_new = Client { server: &new, versions: BOTH, own: None };
+    let mut running = trusts_old.connect(&house).await.unwrap();
+    assert!(ask(&mut running).await.contains("here"));
+    assert!(!trusts_new.is_served(&house).await);
+
+    certificate.replace(new.chain.as_bytes(), new.key.as_bytes()).unwrap();
+    assert!(ask(&mut running).await.contains("here"), "a running connection goes on");
+    assert!(trusts_new.is_served(&house).await);
+    assert!(!trusts_old.is_served(&house).await, "the next handshake shows the new one");
+
+    let mismatched = certificate.replace(old.chain.as_bytes(), new.key.as_bytes());
+    let unreadable = certificate.replace(b"-----BEGIN CERTIFICATE-----\n????", new.key.as_bytes());
+    let keyless = certificate.replace(new.chain.as_bytes(), b"");
+    assert!(mismatched.is_err() && unreadable.is_err() && keyless.is_err());
+    assert!(trusts_new.is_served(&house).await, "what cannot be used changes nothing");
+}
