@@ -1,9 +1,13 @@
 //! Frames that have already arrived, handed over as one.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::future::Future as _;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::{Bytes, BytesMut};
+use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 
 /// How much is gathered before it goes on.
@@ -12,16 +16,26 @@ const ENOUGH: usize = 32 * 1024;
 /// An upstream's body that gives what has already arrived as one frame.
 ///
 /// A chunked reply comes one chunk at a time, and the connection that it goes out on flushes after each: a system
-/// call for every event, even with a hundred of them in the receive buffer. Here a chunk stays until the upstream's
-/// connection has had one turn to hand over another. When it has none, what is held goes on: nothing ever waits for
-/// time to pass or for bytes to arrive.
+/// call for every event, even with a hundred of them in the receive buffer. Here a chunk stays until every task that
+/// could run has had its turn, the upstream's connection among them. When that brought no other chunk, what is held
+/// goes on: nothing ever waits for time to pass or for bytes to arrive.
 pub struct Gathered<B: Body> {
     upstream: B,
     held: Held,
-    /// The upstream's connection has had its turn since the last chunk.
+    /// The latest round, once there was one.
+    round: Option<Arc<Round>>,
+    /// It began after the latest chunk.
     asked: bool,
     /// What came after the bytes that are held.
     next: Option<Next<B::Error>>,
+}
+
+/// One round of the scheduler. The connection that polls us may do so several times within one turn of its task, so
+/// that being polled again does not tell that others had theirs.
+#[derive(Default)]
+struct Round {
+    over: AtomicBool,
+    waiting: AtomicWaker,
 }
 
 /// What is not data.
@@ -41,10 +55,10 @@ enum Held {
 impl<B: Body<Data = Bytes> + Unpin> Gathered<B> {
     /// Gathers the chunks of `upstream`.
     pub fn new(upstream: B) -> Self {
-        Self { upstream, held: Held::default(), asked: false, next: None }
+        Self { upstream, held: Held::default(), round: None, asked: false, next: None }
     }
 
-    /// Whether what is held should go on.
+    /// Ready when what is held should go on.
     fn gather(&mut self, task: &mut Context<'_>) -> Poll<()> {
         while self.next.is_none() && self.held.len() < ENOUGH && !self.upstream.is_end_stream() {
             match Pin::new(&mut self.upstream).poll_frame(task) {
@@ -58,15 +72,43 @@ impl<B: Body<Data = Bytes> + Unpin> Gathered<B> {
                 Poll::Ready(Some(Err(error))) => self.next = Some(Next::Frame(Err(error))),
                 Poll::Ready(None) => self.next = Some(Next::End),
                 Poll::Pending if self.held.len() == 0 => return Poll::Pending,
-                Poll::Pending if self.asked => break,
                 Poll::Pending => {
-                    self.asked = true;
-                    task.waker().wake_by_ref();
-                    return Poll::Pending;
+                    let round = self.round.get_or_insert_default();
+                    if !std::mem::replace(&mut self.asked, true) {
+                        Round::begin(round);
+                    }
+                    std::task::ready!(round.poll(task));
+                    break;
                 }
             }
         }
         Poll::Ready(())
+    }
+}
+
+impl Round {
+    /// Begins a round: it is over when the runtime has nothing else to run at once.
+    fn begin(this: &Arc<Self>) {
+        this.over.store(false, Ordering::Release);
+        let waker = Waker::from(Arc::clone(this));
+        // `yield_now` leaves its waker with the runtime at its first poll; nobody needs its second.
+        let _pending = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&waker));
+    }
+
+    fn poll(&self, task: &Context<'_>) -> Poll<()> {
+        self.waiting.register(task.waker());
+        if self.over.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Wake for Round {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.over.store(true, Ordering::Release);
+        self.waiting.wake();
     }
 }
 
@@ -84,7 +126,6 @@ where
         if self.gather(task).is_pending() {
             return Poll::Pending;
         }
-        self.asked = false;
         if let Some(data) = self.held.take() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }

@@ -1,107 +1,124 @@
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Wake, Waker};
+use http::HeaderMap;
+use http_body_util::BodyExt as _;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
-/// A body that answers its polls by a script.
-struct Scripted(VecDeque<Poll<Option<Result<Frame<Bytes>, &'static str>>>>);
+type Chunk = Result<Frame<Bytes>, &'static str>;
 
-impl Body for Scripted {
+/// A body like that of an upstream's connection: another task hands over one chunk at a time.
+struct HandedOver(Receiver<Chunk>);
+
+impl Body for HandedOver {
     type Data = Bytes;
     type Error = &'static str;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
-        self.0.pop_front().expect("polled beyond the script")
+    fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Chunk>> {
+        self.0.poll_recv(task)
     }
 }
 
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
+fn body() -> (Sender<Chunk>, Gathered<HandedOver>) {
+    let (sender, receiver) = channel(1);
+    (sender, Gathered::new(HandedOver(receiver)))
 }
 
-fn data(text: &'static str) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
-    Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(text.as_bytes())))))
+fn data(text: &'static str) -> Chunk {
+    Ok(Frame::data(Bytes::from_static(text.as_bytes())))
 }
 
-/// Polls until `script` is used up; what came out, poll by poll, and how often the task was woken.
-fn run(
-    script: impl IntoIterator<Item = Poll<Option<Result<Frame<Bytes>, &'static str>>>>,
-) -> (Vec<String>, usize) {
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(Arc::clone(&wakes));
-    let mut body = Gathered::new(Scripted(script.into_iter().collect()));
-    let mut seen = Vec::new();
-    while !body.upstream.0.is_empty() || body.next.is_some() || body.held.len() > 0 {
-        match Pin::new(&mut body).poll_frame(&mut Context::from_waker(&waker)) {
-            Poll::Pending => seen.push("pending".to_owned()),
-            Poll::Ready(None) => {
-                seen.push("end".to_owned());
+/// Hands `chunks` over as fast as they are taken, then goes away.
+fn hand_over(sender: Sender<Chunk>, chunks: Vec<Chunk>) {
+    #[expect(clippy::disallowed_methods, reason = "it ends with the body that it feeds")]
+    tokio::spawn(async move {
+        for chunk in chunks {
+            if sender.send(chunk).await.is_err() {
                 break;
             }
-            Poll::Ready(Some(Err(error))) => seen.push(format!("error {error}")),
-            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                Ok(data) => seen.push(String::from_utf8(data.to_vec()).unwrap()),
-                Err(_) => seen.push("trailers".to_owned()),
-            },
         }
+    });
+}
+
+/// The next frame, as text.
+async fn next<B>(body: &mut Gathered<B>) -> Option<Result<String, B::Error>>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Unpin,
+{
+    let frame = body.frame().await?.map(Frame::into_data);
+    Some(frame.map(|frame| match frame {
+        Ok(data) => String::from_utf8(data.to_vec()).unwrap(),
+        Err(_) => "(trailers)".to_owned(),
+    }))
+}
+
+#[tokio::test]
+async fn a_burst_comes_as_one() {
+    let (sender, mut body) = body();
+    hand_over(sender, ["a", "b", "c", "d"].map(data).into());
+    assert_eq!(next(&mut body).await, Some(Ok("abcd".to_owned())));
+    assert_eq!(next(&mut body).await, None);
+    assert_eq!(next(&mut body).await, None);
+}
+
+#[tokio::test]
+async fn a_lone_chunk_waits_for_nothing() {
+    let (sender, mut body) = body();
+    for text in ["a", "b"] {
+        sender.send(data(text)).await.unwrap();
+        // The other end stays open and silent.
+        assert_eq!(next(&mut body).await, Some(Ok(text.to_owned())));
     }
-    (seen, wakes.0.load(Ordering::Relaxed))
 }
 
-#[test]
-fn what_has_arrived_comes_as_one() {
-    let (seen, wakes) = run([
-        data("a"),
-        Poll::Pending,
-        data("b"),
-        data("c"),
-        Poll::Pending,
-        Poll::Pending,
-        Poll::Ready(None),
-    ]);
-    assert_eq!(seen, ["pending", "pending", "abc", "end"]);
-    assert_eq!(wakes, 2);
+#[tokio::test]
+async fn what_comes_after_the_bytes_stays_after_them() {
+    let (sender, mut cut) = body();
+    hand_over(sender, vec![data("a"), data("b"), Err("cut")]);
+    assert_eq!(next(&mut cut).await, Some(Ok("ab".to_owned())));
+    assert_eq!(next(&mut cut).await, Some(Err("cut")));
+
+    let (sender, mut whole) = body();
+    hand_over(sender, vec![data("a"), Ok(Frame::trailers(HeaderMap::new()))]);
+    assert_eq!(next(&mut whole).await, Some(Ok("a".to_owned())));
+    assert!(!whole.is_end_stream());
+    assert_eq!(next(&mut whole).await, Some(Ok("(trailers)".to_owned())));
+    assert_eq!(next(&mut whole).await, None);
 }
 
-#[test]
-fn a_lone_chunk_goes_on_after_one_turn() {
-    let (seen, wakes) =
-        run([data("a"), Poll::Pending, Poll::Pending, data("b"), Poll::Pending, Poll::Pending]);
-    assert_eq!(seen, ["pending", "a", "pending", "b"]);
-    assert_eq!(wakes, 2);
+#[tokio::test]
+async fn a_fast_upstream_is_not_gathered_without_end() {
+    let (sender, mut body) = body();
+    let kilobyte: &str = "x".repeat(1024).leak();
+    hand_over(sender, vec![kilobyte; 100].into_iter().map(data).collect());
+    let mut sizes = Vec::new();
+    while let Some(frame) = next(&mut body).await {
+        sizes.push(frame.unwrap().len());
+    }
+    assert_eq!(sizes.iter().sum::<usize>(), 100 * 1024);
+    assert!(sizes.iter().all(|size| *size <= ENOUGH), "{sizes:?}");
 }
 
-#[test]
-fn with_nothing_held_only_the_upstream_wakes() {
-    let (seen, wakes) = run([Poll::Pending, Poll::Pending, Poll::Ready(None)]);
-    assert_eq!(seen, ["pending", "pending", "end"]);
-    assert_eq!(wakes, 0);
+/// A connection polls its body several times within one turn of its task: that must not end a round.
+#[tokio::test]
+async fn being_polled_again_is_not_a_round() {
+    let (sender, mut body) = body();
+    sender.send(data("a")).await.unwrap();
+    hand_over(sender, vec![data("b")]);
+    let waker = Waker::noop();
+    for _ in 0..3 {
+        assert!(Pin::new(&mut body).poll_frame(&mut Context::from_waker(waker)).is_pending());
+    }
+    assert_eq!(next(&mut body).await, Some(Ok("ab".to_owned())));
 }
 
-#[test]
-fn an_error_or_the_end_comes_after_what_was_held() {
-    let (seen, _) = run([data("a"), data("b"), Poll::Ready(Some(Err("cut"))), Poll::Ready(None)]);
-    assert_eq!(seen, ["ab", "error cut", "end"]);
-    let trailers = Poll::Ready(Some(Ok(Frame::trailers(http::HeaderMap::new()))));
-    let (seen, _) = run([data("a"), trailers, Poll::Ready(None)]);
-    assert_eq!(seen, ["a", "trailers", "end"]);
-}
-
-#[test]
-fn a_fast_upstream_is_not_gathered_without_end() {
-    let chunk = "x".repeat(1024).leak();
-    let (seen, _) = run((0..100).map(|_| data(chunk)).chain([Poll::Ready(None)]));
-    assert_eq!(seen.len(), 5, "four of about {ENOUGH} bytes and the end");
-    assert!(seen.iter().all(|part| part.len() <= ENOUGH));
-    assert_eq!(seen.iter().take(4).map(String::len).sum::<usize>(), 100 * 1024);
+#[tokio::test]
+async fn the_size_of_what_is_held_is_part_of_the_hint() {
+    let mut body = Gathered::new(http_body_util::Full::new(Bytes::from_static(b"four")));
+    assert_eq!(body.size_hint().exact(), Some(4));
+    assert!(!body.is_end_stream());
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(first, "four");
+    assert!(body.is_end_stream());
+    assert_eq!(body.size_hint().exact(), Some(0));
 }
