@@ -51,7 +51,7 @@ pub(super) fn run(command: AuditCommand, config: Option<PathBuf>) -> Result<(), 
             done.or_else(|error| match error.kind() {
                 // The reader has seen enough.
                 io::ErrorKind::BrokenPipe => Ok(()),
-                _ => Err(Failure::new(&path.display().to_string(), error)),
+                _ => Err(unreadable(&path, &error)),
             })
         }
     }
@@ -62,13 +62,32 @@ fn path(named: Option<PathBuf>, config: Option<PathBuf>) -> Result<PathBuf, Fail
     if let Some(named) = named {
         return Ok(named);
     }
-    let loaded = load(config)?;
+    let loaded = load(config).map_err(|failure| match Failure::from(failure) {
+        Failure::Configuration(mut lines) => {
+            lines.push(
+                "gatehouse: the configuration would say where the log is; or name the log itself".to_owned(),
+            );
+            Failure::Configuration(lines)
+        }
+        failed @ Failure::Failed(_) => failed,
+    })?;
     Ok(loaded.folder().join(&loaded.snapshot.audit.path))
+}
+
+/// A log that cannot be read.
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let name = path.display().to_string();
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            Failure::Failed(format!("{name}: there is no such log; `serve` begins it"))
+        }
+        _ => Failure::new(&name, error),
+    }
 }
 
 fn verify(path: &Path) -> Result<(), Failure> {
     let name = path.display().to_string();
-    let file = File::open(path).map_err(|error| Failure::new(&name, error))?;
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     let mut reader = BufReader::new(file);
     let mut verifier = Verifier::after(Head::START);
     let mut record = Vec::new();

@@ -56,6 +56,11 @@ pub(super) fn run(init: &Init, config: Option<PathBuf>) -> Result<(), Failure> {
     line(format!(
         "Next: put the key of your provider account into ANTHROPIC_API_KEY, then run `gatehouse --config {shown} check` \
          and `gatehouse --config {shown} serve`."
+    ))?;
+    let url = init.public_url.trim_end_matches('/');
+    line(format!(
+        "Claude Code: `claude mcp add --transport http --client-id claude-code gatehouse {url}/mcp`, and for models \
+         ANTHROPIC_BASE_URL={url} with the API key as ANTHROPIC_AUTH_TOKEN."
     ))
 }
 

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use gatehouse_config::snapshot::Snapshot;
@@ -32,9 +32,10 @@ pub(super) enum PolicyCommand {
 }
 
 #[derive(Args)]
+#[command(group = ArgGroup::new("decided").required(true).args(["policy", "point"]))]
 pub(super) struct Eval {
     /// The policy
-    #[arg(long, value_name = "FILE", conflicts_with = "point", required_unless_present = "point")]
+    #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Instead of a file, the policies that the configuration has at a decision point: tool-call:APP, listing:APP,
     /// model-call, access-token:CLIENT_ID or id-token:CLIENT_ID

@@ -1,9 +1,10 @@
 //! Secrets in, hashes out: `hash-password`, `hash-key`, `new-key`.
 
-use std::io::Read as _;
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher as _;
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use gatehouse_identity::secret::Secret;
 use gatehouse_identity::static_key::{self, KeyHash};
@@ -37,16 +38,36 @@ pub(crate) fn password_hash(password: &Secret) -> Result<String, Failure> {
     Ok(hash.to_string())
 }
 
-/// One secret from standard input, without its line end.
+/// One secret from standard input, without its line end. A person is asked for it and does not see it.
 fn read_secret(what: &str) -> Result<Secret, Failure> {
-    let mut text = String::new();
-    std::io::stdin()
-        .take(LIMIT)
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::new(&format!("reading the {what} from standard input"), error))?;
+    let read = if io::stdin().is_terminal() { ask(what) } else { read_all() };
+    let text =
+        read.map_err(|error| Failure::new(&format!("reading the {what} from standard input"), error))?;
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
         return Err(Failure::Failed(format!("expected a {what} on standard input, found nothing")));
     }
     Ok(Secret::new(secret.to_owned()))
+}
+
+fn read_all() -> io::Result<String> {
+    let mut text = String::new();
+    io::stdin().take(LIMIT).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Asks on the terminal, whose echo is off meanwhile.
+fn ask(what: &str) -> io::Result<String> {
+    let (mut stdin, mut stderr) = (io::stdin().lock(), io::stderr().lock());
+    let shown = tcgetattr(&stdin)?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    write!(stderr, "{what}: ")?;
+    stderr.flush()?;
+    tcsetattr(&stdin, OptionalActions::Flush, &hidden)?;
+    let mut text = String::new();
+    let read = stdin.by_ref().take(LIMIT).read_line(&mut text);
+    tcsetattr(&stdin, OptionalActions::Flush, &shown)?;
+    writeln!(stderr)?;
+    read.map(|_| text)
 }

@@ -57,11 +57,13 @@ impl ProviderState {
     }
 
     /// How many requests it has received.
+    #[cfg(test)]
     pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
     /// How many streams are open; a client that goes away closes its own.
+    #[cfg(test)]
     pub(crate) fn open_streams(&self) -> usize {
         self.open_streams.load(Ordering::Relaxed)
     }

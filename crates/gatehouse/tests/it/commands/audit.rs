@@ -129,3 +129,16 @@ fn a_followed_log_shows_what_is_written_later_and_survives_a_move() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_log_that_is_not_there_is_named_with_what_to_do() {
+    let here = tempfile::tempdir().unwrap();
+    gatehouse(here.path(), &["init"], "").ok();
+    for command in ["verify", "tail"] {
+        let err = gatehouse(here.path(), &["audit", command], "").failed(1);
+        assert!(err.contains("gatehouse-audit.jsonl: there is no such log; `serve` begins it"), "{err}");
+    }
+    std::fs::remove_file(here.path().join("gatehouse.yaml")).unwrap();
+    let err = gatehouse(here.path(), &["audit", "verify"], "").failed(78);
+    assert!(err.contains("name the log itself"), "{err}");
+}

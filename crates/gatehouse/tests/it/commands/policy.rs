@@ -113,3 +113,12 @@ fn the_policies_that_are_shipped_pass_their_tests() {
     let out = gatehouse(&root, &["policy", "test", "policies"], "").ok();
     assert!(out.ends_with(" 0 failed\n"), "{out}");
 }
+
+#[test]
+fn what_is_to_decide_has_to_be_said_once() {
+    let here = tempfile::tempdir().unwrap();
+    let err = gatehouse(here.path(), &["policy", "eval"], "{}").failed(2);
+    assert!(err.contains("--policy <FILE>") && err.contains("--point <POINT>"), "{err}");
+    let both = ["policy", "eval", "--policy", "a.rego", "--point", "model-call"];
+    gatehouse(here.path(), &both, "{}").failed(2);
+}
