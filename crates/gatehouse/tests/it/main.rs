@@ -2,6 +2,7 @@
 
 mod canaries;
 mod commands;
+mod docs;
 mod policy_edges;
 mod routes;
 
