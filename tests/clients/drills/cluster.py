@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -50,6 +52,21 @@ class Cluster:
         options = f"-c listen_addresses=127.0.0.1 -c port={self._port} -c unix_socket_directories=''"
         log = str(self._folder / "log")
         self._run("pg_ctl", "-D", self._data, "-w", "-t", "60", "-l", log, "-o", options, "start")
+
+    def hang(self) -> None:
+        """Every process of the server stops where it is; connections stay open and nobody answers."""
+        self._signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Goes on after `hang`."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        first = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        for process in (first, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
 
     def database(self) -> str:
         """A new database, as a `store` section."""

@@ -21,7 +21,7 @@ MIB = 1024 * 1024
 # RD-09: a stream whose client reads slowly may hold this much.
 PER_STREAM = 256 * 1024
 # What the allocator keeps for itself, whatever the number of streams.
-SLACK = 8 * MIB
+SLACK = 16 * MIB
 
 
 @pytest.fixture(scope="module")
