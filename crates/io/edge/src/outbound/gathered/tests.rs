@@ -23,8 +23,8 @@ fn body() -> (Sender<Chunk>, Gathered<HandedOver>) {
     (sender, Gathered::new(HandedOver(receiver)))
 }
 
-fn data(text: &'static str) -> Chunk {
-    Ok(Frame::data(Bytes::from_static(text.as_bytes())))
+fn data(text: &'static str) -> Frame<Bytes> {
+    Frame::data(Bytes::from_static(text.as_bytes()))
 }
 
 /// Hands `chunks` over as fast as they are taken, then goes away.
@@ -55,7 +55,7 @@ where
 #[tokio::test]
 async fn a_burst_comes_as_one() {
     let (sender, mut body) = body();
-    hand_over(sender, ["a", "b", "c", "d"].map(data).into());
+    hand_over(sender, ["a", "b", "c", "d"].map(|text| Ok(data(text))).into());
     assert_eq!(next(&mut body).await, Some(Ok("abcd".to_owned())));
     assert_eq!(next(&mut body).await, None);
     assert_eq!(next(&mut body).await, None);
@@ -65,7 +65,7 @@ async fn a_burst_comes_as_one() {
 async fn a_lone_chunk_waits_for_nothing() {
     let (sender, mut body) = body();
     for text in ["a", "b"] {
-        sender.send(data(text)).await.unwrap();
+        sender.send(Ok(data(text))).await.unwrap();
         // The other end stays open and silent.
         assert_eq!(next(&mut body).await, Some(Ok(text.to_owned())));
     }
@@ -74,12 +74,12 @@ async fn a_lone_chunk_waits_for_nothing() {
 #[tokio::test]
 async fn what_comes_after_the_bytes_stays_after_them() {
     let (sender, mut cut) = body();
-    hand_over(sender, vec![data("a"), data("b"), Err("cut")]);
+    hand_over(sender, vec![Ok(data("a")), Ok(data("b")), Err("cut")]);
     assert_eq!(next(&mut cut).await, Some(Ok("ab".to_owned())));
     assert_eq!(next(&mut cut).await, Some(Err("cut")));
 
     let (sender, mut whole) = body();
-    hand_over(sender, vec![data("a"), Ok(Frame::trailers(HeaderMap::new()))]);
+    hand_over(sender, vec![Ok(data("a")), Ok(Frame::trailers(HeaderMap::new()))]);
     assert_eq!(next(&mut whole).await, Some(Ok("a".to_owned())));
     assert!(!whole.is_end_stream());
     assert_eq!(next(&mut whole).await, Some(Ok("(trailers)".to_owned())));
@@ -90,7 +90,7 @@ async fn what_comes_after_the_bytes_stays_after_them() {
 async fn a_fast_upstream_is_not_gathered_without_end() {
     let (sender, mut body) = body();
     let kilobyte: &str = "x".repeat(1024).leak();
-    hand_over(sender, vec![kilobyte; 100].into_iter().map(data).collect());
+    hand_over(sender, vec![kilobyte; 100].into_iter().map(|text| Ok(data(text))).collect());
     let mut sizes = Vec::new();
     while let Some(frame) = next(&mut body).await {
         sizes.push(frame.unwrap().len());
@@ -103,8 +103,8 @@ async fn a_fast_upstream_is_not_gathered_without_end() {
 #[tokio::test]
 async fn being_polled_again_is_not_a_round() {
     let (sender, mut body) = body();
-    sender.send(data("a")).await.unwrap();
-    hand_over(sender, vec![data("b")]);
+    sender.send(Ok(data("a"))).await.unwrap();
+    hand_over(sender, vec![Ok(data("b"))]);
     let waker = Waker::noop();
     for _ in 0..3 {
         assert!(Pin::new(&mut body).poll_frame(&mut Context::from_waker(waker)).is_pending());
