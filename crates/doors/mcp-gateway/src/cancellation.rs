@@ -66,3 +66,6 @@ impl Drop for Cancellation {
         self.calls.table().remove(&self.key);
     }
 }
+
+#[cfg(test)]
+mod tests;

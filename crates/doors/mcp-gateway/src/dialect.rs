@@ -48,3 +48,6 @@ fn challenge_for(rejection: &Rejection, refused: &Refused<'_>) -> Option<String>
     };
     Some(challenge(&reason, metadata, &scopes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,9 +30,10 @@ use gatehouse_mcp::mirror::{Field, HeaderFacts, SESSION_ID};
 use gatehouse_mcp::version::{Era, Version};
 
 use crate::reply::{Message, Reply, accepted};
+use crate::resource::Endpoint;
 use crate::session::{Opened, Party};
 use crate::turn::{Turn, refuse};
-use crate::{Endpoint, McpGateway, call, tools_list};
+use crate::{McpGateway, call, tools_list};
 
 /// The largest request body.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;

@@ -22,7 +22,8 @@ use gatehouse_identity::static_key::KeyHash;
 use gatehouse_mcp::namespace::{AppTools, Collision, Namespace, ToolTable};
 use gatehouse_mcp::tool::Tool;
 
-use crate::{Endpoint, McpGateway, upstream};
+use crate::resource::Endpoint;
+use crate::{McpGateway, upstream};
 
 /// How long a list is kept at most.
 const KEPT: Duration = Duration::from_secs(60);

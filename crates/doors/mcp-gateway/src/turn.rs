@@ -15,8 +15,9 @@ use gatehouse_mcp::mirror::HeaderFacts;
 use gatehouse_mcp::rewrite::{call_result, tool_error};
 use gatehouse_mcp::version::Version;
 
+use crate::McpGateway;
 use crate::reply::Message;
-use crate::{Endpoint, McpGateway};
+use crate::resource::Endpoint;
 
 /// The surroundings of one request.
 pub(crate) struct Turn<'a> {

@@ -145,11 +145,19 @@ fn read_cursor(cursor: &str) -> Result<String, RpcError> {
 }
 
 /// The arguments of a call as a value for policy and header checks; absent arguments are the empty object.
+///
+/// A number that fits no double (RFC 8259 §6) is refused: policy could not see it.
 pub fn arguments(raw: Option<&RawValue>) -> Result<Value, RpcError> {
     let Some(raw) = raw else { return Ok(Value::Object(serde_json::Map::new())) };
-    serde_json::from_str::<serde_json::Map<_, _>>(raw.get())
-        .map(Value::Object)
-        .map_err(|_| RpcError::new(ErrorCode::InvalidParams, "`params.arguments` must be an object"))
+    let unreadable = |error: serde_json::Error| {
+        let message = if raw.get().starts_with('{') {
+            format!("`params.arguments` cannot be read: {error}")
+        } else {
+            "`params.arguments` must be an object".to_owned()
+        };
+        RpcError::new(ErrorCode::InvalidParams, message)
+    };
+    serde_json::from_str::<serde_json::Map<_, _>>(raw.get()).map(Value::Object).map_err(unreadable)
 }
 
 #[cfg(test)]

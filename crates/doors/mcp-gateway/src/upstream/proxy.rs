@@ -157,7 +157,7 @@ fn line<P>(
     context: &Context<Verified>,
 ) -> Line<P> {
     Line {
-        client: door.parts.outbound.egress(proxy.tls.as_ref()).upstreams.clone(),
+        client: door.parts.outbound.upstreams(proxy.tls.as_ref(), proxy.connection).clone(),
         permit,
         url: proxy.url.clone(),
         credential,

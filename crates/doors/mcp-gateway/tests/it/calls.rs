@@ -217,3 +217,33 @@ async fn a_client_of_a_session_cancels_with_a_notification() {
         assert_eq!(call["reason"], "call_cancelled", "{call:#}");
     }
 }
+
+#[tokio::test]
+async fn answers_go_to_those_who_asked() {
+    for kind in [Kind::Modern, Kind::Legacy] {
+        let upstream = mcp_server::start_with(kind, |seen| {
+            let body = seen.json();
+            let who = body["params"]["arguments"]["who"].as_str()?.to_owned();
+            let content = json!([{"type": "text", "text": who}]);
+            let result = json!({"resultType": "complete", "content": content});
+            let answer = json!({"jsonrpc": "2.0", "id": body["id"], "result": result}).to_string();
+            (seen.header("mcp-session-id") != Some("session-0"))
+                .then(|| Script::events(vec![answer]).paced(Duration::from_millis(who.len() as u64)))
+        })
+        .await;
+        let gateway = Gateway::start(&proxy("up", &upstream, OPEN)).await;
+        let (ada, bob) = (Modern::new(&gateway, "ada"), Modern::new(&gateway, "bob"));
+        let calls = (0..40).map(|number| {
+            let client = if number % 2 == 0 { &ada } else { &bob };
+            let who = "x".repeat(40 - number);
+            async move {
+                let answer = client.call("up_echo", &json!({ "who": who }).to_string()).await.json();
+                assert_eq!(
+                    (&answer["id"], &answer["result"]["content"][0]["text"]),
+                    (&json!(7), &json!(who))
+                );
+            }
+        });
+        futures_util::future::join_all(calls).await;
+    }
+}

@@ -286,6 +286,11 @@ async fn wrong_parameters_of_a_call_are_named_before_anything_is_sent() {
     for (params, name, text) in [
         (r#""arguments":{},"#, "", "`params.name` is missing"),
         (r#""name":7,"#, "", "`params.name` must be a string"),
+        (
+            r#""name":"up_echo","arguments":{"a":1e400},"#,
+            "up_echo",
+            "`params.arguments` cannot be read: number out of range",
+        ),
         (r#""name":"up_echo","arguments":[],"#, "up_echo", "`params.arguments` must be an object"),
         (r#""name":"up_echo","arguments":null,"#, "up_echo", "`params.arguments` must be an object"),
         (r#""name":"up_echo","requestState":"x","#, "up_echo", "`params.requestState` answers no question"),

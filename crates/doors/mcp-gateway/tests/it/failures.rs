@@ -8,7 +8,7 @@ use crate::apps::{OPEN, proxy, proxy_at};
 use crate::client::{Legacy, Modern};
 use crate::gateway::Gateway;
 use crate::mcp_server::{self, Kind};
-use crate::upstream::{Script, Seen, Upstream};
+use crate::upstream::{Script, Seen, Upstream, wait_for};
 
 /// A modern server of which `echo` answers as `script` says.
 async fn server(script: impl Fn(&Value) -> Script + Send + Sync + 'static) -> Upstream {
@@ -65,6 +65,9 @@ async fn http_statuses_of_an_upstream_do_not_become_ours() {
         (429, "upstream_status"),
         (500, "upstream_status"),
         (503, "upstream_status"),
+        (400, "upstream_status"),
+        (404, "upstream_status"),
+        (405, "upstream_status"),
         (418, "upstream_status"),
         (301, "upstream_status"),
         (307, "upstream_status"),
@@ -88,6 +91,7 @@ async fn http_statuses_of_an_upstream_do_not_become_ours() {
         let record = gateway.records(1).await.remove(0);
         assert_eq!((&record["outcome"], &record["reason"]), (&json!("error"), &json!(reason)), "{status}");
         assert_eq!(elsewhere.seen().len(), 0, "{status}: no redirect is followed");
+        assert_eq!(upstream.rpc("tools/call").len(), 1, "{status}: nothing is done twice");
     }
 }
 
@@ -104,6 +108,8 @@ async fn json_rpc_errors_of_an_upstream_reach_the_client_when_they_are_meant_for
         (404, -32601, -32603, -32603),
         (400, -32020, -32603, -32603),
         (400, -32600, -32603, -32603),
+        (400, -32000, -32000, -32000),
+        (404, -32001, -32001, -32001),
         (200, -32042, -32603, -32603),
     ] {
         let upstream = server(move |id| {
@@ -128,6 +134,7 @@ async fn json_rpc_errors_of_an_upstream_reach_the_client_when_they_are_meant_for
             (&json!("error"), &json!("upstream_rpc_error")),
             "{code}"
         );
+        assert_eq!(upstream.rpc("tools/call").len(), 2, "{code}: nothing is done twice");
     }
 }
 
@@ -308,4 +315,36 @@ async fn an_upstream_that_changes_its_revision_is_found_again() {
         let answer = ada.call("up_echo", "{}").await;
         assert_eq!(answer.json()["result"]["content"][0]["text"], "ok", "modern: {now}: {answer:?}");
     }
+}
+
+#[tokio::test]
+async fn an_older_server_is_answered_while_it_works_and_told_when_it_is_too_slow() {
+    let upstream = mcp_server::start_with(Kind::Legacy, |seen| {
+        let ping = json!({"jsonrpc": "2.0", "id": "p\u{fc}-1", "method": "ping"}).to_string();
+        let id = seen.json()["id"].clone();
+        let late = seen.json()["params"]["arguments"]["late"] == true;
+        let mut script = Script::events(vec![ping, done(&id)]);
+        if late {
+            script.pieces[1].0 = Duration::from_secs(60);
+        }
+        (seen.rpc_method() == "tools/call" && seen.header("mcp-session-id") != Some("session-0"))
+            .then_some(script)
+    })
+    .await;
+    let gateway = Gateway::impatient(&proxy("up", &upstream, OPEN)).await;
+    let ada = Modern::new(&gateway, "ada");
+    assert_eq!(ada.call("up_echo", "{}").await.json()["result"]["content"][0]["text"], "done");
+    let pongs =
+        || upstream.seen().into_iter().filter(|seen| seen.json()["id"] == "p\u{fc}-1").collect::<Vec<_>>();
+    wait_for(|| !pongs().is_empty(), || "the ping is answered".to_owned()).await;
+    let pong = pongs().remove(0);
+    assert_eq!((&pong.json()["result"], pong.header("mcp-session-id")), (&json!({}), Some("session-1")));
+    assert_eq!(pong.header("mcp-protocol-version"), Some("2025-11-25"));
+
+    let late = ada.call("up_echo", r#"{"late":true}"#).await.tool_error();
+    assert!(late.starts_with("The tool's server did not answer in time."), "{late}");
+    let cancelled = upstream.heard("notifications/cancelled").await;
+    let call = upstream.rpc("tools/call").pop().unwrap();
+    assert_eq!(cancelled.json()["params"]["requestId"], call.json()["id"]);
+    assert_eq!(upstream.rpc("notifications/cancelled").len(), 1, "the answered call is not cancelled");
 }

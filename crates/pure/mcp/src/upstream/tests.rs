@@ -76,6 +76,8 @@ fn the_gateways_own_requests() {
         initialized(Version::V2025_06_18),
         legacy.list_tools(&Id::number(3), Some("")),
         modern.list_tools(&Id::number(4), None),
+        cancelled(&Id::number(3), Version::V2025_06_18),
+        pong(&Id::number(5), Version::V2025_03_26),
     ];
     let shown: Vec<String> =
         all.iter().map(|request| format!("{:?}\n{}", request.headers, request.body)).collect();
