@@ -8,8 +8,8 @@ use hyper::body::Incoming;
 
 use gatehouse_audit::event::{ClientKind, Outcome as Verdict};
 use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
-use gatehouse_config::snapshot::connector::Connector;
 use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::issuer::user::as_of_now;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::Outcome;
@@ -44,7 +44,7 @@ pub(crate) async fn authorize(door: Arc<AuthServer>, body: Incoming, context: Co
         Err(error) => return refuse(&error, &context),
     };
     let session = session::current(&door, &context).await?;
-    let session = session.filter(|user| still_welcome(user, client, &context));
+    let session = session.and_then(|user| still_welcome(&user, client, &context));
     let session = match session {
         Some(user) => hint_allows(&door, &request, client, &user, server, &context).then_some(user),
         None => None,
@@ -129,15 +129,14 @@ pub(crate) fn refuse(error: &AuthorizationError, context: &Context<Public>) -> O
     }
 }
 
-/// Whether the way in that `user` took is still open to `client`.
-pub(crate) fn still_welcome(user: &AuthenticatedUser, client: &Client, context: &Context<Public>) -> bool {
-    let connector = context.snapshot.connectors.get(&user.connector).map(AsRef::as_ref);
-    client.connectors.contains(&user.connector)
-        && match connector {
-            None => false,
-            Some(Connector::Local(local)) => local.users.contains_key(&user.upstream_subject),
-            Some(Connector::Oidc(_)) => true,
-        }
+/// The user as of now, when the way in that they took is still open to `client`.
+fn still_welcome(
+    user: &AuthenticatedUser,
+    client: &Client,
+    context: &Context<Public>,
+) -> Option<AuthenticatedUser> {
+    let current = as_of_now(user, &context.snapshot).ok()?;
+    client.connectors.contains(&user.connector).then(|| current.into_owned())
 }
 
 /// Whether `id_token_hint`, when there is one, is our own and names `user` (A12). It may have expired.

@@ -14,7 +14,7 @@ use gatehouse_edge::server::body::Body;
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_identity::audience::Audience;
 use gatehouse_oauth::authorization::{ConsentStep, RememberedConsent};
-use gatehouse_oauth::client::Client;
+use gatehouse_oauth::client::{Client, ClientOrigin};
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{Authenticated, Grant, Stage, new_code};
@@ -55,7 +55,7 @@ pub(crate) async fn show(door: Arc<AuthServer>, _body: Incoming, context: Contex
         && door
             .store
             .consents()
-            .is_remembered(&agreement(&grant), context.now)
+            .is_remembered(&agreement(&grant, client), context.now)
             .await
             .map_err(store_failed)?;
     let remembered = if remembered { RememberedConsent::Found } else { RememberedConsent::Absent };
@@ -84,12 +84,10 @@ pub(crate) async fn decide(door: Arc<AuthServer>, body: Incoming, context: Conte
     match form.one("decision") {
         Some("approve") => {
             context.note(|event| event.with_kind(EventKind::ConsentGranted));
-            let (memorable, agreement) = (grant.request.consent_is_memorable(client), agreement(&grant));
+            let memorable = grant.request.consent_is_memorable(client).then(|| agreement(&grant, client));
             let response = approve(&door, grant, &context).await?;
-            if memorable {
-                let until = context.now.plus(REMEMBERED);
-                let consents = door.store.consents();
-                consents.remember(&agreement, context.now, until).await.map_err(store_failed)?;
+            if let Some(agreement) = memorable {
+                remember(&door, &agreement, &context).await;
             }
             Ok(response)
         }
@@ -114,6 +112,14 @@ async fn approve(door: &AuthServer, grant: Authenticated, context: &Context<Publ
     }
     commit(context).await?;
     page::redirect(&location, [transaction::end(&id, server)?])
+}
+
+/// Spares the user the question next time. That this fails takes nothing from what was just agreed.
+async fn remember(door: &AuthServer, agreement: &Consent, context: &Context<Public>) {
+    let until = context.now.plus(REMEMBERED);
+    if let Err(error) = door.store.consents().remember(agreement, context.now, until).await {
+        tracing::warn!(request.id = %context.request_id, error = %error, "consent not remembered");
+    }
 }
 
 /// Ends the grant and tells the client. A person has decided this, so the browser goes there at once.
@@ -172,10 +178,15 @@ fn ask(
 }
 
 /// Exactly what the page shows.
-fn agreement(grant: &Authenticated) -> Consent {
+fn agreement(grant: &Authenticated, client: &Client) -> Consent {
+    let document = match &client.origin {
+        ClientOrigin::Registered => None,
+        ClientOrigin::MetadataDocument { fingerprint, .. } => Some(fingerprint.clone()),
+    };
     Consent {
         user: grant.user.subject.clone(),
         client: grant.client.clone(),
+        document,
         redirect_host: grant.request.redirect_uri.destination().to_owned(),
         scopes: grant.request.scopes.clone(),
         resources: grant.request.audiences.iter().cloned().collect(),

@@ -80,7 +80,9 @@ pub(crate) async fn callback(door: Arc<AuthServer>, _body: Incoming, context: Co
         return Err(wrong_state());
     }
     let redirect_uri = redirect_uri(connector, &context)?;
-    let expected = answer::Expected { connector, leg: &leg, redirect_uri: &redirect_uri, now: context.now };
+    let max_age = pending.request.max_age;
+    let expected =
+        answer::Expected { connector, leg: &leg, redirect_uri: &redirect_uri, max_age, now: context.now };
     let fetcher = &door.outbound.egress(connector.tls.as_ref()).fetcher;
     let user = answer::user(&door.upstreams, fetcher, &response, &expected).await?;
     login::complete(&door, &registered, pending, user, &context).await

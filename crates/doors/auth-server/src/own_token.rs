@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use gatehouse_config::snapshot::connector::Connector;
 use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::issuer::user::{Gone, as_of_now};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::id::{ClientId, GrantId};
@@ -87,12 +87,14 @@ pub(crate) async fn behind(
         Some(Grant::Active(grant)) if grant.revoked_at.is_none() => grant.user,
         _ => return fallen(Standing::Revoked),
     };
-    match context.snapshot.connectors.get(&user.connector).map(AsRef::as_ref) {
-        None => fallen(Standing::ConnectorDisabled),
-        Some(Connector::Local(local)) if !local.users.contains_key(&user.upstream_subject) => {
-            fallen(Standing::UserDisabled)
+    match as_of_now(&user, &context.snapshot) {
+        Err(Gone::Connector) => fallen(Standing::ConnectorDisabled),
+        Err(Gone::User) => fallen(Standing::UserDisabled),
+        Ok(current) => {
+            let user = Some(current.into_owned());
+            door.issuer.revocations().sightings().note(claims);
+            Ok(Behind { standing: Standing::Good, user })
         }
-        Some(_) => Ok(Behind { standing: Standing::Good, user: Some(user) }),
     }
 }
 

@@ -135,7 +135,7 @@ fn guard(response: &mut Response<Body>) {
 pub(crate) fn client_names(client: &Client) -> (String, Option<String>) {
     match &client.origin {
         ClientOrigin::Registered => (readable(&client.name), None),
-        ClientOrigin::MetadataDocument { url } => {
+        ClientOrigin::MetadataDocument { url, .. } => {
             let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
             (host.unwrap_or_else(|| readable(url)), Some(readable(&client.name)))
         }

@@ -57,6 +57,10 @@ impl Upkeep {
                         tracing::error!(error = %error, "revocations of other nodes cannot be read");
                     }
                     reading = read.is_ok();
+                    let told = self.revocations.sightings().flush(self.store.as_ref(), self.clock.now()).await;
+                    if let Err(error) = told {
+                        tracing::debug!(error = %error, "uses of tokens are not in the store yet");
+                    }
                 }
                 _ = certificates.tick() => self.certificates.iter_mut().for_each(WatchedCertificate::look),
                 _ = sweep.tick() => self.sweep().await,

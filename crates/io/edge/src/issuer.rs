@@ -5,7 +5,10 @@
 
 pub mod keys;
 pub mod revocations;
+pub mod sightings;
+pub mod user;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +17,6 @@ use serde_json::{Map, Value};
 use gatehouse_audit::event::Exchange as TokenFacts;
 use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_config::snapshot::client::RegisteredClient;
-use gatehouse_config::snapshot::connector::Connector;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::delegation::DelegationChain;
@@ -23,7 +25,7 @@ use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::rng::Rng;
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_oauth::claims::ClaimSources;
-use gatehouse_oauth::client::{Client, GrantType};
+use gatehouse_oauth::client::GrantType;
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::exchange::ExchangeGrant;
 use gatehouse_oauth::grant::AuthenticatedUser;
@@ -36,6 +38,7 @@ use gatehouse_policy::input::{self, TokenMinting, User};
 
 use self::keys::LocalKeys;
 use self::revocations::Revocations;
+use self::user::as_of_now;
 use crate::authorize::{Minting, Permit, authorize};
 use crate::context::Context;
 use crate::rejection::{Rejection, RejectionKind};
@@ -159,7 +162,9 @@ impl TokenIssuer {
         context: &Context<Who>,
     ) -> Result<Issued, IssueError> {
         let server = context.snapshot.authorization_server.as_ref().ok_or_else(not_served)?;
-        standing(issuance, context)?;
+        let user = standing(issuance, context)?;
+        let party = user.as_deref().map_or(issuance.party, Party::User);
+        let issuance = &Issuance { party, ..*issuance };
         let client = &issuance.client.client;
         let id = TokenId::random(self.rng.as_ref());
         let claims = self.access_claims(issuance, server, &id, context)?;
@@ -241,6 +246,7 @@ impl TokenIssuer {
             subject: &subject,
             user,
             nonce: issuance.nonce,
+            grant: issuance.grant,
             lifetime: issuance.lifetime,
             sources,
         };
@@ -312,29 +318,27 @@ fn permit<Who>(
     })
 }
 
-/// Whether the user's way in is still open: the client still uses the connector, and a local user still exists.
-fn standing<Who>(issuance: &Issuance<'_>, context: &Context<Who>) -> Result<(), IssueError> {
-    let Party::User(user) = issuance.party else { return Ok(()) };
-    let client: &Client = &issuance.client.client;
-    let gone = |why: &str| {
+/// The user as of now, when the way in is still open: the client still uses the connector, and the connector still
+/// knows the user.
+fn standing<'a, Who>(
+    issuance: &Issuance<'a>,
+    context: &Context<Who>,
+) -> Result<Option<Cow<'a, AuthenticatedUser>>, IssueError> {
+    let Party::User(user) = issuance.party else { return Ok(None) };
+    let gone = |why: String| {
         let error = OAuthError::new(ErrorCode::InvalidGrant, "this sign-in is not valid any more");
         let rejection = Rejection::new(
             RejectionKind::Forbidden,
             "user_not_active",
             "This sign-in is not valid any more.",
         );
-        Err(IssueError::Refused(error, Box::new(rejection.because(why))))
+        IssueError::Refused(error, Box::new(rejection.because(why)))
     };
-    match context.snapshot.connectors.get(&user.connector).map(AsRef::as_ref) {
-        None => gone("the connector is not configured any more"),
-        Some(_) if !client.connectors.contains(&user.connector) => {
-            gone("the client does not use the connector any more")
-        }
-        Some(Connector::Local(local)) if !local.users.contains_key(&user.upstream_subject) => {
-            gone("the user was removed")
-        }
-        Some(_) => Ok(()),
+    let current = as_of_now(user, &context.snapshot).map_err(|error| gone(error.to_string()))?;
+    if !issuance.client.client.connectors.contains(&user.connector) {
+        return Err(gone("the client does not use the connector any more".to_owned()));
     }
+    Ok(Some(current))
 }
 
 fn sources<'a>(issuance: &Issuance<'a>) -> ClaimSources<'a> {

@@ -15,6 +15,7 @@ use gatehouse_store::signing_key::SigningKeyRepository;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use self::failure::{bounded, store_error};
+use self::outage::Outage;
 
 mod consents;
 mod failure;
@@ -22,6 +23,7 @@ mod grants;
 mod maintenance;
 mod migrate;
 mod one_time;
+mod outage;
 mod refresh_families;
 mod revocations;
 mod sessions;
@@ -37,6 +39,7 @@ const SESSION_LIMITS: [(&str, &str); 3] =
 /// The store in a PostgreSQL database.
 pub struct PostgresStore {
     pool: PgPool,
+    outage: Outage,
 }
 
 /// Connects to the database at `url` (`postgres://user:password@host/database`) with at most `max_connections`
@@ -63,7 +66,7 @@ pub async fn open(url: &str, max_connections: u32) -> Result<PostgresStore, Stor
         .map_err(|error| StoreError::Open { store: store.clone(), reason: error.to_string() })?;
     demand_durability(&pool, &store).await?;
     migrate::run(&pool).await?;
-    Ok(PostgresStore { pool })
+    Ok(PostgresStore { pool, outage: Outage::default() })
 }
 
 impl PostgresStore {

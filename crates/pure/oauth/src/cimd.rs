@@ -159,7 +159,10 @@ impl MetadataDocument {
             refresh: rules.refresh.clone(),
             connectors: rules.connectors.clone(),
             claims_mapping: rules.claims_mapping.clone(),
-            origin: ClientOrigin::MetadataDocument { url: self.url.as_str().to_owned() },
+            origin: ClientOrigin::MetadataDocument {
+                url: self.url.as_str().to_owned(),
+                fingerprint: self.fingerprint,
+            },
             consent: ConsentMode::Remembered,
             exchange: None,
         }

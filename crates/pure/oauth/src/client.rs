@@ -144,6 +144,8 @@ pub enum ClientOrigin {
     MetadataDocument {
         /// Its URL, which is the `client_id`.
         url: String,
+        /// What a consent to the document is bound to; it changes with what people were shown (C10).
+        fingerprint: String,
     },
 }
 

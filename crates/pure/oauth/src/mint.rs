@@ -62,6 +62,8 @@ pub struct IdTokenClaims<'a> {
     pub user: &'a AuthenticatedUser,
     /// `nonce` of the authorization request.
     pub nonce: Option<&'a str>,
+    /// `grant_id`, by which a revoked grant is recognised when the token is exchanged.
+    pub grant: Option<&'a GrantId>,
     /// From `iat` to `exp`.
     pub lifetime: Duration,
     /// `aud` (the client), the scopes and the rest that mapped claims may read.
@@ -165,6 +167,9 @@ pub fn mint_id_token(token: &IdTokenClaims<'_>, now: Timestamp) -> Map<String, V
     }
     if let Some(session) = &token.user.session {
         claims.insert("sid".into(), text(session.as_str()));
+    }
+    if let Some(grant) = token.grant {
+        claims.insert("grant_id".into(), text(grant.as_str()));
     }
     claims
 }

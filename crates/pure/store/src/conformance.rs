@@ -61,6 +61,7 @@ pub async fn run(backend: &dyn Backend, rng: &dyn Rng, now: Timestamp) -> Result
     races::claim_one_key_in_parallel(&scene).await.map_err(failed("parallel claims"))?;
     races::revoke_while_redeeming(&scene).await.map_err(failed("revocation against redemption"))?;
     families::change_in_place(&scene).await.map_err(failed("marks of a family"))?;
+    families::notice_use(&scene).await.map_err(failed("use of a successor"))?;
     families::expire_when_idle(&scene).await.map_err(failed("expiry of a family"))?;
     sessions::begin_and_end(&scene).await.map_err(failed("sessions"))?;
     consents::answer_for_equal_ones_only(&scene).await.map_err(failed("consents"))?;

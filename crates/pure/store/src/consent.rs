@@ -13,13 +13,16 @@ use crate::error::StoreError;
 use crate::fingerprint::Fingerprint;
 
 /// Exactly what was on the consent page. A remembered consent answers only for an equal one: another redirect
-/// host, one more scope or one more resource asks again.
+/// host, one more scope, one more resource or a changed client document asks again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consent {
     /// Who agreed.
     pub user: SubjectId,
     /// The client that may act.
     pub client: ClientId,
+    /// The fingerprint of the document that describes the client, when one does: a changed document asks again.
+    #[serde(default)]
+    pub document: Option<String>,
     /// The host that receives the code.
     pub redirect_host: String,
     /// What it may do.
@@ -32,7 +35,8 @@ impl Consent {
     /// A key over everything in the consent.
     pub fn fingerprint(&self) -> Fingerprint {
         let scopes = self.scopes.to_string();
-        let fields = [self.user.as_str(), self.client.as_str(), &self.redirect_host, &scopes];
+        let document = self.document.as_deref().unwrap_or_default();
+        let fields = [self.user.as_str(), self.client.as_str(), document, &self.redirect_host, &scopes];
         Fingerprint::of(fields.into_iter().chain(self.resources.iter().map(Audience::as_str)))
     }
 }

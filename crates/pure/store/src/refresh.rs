@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::GrantId;
 use gatehouse_oauth::refresh::{FamilyId, RefreshFamily};
 
 use crate::error::StoreError;
@@ -24,12 +25,13 @@ pub trait RefreshRepository: Send + Sync {
         now: Timestamp,
     ) -> Result<Transition, StoreError>;
 
-    /// Records that the refresh token of `generation`, or an access token issued with it, was seen in use. Lost
-    /// when the family has moved on or this is already known.
+    /// Records that an access token of `grant` that was issued at `issued_at` was seen in use, so that the answer
+    /// which brought it has arrived. Lost when it is older than the family's last rotation, when the family has not
+    /// rotated, and when this is already known. `issued_at` has whole seconds, as `iat` has.
     async fn mark_successor_used(
         &self,
-        id: &FamilyId,
-        generation: u64,
+        grant: &GrantId,
+        issued_at: Timestamp,
         now: Timestamp,
     ) -> Result<Transition, StoreError>;
 

@@ -12,6 +12,7 @@ use gatehouse_edge::rejection::Rejection;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::SubjectId;
 use gatehouse_identity::secret::Secret;
+use gatehouse_oauth::claims::texts;
 use gatehouse_oauth::grant::AuthenticatedUser;
 
 /// How many passwords are hashed at the same time: each takes a core and tens of megabytes.
@@ -84,7 +85,7 @@ fn signed_in(
         connector: connector.name.clone(),
         upstream_issuer: None,
         upstream_subject: username.to_owned(),
-        groups: super::oidc::texts(user.claims.get("groups")),
+        groups: texts(user.claims.get("groups")),
         attributes: user.claims.clone(),
         auth_time: now,
         amr: vec!["pwd".to_owned()],

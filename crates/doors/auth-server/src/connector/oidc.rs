@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
 use url::Url;
 
 use gatehouse_config::snapshot::connector::OidcConnector;
@@ -124,15 +123,6 @@ pub(crate) fn authorization_url(
     }
     drop(query);
     Ok(url)
-}
-
-/// The strings of a claim that lists them, or that is one.
-pub(crate) fn texts(claim: Option<&Value>) -> Vec<String> {
-    match claim {
-        Some(Value::String(one)) => vec![one.clone()],
-        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        _ => Vec::new(),
-    }
 }
 
 /// The provider failed us.

@@ -250,6 +250,9 @@ impl ResourceServer {
             verified.map_err(|error| Rejection::unauthenticated(error.code(), error.to_string()))?;
         let principal = Principal::from_token(&verified, &issuer.claims)
             .map_err(|error| Rejection::unauthenticated("principal_unusable", error.to_string()))?;
+        if matches!(issuer.keys, KeySource::Local(_)) {
+            self.revocations.sightings().note(verified.claims());
+        }
         let token = BearerToken { text: Secret::new(credential.to_owned()), verified };
         Ok(Caller { principal: Arc::new(principal), token: Some(Arc::new(token)) })
     }

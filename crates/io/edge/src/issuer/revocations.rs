@@ -1,4 +1,5 @@
-//! What was revoked before it expired, held in memory so that no request waits for the store.
+//! What became of tokens after they were issued, held in memory so that no request waits for the store: revoked, or
+//! seen in use.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,14 +13,22 @@ use gatehouse_store::Store;
 use gatehouse_store::error::StoreError;
 use gatehouse_store::revocation::{FEED_PAGE, RevokedToken};
 
+use super::sightings::Sightings;
+
 /// The deny-list of tokens. Every node reads the store's feed, about once a second.
 #[derive(Default)]
 pub struct Revocations {
+    sightings: Sightings,
     position: AtomicU64,
     revoked: ArcSwap<HashMap<String, Timestamp>>,
 }
 
 impl Revocations {
+    /// The tokens that were seen in use.
+    pub fn sightings(&self) -> &Sightings {
+        &self.sightings
+    }
+
     /// The deny-list entry that stands for every token of a grant.
     pub fn entry_of_grant(grant: &GrantId) -> TokenId {
         TokenId::new(format!("grant:{grant}"))

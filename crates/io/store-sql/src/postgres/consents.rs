@@ -7,7 +7,7 @@ use gatehouse_store::consent::{Consent, ConsentRepository};
 use gatehouse_store::error::StoreError;
 
 use super::PostgresStore;
-use super::failure::bounded;
+
 use crate::row::{from_body, to_body};
 
 #[async_trait]
@@ -17,7 +17,7 @@ impl ConsentRepository for PostgresStore {
             "SELECT EXISTS (SELECT FROM consents WHERE fingerprint = $1 AND expires_at > $2)",
         );
         let query = query.bind(consent.fingerprint().to_string()).bind(now.unix_nanos());
-        bounded(query.fetch_one(&self.pool)).await
+        self.bounded(query.fetch_one(&self.pool)).await
     }
 
     async fn remember(
@@ -38,13 +38,13 @@ impl ConsentRepository for PostgresStore {
         .bind(at.unix_nanos())
         .bind(expires_at.unix_nanos())
         .bind(to_body("consent", consent)?);
-        bounded(insert.execute(&self.pool)).await.map(|_| ())
+        self.bounded(insert.execute(&self.pool)).await.map(|_| ())
     }
 
     async fn forget(&self, user: &SubjectId, client: &ClientId) -> Result<u64, StoreError> {
         let delete = sqlx::query("DELETE FROM consents WHERE subject = $1 AND client = $2");
         let delete = delete.bind(user.as_str()).bind(client.as_str());
-        bounded(delete.execute(&self.pool)).await.map(|done| done.rows_affected())
+        self.bounded(delete.execute(&self.pool)).await.map(|done| done.rows_affected())
     }
 
     async fn all_of(&self, user: &SubjectId, now: Timestamp) -> Result<Vec<Consent>, StoreError> {
@@ -53,7 +53,7 @@ impl ConsentRepository for PostgresStore {
              ORDER BY client, granted_at, fingerprint",
         );
         let query = query.bind(user.as_str()).bind(now.unix_nanos());
-        let rows: Vec<(String, String)> = bounded(query.fetch_all(&self.pool)).await?;
+        let rows: Vec<(String, String)> = self.bounded(query.fetch_all(&self.pool)).await?;
         rows.iter().map(|(id, body)| from_body("consent", id, body)).collect()
     }
 }

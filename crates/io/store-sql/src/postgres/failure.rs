@@ -35,6 +35,20 @@ pub(super) fn store_error(error: &sqlx::Error) -> StoreError {
     if passing { StoreError::Unavailable { reason } } else { StoreError::Refused { reason } }
 }
 
+/// Whether an error says that the server is gone, rather than busy or unwilling. Waiting in vain for a connection says
+/// so only when the pool `has_room` for one more.
+pub(super) fn speaks_of_outage(error: &sqlx::Error, has_room: bool) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::PoolTimedOut => has_room,
+        // Connection exceptions; shutdown, crash and start of the server.
+        sqlx::Error::Database(answer) => {
+            answer.code().is_some_and(|state| state.starts_with("08") || state.starts_with("57P0"))
+        }
+        _ => false,
+    }
+}
+
 /// SQLSTATEs of trouble with the server rather than with the statement (PostgreSQL manual, appendix A).
 fn may_pass(state: &str) -> bool {
     // Connection, transaction rollback, resources, operator intervention, system error; read-only standby;

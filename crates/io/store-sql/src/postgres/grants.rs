@@ -10,7 +10,7 @@ use gatehouse_store::grant::GrantRepository;
 use gatehouse_store::transition::Transition;
 
 use super::PostgresStore;
-use super::failure::bounded;
+
 use super::refresh_families::insert_family;
 use crate::row::{self, FamilyRow, GrantRow};
 
@@ -23,7 +23,7 @@ impl GrantRepository for PostgresStore {
              ON CONFLICT (id) DO NOTHING",
         );
         let insert = insert.bind(row.id).bind(row.stage).bind(row.client).bind(row.expires_at).bind(row.body);
-        let done = bounded(insert.execute(&self.pool)).await?;
+        let done = self.bounded(insert.execute(&self.pool)).await?;
         Ok(Transition::from_rows(done.rows_affected()))
     }
 
@@ -51,7 +51,7 @@ impl GrantRepository for PostgresStore {
         .bind(row.id)
         .bind(from.as_str())
         .bind(now.unix_nanos());
-        let done = bounded(update.execute(&self.pool)).await?;
+        let done = self.bounded(update.execute(&self.pool)).await?;
         Ok(Transition::from_rows(done.rows_affected()))
     }
 
@@ -74,7 +74,7 @@ impl GrantRepository for PostgresStore {
         .bind(Stage::Consented.as_str())
         .bind(row.code_hash)
         .bind(now.unix_nanos());
-        bounded(async {
+        self.bounded(async {
             let mut transaction = self.pool.begin().await?;
             let done = update.execute(&mut *transaction).await?;
             let transition = Transition::from_rows(done.rows_affected());
@@ -118,7 +118,7 @@ impl PostgresStore {
     ) -> Result<Option<Grant>, StoreError> {
         let query = sqlx::query_as(sql).bind(key).bind(now.unix_nanos());
         let columns: Option<(String, String, Option<i64>)> =
-            bounded(query.fetch_optional(&self.pool)).await?;
+            self.bounded(query.fetch_optional(&self.pool)).await?;
         columns.map_or(Ok(None), |(id, body, revoked_at)| row::grant(&id, &body, revoked_at))
     }
 
@@ -133,7 +133,7 @@ impl PostgresStore {
         (grants, families): (&'static str, &'static str),
     ) -> Result<u64, StoreError> {
         let at = at.unix_nanos();
-        bounded(async {
+        self.bounded(async {
             let mut transaction = self.pool.begin().await?;
             let revoked = sqlx::query(grants).bind(key).bind(at).execute(&mut *transaction).await?;
             sqlx::query(families).bind(key).bind(at).execute(&mut *transaction).await?;

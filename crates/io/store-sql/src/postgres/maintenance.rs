@@ -6,7 +6,6 @@ use gatehouse_store::error::StoreError;
 use gatehouse_store::maintenance::{Maintenance, SWEEP_BATCH, Swept};
 
 use super::PostgresStore;
-use super::failure::bounded;
 
 const GRANTS: &str = "DELETE FROM grants WHERE id IN
     (SELECT id FROM grants WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
@@ -36,7 +35,7 @@ impl Maintenance for PostgresStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         let standby: bool =
-            bounded(sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&self.pool)).await?;
+            self.bounded(sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&self.pool)).await?;
         if standby {
             return Err(StoreError::Unavailable {
                 reason: "the server is a standby and cannot write".to_owned(),
@@ -49,6 +48,6 @@ impl Maintenance for PostgresStore {
 impl PostgresStore {
     async fn delete(&self, sql: &'static str, now: Timestamp) -> Result<u64, StoreError> {
         let delete = sqlx::query(sql).bind(now.unix_nanos()).bind(i64::from(SWEEP_BATCH));
-        bounded(delete.execute(&self.pool)).await.map(|done| done.rows_affected())
+        self.bounded(delete.execute(&self.pool)).await.map(|done| done.rows_affected())
     }
 }

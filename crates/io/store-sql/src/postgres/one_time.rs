@@ -8,7 +8,6 @@ use gatehouse_store::one_time::{Namespace, OneTimeRepository};
 use gatehouse_store::transition::Transition;
 
 use super::PostgresStore;
-use super::failure::bounded;
 
 #[async_trait]
 impl OneTimeRepository for PostgresStore {
@@ -27,7 +26,7 @@ impl OneTimeRepository for PostgresStore {
         .bind(Fingerprint::of([namespace.as_str(), key]).to_string())
         .bind(expires_at.unix_nanos())
         .bind(now.unix_nanos());
-        let done = bounded(insert.execute(&self.pool)).await?;
+        let done = self.bounded(insert.execute(&self.pool)).await?;
         Ok(Transition::from_rows(done.rows_affected()))
     }
 }

@@ -1,7 +1,10 @@
 //! Refresh families in PostgreSQL.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::GrantId;
 use gatehouse_oauth::refresh::{FamilyId, RefreshFamily};
 use gatehouse_store::error::StoreError;
 use gatehouse_store::refresh::RefreshRepository;
@@ -9,8 +12,11 @@ use gatehouse_store::transition::Transition;
 use sqlx::postgres::PgConnection;
 
 use super::PostgresStore;
-use super::failure::bounded;
+
 use crate::row::{FamilyColumns, FamilyRow, column};
+
+/// What `iat` leaves out.
+const ONE_SECOND: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl RefreshRepository for PostgresStore {
@@ -20,7 +26,8 @@ impl RefreshRepository for PostgresStore {
              WHERE id = $1 AND expires_at > $2",
         );
         let query = query.bind(id.as_str()).bind(now.unix_nanos());
-        let row: Option<(String, bool, i64, Option<i64>)> = bounded(query.fetch_optional(&self.pool)).await?;
+        let row: Option<(String, bool, i64, Option<i64>)> =
+            self.bounded(query.fetch_optional(&self.pool)).await?;
         row.map(|(body, successor_used, stale_hits, revoked_at)| {
             FamilyColumns { body, successor_used, stale_hits, revoked_at }.read(id.as_str())
         })
@@ -47,24 +54,25 @@ impl RefreshRepository for PostgresStore {
         .bind(row.id)
         .bind(column(expected_generation)?)
         .bind(now.unix_nanos());
-        let done = bounded(update.execute(&self.pool)).await?;
+        let done = self.bounded(update.execute(&self.pool)).await?;
         Ok(Transition::from_rows(done.rows_affected()))
     }
 
     async fn mark_successor_used(
         &self,
-        id: &FamilyId,
-        generation: u64,
+        grant: &GrantId,
+        issued_at: Timestamp,
         now: Timestamp,
     ) -> Result<Transition, StoreError> {
         let update = sqlx::query(
             "UPDATE refresh_families SET successor_used = TRUE
-             WHERE id = $1 AND generation = $2 AND NOT successor_used AND expires_at > $3 AND revoked_at IS NULL",
+             WHERE grant_id = $1 AND (body::json ->> 'rotated_at')::bigint < $2 AND NOT successor_used
+               AND expires_at > $3 AND revoked_at IS NULL",
         )
-        .bind(id.as_str())
-        .bind(column(generation)?)
+        .bind(grant.as_str())
+        .bind(issued_at.plus(ONE_SECOND).unix_nanos())
         .bind(now.unix_nanos());
-        let done = bounded(update.execute(&self.pool)).await?;
+        let done = self.bounded(update.execute(&self.pool)).await?;
         Ok(Transition::from_rows(done.rows_affected()))
     }
 
@@ -83,7 +91,7 @@ impl RefreshRepository for PostgresStore {
         .bind(column(generation)?)
         .bind(i64::from(seen))
         .bind(now.unix_nanos());
-        let done = bounded(update.execute(&self.pool)).await?;
+        let done = self.bounded(update.execute(&self.pool)).await?;
         Ok(Transition::from_rows(done.rows_affected()))
     }
 
@@ -91,7 +99,7 @@ impl RefreshRepository for PostgresStore {
         let update =
             sqlx::query("UPDATE refresh_families SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
         let update = update.bind(id.as_str()).bind(at.unix_nanos());
-        let done = bounded(update.execute(&self.pool)).await?;
+        let done = self.bounded(update.execute(&self.pool)).await?;
         Ok(Transition::from_rows(done.rows_affected()))
     }
 }

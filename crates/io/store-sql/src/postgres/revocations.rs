@@ -7,7 +7,7 @@ use gatehouse_store::error::StoreError;
 use gatehouse_store::revocation::{FEED_PAGE, RevocationRepository, RevokedToken};
 
 use super::PostgresStore;
-use super::failure::bounded;
+
 use crate::row::{column, counter};
 
 #[async_trait]
@@ -21,14 +21,14 @@ impl RevocationRepository for PostgresStore {
         )
         .bind(token.as_str())
         .bind(expires_at.unix_nanos());
-        bounded(insert.execute(&self.pool)).await.map(|_| ())
+        self.bounded(insert.execute(&self.pool)).await.map(|_| ())
     }
 
     async fn is_revoked(&self, token: &TokenId, now: Timestamp) -> Result<bool, StoreError> {
         let query = sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM revoked_tokens WHERE token = $1 AND expires_at > $2)",
         );
-        bounded(query.bind(token.as_str()).bind(now.unix_nanos()).fetch_one(&self.pool)).await
+        self.bounded(query.bind(token.as_str()).bind(now.unix_nanos()).fetch_one(&self.pool)).await
     }
 
     async fn revoked_since(&self, seq: u64, now: Timestamp) -> Result<Vec<RevokedToken>, StoreError> {
@@ -37,7 +37,7 @@ impl RevocationRepository for PostgresStore {
              WHERE seq > $1 AND expires_at > $2 ORDER BY seq LIMIT $3",
         );
         let query = query.bind(column(seq)?).bind(now.unix_nanos()).bind(column(FEED_PAGE as u64)?);
-        let rows: Vec<(i64, String, i64)> = bounded(query.fetch_all(&self.pool)).await?;
+        let rows: Vec<(i64, String, i64)> = self.bounded(query.fetch_all(&self.pool)).await?;
         rows.into_iter()
             .map(|(seq, token, expires_at)| {
                 Ok(RevokedToken {

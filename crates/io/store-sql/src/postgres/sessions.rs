@@ -9,7 +9,7 @@ use gatehouse_store::session::{Session, SessionRepository};
 use gatehouse_store::transition::Transition;
 
 use super::PostgresStore;
-use super::failure::bounded;
+
 use crate::row::{from_body, to_body};
 
 #[async_trait]
@@ -23,7 +23,7 @@ impl SessionRepository for PostgresStore {
         .bind(session.user.subject.as_str())
         .bind(session.expires_at.unix_nanos())
         .bind(to_body("session", session)?);
-        let done = bounded(insert.execute(&self.pool)).await?;
+        let done = self.bounded(insert.execute(&self.pool)).await?;
         Ok(Transition::from_rows(done.rows_affected()))
     }
 
@@ -31,7 +31,7 @@ impl SessionRepository for PostgresStore {
         let query =
             sqlx::query_as("SELECT body, expires_at FROM sessions WHERE hash = $1 AND expires_at > $2");
         let query = query.bind(hash.as_str()).bind(now.unix_nanos());
-        let row: Option<(String, i64)> = bounded(query.fetch_optional(&self.pool)).await?;
+        let row: Option<(String, i64)> = self.bounded(query.fetch_optional(&self.pool)).await?;
         let Some((body, until)) = row else { return Ok(None) };
         let session: Session = from_body("session", hash.as_str(), &body)?;
         Ok(Some(Session { expires_at: Timestamp::from_unix_nanos(until), ..session }))
@@ -47,19 +47,19 @@ impl SessionRepository for PostgresStore {
             .bind(hash.as_str())
             .bind(until.unix_nanos())
             .bind(now.unix_nanos());
-        let done = bounded(update.execute(&self.pool)).await?;
+        let done = self.bounded(update.execute(&self.pool)).await?;
         Ok(Transition::from_rows(done.rows_affected()))
     }
 
     async fn end(&self, hash: &SessionHash) -> Result<Transition, StoreError> {
         let delete = sqlx::query("DELETE FROM sessions WHERE hash = $1").bind(hash.as_str());
-        let done = bounded(delete.execute(&self.pool)).await?;
+        let done = self.bounded(delete.execute(&self.pool)).await?;
         Ok(Transition::from_rows(done.rows_affected()))
     }
 
     async fn end_all_of_user(&self, user: &SubjectId) -> Result<u64, StoreError> {
         let delete = sqlx::query("DELETE FROM sessions WHERE subject = $1").bind(user.as_str());
-        let done = bounded(delete.execute(&self.pool)).await?;
+        let done = self.bounded(delete.execute(&self.pool)).await?;
         Ok(done.rows_affected())
     }
 }

@@ -8,7 +8,7 @@ use gatehouse_store::transition::Transition;
 use sqlx::postgres::PgConnection;
 
 use super::PostgresStore;
-use super::failure::bounded;
+
 use crate::row::{self, SigningKeyColumns};
 
 #[async_trait]
@@ -18,24 +18,25 @@ impl SigningKeyRepository for PostgresStore {
             "SELECT kid, algorithm, private_key, created_at, retired_at FROM signing_keys
              ORDER BY created_at, kid",
         );
-        let rows: Vec<SigningKeyColumns> = bounded(query.fetch_all(&self.pool)).await?;
+        let rows: Vec<SigningKeyColumns> = self.bounded(query.fetch_all(&self.pool)).await?;
         rows.into_iter().map(row::signing_key).collect()
     }
 
     async fn insert_if_none_of(&self, key: &StoredSigningKey) -> Result<StoredSigningKey, StoreError> {
-        let standing: Option<SigningKeyColumns> = bounded(async {
-            let mut connection = self.pool.acquire().await?;
-            // Waits for a concurrent insert of the same algorithm, so the winner's row is there to be read.
-            insert(&mut connection, key).await?;
-            sqlx::query_as(
-                "SELECT kid, algorithm, private_key, created_at, retired_at FROM signing_keys
+        let standing: Option<SigningKeyColumns> = self
+            .bounded(async {
+                let mut connection = self.pool.acquire().await?;
+                // Waits for a concurrent insert of the same algorithm, so the winner's row is there to be read.
+                insert(&mut connection, key).await?;
+                sqlx::query_as(
+                    "SELECT kid, algorithm, private_key, created_at, retired_at FROM signing_keys
                  WHERE algorithm = $1 AND retired_at IS NULL",
-            )
-            .bind(key.algorithm.as_str())
-            .fetch_optional(&mut *connection)
-            .await
-        })
-        .await?;
+                )
+                .bind(key.algorithm.as_str())
+                .fetch_optional(&mut *connection)
+                .await
+            })
+            .await?;
         standing.map(row::signing_key).transpose()?.ok_or_else(|| StoreError::Refused {
             reason: format!("the key id `{}` belongs to a retired key", key.kid),
         })
@@ -53,25 +54,26 @@ impl SigningKeyRepository for PostgresStore {
         .bind(current)
         .bind(next.algorithm.as_str())
         .bind(at.unix_nanos());
-        let replaced = bounded(async {
-            let mut transaction = self.pool.begin().await?;
-            let done = retire.execute(&mut *transaction).await?;
-            let transition = Transition::from_rows(done.rows_affected());
-            if transition.is_won() && insert(&mut transaction, next).await? == 0 {
-                transaction.rollback().await?;
-                return Ok(None);
-            }
-            transaction.commit().await?;
-            Ok(Some(transition))
-        })
-        .await?;
+        let replaced = self
+            .bounded(async {
+                let mut transaction = self.pool.begin().await?;
+                let done = retire.execute(&mut *transaction).await?;
+                let transition = Transition::from_rows(done.rows_affected());
+                if transition.is_won() && insert(&mut transaction, next).await? == 0 {
+                    transaction.rollback().await?;
+                    return Ok(None);
+                }
+                transaction.commit().await?;
+                Ok(Some(transition))
+            })
+            .await?;
         replaced.ok_or_else(|| StoreError::Refused { reason: format!("the key id `{}` is taken", next.kid) })
     }
 
     async fn remove_retired(&self, kid: &str) -> Result<Transition, StoreError> {
         let delete =
             sqlx::query("DELETE FROM signing_keys WHERE kid = $1 AND retired_at IS NOT NULL").bind(kid);
-        let done = bounded(delete.execute(&self.pool)).await?;
+        let done = self.bounded(delete.execute(&self.pool)).await?;
         Ok(Transition::from_rows(done.rows_affected()))
     }
 }

@@ -1,7 +1,10 @@
 //! Refresh families in SQLite.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::GrantId;
 use gatehouse_oauth::refresh::{FamilyId, RefreshFamily};
 use gatehouse_store::error::StoreError;
 use gatehouse_store::refresh::RefreshRepository;
@@ -11,6 +14,9 @@ use rusqlite::{Connection, Row, params};
 use super::SqliteStore;
 use super::statement::{decide, execute, first};
 use crate::row::{FamilyColumns, FamilyRow, column};
+
+/// What `iat` leaves out.
+const ONE_SECOND: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl RefreshRepository for SqliteStore {
@@ -59,20 +65,20 @@ impl RefreshRepository for SqliteStore {
 
     async fn mark_successor_used(
         &self,
-        id: &FamilyId,
-        generation: u64,
+        grant: &GrantId,
+        issued_at: Timestamp,
         now: Timestamp,
     ) -> Result<Transition, StoreError> {
-        let id = id.to_string();
-        let generation = column(generation)?;
+        let grant = grant.to_string();
+        let rotated_before = issued_at.plus(ONE_SECOND).unix_nanos();
         self.writer
             .write(move |connection| {
                 decide(
                     connection,
                     "UPDATE refresh_families SET successor_used = 1
-                     WHERE id = ?1 AND generation = ?2 AND successor_used = 0 AND expires_at > ?3
-                       AND revoked_at IS NULL",
-                    params![id, generation, now.unix_nanos()],
+                     WHERE grant_id = ?1 AND body ->> '$.rotated_at' < ?2 AND successor_used = 0
+                       AND expires_at > ?3 AND revoked_at IS NULL",
+                    params![grant, rotated_before, now.unix_nanos()],
                 )
             })
             .await

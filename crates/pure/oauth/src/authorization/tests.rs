@@ -65,8 +65,13 @@ fn a4_one_registered_redirect_may_be_left_out_except_by_documents() {
     let form = request_form(&[("redirect_uri", "")]);
     let request = AuthorizationRequest::parse(&form, &client, &rules()).unwrap();
     assert_eq!(request.redirect_parameter, RedirectParameter::Omitted);
-    let document =
-        Client { origin: ClientOrigin::MetadataDocument { url: "https://claude.ai/d".into() }, ..client };
+    let document = Client {
+        origin: ClientOrigin::MetadataDocument {
+            url: "https://claude.ai/d".into(),
+            fingerprint: String::new(),
+        },
+        ..client
+    };
     assert!(AuthorizationRequest::parse(&form, &document, &rules()).is_err());
 }
 
@@ -119,7 +124,10 @@ fn a10_prompt_none_without_a_session_is_login_required() {
 #[test]
 fn a10_self_vouched_clients_are_answered_through_a_page() {
     let document = Client {
-        origin: ClientOrigin::MetadataDocument { url: "https://claude.ai/d".into() },
+        origin: ClientOrigin::MetadataDocument {
+            url: "https://claude.ai/d".into(),
+            fingerprint: String::new(),
+        },
         ..public_client()
     };
     let refusal = OAuthError::new(ErrorCode::LoginRequired, "nobody is signed in");
@@ -215,7 +223,10 @@ fn consent_is_asked_as_configured_and_always_where_it_could_be_borrowed() {
     assert_eq!(step(ConsentMode::Preapproved, Found, &[("prompt", "consent")]), ConsentStep::Ask);
     assert_eq!(step(ConsentMode::Remembered, Absent, &[("prompt", "none")]), ConsentStep::Refused);
     let document = Client {
-        origin: ClientOrigin::MetadataDocument { url: "https://claude.ai/d".into() },
+        origin: ClientOrigin::MetadataDocument {
+            url: "https://claude.ai/d".into(),
+            fingerprint: String::new(),
+        },
         consent: ConsentMode::Preapproved,
         ..public_client()
     };

@@ -97,7 +97,8 @@ fn claudes_own_document_becomes_a_public_client() {
     assert_eq!(client.grant_types, [GrantType::AuthorizationCode, GrantType::RefreshToken].into());
     assert!(client.redirects.matches("https://claude.ai/api/mcp/auth_callback", ClientKind::Public).is_ok());
     assert_eq!(client.scopes, set("openid offline_access pii:read"));
-    assert_eq!(client.origin, ClientOrigin::MetadataDocument { url: CLAUDE.into() });
+    let fingerprint = parse(&json!({})).unwrap().fingerprint().to_owned();
+    assert_eq!(client.origin, ClientOrigin::MetadataDocument { url: CLAUDE.into(), fingerprint });
     assert!(client.exchange.is_none() && client.secrets.is_empty());
 }
 

@@ -79,7 +79,7 @@ fn t5_a_public_client_with_a_secret_is_still_a_public_client() {
     let url = "https://claude.ai/oauth/mcp-oauth-client-metadata";
     let document = Client {
         id: ClientId::new(url),
-        origin: ClientOrigin::MetadataDocument { url: url.into() },
+        origin: ClientOrigin::MetadataDocument { url: url.into(), fingerprint: String::new() },
         ..client
     };
     assert_eq!(by_form(&document, &[("client_id", url)]), Ok(Assurance::Cimd));

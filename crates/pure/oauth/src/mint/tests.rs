@@ -125,6 +125,7 @@ fn an_id_token_is_for_the_client_and_carries_what_is_mapped() {
         subject: &SubjectId::new("ada"),
         user: &user,
         nonce: Some("n-1"),
+        grant: Some(&GrantId::new("g-1")),
         lifetime: Duration::from_mins(5),
         sources: ClaimSources {
             user: Some(&user),

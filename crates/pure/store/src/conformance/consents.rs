@@ -16,6 +16,7 @@ pub(super) fn consent(user: &str) -> Result<Consent, Finding> {
     Ok(Consent {
         user: SubjectId::new(user),
         client: ClientId::new("https://claude.ai/oauth/claude-code-client-metadata"),
+        document: None,
         redirect_host: "claude.ai".to_owned(),
         scopes: scopes("openid ledger:read")?,
         resources: BTreeSet::from([Audience::new("https://gateway.example/mcp")]),
@@ -51,6 +52,7 @@ fn different_ones(given: &Consent) -> Result<Vec<Consent>, Finding> {
     Ok(vec![
         Consent { user: SubjectId::new("Ada"), ..base() },
         Consent { client: ClientId::new("other"), ..base() },
+        Consent { document: Some("fingerprint".to_owned()), ..base() },
         Consent { redirect_host: "claude.com".to_owned(), ..base() },
         Consent { scopes: scopes("openid")?, ..base() },
         Consent { scopes: scopes("openid ledger:read ledger:write")?, ..base() },

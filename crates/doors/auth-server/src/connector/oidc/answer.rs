@@ -21,10 +21,11 @@ use gatehouse_identity::jose::strict_json::parse_object;
 use gatehouse_identity::jose::token::UnverifiedToken;
 use gatehouse_identity::jose::verify::{Expectations, TokenType};
 use gatehouse_identity::secret::Secret;
+use gatehouse_oauth::claims::texts;
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{AuthenticatedUser, UpstreamLeg, federated_subject};
 
-use super::{Upstreams, texts, unreachable_provider};
+use super::{Upstreams, unreachable_provider};
 
 /// Largest answer of a token or userinfo endpoint.
 const LIMIT: usize = 128 * 1024;
@@ -41,6 +42,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) leg: &'a UpstreamLeg,
     /// Where the answer came in.
     pub(crate) redirect_uri: &'a str,
+    /// The oldest acceptable sign-in, in seconds, when the provider was told one.
+    pub(crate) max_age: Option<u64>,
     /// The time of the request.
     pub(crate) now: Timestamp,
 }
@@ -75,13 +78,15 @@ pub(crate) async fn user(
         complete(fetcher, &published, &Secret::new(token), &mut claims, connector).await?;
     }
     let auth_time = claims.get("auth_time").and_then(Value::as_i64).map(Timestamp::from_unix_seconds);
+    // §2: required when max_age was sent; without it the sign-in may be of any age.
+    let unknown = if expected.max_age.is_some() { Timestamp::from_unix_seconds(0) } else { expected.now };
     Ok(AuthenticatedUser {
         subject: federated_subject(&connector.issuer, &subject),
         connector: connector.name.clone(),
         upstream_issuer: Some(connector.issuer.clone()),
         upstream_subject: subject,
         groups: texts(claims.get("groups")),
-        auth_time: auth_time.map_or(expected.now, |time| time.min(expected.now)),
+        auth_time: auth_time.unwrap_or(unknown).min(expected.now),
         amr: texts(claims.get("amr")),
         attributes: claims,
         session: None,

@@ -1,0 +1,325 @@
+//! Signing in: the form, the transaction and its browser, sessions, prompts, and guessing [A9-A12, A17, §3.6].
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::browser::Browser;
+use crate::client::text;
+use crate::server::{PASSWORD, Server, Setup};
+
+async fn login_page(browser: &mut Browser<'_>, server: &Server) -> Answer {
+    let page = browser.visit(&server.portal().authorization_url(&[])).await;
+    page.assert_page(200, "The-Portal");
+    page
+}
+
+#[tokio::test]
+async fn the_right_password_leads_to_consent_by_303() {
+    let server = Server::start().await;
+    let mut browser = Browser::new(&server);
+    let page = login_page(&mut browser, &server).await;
+    let mut fields = page.fields();
+    fields.extend([("username".into(), "ada".into()), ("password".into(), PASSWORD.into())]);
+    let answer = browser.post("/login", &fields).await;
+    assert_eq!(answer.status, 303);
+    let consent = browser.follow(answer).await;
+    consent.assert_page(200, "Allow");
+    // The user's own name is data, not markup.
+    assert!(consent.text.contains("Ada &#60;b&#62;Byron") || consent.text.contains("Ada &lt;b&gt;Byron"));
+}
+
+#[tokio::test]
+async fn wrong_passwords_and_unknown_names_read_the_same() {
+    let server = Server::start().await;
+    let mut pages = Vec::new();
+    for (username, password) in
+        [("ada", "wrong"), ("nobody", PASSWORD), ("", ""), ("ADA", PASSWORD), ("ada", "correct horse")]
+    {
+        let mut browser = Browser::new(&server);
+        let page = login_page(&mut browser, &server).await;
+        let answer = browser.sign_in(&page, username, password).await;
+        answer.assert_page(400, "The username or the password is wrong.");
+        assert!(browser.cookies.keys().all(|name| name.starts_with("txn-")), "{:?}", browser.cookies);
+        let fields = answer.fields();
+        let plain = fields.iter().fold(answer.text.clone(), |text, (_, value)| text.replace(value, ""));
+        let request = answer.header("request-id").unwrap().to_owned();
+        pages.push(plain.replace(&request, ""));
+        // The form may be used again.
+        let again = browser.sign_in(&answer, "ada", PASSWORD).await;
+        again.assert_page(200, "Allow");
+    }
+    assert!(pages.windows(2).all(|pair| pair[0] == pair[1]), "{pages:#?}");
+    let record = server.record("password_wrong").await;
+    assert_eq!((&record["event"], &record["outcome"]), (&json!("signin.failure"), &json!("deny")));
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_for_the_user_and_then_allowed_again() {
+    let server = Server::start().await;
+    let mut browser = Browser::new(&server);
+    let mut page = login_page(&mut browser, &server).await;
+    for _ in 0..10 {
+        page = browser.sign_in(&page, "ada", "guess").await;
+        page.assert_page(400, "wrong");
+    }
+    // Also the right password waits now, in every browser.
+    let mut other = Browser::new(&server);
+    let fresh = login_page(&mut other, &server).await;
+    let locked = other.sign_in(&fresh, "ada", PASSWORD).await;
+    locked.assert_page(429, "Too many attempts");
+    let wait: u64 = locked.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=300).contains(&wait), "{wait}");
+    server.record("too_many_attempts").await;
+    // Others are not held up.
+    let bob = other.sign_in(&locked, "bob", PASSWORD).await;
+    bob.assert_page(200, "Allow");
+    server.clock.advance(Duration::from_secs(wait));
+    let mut later = Browser::new(&server);
+    let page = login_page(&mut later, &server).await;
+    later.sign_in(&page, "ada", PASSWORD).await.assert_page(200, "Allow");
+}
+
+#[tokio::test]
+async fn guessing_many_names_is_slowed_down_for_the_address() {
+    let server = Server::start().await;
+    let mut browser = Browser::new(&server);
+    let mut page = login_page(&mut browser, &server).await;
+    for number in 0..50 {
+        page = browser.sign_in(&page, &format!("user-{number}"), "guess").await;
+        page.assert_page(400, "wrong");
+    }
+    browser.sign_in(&page, "user-51", "guess").await.assert_page(429, "Too many attempts");
+}
+
+#[tokio::test]
+async fn a_form_without_its_token_is_refused() {
+    let server = Server::start().await;
+    let mut browser = Browser::new(&server);
+    let page = login_page(&mut browser, &server).await;
+    let other = login_page(&mut browser, &server).await;
+    let csrf_of = |page: &Answer| page.fields().into_iter().find(|(name, _)| name == "csrf").unwrap().1;
+    for forged in [String::new(), "x".into(), csrf_of(&other)] {
+        let mut fields: Vec<_> = page.fields().into_iter().filter(|(name, _)| name != "csrf").collect();
+        fields.extend([("username".into(), "ada".into()), ("password".into(), PASSWORD.into())]);
+        fields.push(("csrf".into(), forged));
+        let answer = browser.post("/login", &fields).await;
+        answer.assert_page(403, "did not come from our own page");
+    }
+    server.record("csrf_token_wrong").await;
+}
+
+/// Another browser can neither sign in to a transaction nor be made to [A17, AC-40, AC-46].
+#[tokio::test]
+async fn a_transaction_belongs_to_the_browser_that_began_it() {
+    let server = Server::start().await;
+    let (mut first, mut second) = (Browser::new(&server), Browser::new(&server));
+    let page = login_page(&mut first, &server).await;
+    let transaction = page.fields().into_iter().find(|(name, _)| name == "transaction").unwrap().1;
+    let url = format!("/login?transaction={transaction}");
+    second.get(&url).await.assert_page(400, "begun in another browser");
+    second.sign_in(&page, "ada", PASSWORD).await.assert_page(403, "begun in another browser");
+    // With a cookie of another transaction of its own it is no better off.
+    login_page(&mut second, &server).await;
+    let own = second.cookies.values().next().unwrap().clone();
+    second.cookies.insert(format!("txn-{transaction}"), own);
+    second.get(&url).await.assert_page(400, "begun in another browser");
+    // The first one goes on undisturbed, and the other cannot step in before consent either.
+    let consent = first.sign_in(&page, "ada", PASSWORD).await;
+    let url = format!("/consent?transaction={transaction}");
+    second.get(&url).await.assert_page(400, "begun in another browser");
+    second.decide(&consent, "approve").await.assert_page(403, "begun in another browser");
+    assert!(first.decide(&consent, "approve").await.redirected_with("code").is_some());
+}
+
+#[tokio::test]
+async fn transactions_run_side_by_side_and_end_after_ten_minutes() {
+    let server = Server::start().await;
+    let mut browser = Browser::new(&server);
+    let one = login_page(&mut browser, &server).await;
+    let two = login_page(&mut browser, &server).await;
+    browser.sign_in(&two, "bob", PASSWORD).await.assert_page(200, "Allow");
+    let consent = browser.sign_in(&one, "ada", PASSWORD).await;
+    consent.assert_page(200, "Ada");
+    server.clock.advance(Duration::from_mins(10));
+    browser.decide(&consent, "approve").await.assert_page(403, "took too long");
+}
+
+#[tokio::test]
+async fn a_finished_transaction_takes_no_further_step() {
+    let server = Server::start().await;
+    let mut browser = Browser::new(&server);
+    let page = login_page(&mut browser, &server).await;
+    let cookies = browser.cookies.clone();
+    let consent = browser.sign_in(&page, "ada", PASSWORD).await;
+    assert!(browser.decide(&consent, "approve").await.redirected_with("code").is_some());
+    assert!(browser.cookies.keys().all(|name| !name.starts_with("txn-")), "{:?}", browser.cookies);
+    browser.cookies.extend(cookies);
+    browser.decide(&consent, "approve").await.assert_page(400, "is over");
+    browser.sign_in(&page, "bob", PASSWORD).await.assert_page(400, "is over");
+}
+
+/// An id that was known before the sign-in never becomes the session's [AC-42].
+#[tokio::test]
+async fn every_sign_in_makes_a_new_session() {
+    let server = Server::start().await;
+    let mut browser = Browser::new(&server);
+    browser.cookies.insert("maverics_session".into(), "fixed-by-an-attacker".into());
+    let page = login_page(&mut browser, &server).await;
+    browser.sign_in(&page, "ada", PASSWORD).await;
+    let first = browser.cookies["maverics_session"].clone();
+    assert_ne!(first, "fixed-by-an-attacker");
+    let page = browser.visit(&server.portal().authorization_url(&[("prompt", "login")])).await;
+    browser.sign_in(&page, "ada", PASSWORD).await;
+    assert_ne!(browser.cookies["maverics_session"], first);
+    // The old session is over.
+    let mut thief = Browser::new(&server);
+    thief.cookies.insert("maverics_session".into(), first);
+    thief.visit(&server.portal().authorization_url(&[])).await.assert_page(200, "name=\"password\"");
+}
+
+#[tokio::test]
+async fn cookies_are_guarded() {
+    let server = Server::start().await;
+    let answer = Browser::new(&server).get(&server.portal().authorization_url(&[])).await;
+    let cookie = answer.header("set-cookie").unwrap();
+    for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=600"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    // The prefix and `Secure` come with an https issuer.
+    let behind_proxy = Setup::new()
+        .edit("discovery: { issuer: \"http://", "discovery: { issuer: \"https://")
+        .edit("publicURL: \"http://", "publicURL: \"https://")
+        .start()
+        .await;
+    let url = behind_proxy.portal().authorization_url(&[("resource", "https://tools.example/api")]);
+    let answer = Browser::new(&behind_proxy).get(&url).await;
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("__Host-txn-") && cookie.contains("; Secure"), "{cookie}");
+}
+
+#[tokio::test]
+async fn a_session_signs_in_until_it_was_idle_or_lasted_too_long() {
+    let server = Server::start().await;
+    let portal = server.portal();
+    let mut browser = Browser::new(&server);
+    portal.code_in(&mut browser, "ada", &[]).await;
+    // Used every 50 minutes it stays, with an idle limit of an hour.
+    for _ in 0..9 {
+        server.clock.advance(Duration::from_mins(50));
+        let answer = browser.visit(&portal.authorization_url(&[])).await;
+        assert!(answer.redirected_with("code").is_some(), "{answer:#?}");
+    }
+    // Eight hours after the sign-in it ends, used or not.
+    server.clock.advance(Duration::from_mins(35));
+    browser.visit(&portal.authorization_url(&[])).await.assert_page(200, "name=\"password\"");
+
+    let mut idle = Browser::new(&server);
+    portal.code_in(&mut idle, "ada", &[]).await;
+    server.clock.advance(Duration::from_mins(61));
+    idle.visit(&portal.authorization_url(&[])).await.assert_page(200, "name=\"password\"");
+}
+
+#[tokio::test]
+async fn prompt_none_shows_nothing() {
+    let server = Server::start().await;
+    let portal = server.portal();
+    let mut browser = Browser::new(&server);
+    let silent = portal.authorization_url(&[("prompt", "none")]);
+    let answer = browser.get(&silent).await;
+    assert_eq!(answer.redirected_with("error").as_deref(), Some("login_required"));
+    assert_eq!(answer.redirected_with("iss").as_deref(), Some(server.issuer.as_str()));
+    // Signed in, but this was not agreed to.
+    server.cli().code_in(&mut browser, "ada", &[]).await;
+    let answer = browser.visit(&silent).await;
+    assert_eq!(answer.redirected_with("error").as_deref(), Some("consent_required"));
+    portal.code_in(&mut browser, "ada", &[]).await;
+    let answer = browser.visit(&silent).await;
+    assert!(answer.redirected_with("code").is_some(), "{answer:#?}");
+}
+
+#[tokio::test]
+async fn prompts_ask_again() {
+    let server = Server::start().await;
+    let portal = server.portal();
+    let mut browser = Browser::new(&server);
+    portal.code_in(&mut browser, "ada", &[]).await;
+    for prompt in ["login", "select_account"] {
+        let page = browser.visit(&portal.authorization_url(&[("prompt", prompt)])).await;
+        page.assert_page(200, "name=\"password\"");
+    }
+    let page = browser.visit(&portal.authorization_url(&[("prompt", "consent")])).await;
+    page.assert_page(200, "value=\"approve\"");
+}
+
+#[tokio::test]
+async fn max_age_asks_for_a_fresh_sign_in_and_the_token_tells_when() {
+    let server = Server::start().await;
+    let portal = server.portal();
+    let mut browser = Browser::new(&server);
+    let begun = 1_800_000_000;
+    portal.code_in(&mut browser, "ada", &[]).await;
+    server.clock.advance(Duration::from_secs(100));
+    let scope = ("scope", "openid");
+    let young = portal.authorization_url(&[("max_age", "100"), scope]);
+    let code = browser.approve_as("ada", &young).await.redirected_with("code").unwrap();
+    let tokens = portal.redeem(&code).await.ok();
+    assert_eq!(server.claims(text(&tokens, "id_token"))["auth_time"], json!(begun));
+    let old = portal.authorization_url(&[("max_age", "99"), scope]);
+    let page = browser.visit(&old).await;
+    page.assert_page(200, "name=\"password\"");
+    let answer = browser.sign_in(&page, "ada", PASSWORD).await;
+    let code = browser.follow(answer).await.redirected_with("code").unwrap();
+    let tokens = portal.redeem(&code).await.ok();
+    assert_eq!(server.claims(text(&tokens, "id_token"))["auth_time"], json!(begun + 100));
+    assert_eq!(server.claims(text(&tokens, "access_token"))["auth_time"], json!(begun + 100));
+    let silent = portal.authorization_url(&[("max_age", "0"), ("prompt", "none")]);
+    server.clock.advance(Duration::from_secs(1));
+    let answer = browser.visit(&silent).await;
+    assert_eq!(answer.redirected_with("error").as_deref(), Some("login_required"));
+}
+
+#[tokio::test]
+async fn id_token_hints_name_the_user_who_must_be_signed_in() {
+    let server = Server::start().await;
+    let portal = server.portal();
+    let mut browser = Browser::new(&server);
+    let code = portal.code_in(&mut browser, "ada", &[("scope", "openid")]).await;
+    let ada = portal.redeem(&code).await.ok();
+    let bob = portal.tokens_for("bob", &[("scope", "openid")]).await;
+    let (ada, bob) = (text(&ada, "id_token"), text(&bob, "id_token"));
+    // Hints are good long after they expired.
+    server.clock.advance(Duration::from_mins(50));
+    let with = |hint: &str| {
+        portal.authorization_url(&[("prompt", "none"), ("id_token_hint", hint), ("scope", "openid")])
+    };
+    assert!(browser.visit(&with(ada)).await.redirected_with("code").is_some());
+    let forged = format!("{}x", &ada[..ada.len() - 1]);
+    for hint in [bob, "nonsense", &forged] {
+        let answer = browser.visit(&with(hint)).await;
+        assert_eq!(answer.redirected_with("error").as_deref(), Some("login_required"), "{hint}");
+    }
+    // Signing in as somebody else than the hint names does not help.
+    let interactive = portal.authorization_url(&[("id_token_hint", ada)]);
+    let mut other = Browser::new(&server);
+    let page = other.visit(&interactive).await;
+    let answer = other.sign_in(&page, "bob", PASSWORD).await;
+    assert_eq!(answer.redirected_with("error").as_deref(), Some("login_required"));
+}
+
+/// A user who was removed from the configuration is not signed in by an old session [AC-31].
+#[tokio::test]
+async fn sessions_of_removed_users_and_connectors_are_worth_nothing() {
+    let mut server = Server::start().await;
+    let cookies = {
+        let mut browser = Browser::new(&server);
+        server.portal().code_in(&mut browser, "bob", &[]).await;
+        browser.cookies.clone()
+    };
+    server.reconfigure("username: bob", "username: robert");
+    let mut browser = Browser::new(&server);
+    browser.cookies = cookies;
+    let page = browser.visit(&server.portal().authorization_url(&[])).await;
+    page.assert_page(200, "name=\"password\"");
+}
