@@ -52,6 +52,7 @@ class Site:
             "PUPPET": puppet.origin,
             "PROVIDER_KEY": KEY,
             "HEAD_SECONDS": 5,
+            "BODY_SECONDS": 20,
             "SPOOL": 65536,
             **settings,
         }

@@ -4,18 +4,20 @@ import http.client
 import select
 import socket
 import time
+from urllib.parse import urlencode
 
 import pytest
 
 from drills.site import Site
 
 HEAD_SECONDS = 1
+BODY_SECONDS = 2
 PER_ADDRESS = 256
 
 
 @pytest.fixture(scope="module")
 def node(binary, tmp_path_factory, puppet):
-    with Site(binary, tmp_path_factory.mktemp("limits"), puppet, HEAD_SECONDS=HEAD_SECONDS) as node:
+    with Site(binary, tmp_path_factory.mktemp("limits"), puppet, HEAD_SECONDS=HEAD_SECONDS, BODY_SECONDS=BODY_SECONDS) as node:
         yield node
 
 
@@ -219,6 +221,36 @@ def test_silent_and_slow_connections_are_closed(node, figure):
     assert idle.getresponse().read()
     idle.sock.settimeout(20)
     assert idle.sock.recv(1) == b""
+
+
+@pytest.mark.parametrize(("piece", "is_served"), [(10, False), (2000, True)], ids=["10 B", "2 kB"])
+def test_bodies_may_be_slow_but_not_crawl(node, figure, piece, is_served):
+    """A kibibyte per second is enough, however long it takes in all."""
+    steps = 24
+    body = urlencode({"grant_type": "refresh_token", "client_id": "native", "refresh_token": "x"}).encode()
+    body += b"&pad=" + b"a" * (steps * piece - len(body) - 5)
+    head = (
+        f"POST /oauth2/token HTTP/1.1\r\nhost: 127.0.0.1:{node.port}\r\nconnection: close\r\n"
+        f"content-type: application/x-www-form-urlencoded\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", node.port), timeout=20) as connection:
+        connection.sendall(head.encode())
+        for number in range(steps):
+            try:
+                connection.sendall(body[number * piece : (number + 1) * piece])
+            except (BrokenPipeError, ConnectionResetError):
+                break
+            if select.select([connection], [], [], 0.1)[0]:
+                break
+        answer = receive_all(connection)
+    took = time.monotonic() - began
+    if is_served:
+        assert took > BODY_SECONDS and b'"invalid_grant"' in answer, answer
+    else:
+        assert not answer or b"arrives too slowly" in answer, answer
+        assert took < 3 * BODY_SECONDS
+        figure(f"a crawling body given up after {took:.1f} s with {BODY_SECONDS} s to bring a kibibyte")
 
 
 def test_one_address_gets_so_many_connections(site, figure):
