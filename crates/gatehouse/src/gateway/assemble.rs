@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gatehouse_auth_server::AuthServer;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::connector::Connector;
-use gatehouse_config::snapshot::mcp::{McpGateway as McpSettings, Upstream};
+use gatehouse_config::snapshot::mcp::{Connection, McpGateway as McpSettings, Upstream};
 use gatehouse_config::snapshot::outbound::{Outbound as OutboundRule, Reach};
 use gatehouse_config::snapshot::platform::Listener as ListenerSettings;
 use gatehouse_config::snapshot::protection::{KeySource as ConfiguredKeys, Protection};
@@ -67,7 +67,8 @@ pub(super) async fn assemble(
     surroundings: &Surroundings,
 ) -> Result<Assembled, StartError> {
     let profiles = outbound_profiles(snapshot);
-    let outbound = Arc::new(Outbound::new(profiles.iter().map(AsRef::as_ref))?);
+    let outbound = Outbound::new(profiles.iter().map(AsRef::as_ref))?;
+    let outbound = Arc::new(outbound.with_connections(connections(snapshot)));
     let revocations = Arc::new(Revocations::default());
     revocations.refresh(store.as_ref(), surroundings.clock.now()).await?;
     let issuer = match &snapshot.authorization_server {
@@ -203,6 +204,15 @@ fn admin_hosts(listener: &ListenerSettings) -> Vec<String> {
         hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}:{}", address.port())));
     }
     hosts
+}
+
+/// How the MCP servers behind us are connected to.
+fn connections(snapshot: &Snapshot) -> impl Iterator<Item = (Option<&Arc<TlsProfile>>, Connection)> {
+    let apps = snapshot.mcp.iter().flat_map(|mcp| &mcp.apps);
+    apps.filter_map(|app| match &app.upstream {
+        Upstream::Bridge { .. } => None,
+        Upstream::Proxy(proxy) => Some((proxy.tls.as_ref(), proxy.connection)),
+    })
 }
 
 /// Every TLS profile that an outbound connection uses.

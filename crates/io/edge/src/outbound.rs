@@ -13,6 +13,7 @@ use std::sync::Arc;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use gatehouse_config::snapshot::mcp::Connection;
 use gatehouse_config::snapshot::tls::TlsProfile;
 
 use crate::outbound::client::UpstreamClient;
@@ -22,6 +23,7 @@ use crate::outbound::fetch::Fetcher;
 pub struct Outbound {
     open: Egress,
     by_profile: HashMap<String, Egress>,
+    by_connection: HashMap<(Option<String>, Connection), UpstreamClient>,
 }
 
 /// The clients that share one idea of which certificates to trust.
@@ -31,6 +33,7 @@ pub struct Egress {
     pub upstreams: UpstreamClient,
     /// Small documents and token requests.
     pub fetcher: Fetcher,
+    tls: Arc<rustls::ClientConfig>,
 }
 
 /// Certificates for outbound connections that cannot be used.
@@ -49,13 +52,36 @@ impl Outbound {
         for profile in profiles {
             by_profile.insert(profile.name.clone(), egress(Some(profile))?);
         }
-        Ok(Self { open, by_profile })
+        Ok(Self { open, by_profile, by_connection: HashMap::new() })
+    }
+
+    /// Adds a client of its own, with its own pool, for each TLS profile and way to connect that `upstreams` name.
+    #[must_use]
+    pub fn with_connections<'a>(
+        mut self,
+        upstreams: impl IntoIterator<Item = (Option<&'a Arc<TlsProfile>>, Connection)>,
+    ) -> Self {
+        for (profile, connection) in upstreams {
+            let client = UpstreamClient::new(&self.egress(profile).tls, &connection);
+            self.by_connection.insert((name_of(profile), connection), client);
+        }
+        self
+    }
+
+    /// The client for an upstream: the one for its way to connect, or that of its TLS profile when it asked for none.
+    pub fn upstreams(&self, profile: Option<&Arc<TlsProfile>>, connection: Connection) -> &UpstreamClient {
+        let own = self.by_connection.get(&(name_of(profile), connection));
+        own.unwrap_or_else(|| &self.egress(profile).upstreams)
     }
 
     /// The clients for a TLS profile, or those for the system's authorities.
     pub fn egress(&self, profile: Option<&Arc<TlsProfile>>) -> &Egress {
         profile.and_then(|profile| self.by_profile.get(&profile.name)).unwrap_or(&self.open)
     }
+}
+
+fn name_of(profile: Option<&Arc<TlsProfile>>) -> Option<String> {
+    profile.map(|profile| profile.name.clone())
 }
 
 fn egress(profile: Option<&TlsProfile>) -> Result<Egress, OutboundTlsError> {
@@ -90,5 +116,6 @@ fn egress(profile: Option<&TlsProfile>) -> Result<Egress, OutboundTlsError> {
         }
     };
     let config = Arc::new(config);
-    Ok(Egress { upstreams: UpstreamClient::new(&config), fetcher: Fetcher::new(config) })
+    let upstreams = UpstreamClient::new(&config, &client::USUAL);
+    Ok(Egress { upstreams, fetcher: Fetcher::new(Arc::clone(&config)), tls: config })
 }

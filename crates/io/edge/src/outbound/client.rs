@@ -14,12 +14,18 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use gatehouse_config::snapshot::mcp::Connection;
+
 use crate::authorize::Permit;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::server::body::Body;
 
-/// How long connecting to an upstream may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How connections are made and kept where nothing is configured.
+pub(super) const USUAL: Connection = Connection {
+    dial_timeout: Duration::from_secs(5),
+    keep_alive: Duration::from_secs(15),
+    max_idle: u32::MAX,
+};
 /// How long an idle connection is kept; shorter than what common servers do, so that they do not close it first.
 const IDLE: Duration = Duration::from_secs(50);
 /// How much of an answer is read before its reader has taken the last piece: what a slow client can make us hold.
@@ -47,12 +53,12 @@ pub struct UpstreamClient {
 impl UpstreamClient {
     /// A client with an empty pool.
     #[expect(clippy::disallowed_types, reason = "this is the one place that builds the data-plane client")]
-    pub fn new(tls: &Arc<rustls::ClientConfig>) -> Self {
+    pub fn new(tls: &Arc<rustls::ClientConfig>, connection: &Connection) -> Self {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
-        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        http.set_keepalive(Some(Duration::from_secs(15)));
+        http.set_connect_timeout(Some(connection.dial_timeout));
+        http.set_keepalive(Some(connection.keep_alive));
         let https = HttpsConnectorBuilder::new()
             .with_tls_config(tls.as_ref().clone())
             .https_or_http()
@@ -61,6 +67,7 @@ impl UpstreamClient {
         let mut builder: hyper_util::client::legacy::Builder = Client::builder(TokioExecutor::new());
         builder
             .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(usize::try_from(connection.max_idle).unwrap_or(usize::MAX))
             .pool_timer(TokioTimer::new())
             .retry_canceled_requests(true)
             .http1_max_buf_size(READ_AHEAD);
@@ -130,3 +137,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,14 +84,19 @@ pub struct ProxyUpstream {
     pub url: Url,
     /// How its certificate is checked.
     pub tls: Option<Arc<TlsProfile>>,
+    /// How connections to it are made and kept.
+    pub connection: Connection,
+}
+
+/// How connections to an upstream are made and kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Connection {
     /// The longest time to connect.
     pub dial_timeout: Duration,
     /// Between TCP keep-alive probes.
     pub keep_alive: Duration,
-    /// Idle connections to all hosts.
+    /// How many idle ones are kept.
     pub max_idle: u32,
-    /// Idle connections to one host.
-    pub max_idle_per_host: u32,
 }
 
 /// The path of the endpoint when none is written.
@@ -167,10 +172,12 @@ fn compile_proxy(app: &ProxyApp, root: &Root, compiler: &mut Compiler<'_>) -> Op
     let upstream = Upstream::Proxy(ProxyUpstream {
         url: stream.url.value.clone(),
         tls,
-        dial_timeout: stream.connection.dial_timeout,
-        keep_alive: stream.connection.keep_alive.interval,
-        max_idle: stream.connection.pool.max_idle,
-        max_idle_per_host: stream.connection.pool.max_idle_per_host,
+        connection: Connection {
+            dial_timeout: stream.connection.dial_timeout,
+            keep_alive: stream.connection.keep_alive.interval,
+            // An upstream is one host.
+            max_idle: stream.connection.pool.max_idle.min(stream.connection.pool.max_idle_per_host),
+        },
     });
     let rest = rest?;
     if stream.url.scheme() != "https" && !is_loopback(&stream.url) && rest.outbound.carries_credential() {
