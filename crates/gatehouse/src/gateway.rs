@@ -2,6 +2,7 @@
 
 mod assemble;
 mod gates;
+mod heartbeat;
 mod keys;
 pub mod load;
 mod upkeep;
@@ -18,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_audit::sink::{AuditError, AuditSink};
 use gatehouse_config::snapshot::Snapshot;
-use gatehouse_config::snapshot::platform::{Listener as ListenerSettings, Store as StoreSettings};
+use gatehouse_config::snapshot::platform::{Listener as ListenerSettings, LogLevel, Store as StoreSettings};
 use gatehouse_console::Console;
 use gatehouse_edge::door::{Door, Fittings};
 use gatehouse_edge::outbound::OutboundTlsError;
@@ -46,6 +47,7 @@ pub struct Gateway {
     audit: Arc<dyn AuditSink>,
     clock: Arc<dyn Clock>,
     console: Arc<Console>,
+    heartbeat: Option<LogLevel>,
     upkeep: upkeep::Upkeep,
 }
 
@@ -119,6 +121,7 @@ impl Gateway {
             audit,
             clock: Arc::clone(&surroundings.clock),
             console: assembled.console,
+            heartbeat: snapshot.health.heartbeat,
             upkeep: upkeep::Upkeep {
                 store,
                 revocations: assembled.revocations,
@@ -162,6 +165,9 @@ impl Gateway {
         let upkeep = self.upkeep;
         let upkeep_stop = stop.clone();
         tasks.spawn(async move { upkeep.run(upkeep_stop).await });
+        if let Some(level) = self.heartbeat {
+            tasks.spawn(heartbeat::run(level, heartbeat::EVERY, stop.clone()));
+        }
         // The admin listener outlives the drain, so that health checks see it.
         let admin_stop = CancellationToken::new();
         let (admin, admin_door) = self.admin;
