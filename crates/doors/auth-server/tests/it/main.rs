@@ -23,6 +23,7 @@ mod fetched_clients;
 mod idp;
 mod metadata;
 mod minting;
+mod outage;
 mod refresh;
 mod resources;
 mod revocation;

@@ -1,6 +1,7 @@
 //! An authorization server: one configuration, one store in a folder of its own, one listener, one clock to wind.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -122,9 +123,12 @@ struct Surroundings {
     outbound: Arc<Outbound>,
 }
 
-/// Audit records in memory.
+/// Audit records in memory, or a log that cannot be written.
 #[derive(Default)]
-pub(crate) struct Records(Mutex<Vec<Value>>);
+pub(crate) struct Records {
+    written: Mutex<Vec<Value>>,
+    refusing: AtomicBool,
+}
 
 /// A clock that tests wind.
 pub(crate) struct HandClock(Mutex<Timestamp>);
@@ -296,7 +300,12 @@ impl Drop for Server {
 
 impl Records {
     pub(crate) fn all(&self) -> Vec<Value> {
-        self.0.lock().unwrap().clone()
+        self.written.lock().unwrap().clone()
+    }
+
+    /// Whether writing fails from now on.
+    pub(crate) fn refuse(&self, refusing: bool) {
+        self.refusing.store(refusing, Ordering::SeqCst);
     }
 }
 
@@ -326,7 +335,10 @@ impl AuditSink for Records {
     }
 
     fn submit(&self, event: Event) -> Result<(), AuditError> {
-        self.0.lock().unwrap().push(serde_json::to_value(&event).unwrap());
+        if self.refusing.load(Ordering::SeqCst) {
+            return Err(AuditError::Closed);
+        }
+        self.written.lock().unwrap().push(serde_json::to_value(&event).unwrap());
         Ok(())
     }
 
