@@ -8,7 +8,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use moka::future::Cache;
-use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
@@ -36,6 +35,9 @@ use crate::issuer::{Issuance, IssueError, Party, TokenIssuer};
 use crate::outbound::Outbound;
 use crate::outbound::jwks::{Metadata, fetch_metadata};
 use crate::rejection::{Rejection, RejectionKind};
+use answer::Given;
+
+mod answer;
 
 /// How long before its end a token is not used for another call.
 const MARGIN: Duration = Duration::from_secs(30);
@@ -214,7 +216,7 @@ impl Delegation {
                     fetcher.post_form(&endpoint, &trust, form, Some(authorization), ANSWER_LIMIT).await;
                 let (status, body) = answer
                     .map_err(|error| Rejection::unavailable("exchange_unavailable", error.to_string()))?;
-                let answer = read_answer(status, &body)?;
+                let answer = Given::read(status, &body)?;
                 Ok(ask.answered(answer, context.now))
             }
         }
@@ -295,7 +297,7 @@ impl Delegation {
                         .map_err(refusal)?;
                 let missing = ask.scopes.difference(&result.scopes);
                 if !missing.is_empty() {
-                    return Err(refused(&format!("the client may not have for itself: {missing}")));
+                    return Err(refused(format!("the client may not have for itself: {missing}")));
                 }
                 let issuance = Issuance {
                     client: &client,
@@ -370,7 +372,8 @@ impl Ask<'_> {
         form.finish()
     }
 
-    /// A token as another authorization server gave it; what it contains is between that server and the upstream.
+    /// A token as another authorization server gave it; what it contains is between that server and the upstream,
+    /// except for its id, under which the audit trail of that server has it.
     fn answered(&self, answer: Given, now: Timestamp) -> OutboundToken {
         let expires_at = now.plus(answer.lifetime);
         let grant =
@@ -378,65 +381,13 @@ impl Ask<'_> {
         let asked = (!self.scopes.is_empty()).then(|| self.scopes.to_string());
         let facts = TokenFacts {
             grant_type: Some(grant.as_str().to_owned()),
+            issued: answer.token_id(),
             audiences: self.audience.iter().map(ToString::to_string).collect(),
             scope: answer.scope.or(asked),
             expires_at: Some(expires_at),
             ..TokenFacts::default()
         };
         OutboundToken { token: answer.token, expires_at, facts }
-    }
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    access_token: Option<String>,
-    token_type: Option<String>,
-    expires_in: Option<u64>,
-    scope: Option<String>,
-    error: Option<String>,
-    error_description: Option<String>,
-}
-
-/// What a token endpoint gave.
-struct Given {
-    token: Secret,
-    lifetime: Duration,
-    scope: Option<String>,
-}
-
-fn read_answer(status: http::StatusCode, body: &[u8]) -> Result<Given, Rejection> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|_| {
-        Rejection::unavailable("exchange_unavailable", format!("{status} without a JSON object"))
-    })?;
-    let bearer =
-        answer.token_type.as_deref().is_none_or(|token_type| token_type.eq_ignore_ascii_case("bearer"));
-    match answer {
-        Answer { access_token: Some(token), expires_in, scope, error: None, .. }
-            if status.is_success() && bearer =>
-        {
-            Ok(Given {
-                token: Secret::new(token),
-                lifetime: Duration::from_secs(expires_in.unwrap_or(0)),
-                scope,
-            })
-        }
-        Answer { error, error_description, .. } => {
-            let code = error.as_deref().unwrap_or("no error code");
-            let why = format!("{status} {code}: {}", error_description.as_deref().unwrap_or(""));
-            Err(match code {
-                // The gateway's own registration is wrong; nothing that the caller can do about it.
-                "invalid_client" | "unauthorized_client" => {
-                    Rejection::internal("exchange_misconfigured", why)
-                }
-                _ if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS => {
-                    Rejection::unavailable("exchange_unavailable", why)
-                }
-                _ if status.is_success() => {
-                    Rejection::unavailable("exchange_unavailable", format!("{why} (no bearer token)"))
-                }
-                _ => refused(why),
-            })
-        }
     }
 }
 
