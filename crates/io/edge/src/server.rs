@@ -5,6 +5,7 @@ pub mod admission;
 pub mod body;
 mod connections;
 pub mod routes;
+mod stall;
 pub mod tls;
 
 use std::convert::Infallible;
@@ -29,6 +30,7 @@ use tokio_util::task::TaskTracker;
 
 use self::body::{Body, BodyError};
 use self::connections::{ConnectionLimits, Slot};
+use self::stall::Unstalled;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -141,6 +143,7 @@ impl Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(error = %error, "TCP_NODELAY not set");
         }
+        let stream = Unstalled::new(stream);
         let (peer, first_request) = (self.peer, self.first_request);
         let heard = Arc::new(AtomicBool::new(false));
         let hears = Arc::clone(&heard);

@@ -1,0 +1,81 @@
+//! Clients that ask and then do not read (AC-83, AC-85): their connection ends when nothing could be sent for a while,
+//! and with it the work that an upstream does for them.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// How long a client may take nothing of what is there for it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A connection that does not wait for ever for its client to read.
+pub(super) struct Unstalled<S> {
+    stream: S,
+    /// Runs while a write waits. Most writes do not, and cost nothing here.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: Unpin> Unstalled<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, stalled: None }
+    }
+
+    /// The outcome of `attempt`; an error when attempts have led to nothing for too long.
+    fn attempt<T>(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        attempt: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let this = &mut *self;
+        if let Poll::Ready(done) = attempt(Pin::new(&mut this.stream), task) {
+            this.stalled = None;
+            return Poll::Ready(done);
+        }
+        let timer = this.stalled.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        ready!(timer.as_mut().poll(task));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Unstalled<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(task, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
+    fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.attempt(task, |stream, task| stream.poll_write(task, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.attempt(task, |stream, task| stream.poll_write_vectored(task, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.attempt(task, AsyncWrite::poll_flush)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.attempt(task, AsyncWrite::poll_shutdown)
+    }
+}
+
+#[cfg(test)]
+mod tests;
