@@ -85,19 +85,21 @@ impl McpGateway {
     pub fn with_patience(parts: Parts, patience: Patience) -> Arc<Self> {
         let mut key = [0; 32];
         parts.rng.fill(&mut key);
+        let server = ServerFacts {
+            name: "gatehouse".to_owned(),
+            title: Some("Gatehouse".to_owned()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instructions: None,
+        };
+        let peers = Peers::new(&server);
         Arc::new(Self {
             parts,
             patience,
             fingerprints: FingerprintKey::new(&key),
-            server: ServerFacts {
-                name: "gatehouse".to_owned(),
-                title: Some("Gatehouse".to_owned()),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                instructions: None,
-            },
+            server,
             sessions: Sessions::default(),
             listings: Listings::default(),
-            peers: Peers::default(),
+            peers,
             cancellations: Cancellations::default(),
             tasks: TaskTracker::new(),
             next_id: AtomicU64::new(1),

@@ -35,6 +35,7 @@ const CHATTER: usize = 16;
 
 /// What is known of MCP servers.
 pub(crate) struct Peers {
+    introduction: Introduction,
     revisions: Cache<Url, Version>,
     open: Cache<PeerKey, Arc<Spoken>>,
 }
@@ -80,16 +81,16 @@ enum Verdict {
     Fails(Rejection),
 }
 
-impl Default for Peers {
-    fn default() -> Self {
+impl Peers {
+    /// Nothing known yet; servers are told that they talk to `server`.
+    pub(crate) fn new(server: &ServerFacts) -> Self {
         Self {
+            introduction: Introduction::of(server),
             revisions: Cache::builder().max_capacity(10_000).time_to_live(KNOWN).build(),
             open: Cache::builder().max_capacity(MOST_SESSIONS).time_to_idle(SESSION_IDLE).build(),
         }
     }
-}
 
-impl Peers {
     /// Sends what `compose` writes for the server's revision and an id of ours. A server that has lost the session,
     /// or that turns out to speak another revision by now, is asked once more: it has not processed anything.
     pub(crate) async fn converse<P: 'static>(
@@ -99,10 +100,9 @@ impl Peers {
         door: &McpGateway,
         compose: impl Fn(&Peer<'_>, u64) -> UpstreamRequest,
     ) -> Result<Conversation<P>, Rejection> {
-        let client = Introduction::of(&door.server);
         let (mut again, mut contradicted) = (true, None::<Contradicted>);
         loop {
-            let spoken = self.greet(wire, key, door, &client).await?;
+            let spoken = self.greet(wire, key, door).await?;
             if let Some(Contradicted { id, hearing, .. }) =
                 contradicted.take_if(|before| before.version == spoken.version)
             {
@@ -113,7 +113,8 @@ impl Peers {
                 return Err(status_failure(hearing.status));
             }
             let id = door.next_id();
-            let message = compose(&Peer { version: spoken.version, client: client.facts() }, id);
+            let client = self.introduction.facts();
+            let message = compose(&Peer { version: spoken.version, client }, id);
             let mut aside = Aside::of(&wire.line, &spoken, id, door);
             let mut hearing = match wire.post(message, spoken.session.as_deref()).await {
                 Ok(hearing) => hearing,
@@ -147,14 +148,13 @@ impl Peers {
         wire: &Wire<P>,
         key: &PeerKey,
         door: &McpGateway,
-        client: &Introduction,
     ) -> Result<Arc<Spoken>, Rejection> {
         let known = self.revisions.get(&wire.line.url).await;
         if let Some(version) = known.filter(|version| version.era() == Era::Modern) {
             return Ok(Arc::new(Spoken { version, session: None }));
         }
         let open = self.open.try_get_with(key.clone(), async {
-            self.handshake(wire, known.is_some(), door, client).await.map(Arc::new)
+            self.handshake(wire, known.is_some(), door).await.map(Arc::new)
         });
         open.await.map_err(|shared: Arc<Rejection>| Rejection::clone(&shared))
     }
@@ -164,18 +164,18 @@ impl Peers {
         wire: &Wire<P>,
         known_legacy: bool,
         door: &McpGateway,
-        client: &Introduction,
     ) -> Result<Spoken, Rejection> {
         let mut step = Step::Initialize(Version::NEWEST_LEGACY);
         if !known_legacy {
             let id = door.message_id();
-            let (hearing, answer) = ask(wire, &id, upstream::discover(&id, client.facts())).await?;
+            let (hearing, answer) =
+                ask(wire, &id, upstream::discover(&id, self.introduction.facts())).await?;
             step = detect::after_discover(hearing.status, &answer);
         }
         let mut session = None;
         if let Step::Initialize(version) = step {
             let id = door.message_id();
-            let peer = Peer { version, client: client.facts() };
+            let peer = Peer { version, client: self.introduction.facts() };
             let (hearing, answer) = ask(wire, &id, upstream::initialize(&id, peer)).await?;
             step = detect::after_initialize(hearing.status, &answer);
             session = hearing.session;

@@ -107,7 +107,7 @@ async fn no_argument_leaves_its_place() {
 #[tokio::test]
 async fn failures_of_an_api_are_told_to_the_model_and_recorded() {
     let api = Upstream::start(staff).await;
-    let gateway = Gateway::impatient(&bridge("staff", &api, OPEN)).await;
+    let gateway = Gateway::start(&bridge("staff", &api, OPEN)).await;
     let ada = Modern::new(&gateway, "ada");
     for (index, (id, text, outcome, reason)) in [
         ("nobody", r#"The API answered HTTP 404. {"error":"no such person"}"#, "allow", None),
@@ -118,7 +118,6 @@ async fn failures_of_an_api_are_told_to_the_model_and_recorded() {
         ("bad", "says that it is JSON but cannot be read", "allow", None),
         ("nameless", "does not fit its declared schema", "allow", None),
         ("huge", "larger than 16777216 bytes", "allow", None),
-        ("slow", "did not answer in time", "error", Some("upstream_timeout")),
     ]
     .into_iter()
     .enumerate()
@@ -130,4 +129,15 @@ async fn failures_of_an_api_are_told_to_the_model_and_recorded() {
         assert_eq!((&record["outcome"], record["reason"].as_str()), (&json!(outcome), reason), "{id}");
     }
     assert!(api.seen().iter().all(|seen| !seen.target.contains("elsewhere")), "no redirect is followed");
+}
+
+#[tokio::test]
+async fn an_api_that_does_not_answer_is_given_up() {
+    let api = Upstream::start(staff).await;
+    let gateway = Gateway::impatient(&bridge("staff", &api, OPEN)).await;
+    let answer = Modern::new(&gateway, "ada").call("staff_person", r#"{"id":"slow"}"#).await;
+    assert!(answer.tool_error().contains("did not answer in time"), "{answer:?}");
+    api.cut(1).await;
+    let record = gateway.records(1).await.remove(0);
+    assert_eq!((&record["outcome"], &record["reason"]), (&json!("error"), &json!("upstream_timeout")));
 }

@@ -247,3 +247,25 @@ async fn answers_go_to_those_who_asked() {
         futures_util::future::join_all(calls).await;
     }
 }
+
+#[tokio::test]
+async fn a_stream_ends_when_its_client_cancels_the_call() {
+    let upstream = mcp_server::start(Kind::Legacy).await;
+    let gateway = Gateway::start(&proxy("up", &upstream, OPEN)).await;
+    let ada = Legacy::open(&gateway, "/mcp/up", "ada", "2025-11-25").await;
+    let params = r#"{"name":"trickle","arguments":{},"_meta":{"progressToken":"mine"}}"#;
+    let body = format!(r#"{{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{params}}}"#);
+    let headers = [("mcp-session-id", ada.session.as_str())];
+    let mut stream =
+        open(&gateway, http::Method::POST, "/mcp/up", Some(&ada.token), &body, &headers).await.into_body();
+    let first = stream.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(String::from_utf8_lossy(&first).contains(r#""progressToken":"mine""#), "{first:?}");
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}"#;
+    assert_eq!(ada.send(cancel).await.status, 202);
+    let rest = stream.collect().await.unwrap().to_bytes();
+    let rest = String::from_utf8(rest.to_vec()).unwrap();
+    assert!(rest.contains("The client cancelled this call."), "{rest}");
+    upstream.heard("notifications/cancelled").await;
+    let records = gateway.records(4).await;
+    assert!(records.iter().any(|record| record["reason"] == "call_cancelled"), "{records:#?}");
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::apps::{OPEN, proxy, proxy_at};
-use crate::client::{Legacy, Modern};
+use crate::client::{Legacy, Modern, modern_body};
 use crate::gateway::Gateway;
 use crate::mcp_server::{self, Kind};
 use crate::upstream::{Script, Seen, Upstream, wait_for};
@@ -25,11 +25,10 @@ fn done(id: &Value) -> String {
 #[tokio::test]
 async fn every_failure_has_its_sentence_and_its_reason() {
     let upstream = mcp_server::start(Kind::Modern).await;
-    let gateway = Gateway::impatient(&proxy("up", &upstream, OPEN)).await;
+    let gateway = Gateway::start(&proxy("up", &upstream, OPEN)).await;
     let ada = Modern::new(&gateway, "ada");
     ada.list().await;
     let cases = [
-        ("slow", "upstream_timeout", "The tool's server did not answer in time."),
         ("huge", "upstream_too_large", "The tool's server answered more than 16777216 bytes."),
         ("garbage", "upstream_garbage", "The tool's server sent something that is not MCP."),
         (
@@ -52,9 +51,25 @@ async fn every_failure_has_its_sentence_and_its_reason() {
         let record = gateway.records(index + 2).await.pop().unwrap();
         assert_eq!((&record["outcome"], &record["reason"]), (&json!("error"), &json!(reason)), "{tool}");
     }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_ever() {
+    let upstream = mcp_server::start(Kind::Modern).await;
+    let gateway = Gateway::impatient(&proxy("up", &upstream, OPEN)).await;
+    let ada = Modern::new(&gateway, "ada");
+    ada.list().await;
     // Progress keeps a call alive, but not for ever.
-    let trickle = ada.call("up_trickle", "{}").await.tool_error();
-    assert!(trickle.starts_with("The tool's server did not answer in time."), "{trickle}");
+    for (index, tool) in ["slow", "trickle"].into_iter().enumerate() {
+        let (name, token) = (format!("up_{tool}"), r#""progressToken":1,"#);
+        let body = modern_body("tools/call", &format!(r#""name":"{name}","#), token);
+        let headers = [("mcp-name", name.as_str()), ("accept", "application/json")];
+        let answer = ada.send("tools/call", &body, &headers).await.tool_error();
+        assert!(answer.starts_with("The tool's server did not answer in time."), "{tool}: {answer}");
+        let record = gateway.records(index + 2).await.pop().unwrap();
+        assert_eq!((&record["outcome"], &record["reason"]), (&json!("error"), &json!("upstream_timeout")));
+        upstream.cut(index + 1).await;
+    }
 }
 
 #[tokio::test]

@@ -112,8 +112,8 @@ impl Gateway {
     /// The same with little patience.
     pub(crate) async fn impatient(yaml: &str) -> Self {
         let patience = Patience {
-            silence: Duration::from_millis(700),
-            call: Duration::from_secs(3),
+            silence: Duration::from_secs(3),
+            call: Duration::from_secs(5),
             listing: Duration::from_secs(10),
         };
         Self::start_with(FRAME, yaml, patience).await

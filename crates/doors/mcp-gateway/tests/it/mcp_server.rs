@@ -116,7 +116,7 @@ fn call(id: &Value, body: &Value, kind: &str) -> Script {
         "locked" => Script::status(401, r#"{"error":"nope"}"#),
         "ask" => reply(id, r#"{"resultType":"input_required","inputRequests":{}}"#),
         "progress" => Script::events(vec![progress(1), progress(2), done]).paced(Duration::from_millis(20)),
-        "trickle" => Script::events((0..50).map(progress).collect()).paced(Duration::from_millis(100)),
+        "trickle" => Script::events((0..200).map(progress).collect()).paced(Duration::from_millis(100)),
         _ => reply(
             id,
             &format!(
