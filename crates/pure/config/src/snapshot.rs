@@ -101,7 +101,7 @@ fn assemble(root: &crate::document::Root, compiler: &mut Compiler<'_>) -> Option
     }
     Some(Snapshot {
         revision: String::new(),
-        logging: Logging { level: root.logger.level, session_ids: root.logger.session_id },
+        logging: platform::logging(root, compiler),
         public: public?,
         admin: admin?,
         ingress,

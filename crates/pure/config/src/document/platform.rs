@@ -17,7 +17,7 @@ section! {
     /// `logger`.
     Logger {
         level: LogLevel = or("level", LogLevel::Info),
-        session_id: bool = or("logSessionID", false),
+        session_id: Option<Placed<bool>> = optional("logSessionID"),
     }
     also {
         checked::<FieldOrdering>("fieldOrdering");

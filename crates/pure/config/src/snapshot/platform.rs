@@ -21,8 +21,6 @@ pub use crate::document::platform::LogLevel;
 pub struct Logging {
     /// The least important level that is written.
     pub level: LogLevel,
-    /// Whether lines carry a correlator of the browser session (never its id).
-    pub session_ids: bool,
 }
 
 /// One listener.
@@ -215,6 +213,14 @@ pub(crate) fn ingress(root: &Root, compiler: &mut Compiler<'_>) -> Ingress {
         }
     }
     Ingress { origin, allowed_hosts, trusted_proxies: root.http.trusted_proxies.clone() }
+}
+
+pub(crate) fn logging(root: &Root, compiler: &mut Compiler<'_>) -> Logging {
+    if let Some(written) = root.logger.session_id.as_ref().filter(|written| written.value) {
+        let hint = "the request id leads from a log line to its audit record";
+        compiler.report.warning(&written.place, "log lines name no browser session", hint);
+    }
+    Logging { level: root.logger.level }
 }
 
 pub(crate) fn health(root: &Root) -> Health {

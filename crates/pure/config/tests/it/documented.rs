@@ -15,7 +15,14 @@ use crate::fixture::{AUTH_PROVIDER, CLAUDE, GATEWAY, WHOLE, loaded};
 #[test]
 fn an_authorization_server_of_its_own() {
     let snapshot = loaded(AUTH_PROVIDER);
-    assert_eq!(snapshot.warnings, []);
+    let warnings: Vec<String> = snapshot.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "gatehouse.yaml:5:17: logger.logSessionID: log lines name no browser session (the request id leads from a \
+             log line to its audit record)"
+        ]
+    );
     assert!(snapshot.mcp.is_none() && snapshot.llm.is_none());
     assert!(snapshot.public.tls.is_some());
     assert_eq!(snapshot.ingress.origin, "https://auth.example.com");
