@@ -53,6 +53,7 @@ def test_client_id_metadata_document(house, claude):
 
     [record] = house.audited("tool.call", node="gateway", actor__sub="ada")
     assert record["exchange"]["aud"] == [house.ledger.url] and record["exchange"]["scope"] == "ledger:ReadPII"
+    assert record["exchange"]["jti"] == called.claims["jti"]
     [exchanged] = house.audited("token.exchange", node="auth", exchange__jti=called.claims["jti"])
     assert exchanged["actor"]["client_id"] == "ai-identity-gateway"
     assert exchanged["exchange"]["actors"] == ["ai-identity-gateway", DOCUMENT]
