@@ -1,7 +1,6 @@
 //! `POST /v1/messages/count_tokens`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::body::Incoming;
 
@@ -12,13 +11,10 @@ use crate::messages::{dispatch, find, read};
 use crate::upstream::Call;
 use crate::{LlmGateway, settings};
 
-/// How long a provider may take to count.
-const COUNTING: Duration = Duration::from_secs(60);
-
 /// Counting passes the same checks as a message, and is answered by the same routes.
 pub(crate) async fn count(door: Arc<LlmGateway>, body: Incoming, context: Context<Verified>) -> Outcome {
     let request = read(body, &context).await?;
     let model = find(&request, settings(&context)?)?;
-    let call = Call { path: "/v1/messages/count_tokens", first_byte: COUNTING };
+    let call = Call { path: "/v1/messages/count_tokens", first_byte: door.patience.counting };
     dispatch(&door, &call, &request, model, &context).await
 }

@@ -7,6 +7,7 @@ mod count_tokens;
 mod dialect;
 mod messages;
 mod models;
+mod patience;
 mod stream;
 mod upstream;
 
@@ -25,16 +26,23 @@ use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::{Origins, ProtectedSpec, Route};
 
 pub use self::dialect::render;
+pub use self::patience::Patience;
 
 /// The door to models.
 pub struct LlmGateway {
     outbound: Arc<Outbound>,
+    patience: Patience,
 }
 
 impl LlmGateway {
     /// A gateway that reaches providers through `outbound`.
     pub fn new(outbound: Arc<Outbound>) -> Arc<Self> {
-        Arc::new(Self { outbound })
+        Self::with_patience(outbound, Patience::default())
+    }
+
+    /// The same with other limits of time.
+    pub fn with_patience(outbound: Arc<Outbound>, patience: Patience) -> Arc<Self> {
+        Arc::new(Self { outbound, patience })
     }
 
     /// What is served, guarded by `gate`.

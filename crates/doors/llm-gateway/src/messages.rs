@@ -1,7 +1,6 @@
 //! `POST /v1/messages`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -22,21 +21,18 @@ use gatehouse_policy::input::ModelCall;
 
 use crate::stream::Metered;
 use crate::upstream::{self, Call, Reply};
-use crate::{LlmGateway, settings};
+use crate::{LlmGateway, Patience, settings};
 
 /// The largest request body, as the API itself has it.
 pub(crate) const BODY_LIMIT: usize = 32 * 1024 * 1024;
-/// How long a provider may take to begin a streamed reply.
-const FIRST_EVENT: Duration = Duration::from_secs(120);
-/// How long a provider may take for a whole reply, as the SDKs have it.
-const WHOLE_REPLY: Duration = Duration::from_secs(600);
 
 /// Reads, finds the model, asks policy about each route in turn, and passes on the first reply there is.
 pub(crate) async fn create(door: Arc<LlmGateway>, body: Incoming, context: Context<Verified>) -> Outcome {
     let request = read(body, &context).await?;
     let settings = settings(&context)?;
     let model = find(&request, settings)?;
-    let first_byte = if request.stream() { FIRST_EVENT } else { WHOLE_REPLY };
+    let Patience { first_event, whole_reply, .. } = door.patience;
+    let first_byte = if request.stream() { first_event } else { whole_reply };
     let call = Call { path: "/v1/messages", first_byte };
     dispatch(&door, &call, &request, model, &context).await
 }
@@ -64,7 +60,7 @@ pub(crate) async fn dispatch(
         match upstream::send(&door.outbound, &permit, call, account, request_body(request, &attempt), context)
             .await
         {
-            Reply::Passed(response) => return Ok(meter(response, model, context)),
+            Reply::Passed(response) => return Ok(meter(response, model, door.patience, context)),
             Reply::Failed { failure, response, rejection } => {
                 let stop = !failure.fails_over();
                 failures.add(failure, response, rejection);
@@ -170,7 +166,12 @@ fn note_target(
 }
 
 /// The reply with its body counted on the way through.
-fn meter(response: Response<Incoming>, model: &Model, context: &Context<Verified>) -> Response<Body> {
+fn meter(
+    response: Response<Incoming>,
+    model: &Model,
+    patience: Patience,
+    context: &Context<Verified>,
+) -> Response<Body> {
     let price = model.price;
     let (head, body) = response.into_parts();
     let streamed = head
@@ -179,7 +180,7 @@ fn meter(response: Response<Incoming>, model: &Model, context: &Context<Verified
         .and_then(|value| value.to_str().ok())
         .is_some_and(|media_type| media_type.starts_with("text/event-stream"));
     let metered = if streamed {
-        Metered::stream(body, price, context.audit.clone(), context.request_id.clone())
+        Metered::stream(body, price, patience, context)
     } else {
         Metered::whole(body, price, context.audit.clone())
     };

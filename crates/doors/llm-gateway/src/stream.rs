@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -12,7 +11,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use gatehouse_audit::event::{Outcome, TokenUsage};
-use gatehouse_edge::context::AuditRow;
+use gatehouse_edge::context::{AuditRow, Context, Verified};
 use gatehouse_edge::outbound::gathered::Gathered;
 use gatehouse_edge::server::body::{Body, BodyError};
 use gatehouse_identity::id::RequestId;
@@ -21,12 +20,7 @@ use gatehouse_llm::anthropic::reply::{ReplyFacts, ReplyScanner};
 use gatehouse_llm::anthropic::stream::{PING, StreamEnd, UsageScanner};
 use gatehouse_llm::price::PriceList;
 
-/// After how much silence of the provider the client gets a ping.
-const PING_AFTER: Duration = Duration::from_secs(15);
-/// How long a provider may be silent within a stream.
-const IDLE: Duration = Duration::from_secs(60);
-/// How long a stream may take in all.
-const TOTAL: Duration = Duration::from_secs(3600);
+use crate::Patience;
 
 /// A reply on its way to the client. Dropping it cancels the provider's work.
 pub(crate) struct Metered {
@@ -50,6 +44,7 @@ struct Meter {
 
 /// Notices silence. The timer is not touched per event: it wakes up now and then and looks at the time.
 struct Watch {
+    patience: Patience,
     started: Instant,
     heard: Instant,
     timer: Pin<Box<Sleep>>,
@@ -60,11 +55,13 @@ impl Metered {
     pub(crate) fn stream(
         upstream: Incoming,
         price: Option<PriceList>,
-        audit: Option<Arc<AuditRow>>,
-        request_id: RequestId,
+        patience: Patience,
+        context: &Context<Verified>,
     ) -> Body {
-        let now = Instant::now();
-        let watch = Watch { started: now, heard: now, timer: Box::pin(sleep_until(now + PING_AFTER)) };
+        let (now, audit) = (Instant::now(), context.audit.clone());
+        let timer = Box::pin(sleep_until(now + patience.ping));
+        let watch = Watch { patience, started: now, heard: now, timer };
+        let request_id = context.request_id.clone();
         let scanner = Scanner::Stream { scanner: UsageScanner::new(), watch, request_id };
         Self {
             upstream: Gathered::new(upstream),
@@ -120,18 +117,19 @@ impl Metered {
     /// Pings the client while the provider is silent; ends a stream that is silent for too long.
     fn watch(&mut self, task: &mut TaskContext<'_>) -> Poll<Option<Bytes>> {
         let Scanner::Stream { scanner, watch, .. } = &mut self.scanner else { return Poll::Pending };
+        let Patience { ping, idle, total, .. } = watch.patience;
         while watch.timer.as_mut().poll(task).is_ready() {
             let now = Instant::now();
-            if now.duration_since(watch.started) >= TOTAL {
+            if now.duration_since(watch.started) >= total {
                 return Poll::Ready(self.end(Some("stream_too_long")));
             }
             let silence = now.duration_since(watch.heard);
-            if silence >= IDLE {
+            if silence >= idle {
                 return Poll::Ready(self.end(Some("stream_idle")));
             }
-            let overdue = silence >= PING_AFTER;
-            let next = if overdue { now + PING_AFTER } else { watch.heard + PING_AFTER };
-            watch.timer.as_mut().reset(next.min(watch.heard + IDLE));
+            let overdue = silence >= ping;
+            let next = if overdue { now + ping } else { watch.heard + ping };
+            watch.timer.as_mut().reset(next.min(watch.heard + idle));
             if overdue && scanner.at_event_boundary() {
                 return Poll::Ready(Some(PING));
             }

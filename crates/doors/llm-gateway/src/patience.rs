@@ -1,0 +1,35 @@
+//! How long a provider may take.
+
+use std::time::Duration;
+
+/// The limits of a provider's silence.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Until a streamed reply begins.
+    pub first_event: Duration,
+    /// Until a whole reply begins.
+    pub whole_reply: Duration,
+    /// Until tokens are counted.
+    pub counting: Duration,
+    /// Within a stream, until the client gets a ping.
+    pub ping: Duration,
+    /// Within a stream, until it is given up.
+    pub idle: Duration,
+    /// For a stream in all.
+    pub total: Duration,
+}
+
+/// A whole reply may take as long as the SDKs wait for one. Pings come well before anything between the client and
+/// us takes the stream for dead.
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            first_event: Duration::from_secs(120),
+            whole_reply: Duration::from_secs(600),
+            counting: Duration::from_secs(60),
+            ping: Duration::from_secs(15),
+            idle: Duration::from_secs(60),
+            total: Duration::from_secs(3600),
+        }
+    }
+}

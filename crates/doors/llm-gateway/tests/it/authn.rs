@@ -1,0 +1,145 @@
+//! Who may call models: static keys, our own tokens, and tokens of an identity provider in both modes.
+
+use serde_json::{Value, json};
+
+use gatehouse_identity::jose::algorithm::Algorithm;
+use gatehouse_identity::jose::sign::SigningKey;
+
+use crate::client::post;
+use crate::gateway::{Gateway, PROVIDER_KEY, Plan, TEAM_KEY, sign};
+use crate::provider::{Provider, Reply};
+
+const ASK: &[u8] = br#"{"model":"claude-opus","max_tokens":9,"messages":[]}"#;
+const CLIENT: &str = "11111111-2222-3333-4444-555555555555";
+
+/// An identity provider with one key.
+struct Directory {
+    server: Provider,
+    key: SigningKey,
+}
+
+impl Directory {
+    async fn start() -> Self {
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let keys = json!({"keys": [key.public_jwk()]}).to_string();
+        let server = Provider::start(move |seen| {
+            if seen.head.starts_with("GET /jwks ") {
+                return Reply::json("200 OK", &keys);
+            }
+            let host = seen.header("host").unwrap_or_default();
+            let at = |path: &str| format!("http://{host}{path}");
+            Reply::json("200 OK", &json!({"issuer": at(""), "jwks_uri": at("/jwks")}).to_string())
+        })
+        .await;
+        Self { server, key }
+    }
+
+    fn issuer(&self) -> String {
+        format!("http://{}", self.server.address)
+    }
+
+    /// The server as an item of `servers`.
+    fn trusted(&self, token_type: &str) -> String {
+        let issuer = self.issuer();
+        format!(
+            "        - wellKnownEndpoint: {issuer}/.well-known/openid-configuration\n          \
+             tokenValidation: {{ method: jwt, expectedAudiences: [{CLIENT}], jwt: {{ tokenType: {token_type}, algorithms: [ES256] }} }}\n          \
+             userClaim: oid\n"
+        )
+    }
+}
+
+async fn status(gateway: &Gateway, headers: &[(&str, &str)]) -> u16 {
+    let answer = post(gateway, "/v1/messages", headers, ASK).await;
+    if answer.status != 200 {
+        answer.error();
+    }
+    answer.status
+}
+
+#[tokio::test]
+async fn a_static_key_and_our_own_token_count_in_both_places() {
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let gateway = Gateway::before(&provider).await;
+    let token = gateway.token("ada");
+    let bearer = |credential: &str| format!("Bearer {credential}");
+    for (headers, expected) in [
+        (vec![("x-api-key", TEAM_KEY.to_owned())], Ok("team")),
+        (vec![("authorization", bearer(TEAM_KEY))], Ok("team")),
+        (vec![("x-api-key", TEAM_KEY.to_owned()), ("authorization", bearer(TEAM_KEY))], Ok("team")),
+        (vec![("authorization", bearer(&token))], Ok("ada")),
+        (vec![("x-api-key", token.clone())], Ok("ada")),
+        (vec![("x-api-key", TEAM_KEY.to_owned()), ("authorization", bearer(&token))], Err(400)),
+        (vec![("x-api-key", "gwk_wrong".to_owned())], Err(401)),
+        (vec![("authorization", bearer("a.b.c"))], Err(401)),
+        (vec![], Err(401)),
+    ] {
+        let before = provider.seen().len();
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let status = status(&gateway, &headers).await;
+        assert_eq!(status, expected.err().unwrap_or(200), "{headers:?}");
+        assert_eq!(provider.seen().len() - before, usize::from(expected.is_ok()));
+    }
+    for seen in provider.seen() {
+        assert!(!seen.head.contains(TEAM_KEY) && !seen.head.contains(&token), "{}", seen.head);
+        assert_eq!(seen.header("x-api-key"), Some(PROVIDER_KEY));
+    }
+    let names: Vec<Value> =
+        gateway.records(9).await.iter().map(|record| record["actor"]["sub"].clone()).collect();
+    assert_eq!(names[..5], [json!("team"), json!("team"), json!("team"), json!("ada"), json!("ada")]);
+}
+
+/// A token of another kind, for another audience, without the user claim, or expired, is no credential.
+#[tokio::test]
+async fn tokens_of_a_directory_count_by_mode() {
+    let directory = Directory::start().await;
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    for (mode, id_token, access_token) in
+        [("idToken", 200, 401), ("accessToken", 401, 200), ("either", 200, 200)]
+    {
+        let servers = directory.trusted(mode);
+        let gateway = Gateway::start(&provider, &Plan { servers: &servers, ..Plan::default() }).await;
+        let with = |name: &str, value: Value| {
+            let mut claims = gateway.claims(&directory.issuer(), CLIENT, "pairwise-subject");
+            claims["oid"] = json!("object-id");
+            claims[name] = value;
+            claims
+        };
+        let fine = with("nonce", json!("n"));
+        let send = async |typ: &str, claims: &Value| {
+            let bearer = format!("Bearer {}", sign(&directory.key, typ, claims));
+            status(&gateway, &[("authorization", &bearer)]).await
+        };
+        assert_eq!(send("JWT", &fine).await, id_token, "ID token in mode {mode}");
+        let access = with("scp", json!("models"));
+        assert_eq!(send("at+jwt", &access).await, access_token, "access token in mode {mode}");
+        let (typ, base) = if mode == "accessToken" { ("at+jwt", access) } else { ("JWT", fine) };
+        for (name, value) in [
+            ("aud", json!("another-client")),
+            ("aud", json!(format!("http://{}/v1", gateway.address))),
+            ("exp", json!(gateway.claims("", "", "")["iat"].as_i64().unwrap() - 60)),
+            ("nbf", json!(gateway.claims("", "", "")["iat"].as_i64().unwrap() + 300)),
+            ("oid", Value::Null),
+            ("iss", json!("https://evil.example")),
+        ] {
+            let mut claims = base.clone();
+            claims[name] = value;
+            assert_eq!(send(typ, &claims).await, 401, "{name} in mode {mode}");
+        }
+        let record = gateway.records(1).await.remove(usize::from(mode == "accessToken"));
+        assert_eq!(record["actor"]["sub"], "object-id", "the user claim names the user: {record}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_expires_between_two_calls_ends_there() {
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let gateway = Gateway::before(&provider).await;
+    let bearer = format!("Bearer {}", gateway.token("ada"));
+    let headers = [("authorization", bearer.as_str())];
+    assert_eq!(status(&gateway, &headers).await, 200);
+    gateway.clock.advance(660);
+    let answer = post(&gateway, "/v1/messages", &headers, ASK).await;
+    assert_eq!(answer.error(), (401, "authentication_error".to_owned()));
+    assert_eq!(answer.header("x-should-retry"), Some("false"), "the client signs in again instead");
+}

@@ -1,0 +1,188 @@
+//! Whatever goes wrong, the client gets an error of the API that it can act on.
+
+use crate::client::{ask, message};
+use crate::gateway::{Gateway, Plan, TEAM_KEY};
+use crate::provider::{Provider, Reply};
+
+const ASK: &[u8] = br#"{"model":"claude-opus","max_tokens":9,"messages":[]}"#;
+
+fn envelope(kind: &str) -> String {
+    format!(
+        r#"{{"type":"error","error":{{"type":"{kind}","message":"prompt is too long: 1 > 0"}},"request_id":"req_theirs"}}"#
+    )
+}
+
+#[tokio::test]
+async fn errors_of_the_provider_pass_in_its_own_words() {
+    for (status, kind) in [
+        ("400 Bad Request", "invalid_request_error"),
+        ("402 Payment Required", "billing_error"),
+        ("413 Too Large", "request_too_large"),
+        ("422 Unprocessable", "invalid_request_error"),
+        ("429 Too Many Requests", "rate_limit_error"),
+        ("500 Internal", "api_error"),
+        ("503 Unavailable", "api_error"),
+        ("529 Overloaded", "overloaded_error"),
+    ] {
+        let headers = [
+            ("content-type", "application/json; charset=utf-8"),
+            ("retry-after", "7"),
+            ("x-should-retry", "true"),
+            ("anthropic-ratelimit-tokens-reset", "2027-01-01T00:00:00Z"),
+            ("request-id", "req_theirs"),
+        ];
+        let provider = Provider::always(Reply::new(status, &headers, envelope(kind).as_bytes())).await;
+        let gateway = Gateway::before(&provider).await;
+        let answer = message(&gateway, ASK).await;
+        let code: u16 = status.split(' ').next().unwrap().parse().unwrap();
+        assert_eq!(answer.status, code);
+        let own = answer.header("request-id").unwrap();
+        assert_eq!(answer.text(), envelope(kind).replace("req_theirs", own), "only the id is ours");
+        for (name, value) in &headers[1..4] {
+            assert_eq!(answer.header(name), Some(*value), "{status}");
+        }
+        assert_eq!(answer.header("x-upstream-request-id"), Some("req_theirs"));
+        let record = gateway.record().await;
+        assert_eq!((&record["outcome"], &record["reason"]), (&"error".into(), &"provider_error".into()));
+        assert_eq!(record["result"]["status"], code);
+    }
+}
+
+/// What is between us and the provider speaks HTML.
+#[tokio::test]
+async fn pages_of_others_become_envelopes() {
+    for (status, media_type, expected) in [
+        ("502 Bad Gateway", "text/html", (502, "api_error")),
+        ("503 Unavailable", "text/html; charset=utf-8", (503, "overloaded_error")),
+        ("429 Slow", "text/plain", (429, "rate_limit_error")),
+        ("413 Large", "", (413, "request_too_large")),
+        ("400 Bad", "text/html", (400, "invalid_request_error")),
+    ] {
+        let headers = [("content-type", media_type), ("retry-after", "7"), ("server", "nginx")];
+        let provider = Provider::always(Reply::new(status, &headers, b"<html>canary</html>")).await;
+        let gateway = Gateway::before(&provider).await;
+        let answer = message(&gateway, ASK).await;
+        assert_eq!(answer.error(), (expected.0, expected.1.to_owned()), "{status}");
+        assert_eq!(answer.header("retry-after"), Some("7"));
+        assert!(!answer.text().contains("canary") && answer.header("server").is_none(), "{answer:?}");
+    }
+}
+
+/// The gateway's own credential or route is wrong: the client's sign-in is not, and must not be told so.
+#[tokio::test]
+async fn faults_of_the_configuration_are_not_blamed_on_the_client() {
+    for status in ["401 Unauthorized", "403 Forbidden", "404 Not Found", "302 Found"] {
+        let provider = Provider::always(Reply::json(status, &envelope("authentication_error"))).await;
+        let gateway = Gateway::before(&provider).await;
+        let answer = message(&gateway, ASK).await;
+        assert_eq!(answer.error(), (502, "api_error".to_owned()), "{status}");
+        assert!(!answer.text().contains("prompt is too long"));
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_not_there_is_502() {
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let gateway = Gateway::start(&gone().await, &Plan { second: Some(&provider), ..Plan::default() }).await;
+    let answer = message(&gateway, ASK).await;
+    assert_eq!(answer.error(), (502, "api_error".to_owned()));
+    assert_eq!(gateway.record().await["reason"], "provider_unreachable");
+    assert!(!answer.text().contains("127.0.0.1"), "{answer:?}");
+    let body = br#"{"model":"twice","max_tokens":9,"messages":[]}"#;
+    assert_eq!(message(&gateway, body).await.status, 200, "the second route answers");
+}
+
+/// A provider whose port is closed.
+async fn gone() -> Provider {
+    let mut provider = Provider::always(Reply::silence()).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    provider.address = listener.local_addr().unwrap();
+    provider
+}
+
+#[tokio::test]
+async fn routes_are_tried_in_order_and_the_most_telling_failure_is_shown() {
+    let body = br#"{"model":"twice","max_tokens":9,"messages":[]}"#;
+    for (one, two, expected, asked) in [
+        ("200 OK", "200 OK", 200, (1, 0)),
+        ("500 Down", "200 OK", 200, (1, 1)),
+        ("429 Slow", "200 OK", 200, (1, 1)),
+        ("401 No", "200 OK", 200, (1, 1)),
+        ("400 Wrong", "200 OK", 400, (1, 0)),
+        ("429 Slow", "500 Down", 429, (1, 1)),
+        ("500 Down", "529 Over", 529, (1, 1)),
+        ("500 Down", "401 No", 502, (1, 1)),
+    ] {
+        let first = Provider::always(Reply::json(one, "{}")).await;
+        let second = Provider::always(Reply::json(two, "{}")).await;
+        let gateway = Gateway::start(&first, &Plan { second: Some(&second), ..Plan::default() }).await;
+        assert_eq!(message(&gateway, body).await.status, expected, "{one}, {two}");
+        assert_eq!((first.seen().len(), second.seen().len()), asked, "{one}, {two}");
+    }
+}
+
+#[tokio::test]
+async fn requests_that_cannot_be_understood_reach_nobody() {
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let gateway = Gateway::before(&provider).await;
+    for (body, part) in [
+        ("", "valid JSON"),
+        ("{", "valid JSON"),
+        ("[]", "JSON object"),
+        ("{}", "model"),
+        (r#"{"model":7}"#, "model"),
+        (r#"{"model":"claude-opus","model":"alias"}"#, "model: written more than once"),
+        (r#"{"model":"claude-opus","stream":"yes"}"#, "stream"),
+        (r#"{"model":"claude-opus","stream":true,"stream":false}"#, "stream"),
+        (r#"{"model":"gpt-4"}"#, "gpt-4"),
+        (r#"{"model":"claude-opus "}"#, "claude-opus "),
+        (r#"{"model":"Claude-Opus"}"#, "Claude-Opus"),
+    ] {
+        let answer = message(&gateway, body.as_bytes()).await;
+        assert_eq!(answer.error(), (400, "invalid_request_error".to_owned()), "{body}");
+        let said = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(said.contains(part), "{body}: {said}");
+        assert_eq!(answer.header("x-should-retry"), Some("false"));
+    }
+    assert!(provider.seen().is_empty());
+}
+
+#[tokio::test]
+async fn every_refusal_of_the_door_is_an_envelope() {
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let gateway = Gateway::before(&provider).await;
+    let key = ("x-api-key", TEAM_KEY);
+    let json = ("content-type", "application/json");
+    for (line, headers, expected) in [
+        ("POST /v1/messages", vec![json], (401, "authentication_error")),
+        ("POST /v1/messages", vec![json, ("x-api-key", "gwk_wrong")], (401, "authentication_error")),
+        ("POST /v1/messages", vec![json, key, ("origin", "https://evil.example")], (403, "permission_error")),
+        ("POST /v1/messages", vec![key, ("content-type", "text/plain")], (415, "invalid_request_error")),
+        ("POST /v1/messages", vec![key, json, ("content-encoding", "gzip")], (415, "invalid_request_error")),
+        ("GET /v1/messages", vec![key], (405, "invalid_request_error")),
+        ("POST /v1/complete", vec![key, json], (404, "not_found_error")),
+        ("GET /v1/models/unknown", vec![key], (404, "not_found_error")),
+        ("GET /v1/models", vec![], (401, "authentication_error")),
+        ("POST /v1/messages/count_tokens", vec![json], (401, "authentication_error")),
+    ] {
+        let answer = ask(&gateway, line, &headers, ASK).await;
+        assert_eq!(answer.error(), (expected.0, expected.1.to_owned()), "{line} {headers:?}");
+        assert_eq!(answer.header("www-authenticate").is_some(), expected.0 == 401);
+    }
+    gateway.fill_spool();
+    let answer = message(&gateway, ASK).await;
+    assert_eq!(answer.error(), (503, "overloaded_error".to_owned()));
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert!(provider.seen().is_empty());
+}
+
+#[tokio::test]
+async fn more_than_32_mib_is_413_before_it_is_read() {
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let gateway = Gateway::before(&provider).await;
+    let headers =
+        [("content-type", "application/json"), ("x-api-key", TEAM_KEY), ("content-length", "33554433")];
+    let answer = ask(&gateway, "POST /v1/messages", &headers, b"").await;
+    assert_eq!(answer.error(), (413, "request_too_large".to_owned()));
+    assert!(provider.seen().is_empty());
+}

@@ -1,0 +1,15 @@
+//! The LLM door on a real listener, between clients and providers that are nothing but bytes on sockets.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::indexing_slicing, reason = "indexing a JSON value of a known shape")]
+
+mod authn;
+mod bytes;
+mod client;
+mod errors;
+mod gateway;
+mod headers;
+mod models;
+mod policy;
+mod provider;
+mod streams;
