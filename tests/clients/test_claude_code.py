@@ -238,6 +238,16 @@ def test_processes_of_one_user_renew_at_the_same_time(house, connect):
     assert claude.status("gw") == "✔ Connected"
 
 
+def test_a_sign_in_outlives_a_restart(house, connect):
+    kept, brief = connect("bob", *PUBLIC), connect("ada", *BRIEF)
+    house.gateway.restart()
+    mark = house.mark()
+    assert kept.status("gw") == brief.status("gw") == "✔ Connected"
+    assert "1048.20" in call(house, kept, "ledger_listAccounts", {})
+    assert house.audited("token.refresh", since=mark, actor__client_id="claude-brief", outcome="allow")
+    house.check_audit()
+
+
 @pytest.mark.parametrize("kind", ["bearer token", "bearer key", "x-api-key", "junk beside a key", "helper"])
 def test_credentials_at_the_llm_door(house, claude, model_token, kind):
     mark, settings = house.mark(), []

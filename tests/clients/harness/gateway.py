@@ -33,6 +33,7 @@ class Gateway:
     def __init__(self, process: Background, folder: Path, url: str, admin_port: int):
         self.process, self.folder, self.url, self.admin_port = process, folder, url, admin_port
         self.admin_url = f"http://127.0.0.1:{admin_port}"
+        self._earlier: list[str] = []
 
     @classmethod
     def start(
@@ -80,13 +81,21 @@ class Gateway:
             assert time.monotonic() < end, f"the gateway is not ready\n{self.process.transcript()}"
             time.sleep(0.02)
 
+    def restart(self) -> None:
+        """Ends it with SIGTERM and starts it again, with the same configuration on the same ports."""
+        ended = self.process
+        assert self.stop() == 0, ended.transcript()
+        self._earlier += [*ended.out, *ended.err]
+        self.process = Background(ended.command, cwd=self.folder, env=ended.env)
+        self.wait_until_ready(60)
+
     def log(self) -> list[dict]:
         """Its log lines so far."""
         return [json.loads(line) for line in list(self.process.err) if line.startswith("{")]
 
     def log_text(self) -> str:
         """Everything it has written to its log, for canary searches."""
-        return "\n".join([*self.process.out, *self.process.err])
+        return "\n".join([*self._earlier, *self.process.out, *self.process.err])
 
     def kill(self) -> None:
         """`kill -9`."""

@@ -33,7 +33,7 @@ class Background:
     """A process that runs beside the test; its output is gathered line by line."""
 
     def __init__(self, command, *, cwd: Path, env: dict[str, str]):
-        self.command = [str(word) for word in command]
+        self.command, self.env = [str(word) for word in command], env
         self._process = subprocess.Popen(
             self.command,
             cwd=cwd,
