@@ -302,8 +302,7 @@ async fn a_client_without_the_grant_cannot_start_it() {
 async fn too_many_or_too_long_parameters_are_refused() {
     let server = Server::start().await;
     let portal = server.portal();
-    let many: String = (0..80).map(|number| format!("&p{number}=x")).collect();
-    let url = format!("{}{many}", portal.authorization_url(&[]));
+    let url = (0..80).fold(portal.authorization_url(&[]), |url, number| format!("{url}&p{number}=x"));
     Browser::new(&server).get(&url).await.assert_page(400, "64 parameters");
     let long = "n".repeat(2049);
     let answer = Browser::new(&server).get(&portal.authorization_url(&[("nonce", &long)])).await;

@@ -21,7 +21,7 @@ async fn subject(server: &Server) -> String {
 }
 
 /// Claims of an access token of our own with these changes; `null` removes one.
-fn claims(server: &Server, changes: Value) -> Value {
+fn claims(server: &Server, changes: &Value) -> Value {
     let now = 1_800_000_000;
     let mut claims = json!({
         "iss": server.issuer, "sub": "ada", "aud": server.url("/mcp"), "client_id": "cli", "scope": "tools:use",
@@ -90,7 +90,7 @@ async fn chains_have_an_end() {
     };
     for (depth, fits) in [(2, true), (3, false), (5, false), (40, false)] {
         let token =
-            server.sign(Algorithm::Es256, "at+jwt", &claims(&server, json!({ "act": nested(depth) })));
+            server.sign(Algorithm::Es256, "at+jwt", &claims(&server, &json!({ "act": nested(depth) })));
         let answer = server.gateway().exchange(&token, &[]).await;
         if fits {
             answer.ok();
@@ -98,7 +98,7 @@ async fn chains_have_an_end() {
             assert_eq!(answer.error(), (400, "invalid_request".into()), "{depth}");
         }
     }
-    let unreadable = claims(&server, json!({ "act": { "sub": 7 } }));
+    let unreadable = claims(&server, &json!({ "act": { "sub": 7 } }));
     let token = server.sign(Algorithm::Es256, "at+jwt", &unreadable);
     assert_eq!(server.gateway().exchange(&token, &[]).await.error().1, "invalid_request");
 }
@@ -184,8 +184,8 @@ async fn a_token_that_was_not_meant_for_the_requester_is_refused() {
 async fn other_tokens_are_refused() {
     let server = Server::start().await;
     let gateway = server.gateway();
-    let good = claims(&server, json!({}));
-    let token = |typ: &str, changes: Value| server.sign(Algorithm::Es256, typ, &claims(&server, changes));
+    let good = claims(&server, &json!({}));
+    let token = |typ: &str, changes: &Value| server.sign(Algorithm::Es256, typ, &claims(&server, changes));
     let foreign = SigningKey::generate(Algorithm::Es256).unwrap();
     let now = 1_800_000_000;
     let hs256 = {
@@ -196,26 +196,26 @@ async fn other_tokens_are_refused() {
     };
     let cases = [
         ("foreign key", foreign.sign("at+jwt", good.as_object().unwrap()).unwrap()),
-        ("foreign issuer", token("at+jwt", json!({ "iss": "https://other.example" }))),
-        ("issuer with a slash", token("at+jwt", json!({ "iss": format!("{}/", server.issuer) }))),
-        ("expired", token("at+jwt", json!({ "exp": now - 1 }))),
-        ("expired just now", token("at+jwt", json!({ "exp": now }))),
-        ("no exp", token("at+jwt", json!({ "exp": null }))),
-        ("exp as text", token("at+jwt", json!({ "exp": (now + 600).to_string() }))),
-        ("not yet", token("at+jwt", json!({ "nbf": now + 300 }))),
-        ("lives too long", token("at+jwt", json!({ "exp": now + 40 * 86_400 }))),
-        ("no audience", token("at+jwt", json!({ "aud": null }))),
-        ("audience of numbers", token("at+jwt", json!({ "aud": [1] }))),
-        ("no subject", token("at+jwt", json!({ "sub": null }))),
-        ("typ of an ID token", token("JWT", json!({}))),
-        ("other typ", token("oauth-id-jag+jwt", json!({}))),
+        ("foreign issuer", token("at+jwt", &json!({ "iss": "https://other.example" }))),
+        ("issuer with a slash", token("at+jwt", &json!({ "iss": format!("{}/", server.issuer) }))),
+        ("expired", token("at+jwt", &json!({ "exp": now - 1 }))),
+        ("expired just now", token("at+jwt", &json!({ "exp": now }))),
+        ("no exp", token("at+jwt", &json!({ "exp": null }))),
+        ("exp as text", token("at+jwt", &json!({ "exp": (now + 600).to_string() }))),
+        ("not yet", token("at+jwt", &json!({ "nbf": now + 300 }))),
+        ("lives too long", token("at+jwt", &json!({ "exp": now + 40 * 86_400 }))),
+        ("no audience", token("at+jwt", &json!({ "aud": null }))),
+        ("audience of numbers", token("at+jwt", &json!({ "aud": [1] }))),
+        ("no subject", token("at+jwt", &json!({ "sub": null }))),
+        ("typ of an ID token", token("JWT", &json!({}))),
+        ("other typ", token("oauth-id-jag+jwt", &json!({}))),
         ("unsigned", hs256),
         ("nonsense", "not.a.token".to_owned()),
-        ("client is gone", token("at+jwt", json!({ "client_id": "gone" }))),
-        ("grant is unknown", token("at+jwt", json!({ "grant_id": "gone" }))),
-        ("scope as a list", token("at+jwt", json!({ "scope": ["tools:use"] }))),
+        ("client is gone", token("at+jwt", &json!({ "client_id": "gone" }))),
+        ("grant is unknown", token("at+jwt", &json!({ "grant_id": "gone" }))),
+        ("scope as a list", token("at+jwt", &json!({ "scope": ["tools:use"] }))),
     ];
-    gateway.exchange(&token("at+jwt", json!({})), &[]).await.ok();
+    gateway.exchange(&token("at+jwt", &json!({})), &[]).await.ok();
     for (what, token) in cases {
         let answer = gateway.exchange(&token, &[]).await;
         if what == "scope as a list" {
@@ -323,7 +323,7 @@ async fn may_act_names_who_may() {
         (json!("gateway"), false),
     ];
     for (may_act, allowed) in cases {
-        let token = server.sign(Algorithm::Es256, "at+jwt", &claims(&server, json!({ "may_act": may_act })));
+        let token = server.sign(Algorithm::Es256, "at+jwt", &claims(&server, &json!({ "may_act": may_act })));
         let answer = gateway.exchange(&token, &[]).await;
         if allowed {
             answer.ok();
