@@ -30,7 +30,7 @@ class Cluster:
         if os.geteuid() == 0:
             os.chown(self._folder, NOBODY, NOBODY)
         try:
-            self._run("initdb", "-D", self._data, "-U", "gatehouse", "-A", "trust", "-E", "UTF8", "--locale=C")
+            self._run("initdb", "-D", self._data, "-U", "gatehouse", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
             self.resume()
         except BaseException:
             self.__exit__()
@@ -39,12 +39,12 @@ class Cluster:
 
     def __exit__(self, *_) -> None:
         if (self._folder / "data" / "postmaster.pid").exists():
-            self.stop()
+            self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def stop(self) -> None:
-        """Ends the server as a crash would."""
-        self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
+        """Ends the server, and with it every connection."""
+        self._run("pg_ctl", "-D", self._data, "-w", "-m", "fast", "stop")
 
     def resume(self) -> None:
         """Starts the server."""

@@ -1,32 +1,20 @@
 """The audit log cannot be written: tokens are refused at once, calls while there is no room to keep their records."""
 
-import resource
 import time
 
 import pytest
 
+from drills.full_disk import WITHOUT_SIGNAL, empty_disk, fill_disk
 from drills.site import Site
 
 SPOOL_RECORDS = 64
-# The size of a file beyond which the system refuses to write; the log's present size stands in for a full disk.
-LIMIT = resource.RLIMIT_FSIZE
-
-
 @pytest.fixture
 def node(binary, tmp_path, puppet, cluster):
     """A node whose only file is the audit log, and that gets an error instead of a signal when it is full."""
     with Site(binary, tmp_path / "node", puppet, store=cluster.database(), SPOOL=SPOOL_RECORDS) as node:
         node.process.kill()
-        node.start("env", "--ignore-signal=XFSZ")
+        node.start(*WITHOUT_SIGNAL)
         yield node
-
-
-def fill_disk(node: Site) -> None:
-    resource.prlimit(node.process.pid, LIMIT, (node.audit_file.stat().st_size, resource.RLIM_INFINITY))
-
-
-def empty_disk(node: Site) -> None:
-    resource.prlimit(node.process.pid, LIMIT, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def test_doors_close_while_the_log_is_blocked(node, figure):
@@ -39,7 +27,7 @@ def test_doors_close_while_the_log_is_blocked(node, figure):
         assert time.monotonic() < end
         time.sleep(0.01)
 
-    fill_disk(node)
+    fill_disk(node, node.audit_file)
     # No token without a durable record.
     for ask in (node.machine, lambda: node.refresh(tokens["refresh_token"])):
         answer = ask()

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from drills.full_disk import WITHOUT_SIGNAL, empty_disk, fill_disk
 from drills.site import REDIRECT, Site
 from harness.browser import Browser
 
@@ -57,6 +58,32 @@ def test_calls_go_on_without_the_store(node, cluster, figure, how):
         f"PostgreSQL {how}: 503 after {first * 1000:.0f} ms, from then on after {later * 1000:.0f} ms at most, model "
         f"and tool calls went on; ready {recovered * 1000:.0f} ms after its return"
     )
+
+
+def test_a_full_disk_loses_nothing(binary, tmp_path, puppet, figure):
+    with Site(binary, tmp_path / "node", puppet) as node:
+        node.process.kill()
+        node.start(*WITHOUT_SIGNAL)
+        tokens = node.tokens()
+        log = node.folder / "gatehouse.db-wal"
+        assert log.stat().st_size > node.audit_file.stat().st_size, "the audit log must have room for this drill"
+        fill_disk(node, log)
+        refused = 0
+        for _ in range(5):
+            answer = node.refresh(tokens["refresh_token"])
+            assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable"), answer.text
+            refused += 1
+            assert node.ask({"do": "reply"}).status_code == 200
+        empty_disk(node)
+        # Nothing was half written: the same token works once there is room.
+        answer = node.refresh(tokens["refresh_token"])
+        assert answer.status_code == 200, answer.text
+        assert node.refresh(answer.json()["refresh_token"]).status_code == 200
+        node.process.kill()
+        node.start()
+        assert node.refresh(answer.json()["refresh_token"]).status_code == 200
+        node.verify_audit()
+        figure(f"SQLite on a full disk: {refused} writes refused, model calls went on, nothing lost")
 
 
 def refuse(node: Site, tokens: dict, code: dict) -> float:
