@@ -19,6 +19,8 @@ use crate::outbound::fetch::{FetchError, Fetcher, Trust};
 const DOCUMENT_LIMIT: usize = 256 * 1024;
 /// Least time between two fetches from one issuer, whatever the reason.
 const COOLDOWN: Duration = Duration::from_secs(30);
+/// The same while there are no keys at all, so that callers do not wait long for an issuer that starts after us.
+const COOLDOWN_WITHOUT_KEYS: Duration = Duration::from_secs(2);
 /// How long keys are used after the last successful fetch.
 const STALE_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -69,7 +71,9 @@ pub enum PublishedError {
         why: String,
     },
     /// The last attempt failed and the next is not due yet.
-    #[error("{0} could not be read lately; the next attempt is due within 30 s")]
+    #[error(
+        "{0} could not be read lately; the next attempt is due within 30 s, or within 2 s while no keys are held"
+    )]
     CoolingDown(Url),
 }
 
@@ -140,7 +144,7 @@ impl IssuerKeys {
         let now = self.clock.now();
         let usable = |held: &Arc<Published>| now.since(held.fetched_at) <= STALE_LIMIT;
         let held = self.held.load_full().filter(usable);
-        let cooling = attempt.is_some_and(|last| now.since(last) < COOLDOWN);
+        let cooling = self.is_cooling(*attempt, now);
         match held {
             Some(held) if cooling || kid.is_some_and(|kid| held.keys.contains(kid)) => Ok(held),
             None if cooling => Err(PublishedError::CoolingDown(self.well_known.clone())),
@@ -158,6 +162,12 @@ impl IssuerKeys {
         }
     }
 
+    /// Whether it is too early for another attempt.
+    fn is_cooling(&self, last_attempt: Option<Timestamp>, now: Timestamp) -> bool {
+        let least = if self.held.load().is_some() { COOLDOWN } else { COOLDOWN_WITHOUT_KEYS };
+        last_attempt.is_some_and(|last| now.since(last) < least)
+    }
+
     /// Begins one attempt; `None` when it is too early for one. A failure leaves what is held in place.
     ///
     /// It runs to its end even if nobody waits any more: a caller who goes away must neither waste the attempt for
@@ -167,7 +177,7 @@ impl IssuerKeys {
         mut attempt: OwnedMutexGuard<Option<Timestamp>>,
     ) -> Option<JoinHandle<Result<(), PublishedError>>> {
         let now = self.clock.now();
-        if attempt.is_some_and(|last| now.since(last) < COOLDOWN) {
+        if self.is_cooling(*attempt, now) {
             return None;
         }
         *attempt = Some(now);

@@ -171,6 +171,20 @@ async fn a_removed_key_is_gone_after_the_refresh() {
     eventually(|| keys.held().filter(|held| !held.keys.contains(&old)), || "the key to go".to_owned()).await;
 }
 
+#[tokio::test]
+async fn an_issuer_that_starts_after_us_is_noticed_within_seconds() {
+    let site = Site::anywhere();
+    let publisher = Publisher::start(Duration::ZERO).await;
+    let kid = publisher.publish();
+    publisher.down.store(true, Ordering::SeqCst);
+    let keys = publisher.keys(&site, HOUR);
+    assert!(matches!(keys.published(Some(&kid)).await, Err(PublishedError::Fetch(_))));
+    assert!(matches!(keys.published(Some(&kid)).await, Err(PublishedError::CoolingDown(_))));
+    publisher.down.store(false, Ordering::SeqCst);
+    site.clock.advance(2);
+    assert!(keys.published(Some(&kid)).await.unwrap().keys.contains(&kid));
+}
+
 /// A caller who goes away neither wastes the attempt for the others nor causes another one.
 #[tokio::test]
 async fn a_fetch_outlives_the_caller_who_caused_it() {

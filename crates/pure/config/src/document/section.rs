@@ -9,6 +9,9 @@ use crate::source::node::{Entry, Node, NodeValue, Shape};
 
 use super::spot::{Spot, Value};
 
+/// How many unknown keys of one section are reported one by one.
+const MOST_UNKNOWN: usize = 20;
+
 /// A section that is being read.
 pub(crate) struct Section<'n, 'r> {
     entries: &'n [Entry],
@@ -94,15 +97,15 @@ impl<'n, 'r> Section<'n, 'r> {
         self.only(key, &[], instead);
     }
 
-    /// A documented key of which only some values can be honoured. A list or section counts as its emptiness:
-    /// `[]` and `{}` are always accepted, and so is a section that says just `enabled: false` or `disabled: true`.
+    /// A documented key of which only some values can be honoured. Where none can, a list or section may be written
+    /// empty, and a section may say just `enabled: false` or `disabled: true`.
     pub(crate) fn only(&mut self, key: &'static str, accepted: &[&str], instead: &str) {
         self.known.push(key);
         let Some(entry) = self.find(key) else { return };
         let harmless = match &entry.value.value {
             NodeValue::Scalar(scalar) => accepted.contains(&scalar.text.as_str()),
-            NodeValue::Sequence(items) => items.is_empty(),
-            NodeValue::Mapping(entries) => entries.iter().all(switched_off),
+            NodeValue::Sequence(items) => accepted.is_empty() && items.is_empty(),
+            NodeValue::Mapping(entries) => accepted.is_empty() && entries.iter().all(switched_off),
         };
         if !harmless {
             let place = self.place_of(entry);
@@ -125,14 +128,17 @@ impl<'n, 'r> Section<'n, 'r> {
         self.known.push(key);
     }
 
-    /// Reports every key that nobody asked for.
+    /// Reports every key that nobody asked for; when there are very many, how many.
     pub(crate) fn close(self) {
-        for entry in self.entries {
-            if !self.known.contains(&entry.key.as_str()) {
-                let place = self.place_of(entry);
-                let hint = nearest::hint(&entry.key, self.known.iter().copied());
-                self.report.error_with(&place, format!("unknown key `{}`", entry.key), hint);
-            }
+        let mut unknown = self.entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str()));
+        for entry in unknown.by_ref().take(MOST_UNKNOWN) {
+            let place = self.place_of(entry);
+            let hint = nearest::hint(&entry.key, self.known.iter().copied());
+            self.report.error_with(&place, format!("unknown key `{}`", entry.key), hint);
+        }
+        if let Some(entry) = unknown.next() {
+            let more = format!("{} more unknown keys in this section", 1 + unknown.count());
+            self.report.error(&self.place_of(entry), more);
         }
     }
 

@@ -193,3 +193,27 @@ fn a_client_that_cannot_refresh_is_a_warning() {
 fn a_file_that_serves_nothing_is_refused() {
     assert!(refused("version: 0.0.1").contains("nothing is served"));
 }
+
+#[test]
+fn a_flood_of_unknown_keys_is_counted() {
+    let flood: String = (0..5_000).map(|at| format!("k{at}: 1\n")).collect();
+    let said = refused(&flood);
+    assert!(said.contains("gatehouse.yaml:20:1: k19: unknown key `k19`"), "{said}");
+    assert!(said.contains("gatehouse.yaml:21:1: k20: 4980 more unknown keys in this section"), "{said}");
+    assert!(said.lines().count() < 40, "{} lines", said.lines().count());
+}
+
+#[test]
+fn a_word_is_not_written_as_an_empty_section() {
+    for (from, to, said) in [
+        (
+            "correlateSession: true",
+            "correlateSession: {}",
+            "oidcProvider.correlateSession: only `true` can be honoured",
+        ),
+        ("cache: local_default", "cache: []", "oidcProvider.cache: only `local_default` can be honoured"),
+    ] {
+        let changed = AUTH_PROVIDER.replace(from, to);
+        assert!(refused(&changed).contains(said), "{}", refused(&changed));
+    }
+}
