@@ -206,6 +206,7 @@ fn open_audit(snapshot: &Snapshot, surroundings: &Surroundings) -> Result<Arc<dy
         node: snapshot.audit.node.clone().unwrap_or_else(host_name),
         // Records have about a kibibyte.
         spool_bytes: usize::try_from(snapshot.audit.spool_records).unwrap_or(usize::MAX).saturating_mul(1024),
+        patience: snapshot.audit.timeout,
     };
     let opened = Event::new(EventKind::AuditOpened, Outcome::Allow, surroundings.clock.now());
     Ok(Arc::new(audit_file::open(options, opened.with_revision(&snapshot.revision))?))

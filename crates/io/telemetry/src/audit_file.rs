@@ -1,6 +1,7 @@
 //! The audit log as a file: one JSON object a line, one writer thread, one chain over all restarts.
 //!
-//! - [`AuditSink::append`] returns after `fdatasync`; all appends that wait at the same time share one.
+//! - [`AuditSink::append`] returns after `fdatasync`; all appends that wait at the same time share one. A medium that
+//!   hangs is waited for as long as the options say.
 //! - [`AuditSink::submit`] only queues. The writer takes what has gathered every [`LINGER`], so a process that is
 //!   killed can lose that much of it; a machine that loses power, [`SYNC_EVERY`].
 //! - A write that fails (disk full) is undone and tried again every [`RETRY`]. Until it succeeds appends fail and
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 use gatehouse_audit::chain::{Chain, Head, Record, Why};
 use gatehouse_audit::event::{Event, Recovery};
 use gatehouse_audit::sink::{AuditError, AuditSink};
+use tokio::time::timeout;
 
 use self::spool::Spool;
 use self::writer::{LogFile, Medium as _, Writer};
@@ -47,12 +49,15 @@ pub struct AuditFileOptions {
     pub node: String,
     /// Bytes of events that may wait for the writer.
     pub spool_bytes: usize,
+    /// How long an append waits for its record to be durable.
+    pub patience: Duration,
 }
 
 /// An open audit log. Closed, with everything written and synced, when dropped.
 #[derive(Debug)]
 pub struct FileAudit {
     spool: Arc<Spool>,
+    patience: Duration,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -96,7 +101,7 @@ pub enum OpenError {
 /// A last line without its line feed was being written when the process or the machine died. Nobody was told that
 /// it is durable, so it is cut off, and `opened` says how long it was.
 pub fn open(options: AuditFileOptions, opened: Event) -> Result<FileAudit, OpenError> {
-    let AuditFileOptions { path, node, spool_bytes } = options;
+    let AuditFileOptions { path, node, spool_bytes, patience } = options;
     let (medium, head, cut_bytes) = match take_over(&path) {
         Ok(taken) => taken,
         Err(TakeOver::Io(error)) => return Err(OpenError::Io { path, error }),
@@ -114,7 +119,7 @@ pub fn open(options: AuditFileOptions, opened: Event) -> Result<FileAudit, OpenE
     let shared = Arc::clone(&spool);
     let thread = std::thread::Builder::new().name("audit-writer".into()).spawn(move || writer.run(&shared));
     match thread {
-        Ok(thread) => Ok(FileAudit { spool, writer: Some(thread) }),
+        Ok(thread) => Ok(FileAudit { spool, patience, writer: Some(thread) }),
         Err(error) => Err(OpenError::Io { path, error }),
     }
 }
@@ -123,7 +128,10 @@ pub fn open(options: AuditFileOptions, opened: Event) -> Result<FileAudit, OpenE
 impl AuditSink for FileAudit {
     async fn append(&self, event: Event) -> Result<(), AuditError> {
         let written = self.spool.append(Record::encode(&event)?)?;
-        written.await.unwrap_or(Err(AuditError::Closed))
+        match timeout(self.patience, written).await {
+            Ok(written) => written.unwrap_or(Err(AuditError::Closed)),
+            Err(_) => Err(AuditError::Slow { waited: self.patience }),
+        }
     }
 
     fn submit(&self, event: Event) -> Result<(), AuditError> {

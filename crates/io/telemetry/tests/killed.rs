@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use std::{env, fs};
 
 use gatehouse_audit::chain;
@@ -18,7 +19,12 @@ fn event(kind: EventKind) -> Event {
 }
 
 fn open_at(path: PathBuf) -> Result<FileAudit, OpenError> {
-    let options = AuditFileOptions { path, node: "gw-1".into(), spool_bytes: 1 << 24 };
+    let options = AuditFileOptions {
+        path,
+        node: "gw-1".into(),
+        spool_bytes: 1 << 24,
+        patience: Duration::from_secs(60),
+    };
     open(options, event(EventKind::AuditOpened))
 }
 

@@ -1,5 +1,7 @@
 //! Where events go.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::event::Event;
@@ -8,8 +10,8 @@ use crate::event::Event;
 /// [`crate::event::Family::is_awaited`] for which family takes which.
 #[async_trait]
 pub trait AuditSink: Send + Sync {
-    /// Records `event` and returns once it is durable. On an error the event is not recorded and what it describes
-    /// must not happen.
+    /// Records `event` and returns once it is durable. On an error the event is not recorded, except that after
+    /// [`AuditError::Slow`] it still may be, and what it describes must not happen.
     async fn append(&self, event: Event) -> Result<(), AuditError>;
 
     /// Hands `event` to the spool and returns at once. On an error the spool is full or gone and the caller must
@@ -36,6 +38,12 @@ pub enum AuditError {
     /// The medium refuses writes.
     #[error("the audit log cannot be written: {0}")]
     Write(String),
+    /// The medium took too long to say that the record is durable.
+    #[error("the audit log did not confirm a record within {} ms", .waited.as_millis())]
+    Slow {
+        /// How long was waited.
+        waited: Duration,
+    },
     /// The event has a part that cannot be written as JSON.
     #[error("the audit event cannot be encoded: {0}")]
     Encode(String),

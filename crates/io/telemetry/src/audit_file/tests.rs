@@ -1,12 +1,15 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use gatehouse_audit::chain::{self, Summary, Why};
 use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_audit::sink::{AuditError, AuditSink as _};
 use gatehouse_identity::clock::Timestamp;
 
+use super::spool::Spool;
 use super::{AuditFileOptions, FileAudit, OpenError, open};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_271_974);
@@ -15,8 +18,13 @@ fn event(user: &str) -> Event {
     Event::new(EventKind::SigninFailure, Outcome::Deny, NOW).with_claimed_user(user)
 }
 
+fn options(path: &Path, spool_bytes: usize) -> AuditFileOptions {
+    let patience = Duration::from_secs(60);
+    AuditFileOptions { path: path.to_owned(), node: "gw-1".into(), spool_bytes, patience }
+}
+
 fn open_at(path: &Path) -> Result<FileAudit, OpenError> {
-    let options = AuditFileOptions { path: path.to_owned(), node: "gw-1".into(), spool_bytes: 1 << 20 };
+    let options = options(path, 1 << 20);
     open(options, Event::new(EventKind::AuditOpened, Outcome::Allow, NOW))
 }
 
@@ -42,10 +50,10 @@ async fn parallel_appends_and_submits_make_one_chain_over_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     for _ in 0..3 {
-        let audit = std::sync::Arc::new(open_at(&path).unwrap());
+        let audit = Arc::new(open_at(&path).unwrap());
         let mut tasks = tokio::task::JoinSet::new();
         for task in 0..20 {
-            let audit = std::sync::Arc::clone(&audit);
+            let audit = Arc::clone(&audit);
             tasks.spawn(async move {
                 for call in 0..20 {
                     audit.submit(event(&format!("{task}.{call}"))).unwrap();
@@ -114,13 +122,21 @@ fn two_writers_cannot_share_a_file() {
 fn a_full_spool_refuses_instead_of_blocking() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
-    let options = AuditFileOptions { path: path.clone(), node: "gw-1".into(), spool_bytes: 2_000 };
-    let audit = open(options, Event::new(EventKind::AuditOpened, Outcome::Allow, NOW)).unwrap();
+    let audit = open(options(&path, 2_000), Event::new(EventKind::AuditOpened, Outcome::Allow, NOW)).unwrap();
     let results: Vec<_> = (0..10_000).map(|call| audit.submit(event(&call.to_string()))).collect();
     drop(audit);
     let accepted = results.iter().filter(|result| result.is_ok()).count() as u64;
     assert!(results.contains(&Err(AuditError::Full { limit: 2_000 })));
     assert_eq!(verified(&path).1.records, accepted + 1);
+}
+
+#[tokio::test]
+async fn a_medium_that_hangs_is_not_waited_for_without_end() {
+    let patience = Duration::from_millis(20);
+    // Nobody ever takes anything out of this spool.
+    let audit = FileAudit { spool: Arc::new(Spool::new(1 << 20)), patience, writer: None };
+    assert_eq!(audit.append(event("ada")).await, Err(AuditError::Slow { waited: patience }));
+    assert_eq!(audit.submit(event("bob")), Ok(()));
 }
 
 #[test]
