@@ -9,6 +9,7 @@ from pathlib import Path
 
 CLAUDE_CODE = 29352
 MCP_REMOTE = 3334
+INSPECTOR = 6276
 
 
 @contextmanager
