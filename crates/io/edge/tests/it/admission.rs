@@ -45,7 +45,7 @@ async fn the_host_must_be_ours_and_be_named_once() {
         (format!("GET /who HTTP/1.1\r\nhost: {own}\r\nhost: evil.example\r\nconnection: close\r\n\r\n"), 400),
         (format!("GET http://evil.example/who HTTP/1.1\r\nhost: {own}\r\nconnection: close\r\n\r\n"), 400),
         (format!("GET http://{own}/who HTTP/1.1\r\nhost: {own}\r\nconnection: close\r\n\r\n"), 200),
-        (format!("GET http://evil.example/who HTTP/1.1\r\nconnection: close\r\n\r\n"), 421),
+        ("GET http://evil.example/who HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned(), 421),
     ] {
         let answer = raw(address, bytes.as_bytes()).await;
         assert_eq!(answer.status, expected, "{bytes:?}: {answer:?}");

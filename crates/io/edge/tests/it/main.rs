@@ -1,6 +1,12 @@
 //! The edge on real sockets: what comes in, what goes out, and what is said about it.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+#![expect(clippy::format_collect, reason = "header fields are few and read best this way")]
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value of a known shape")]
 
 mod admission;

@@ -19,7 +19,7 @@ async fn a_client_that_reads_nothing_is_given_up() {
 async fn a_client_that_reads_slowly_gets_everything() {
     let (ours, mut theirs) = duplex(8);
     let mut ours = Unstalled::new(ours);
-    let reader = tokio::spawn(async move {
+    let reader = async move {
         let mut whole = Vec::new();
         while whole.len() < 100 {
             sleep(PATIENCE / 2).await;
@@ -28,9 +28,10 @@ async fn a_client_that_reads_slowly_gets_everything() {
             whole.extend_from_slice(&piece[..length]);
         }
         whole
-    });
-    ours.write_all(&[7; 100]).await.unwrap();
-    assert_eq!(reader.await.unwrap(), [7; 100]);
+    };
+    let (written, whole) = tokio::join!(ours.write_all(&[7; 100]), reader);
+    written.unwrap();
+    assert_eq!(whole, [7; 100]);
 }
 
 #[tokio::test(start_paused = true)]
