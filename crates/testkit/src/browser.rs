@@ -8,7 +8,7 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use crate::authority::random;
-use crate::process::{Gateway, HOST};
+use crate::process::Gateway;
 use crate::wire::{Request, Response};
 
 /// An application as it is registered.
@@ -121,10 +121,10 @@ pub fn authorize(
                 let code = answer("code").unwrap_or_else(|| panic!("no code in {target}"));
                 return (code.into_owned(), cookies.into_iter().map(|(_, value)| value).collect());
             }
-            page = local(&target);
+            page = local(gateway, &target);
             Request::get(&page)
         } else {
-            filled(&response, &mut page, person)
+            filled(gateway, &response, &mut page, person)
         };
     }
     panic!("no end of pages");
@@ -189,18 +189,18 @@ fn keep(cookies: &mut Vec<(String, String)>, response: &Response) {
 }
 
 /// The target of a URL of the gateway.
-fn local(url: &str) -> String {
-    url.strip_prefix(&format!("https://{HOST}")).unwrap_or(url).to_owned()
+fn local(gateway: &Gateway, url: &str) -> String {
+    url.strip_prefix(&gateway.origin).unwrap_or(url).to_owned()
 }
 
 /// The form of a page, filled in as `person` would and sent.
-fn filled(response: &Response, page: &mut String, person: &Person<'_>) -> Request {
+fn filled(gateway: &Gateway, response: &Response, page: &mut String, person: &Person<'_>) -> Request {
     let text = response.text();
     let form = text.split("<form").nth(1).unwrap_or_else(|| panic!("{} {text}", response.status));
     let form = form.split("</form").next().unwrap_or_default();
     let action = attribute(form.split('>').next().unwrap_or_default(), "action").unwrap_or_default();
     if !action.is_empty() {
-        *page = local(&action);
+        *page = local(gateway, &action);
     }
     let inputs = form.split("<input").skip(1).filter_map(|input| {
         let input = input.split('>').next().unwrap_or_default();
@@ -218,7 +218,7 @@ fn filled(response: &Response, page: &mut String, person: &Person<'_>) -> Reques
     }
     let fields: Vec<(&str, &str)> =
         fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    Request::form(page, &fields).header("origin", format!("https://{HOST}"))
+    Request::form(page, &fields).header("origin", &gateway.origin)
 }
 
 fn attribute(tag: &str, name: &str) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -141,6 +141,10 @@ pub struct Gateway {
     child: Child,
     folder: TempDir,
     log: Arc<Log>,
+    /// The authority that clients name in `Host`.
+    pub host: String,
+    /// The origin that browsers see.
+    pub origin: String,
     /// Where clients reach it.
     pub public: SocketAddr,
     /// Where operators reach it.
@@ -174,12 +178,28 @@ impl Gateway {
         };
         let address = |name: &str| line[name].as_str().and_then(|text| text.parse().ok());
         let public: SocketAddr = address("http.address").unwrap();
-        Self { public: reachable(public), admin: address("admin.address").unwrap(), child, folder, log }
+        Self {
+            public: reachable(public),
+            admin: address("admin.address").unwrap(),
+            host: HOST.to_owned(),
+            origin: format!("https://{HOST}"),
+            child,
+            folder,
+            log,
+        }
+    }
+
+    /// The same gateway, known by its address instead of a name.
+    #[must_use]
+    pub fn by_address(mut self) -> Self {
+        self.host = self.public.to_string();
+        self.origin = format!("http://{}", self.host);
+        self
     }
 
     /// Sends a request to the public listener.
     pub fn send(&self, request: &Request) -> Response {
-        wire::send(self.public, HOST, request).unwrap()
+        wire::send(self.public, &self.host, request).unwrap()
     }
 
     /// Sends a request to the admin listener, under the name that its configuration gives it.
@@ -239,6 +259,17 @@ impl Drop for Gateway {
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+/// A port that nobody listens on, outside the range from which the system takes ports for connections.
+pub fn free_port() -> u16 {
+    let candidates = (0..1_000).map(|_| {
+        let mut bytes = [0; 2];
+        aws_lc_rs::rand::fill(&mut bytes).unwrap();
+        12_000 + u16::from_le_bytes(bytes) % 18_000
+    });
+    let mut free = candidates.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().unwrap()
 }
 
 /// The loopback address that leads to a listener on every address.

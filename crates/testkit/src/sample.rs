@@ -7,6 +7,11 @@ use crate::upstream::{Received, Reply, Upstream};
 /// The OpenAPI document of the REST API.
 pub const DIRECTORY_OPENAPI: &str = include_str!("../data/directory.json");
 
+/// An authorization server of its own, with placeholders.
+pub const AUTH_PROVIDER: &str = include_str!("../data/auth-provider.yaml");
+/// A gateway that trusts it, with placeholders.
+pub const GATEWAY: &str = include_str!("../data/gateway.yaml");
+
 /// A REST API that answers everything with an employee.
 pub fn directory() -> Upstream {
     Upstream::start(|_| Reply::json(&json!({ "id": "e-1", "name": "Grace" })))

@@ -1,10 +1,22 @@
 //! Behaviour of the whole gateway.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "helpers of tests fail as tests do"
+)]
+
 mod canaries;
 mod commands;
+mod config_documents;
 mod docs;
+mod mutations;
 mod policy_edges;
 mod routes;
+mod two_processes;
 
 use std::path::PathBuf;
 
