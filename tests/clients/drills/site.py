@@ -26,7 +26,9 @@ REDIRECT = "http://127.0.0.1:50123/callback"
 class Site:
     """One node. `url` is the issuer of all nodes of a deployment, `base` this node's own address."""
 
-    def __init__(self, binary: Path, folder: Path, puppet: Puppet, *, store=SQLITE, of: "Site | None" = None, **settings):
+    def __init__(
+        self, binary: Path, folder: Path, puppet: Puppet, *, store=SQLITE, of: "Site | None" = None, **settings
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         self.binary, self.folder = binary, folder
         self.port, self.admin_port = free_port(), free_port()

@@ -88,5 +88,6 @@ def test_a_second_signal_ends_it_at_once(site, puppet, figure):
     figure(f"a second SIGTERM: ended after {(time.monotonic() - began) * 1000:.0f} ms")
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):
         under_way.stream.read()
-    node.start()
     node.verify_audit()
+    given_up = [one for one in node.audit() if one["event"] in ("model.call", "tool.call")]
+    assert [one["outcome"] for one in given_up] == ["error"] * 3, "what was given up left no record"

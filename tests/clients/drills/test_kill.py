@@ -7,15 +7,24 @@ import pytest
 
 from drills.load import Ledger, Load
 from drills.site import INITIALIZE, SQLITE, Site
+from harness.browser import Browser
 
 # Ready again within a second is promised; the rest is for machines that are busy with other things.
 READY = 3
 
 
+@pytest.fixture
+def visitor():
+    """A browser that was signed in once and for all."""
+    with Browser(verify=False) as browser:
+        yield browser
+
+
 @pytest.mark.parametrize(("kind", "rounds"), [("sqlite", 4), ("postgres", 2)])
-def test_nothing_acknowledged_is_lost(site, request, figure, kind, rounds):
+def test_nothing_acknowledged_is_lost(site, visitor, request, figure, kind, rounds):
     store = SQLITE if kind == "sqlite" else request.getfixturevalue("cluster").database()
     node = site(store=store)
+    node.code(visitor)
     for _ in range(rounds):
         with Load(node) as load:
             # Every client has been answered once, then death comes at any moment.
@@ -26,6 +35,9 @@ def test_nothing_acknowledged_is_lost(site, request, figure, kind, rounds):
             node.process.kill()
         assert not load.failures, load.failures
         ready = node.start()
+        seen = len(visitor.visited)
+        assert node.token(node.code(visitor)).status_code == 200
+        assert not any("/login" in url for _, url, _ in visitor.visited[seen:]), "the browser was signed out"
         counts = check(node, load.ledger, died)
         figure(f"kill -9 under load on {kind}: ready again after {ready * 1000:.0f} ms; {counts}")
         assert ready < READY

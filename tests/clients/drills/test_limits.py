@@ -17,7 +17,8 @@ PER_ADDRESS = 256
 
 @pytest.fixture(scope="module")
 def node(binary, tmp_path_factory, puppet):
-    with Site(binary, tmp_path_factory.mktemp("limits"), puppet, HEAD_SECONDS=HEAD_SECONDS, BODY_SECONDS=BODY_SECONDS) as node:
+    patience = {"HEAD_SECONDS": HEAD_SECONDS, "BODY_SECONDS": BODY_SECONDS}
+    with Site(binary, tmp_path_factory.mktemp("limits"), puppet, **patience) as node:
         yield node
 
 
@@ -113,8 +114,8 @@ def test_nothing_is_smuggled_behind_two_lengths(node, order, length):
     host = f"127.0.0.1:{node.port}"
     values = {"content-length": length, "transfer-encoding": "chunked"}
     framing = "".join(f"{name}: {values[name]}\r\n" for name in order)
-    kind = "content-type: application/x-www-form-urlencoded"
-    text = f"POST /oauth2/token HTTP/1.1\r\nhost: {host}\r\n{kind}\r\n{framing}\r\n0\r\n\r\n{SMUGGLED.replace('@HOST@', host)}"
+    head = f"POST /oauth2/token HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-www-form-urlencoded\r\n"
+    text = f"{head}{framing}\r\n0\r\n\r\n{SMUGGLED.replace('@HOST@', host)}"
     with socket.create_connection(("127.0.0.1", node.port), timeout=20) as connection:
         connection.sendall(text.encode())
         answer = receive_all(connection)

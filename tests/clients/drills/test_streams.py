@@ -184,7 +184,8 @@ def test_a_client_that_disconnects_cancels_the_upstream(node, token, puppet, fig
             connection = node.begin_message(order, stream=form == "stream")
         else:
             tool = "puppet_act" if door == "mcp" else "rest_act"
-            connection = node.begin_call({"body": order} if door == "rest" else order, token, tool=tool, progress=form == "stream")
+            arguments = order if door == "mcp" else {"body": order}
+            connection = node.begin_call(arguments, token, tool=tool, progress=form == "stream")
         exchange = puppet.exchange(order["mark"])
         if form == "stream":
             select.select([connection.sock], [], [], 20)

@@ -195,14 +195,15 @@ class Messages:
 
     def whole(self, size: int) -> bytes:
         text = _text(b"0123456789 \\u00e9\\n \xf0\x9f\x90\x98 ", size)
-        start = b'{"id":"msg_1" , "type":"message","role":"assistant","model":"drill",  "content":[{"type":"text","text":"'
-        end = b'"}],"stop_reason":"end_turn","big":12345678901234567890.10,"usage":{"input_tokens":7,"output_tokens":5}}\n'
-        return start + text + end
+        start = b'{"id":"msg_1" , "type":"message","role":"assistant","model":"drill",  "content":['
+        usage = b'"usage":{"input_tokens":7,"output_tokens":5}'
+        end = b'],"stop_reason":"end_turn","big":12345678901234567890.10,' + usage + b"}\n"
+        return start + b'{"type":"text","text":"' + text + b'"}' + end
 
     def events(self, count: int) -> list[bytes]:
         usage = b'"usage":{"input_tokens":7,"output_tokens":1}'
-        message = b'"message":{"id":"msg_1","type":"message","role":"assistant","model":"drill","content":[],' + usage + b"}"
-        first = b'event: message_start\ndata: {"type":"message_start",' + message + b"}\n\n"
+        message = b'{"id":"msg_1","type":"message","role":"assistant","model":"drill","content":[],' + usage + b"}"
+        first = b'event: message_start\ndata: {"type":"message_start","message":' + message + b"}\n\n"
         last = b'event: message_stop\ndata: {"type":"message_stop" }\n\n'
         return [first, *(_delta(number) for number in range(count - 2)), last]
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,9 @@ use crate::gateway::load::{self, load};
 use crate::gateway::{Gateway, Surroundings};
 use crate::host::{SystemClock, SystemRng};
 
+/// How long work that was given up may hold the process back.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
     let loaded = load(config).map_err(Failure::from)?;
     log::init(level(loaded.snapshot.logging.level)).map_err(|error| Failure::new("logging", error))?;
@@ -27,7 +31,7 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new("starting", error))?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let revision = loaded.snapshot.revision.clone();
         let gateway = Gateway::start(loaded.snapshot, &surroundings)
             .await
@@ -41,17 +45,22 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
             revision,
             "serving"
         );
-        let stop = CancellationToken::new();
+        let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
-        tasks.spawn(watch_signals(stop.clone()));
-        let cut = gateway.serve(stop).await;
-        tracing::info!(connections.cut = cut, "stopped");
-        Ok(())
-    })
+        tasks.spawn(watch_signals(stop.clone(), hurry.clone()));
+        let serving = hurry.run_until_cancelled(gateway.serve(stop)).await;
+        serving.ok_or_else(|| Failure::new("stopping", "requests under way were given up"))
+    });
+    // Dropping what still runs writes its audit records.
+    runtime.shutdown_timeout(LAST_WORDS);
+    let cut = ended?;
+    tracing::info!(connections.cut = cut, "stopped");
+    Ok(())
 }
 
-/// The first SIGTERM or SIGINT drains, the second ends the process at once. SIGHUP changes nothing yet, and says so.
-async fn watch_signals(stop: CancellationToken) {
+/// The first SIGTERM or SIGINT drains, the second gives up what runs, the third ends the process where it stands.
+/// SIGHUP changes nothing yet, and says so.
+async fn watch_signals(stop: CancellationToken, hurry: CancellationToken) {
     let signals =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
@@ -66,12 +75,17 @@ async fn watch_signals(stop: CancellationToken) {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        if stop.is_cancelled() {
-            tracing::warn!("stopped without draining");
+        if hurry.is_cancelled() {
+            tracing::warn!("stopped where it stood");
             std::process::exit(1);
         }
-        tracing::info!("draining");
-        stop.cancel();
+        if stop.is_cancelled() {
+            tracing::warn!("stopping without draining");
+            hurry.cancel();
+        } else {
+            tracing::info!("draining");
+            stop.cancel();
+        }
     }
 }
 
