@@ -88,7 +88,7 @@ def test_sign_in_list_and_call(house, home, protocol):
 
     [issued] = house.audited("token.issue", since=mark, actor__client_id="claude-public")
     assert issued["actor"]["sub"] == "ada" and issued["exchange"]["aud"] == [house.mcp]
-    called = house.audited("tool.call", since=mark, actor__sub="ada", actor__client_id="claude-public")
+    called = house.audited("tool.call", since=mark, at_least=2, actor__sub="ada", actor__client_id="claude-public")
     assert [one["target"]["tool"] for one in called] == ["directory_listEmployees", "ledger_whoami"]
 
 
