@@ -33,6 +33,7 @@ pub(super) struct Init {
 }
 
 pub(super) fn run(init: &Init, config: Option<PathBuf>) -> Result<(), Failure> {
+    let named = config.as_ref().map(|path| format!(" --config {}", path.display())).unwrap_or_default();
     let path = config.unwrap_or_else(|| PathBuf::from("gatehouse.yaml"));
     if path.symlink_metadata().is_ok() {
         return Err(exists(&path));
@@ -54,8 +55,8 @@ pub(super) fn run(init: &Init, config: Option<PathBuf>) -> Result<(), Failure> {
     line(format!("API key:  {}", key.expose()))?;
     line("Keep both now: the file holds only their hashes.")?;
     line(format!(
-        "Next: put the key of your provider account into ANTHROPIC_API_KEY, then run `gatehouse --config {shown} check` \
-         and `gatehouse --config {shown} serve`."
+        "Next: put the key of your provider account into ANTHROPIC_API_KEY, then run `gatehouse{named} check` and \
+         `gatehouse{named} serve`."
     ))?;
     let url = init.public_url.trim_end_matches('/');
     line(format!(

@@ -48,19 +48,18 @@ async fn stored_or_made(
 ) -> Result<SigningKey, KeyError> {
     let all = store.signing_keys().all().await?;
     let standing = all.into_iter().find(|key| key.algorithm == algorithm && key.retired_at.is_none());
-    let stored = match standing {
-        Some(stored) => stored,
-        None => {
-            let made = SigningKey::generate(algorithm)?;
-            let candidate = StoredSigningKey {
-                kid: made.kid().to_owned(),
-                algorithm,
-                private_key: made.to_pkcs8_pem()?,
-                created_at: clock.now(),
-                retired_at: None,
-            };
-            store.signing_keys().insert_if_none_of(&candidate).await?
-        }
+    let stored = if let Some(stored) = standing {
+        stored
+    } else {
+        let made = SigningKey::generate(algorithm)?;
+        let candidate = StoredSigningKey {
+            kid: made.kid().to_owned(),
+            algorithm,
+            private_key: made.to_pkcs8_pem()?,
+            created_at: clock.now(),
+            retired_at: None,
+        };
+        store.signing_keys().insert_if_none_of(&candidate).await?
     };
     Ok(SigningKey::from_pkcs8_pem(stored.algorithm, stored.private_key.expose())?)
 }

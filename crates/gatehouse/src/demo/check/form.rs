@@ -92,15 +92,14 @@ fn attributes(mut text: &str) -> Vec<(String, String)> {
         };
         let (value, rest) = match rest.strip_prefix('=') {
             None => ("", rest),
-            Some(rest) => match rest.chars().next() {
-                Some(quote @ ('"' | '\'')) => {
+            Some(rest) => {
+                if let Some(quote @ ('"' | '\'')) = rest.chars().next() {
                     rest.get(1..).and_then(|rest| rest.split_once(quote)).unwrap_or((rest, ""))
-                }
-                _ => {
+                } else {
                     let end = rest.find(|c: char| c.is_whitespace() || c == '>').unwrap_or(rest.len());
                     rest.split_at_checked(end).unwrap_or((rest, ""))
                 }
-            },
+            }
         };
         attributes.push((name.to_ascii_lowercase(), unescaped(value)));
         text = rest;
@@ -113,15 +112,12 @@ fn unescaped(text: &str) -> String {
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let resolved = part.split_once(';').and_then(|(name, rest)| Some((character(name)?, rest)));
-        match resolved {
-            Some((character, rest)) => {
-                plain.push(character);
-                plain.push_str(rest);
-            }
-            None => {
-                plain.push('&');
-                plain.push_str(part);
-            }
+        if let Some((character, rest)) = resolved {
+            plain.push(character);
+            plain.push_str(rest);
+        } else {
+            plain.push('&');
+            plain.push_str(part);
         }
     }
     plain

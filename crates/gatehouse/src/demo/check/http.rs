@@ -62,9 +62,9 @@ impl Call {
 
     pub(super) fn form(url: Url, fields: &[(String, String)]) -> Self {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
-        fields.iter().for_each(|(name, value)| {
+        for (name, value) in fields {
             form.append_pair(name, value);
-        });
+        }
         let kind = (CONTENT_TYPE, "application/x-www-form-urlencoded".to_owned());
         Self { method: Method::POST, url, headers: vec![kind], body: form.finish().into() }
     }

@@ -144,16 +144,12 @@ impl<'a> Flow<'a> {
             ("resource".to_owned(), self.discovery.resource.to_string()),
         ];
         let endpoint = self.discovery.token_endpoint.clone();
-        let call = match self.application.secret {
-            Some(secret) => {
-                let pair = format!("{}:{}", self.application.client_id, secret.expose());
-                Call::form(endpoint, &fields)
-                    .with("authorization", format!("Basic {}", STANDARD.encode(pair)))
-            }
-            None => {
-                fields.push(("client_id".to_owned(), self.application.client_id.to_owned()));
-                Call::form(endpoint, &fields)
-            }
+        let call = if let Some(secret) = self.application.secret {
+            let pair = format!("{}:{}", self.application.client_id, secret.expose());
+            Call::form(endpoint, &fields).with("authorization", format!("Basic {}", STANDARD.encode(pair)))
+        } else {
+            fields.push(("client_id".to_owned(), self.application.client_id.to_owned()));
+            Call::form(endpoint, &fields)
         };
         Client::default().send(call).await
     }

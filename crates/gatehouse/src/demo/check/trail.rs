@@ -54,7 +54,10 @@ impl Trail {
     pub(super) fn find(&self, expected: Expected<'_>) -> Option<&Value> {
         let says = |record: &Value, pointer: &str, value: &str| match record.pointer(pointer) {
             Some(Value::String(text)) => text == value,
-            Some(other) => other.to_string() == value,
+            Some(other) => {
+                let written = other.to_string();
+                written == value
+            }
             None => false,
         };
         self.records

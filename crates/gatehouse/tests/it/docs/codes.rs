@@ -99,7 +99,7 @@ fn collect(folder: &Path, look: &mut impl FnMut(&str)) {
             if !matches!(name, "tests" | "benches" | "demo") {
                 collect(&path, look);
             }
-        } else if name.ends_with(".rs") && name != "tests.rs" {
+        } else if path.extension().is_some_and(|extension| extension == "rs") && name != "tests.rs" {
             look(&std::fs::read_to_string(&path).unwrap());
         }
     }

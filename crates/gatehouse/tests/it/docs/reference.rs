@@ -230,7 +230,7 @@ fn written() -> BTreeMap<String, Written> {
     let mut columns = 0;
     for line in text.lines() {
         if let Some((_, comment)) = line.strip_prefix("## ").and_then(|heading| heading.split_once("<!-- ")) {
-            current = comment.trim_end_matches(" -->").to_owned();
+            comment.trim_end_matches(" -->").clone_into(&mut current);
             sections.insert(current.clone(), Written::default());
         }
         let Some(section) = sections.get_mut(&current) else { continue };
