@@ -12,9 +12,12 @@
 
 mod canaries;
 mod commands;
+mod config_documents;
 mod docs;
+mod mutations;
 mod policy_edges;
 mod routes;
+mod two_processes;
 
 use std::path::PathBuf;
 
