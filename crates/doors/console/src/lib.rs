@@ -35,25 +35,21 @@ impl Console {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// What is served.
+    /// What is served. A configured path of the status wins over the usual path of something else.
     pub fn routes(self: &Arc<Self>, snapshot: &Snapshot) -> Vec<Route> {
-        let console = Arc::clone(self);
-        let mut routes = vec![
+        let (console, location) = (Arc::clone(self), snapshot.health.location.clone());
+        let usual = [
             Route::public("healthz", Method::GET, "/healthz", render, |_body, _context| async {
                 Ok(text("ok"))
             }),
             Route::public("readyz", Method::GET, "/readyz", render, move |_body, _context| {
                 readyz(Arc::clone(&console))
             }),
-            Route::public(
-                "status",
-                Method::GET,
-                snapshot.health.location.clone(),
-                render,
-                |_body, context| async move { Ok(status(&context)) },
-            ),
         ];
-        routes.dedup_by(|one, other| one.path == other.path);
+        let mut routes: Vec<_> = usual.into_iter().filter(|route| route.path != location).collect();
+        routes.push(Route::public("status", Method::GET, location, render, |_body, context| async move {
+            Ok(status(&context))
+        }));
         routes
     }
 }

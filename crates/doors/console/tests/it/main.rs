@@ -1,0 +1,196 @@
+//! The operations routes as a probe or a person meets them.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod store;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use gatehouse_audit::event::Event;
+use gatehouse_audit::sink::{AuditError, AuditSink};
+use gatehouse_config::document::Document;
+use gatehouse_config::snapshot::compile;
+use gatehouse_config::source::Source;
+use gatehouse_config::source::environment::Environment;
+use gatehouse_config::source::loader::MemoryLoader;
+use gatehouse_console::Console;
+use gatehouse_edge::door::{Door, Fittings, OriginRules, Running};
+use gatehouse_edge::server::address::TrustedProxies;
+use gatehouse_edge::server::admission::HostRules;
+use gatehouse_edge::server::routes::RouteTable;
+use gatehouse_edge::server::{Listener, ListenerLimits};
+use gatehouse_identity::clock::{Clock, Timestamp};
+use gatehouse_identity::rng::Rng;
+use gatehouse_store::Store;
+
+use crate::store::PingedStore;
+
+/// A console on a listener.
+struct Site {
+    address: SocketAddr,
+    store: Arc<PingedStore>,
+    console: Arc<Console>,
+    stop: CancellationToken,
+}
+
+/// No record is expected here: the spool has no room, and nobody minds.
+struct FullSpool;
+
+struct Noon;
+
+struct Sevens;
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_seconds(1_800_000_000)
+    }
+}
+
+impl Rng for Sevens {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+#[async_trait]
+impl AuditSink for FullSpool {
+    async fn append(&self, _event: Event) -> Result<(), AuditError> {
+        Err(AuditError::Closed)
+    }
+
+    fn submit(&self, event: Event) -> Result<(), AuditError> {
+        panic!("operations leave no records: {event:?}")
+    }
+
+    fn has_room(&self) -> bool {
+        false
+    }
+}
+
+impl Site {
+    async fn open(location: &str) -> Self {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let text = format!(
+            "http: {{ address: \"127.0.0.1:9420\", publicURL: \"http://127.0.0.1:9420\" }}\n\
+             health: {{ location: {location} }}\n\
+             llmProvider:\n  enabled: true\n  authorization:\n    keys: [{{ name: team, hash: \"sha256:{}\" }}]\n  models: [{{ id: m, routes: [{{ app: a }}] }}]\n\
+             apps: [{{ name: a, type: llm, provider: anthropic, credentials: {{ apiKey: k }} }}]\n",
+            "a".repeat(64)
+        );
+        let loader = MemoryLoader::empty();
+        let environment: Environment = std::iter::empty::<(String, String)>().collect();
+        let document = Document::read(&Source::new("gatehouse.yaml", text), &environment, &loader);
+        let snapshot = Arc::new(compile(document.expect("readable"), &loader).expect("complete"));
+        let store = Arc::<PingedStore>::default();
+        let console = Console::new(Arc::clone(&store) as Arc<dyn Store>);
+        let routes =
+            RouteTable::build(console.routes(&snapshot), Vec::new(), gatehouse_console::render).unwrap();
+        let running = Running {
+            snapshot,
+            routes,
+            hosts: HostRules::new([address.to_string()]),
+            origins: OriginRules::new([]),
+            proxies: TrustedProxies::new(Vec::new()),
+        };
+        let fittings = Fittings { clock: Arc::new(Noon), rng: Arc::new(Sevens), audit: Arc::new(FullSpool) };
+        let limits =
+            ListenerLimits { header_read_timeout: Duration::from_secs(10), drain: Duration::from_secs(1) };
+        let stop = CancellationToken::new();
+        let door = Arc::new(Door::new(running, fittings));
+        TaskTracker::new().spawn(listener.serve(door, stop.clone(), limits));
+        Self { address, store, console, stop }
+    }
+
+    /// Status, media type and body.
+    async fn ask(&self, line: &str) -> (u16, String, String) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head = format!("{line} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut read = String::new();
+        stream.read_to_string(&mut read).await.unwrap();
+        let (head, body) = read.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let media_type =
+            head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or_default();
+        (status, media_type.to_owned(), body.to_owned())
+    }
+
+    async fn status_of(&self, path: &str) -> u16 {
+        self.ask(&format!("GET {path}")).await.0
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+#[tokio::test]
+async fn status_says_what_runs_and_nothing_about_anybody() {
+    let site = Site::open("/status").await;
+    let (status, media_type, body) = site.ask("GET /status").await;
+    assert_eq!((status, media_type.as_str()), (200, "application/json"));
+    let document: Value = serde_json::from_str(&body).unwrap();
+    let mut members: Vec<_> = document.as_object().unwrap().keys().map(String::as_str).collect();
+    members.sort_unstable();
+    assert_eq!(members, ["revision", "serves", "status", "version"]);
+    assert_eq!(document.pointer("/serves/llm"), Some(&Value::Bool(true)));
+    assert_eq!(document.pointer("/serves/mcp"), Some(&Value::Bool(false)));
+}
+
+#[tokio::test]
+async fn the_process_lives_without_its_store_but_is_not_ready() {
+    let site = Site::open("/status").await;
+    for (down, ready) in [(false, 200), (true, 503), (false, 200)] {
+        site.store.down.store(down, Ordering::SeqCst);
+        assert_eq!(site.status_of("/healthz").await, 200);
+        assert_eq!(site.status_of("/readyz").await, ready);
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_is_told_to_stop_is_not_ready_any_more() {
+    let site = Site::open("/status").await;
+    site.console.announce_drain();
+    assert_eq!(site.status_of("/readyz").await, 503);
+    assert_eq!(site.status_of("/healthz").await, 200);
+}
+
+#[tokio::test]
+async fn the_status_may_be_where_something_else_usually_is() {
+    for location in ["/healthz", "/readyz", "/elsewhere"] {
+        let site = Site::open(location).await;
+        let (status, media_type, _) = site.ask(&format!("GET {location}")).await;
+        assert_eq!((status, media_type.as_str()), (200, "application/json"), "{location}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_problem_details() {
+    let site = Site::open("/status").await;
+    site.store.down.store(true, Ordering::SeqCst);
+    for (line, expected) in [("GET /nothing", 404), ("POST /readyz", 405), ("GET /readyz", 503)] {
+        let (status, media_type, body) = site.ask(line).await;
+        assert_eq!((status, media_type.as_str()), (expected, "application/problem+json"), "{line}");
+        let problem: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(problem.pointer("/status"), Some(&Value::from(expected)));
+        assert!(!body.contains("database is gone"), "{body}");
+    }
+}
