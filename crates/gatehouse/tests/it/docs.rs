@@ -12,6 +12,7 @@
 //! | `json input NAME` | the policy input of a decision point, see `inputs` |
 //! | `sh` | commands; those of `gatehouse` exist |
 
+mod architecture;
 mod codes;
 mod commands;
 mod configurations;
