@@ -439,3 +439,37 @@ async fn a_removed_connector_ends_refresh_and_exchange() {
     assert_eq!(fed(&server).refresh(&refresh, &[]).await.error(), (400, "invalid_grant".into()));
     assert_eq!(server.gateway().exchange(&access, &[]).await.error(), (400, "invalid_request".into()));
 }
+
+/// A client that gives a connector up gives up the sign-ins through it.
+#[tokio::test]
+async fn a_connector_that_the_client_left_ends_refresh() {
+    let idp = Idp::start().await;
+    let mut server = setup(&idp, "").start().await;
+    let refresh = {
+        let mut leg = Leg::begin(&server, &idp, &[]).await;
+        leg.give_signed(&json!({}));
+        text(&leg.finish().await, "refresh_token").to_owned()
+    };
+    server.reconfigure("idps: [corp]", "idps: [staff]");
+    assert_eq!(fed(&server).refresh(&refresh, &[]).await.error(), (400, "invalid_grant".into()));
+    server.record("user_not_active").await;
+}
+
+/// Each connector is answered at its own address, so that one provider cannot answer for another.
+#[tokio::test]
+async fn an_answer_at_the_address_of_another_connector_is_refused() {
+    let idp = Idp::start().await;
+    let other = format!(
+        "  - {{ name: other, type: oidc, oidcWellKnownURL: \"{}/.well-known/openid-configuration\", \
+         oauthClientID: x, oauthClientSecret: \"up-stream\" }}\n",
+        idp.issuer()
+    );
+    let server = setup(&idp, "").connector(&other).start().await;
+    let mut leg = Leg::begin(&server, &idp, &[]).await;
+    leg.give_signed(&json!({}));
+    let answer = form(&[("code", "up-code"), ("state", leg.sent("state")), ("iss", &*idp.issuer())]);
+    let refused = leg.browser.get(&format!("/federation/other/callback?{answer}")).await;
+    refused.assert_page(400, "does not belong");
+    assert!(idp.asked("/token").is_empty());
+    leg.finish().await;
+}

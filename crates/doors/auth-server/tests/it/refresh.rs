@@ -127,6 +127,26 @@ async fn a_successor_in_use_is_not_handed_out_again() {
     }
 }
 
+/// The gates of this process see the tokens as well.
+#[tokio::test]
+async fn a_call_through_a_gate_is_a_use_too() {
+    let server = Server::start().await;
+    let cli = server.cli();
+    let tokens = first(&cli).await;
+    let refresh = text(&tokens, "refresh_token");
+    server.clock.advance(Duration::from_secs(1));
+    let next = cli.refresh(refresh, &[]).await.ok();
+    server.clock.advance(Duration::from_secs(61));
+    server.call_with(text(&tokens, "access_token")).await;
+    server.settle().await;
+    cli.refresh(refresh, &[]).await.ok();
+    server.call_with(text(&next, "access_token")).await;
+    server.settle().await;
+    assert_eq!(cli.refresh(refresh, &[]).await.error(), (400, "invalid_grant".into()));
+    // The login of whoever holds the successor lives on.
+    cli.refresh(text(&next, "refresh_token"), &[]).await.ok();
+}
+
 /// A process that slept for hours: this request is refused, the login of the others lives on.
 #[tokio::test]
 async fn a_stale_token_is_refused_and_kills_nothing() {

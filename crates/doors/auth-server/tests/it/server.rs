@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use argon2::{Algorithm as Variant, Argon2, Params, PasswordHasher as _, Version};
 use async_trait::async_trait;
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +23,7 @@ use gatehouse_config::source::Source;
 use gatehouse_config::source::environment::Environment;
 use gatehouse_config::source::loader::MemoryLoader;
 use gatehouse_edge::authn::client::ClientDirectory;
+use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer, TrustedIssuer};
 use gatehouse_edge::door::{Door, Fittings, OriginRules, Running};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::keys::LocalKeys;
@@ -30,10 +33,13 @@ use gatehouse_edge::server::address::TrustedProxies;
 use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::RouteTable;
 use gatehouse_edge::server::{Listener, ListenerLimits};
+use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::{Clock, Timestamp};
+use gatehouse_identity::id::Issuer;
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::jose::sign::SigningKey;
 use gatehouse_identity::rng::Rng;
+use gatehouse_identity::static_key::KeyTable;
 use gatehouse_store::Store;
 use gatehouse_store_sql::sqlite;
 
@@ -247,6 +253,27 @@ impl Server {
     pub(crate) async fn settle(&self) {
         let sightings = self.parts.revocations.sightings();
         sightings.flush(self.store.as_ref(), self.clock.now()).await.unwrap();
+    }
+
+    /// Calls the MCP gateway of this process with a token, as far as its gate.
+    pub(crate) async fn call_with(&self, token: &str) {
+        let running = self.door.running();
+        let settings = running.snapshot.mcp.as_ref().unwrap();
+        let issuers = settings.protection.servers.iter().map(|server| TrustedIssuer {
+            issuer: server.issuer.clone(),
+            keys: KeySource::Local(Arc::clone(&self.parts.keys)),
+            audiences: vec![Audience::new(settings.resource.clone())],
+            algorithms: server.algorithms.clone(),
+            token_type: server.token_type,
+            leeway: server.clock_skew,
+            claims: server.claims.clone(),
+        });
+        let no_keys = KeyTable::new(Issuer::new("unused"), []);
+        let revocations = Arc::clone(&self.parts.revocations);
+        let gate = ResourceServer::new(CredentialPlaces::Bearer, issuers.collect(), no_keys, revocations);
+        let headers = [(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap())];
+        let admitted = gate.authenticate(&headers.into_iter().collect(), self.clock.now()).await;
+        assert!(admitted.is_ok(), "{:?}", admitted.err());
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

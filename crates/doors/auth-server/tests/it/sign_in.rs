@@ -323,3 +323,34 @@ async fn sessions_of_removed_users_and_connectors_are_worth_nothing() {
     let page = browser.visit(&server.portal().authorization_url(&[])).await;
     page.assert_page(200, "name=\"password\"");
 }
+
+/// A shorter life counts for sessions that began before it was configured.
+#[tokio::test]
+async fn sessions_obey_the_rules_of_today() {
+    let mut server = Server::start().await;
+    let cookies = {
+        let mut browser = Browser::new(&server);
+        server.portal().code_in(&mut browser, "ada", &[]).await;
+        browser.cookies.clone()
+    };
+    server.clock.advance(Duration::from_mins(20));
+    server.reconfigure("maxTimeout: 8h, idleTimeout: 1h", "maxTimeout: 20m, idleTimeout: 20m");
+    let mut browser = Browser::new(&server);
+    browser.cookies = cookies;
+    browser.visit(&server.portal().authorization_url(&[])).await.assert_page(200, "name=\"password\"");
+}
+
+/// Two cookies of one name: one of them is somebody else's, so neither counts.
+#[tokio::test]
+async fn a_planted_second_cookie_signs_nobody_in() {
+    let server = Server::start().await;
+    let mut browser = Browser::new(&server);
+    server.portal().code_in(&mut browser, "ada", &[]).await;
+    let mine = browser.cookies["maverics_session"].clone();
+    for both in [format!("theirs; maverics_session={mine}"), format!("{mine}; maverics_session=theirs")] {
+        let mut victim = Browser::new(&server);
+        victim.cookies.insert("maverics_session".into(), both);
+        let page = victim.visit(&server.portal().authorization_url(&[])).await;
+        page.assert_page(200, "name=\"password\"");
+    }
+}
