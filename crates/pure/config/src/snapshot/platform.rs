@@ -287,6 +287,12 @@ pub(crate) fn audit(root: &Root, compiler: &mut Compiler<'_>) -> Audit {
             .report
             .error(&place, "expected at least one record: without a spool every call would be refused");
     }
+    if audit.on_blocked.timeout.is_zero() {
+        let place = audit.on_blocked.place.child("timeout");
+        compiler
+            .report
+            .error(&place, "expected more than no time: whatever waits for its record would be refused");
+    }
     Audit {
         node: audit.node.clone(),
         path: audit.sinks.first().map_or_else(|| AUDIT_FILE.to_owned(), |sink| sink.path.clone()),

@@ -145,6 +145,12 @@ const CHANGES: &[(&str, &str, &str, &str)] = &[
     ),
     (WHOLE, "input: \"5.00\"", "input: five", "llmProvider.models[0].price.input: expected US dollars"),
     (WHOLE, "clockSkew: 30s", "clockSkew: 30m", "clockSkew: expected at most 5m"),
+    (
+        WHOLE,
+        "  node: gw-1\n",
+        "  node: gw-1\n  onBlocked: { timeout: 0s }\n",
+        "audit.onBlocked.timeout: expected more than no time",
+    ),
     (WHOLE, "groups: staff.groups", "iss: staff.groups", "the claim `iss` is written by the issuer alone"),
     (WHOLE, "tier: \"'gold'\"", "tier: \"'gold\"", "is not a quoted text"),
     (WHOLE, "passwordHash: \"$argon2id", "passwordHash: \"$argon2i", "expected an argon2id PHC string"),
