@@ -26,7 +26,7 @@ fn every_named_file_and_function_is_there() {
                     format!("/{}", suffix.trim_start_matches("crates/gatehouse/").replace("/src/", "/"));
                 sources.iter().any(|(path, _)| path.ends_with(&suffix))
             };
-            let found = if span.ends_with(".rs") {
+            let found = if Path::new(span).extension().is_some_and(|extension| extension == "rs") {
                 alternatives(span).iter().all(|file| there(file))
             } else if let Some((_, function)) = span.rsplit_once("::").filter(|(_, name)| is_function(name)) {
                 let declared = format!("fn {function}");
