@@ -85,12 +85,10 @@ async fn read<'a>(turn: &Turn<'a>, request: &Request<'_>) -> Result<Call<'a>, St
     let name = request.text_param("name")?.ok_or_else(missing)?;
     note_target(turn, &name, None);
     let arguments = listing::arguments(request.param("arguments"))?;
-    // No tool here ever asks for input first, so nothing that answers such a question can be ours.
-    for param in ["requestState", "inputResponses"] {
-        if request.param(param).is_some() {
-            let message = format!("`params.{param}` answers no question that this server has asked");
-            return Err(RpcError::new(ErrorCode::InvalidParams, message).into());
-        }
+    // No tool here ever asks for input first, so no state can be ours. Answers without one are not looked at.
+    if request.param("requestState").is_some() {
+        let message = "`params.requestState` was not given out by this server";
+        return Err(RpcError::new(ErrorCode::InvalidParams, message).into());
     }
     let found = find(turn, &name).await?;
     let offer = found.offer().ok_or_else(|| RpcError::unknown_tool(&name))?;

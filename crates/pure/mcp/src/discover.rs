@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::message::{RawObject, compose};
-use crate::version::{Era, Version, meta};
+use crate::version::{Version, meta};
 
 /// The gateway's own introduction, the same in every era.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,14 +55,9 @@ impl CacheHints {
 
 /// The result of `server/discover`: versions of the modern era only, and the tools capability.
 pub fn result(server: &ServerFacts, cache: CacheHints) -> RawObject<'static> {
-    let modern: Vec<&str> = Version::ALL
-        .iter()
-        .filter(|version| version.era() == Era::Modern)
-        .map(|version| version.as_str())
-        .collect();
     let mut result = RawObject::default();
     result.set("resultType", compose::to_raw(&"complete"));
-    result.set("supportedVersions", compose::to_raw(&modern));
+    result.set("supportedVersions", compose::to_raw(&Version::modern()));
     result.set("capabilities", compose::to_raw(&json!({ "tools": {} })));
     if let Some(instructions) = &server.instructions {
         result.set("instructions", compose::to_raw(instructions));

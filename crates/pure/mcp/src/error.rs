@@ -85,9 +85,10 @@ impl RpcError {
         Self { http_status: 404, ..Self::new(ErrorCode::InvalidRequest, message) }
     }
 
-    /// -32022 with the versions that are served here.
+    /// -32022 with the versions that requests may name, the same as `server/discover` gives. Older ones are spoken
+    /// in sessions, where `initialize` negotiates them.
     pub fn unsupported_version(requested: &str) -> Self {
-        let supported: Vec<&str> = Version::ALL.iter().rev().map(|version| version.as_str()).collect();
+        let supported = Version::modern();
         let message =
             format!("protocol version {requested:?} is not supported; expected one of {supported:?}");
         Self::new(ErrorCode::UnsupportedVersion, message)

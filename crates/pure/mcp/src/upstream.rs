@@ -105,10 +105,9 @@ impl Peer<'_> {
         params.set("name", compose::to_raw(&to.tool.name()));
         // Task augmentation changes the shape of the answer and is not declared to upstreams.
         params.remove("task");
-        if self.version.era() == Era::Legacy {
-            params.remove("inputResponses");
-            params.remove("requestState");
-        }
+        // They answer questions of upstreams, and none is relayed.
+        params.remove("inputResponses");
+        params.remove("requestState");
         let mut meta = call.meta().cloned().unwrap_or_default();
         if let Some(token) = to.progress_token
             && meta.get(meta::PROGRESS_TOKEN).is_some()

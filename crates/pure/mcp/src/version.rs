@@ -82,6 +82,12 @@ impl Version {
         Self::ALL.into_iter().find(|version| version.as_str() == text)
     }
 
+    /// The revisions of the modern era, newest first.
+    pub fn modern() -> Vec<&'static str> {
+        let modern = Self::ALL.into_iter().rev().filter(|version| version.era() == Era::Modern);
+        modern.map(Self::as_str).collect()
+    }
+
     /// The era it belongs to.
     pub const fn era(self) -> Era {
         match self {

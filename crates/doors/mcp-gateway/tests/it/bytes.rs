@@ -86,6 +86,23 @@ async fn text_that_can_be_read_in_two_ways_is_refused() {
 }
 
 #[tokio::test]
+async fn what_changes_the_course_of_a_call_is_not_passed_on() {
+    for kind in [Kind::Legacy, Kind::Modern] {
+        let upstream = mcp_server::start(kind).await;
+        let gateway = Gateway::start(&proxy("up", &upstream, OPEN)).await;
+        let params = r#""name":"up_echo","task":{"ttl":1},"inputResponses":{"a":{}},"#;
+        let meta = r#""io.modelcontextprotocol/logLevel":"debug","#;
+        let body = modern_body("tools/call", params, meta);
+        let answer = Modern::new(&gateway, "ada").send("tools/call", &body, &[("mcp-name", "up_echo")]).await;
+        assert_eq!(answer.json()["result"]["content"][0]["text"], "ok", "{kind:?}");
+        let call = upstream.rpc("tools/call").pop().unwrap();
+        for gone in ["task", "inputResponses", "logLevel"] {
+            assert!(!call.body.contains(gone), "{kind:?}: {gone} in {}", call.body);
+        }
+    }
+}
+
+#[tokio::test]
 async fn ids_come_back_as_they_were_written() {
     let upstream = mcp_server::start(Kind::Modern).await;
     let gateway = Gateway::start(&proxy("up", &upstream, OPEN)).await;

@@ -293,12 +293,7 @@ async fn wrong_parameters_of_a_call_are_named_before_anything_is_sent() {
         ),
         (r#""name":"up_echo","arguments":[],"#, "up_echo", "`params.arguments` must be an object"),
         (r#""name":"up_echo","arguments":null,"#, "up_echo", "`params.arguments` must be an object"),
-        (r#""name":"up_echo","requestState":"x","#, "up_echo", "`params.requestState` answers no question"),
-        (
-            r#""name":"up_echo","inputResponses":{},"#,
-            "up_echo",
-            "`params.inputResponses` answers no question",
-        ),
+        (r#""name":"up_echo","requestState":"x","#, "up_echo", "`params.requestState` was not given out"),
         (r#""name":"absent","#, "absent", "unknown tool: absent"),
         (r#""name":"staff_hire","arguments":{},"#, "staff_hire", "body"),
     ] {

@@ -115,6 +115,6 @@ fn unsupported_versions_learn_the_supported_ones() {
     let error = pick(&facts, Session::Absent, &body).expect_err("refused");
     insta::assert_snapshot!(
         compose::error(None, &error),
-        @r#"{"jsonrpc":"2.0","error":{"code":-32022,"message":"protocol version \"2030-01-01\" is not supported; expected one of [\"2026-07-28\", \"2025-11-25\", \"2025-06-18\", \"2025-03-26\"]","data":{"requested":"2030-01-01","supported":["2026-07-28","2025-11-25","2025-06-18","2025-03-26"]}}}"#
+        @r#"{"jsonrpc":"2.0","error":{"code":-32022,"message":"protocol version \"2030-01-01\" is not supported; expected one of [\"2026-07-28\"]","data":{"requested":"2030-01-01","supported":["2026-07-28"]}}}"#
     );
 }
