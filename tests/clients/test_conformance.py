@@ -25,7 +25,12 @@ PROMISED = {
         input-required-result-validate-input""",
 }
 # Promised too, but not scored by the suite.
-UNSCORED = ["server-session-lifecycle", "json-schema-2020-12", "http-header-validation", "http-custom-header-server-validation"]
+UNSCORED = [
+    "server-session-lifecycle",
+    "json-schema-2020-12",
+    "http-header-validation",
+    "http-custom-header-server-validation",
+]
 
 
 @pytest.fixture(scope="module")

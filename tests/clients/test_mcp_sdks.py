@@ -82,7 +82,13 @@ def test_python_lists_and_calls(hall, tokens, mode, version):
         async with connected(hall.mcp, mode, token=tokens["ada"]) as client:
             assert client.protocol_version == version
             tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-            assert {"directory_listEmployees", "directory_getEmployee", "ledger_whoami", "elder_add", "newer_add"} <= set(tools)
+            assert {
+                "directory_listEmployees",
+                "directory_getEmployee",
+                "ledger_whoami",
+                "elder_add",
+                "newer_add",
+            } <= set(tools)
             assert tools["elder_whoami"].annotations.read_only_hint is True
             assert tools["newer_add"].input_schema["required"] == ["a", "b"]
 
@@ -275,7 +281,9 @@ def test_typescript_lists_calls_and_fails(hall, tokens, node, sdk, era, version)
     steps += [["callTool", {"name": "no_such_tool", "arguments": {}}]]
     told = typescript(node, sdk, era, hall.mcp, token=tokens["bob"], steps=steps)
     assert told["version"] == version
-    listed, *who, added_elder, added_newer, failed_elder, failed_newer, secret_elder, secret_newer, unknown = told["answers"]
+    listed, *who, added_elder, added_newer, failed_elder, failed_newer, secret_elder, secret_newer, unknown = told[
+        "answers"
+    ]
     names = {tool["name"] for tool in listed["tools"]}
     assert {"directory_listEmployees", "elder_add", "newer_add"} <= names and "ledger_getAuditLog" not in names
     for answer, url in zip(who, audiences(hall).values(), strict=True):

@@ -116,7 +116,10 @@ def test_id_token_of_another_request_is_refused_by_the_library(house, party):
     redirect = at_home(party, house, "public")
     with Browser() as browser:
         callback = party.sign_in(browser, redirect_uri=redirect, scope="openid", nonce="another")
-    assert refused(party.redeem, callback=callback).kind == ("OperationProcessingError", "OAUTH_JWT_CLAIM_COMPARISON_FAILED")
+    assert refused(party.redeem, callback=callback).kind == (
+        "OperationProcessingError",
+        "OAUTH_JWT_CLAIM_COMPARISON_FAILED",
+    )
 
 
 def test_fresh_sign_in_is_proven_by_auth_time(house, party):
@@ -236,7 +239,10 @@ def test_token_exchange_delegates(house, party):
     for code, more in wrong.items():
         assert refused(party.exchange, **{**asked, **more}).kind == ("ResponseBodyError", code)
     be(party, house, "public")
-    assert refused(party.exchange, **asked, audience=house.ledger.url).kind == ("ResponseBodyError", "unauthorized_client")
+    assert refused(party.exchange, **asked, audience=house.ledger.url).kind == (
+        "ResponseBodyError",
+        "unauthorized_client",
+    )
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256", "PS256", "EdDSA"])
@@ -295,7 +301,10 @@ def company(office):
         "client_id": "gatehouse",
         "client_secret": secret(),
         "application_type": "native",
-        "redirect_uris": ["http://127.0.0.1/oidc-callback/company", "http://127.0.0.1/federation/misconfigured/callback"],
+        "redirect_uris": [
+            "http://127.0.0.1/oidc-callback/company",
+            "http://127.0.0.1/federation/misconfigured/callback",
+        ],
     }
     with IdentityProvider(office, [gatehouse, DESKTOP], resources=RESOURCES) as company:
         company.secret = gatehouse["client_secret"]
@@ -336,7 +345,12 @@ def test_people_sign_in_at_the_company(branch, company, party):
     tokens, claims = answer["tokens"], answer["claims"]
     remember(branch, tokens)
     assert claims["sub"] == f"{company.url}|ada" and claims["iss"] == branch.url
-    mapped = {"email": "ada@company.example", "name": "Ada Lovelace", "groups": ["eng", "admins"], "department": "engines"}
+    mapped = {
+        "email": "ada@company.example",
+        "name": "Ada Lovelace",
+        "groups": ["eng", "admins"],
+        "department": "engines",
+    }
     assert {name: claims.get(name) for name in mapped} == mapped
     userinfo = party.userinfo(token=tokens["access_token"], subject=claims["sub"])
     assert {name: userinfo.get(name) for name in mapped} == mapped
@@ -391,7 +405,9 @@ def test_a_wrong_secret_at_the_company_is_told_honestly(branch, company, party):
     asked = client_of(party, branch, "broken")
     with Browser() as browser:
         url = party.authorize(**asked)["url"]
-        answer = browser.authorize(url, "ada", PASSWORDS["ada"], stop_at=f"{branch.url}/federation/misconfigured/callback")
+        answer = browser.authorize(
+            url, "ada", PASSWORDS["ada"], stop_at=f"{branch.url}/federation/misconfigured/callback"
+        )
         page = browser.follow(answer)
     expect_page(branch, page, 403, "upstream_answer_refused", "misconfigured")
     assert "invalid_client" in json.dumps(company.events("grant.error"))
@@ -408,7 +424,9 @@ def test_a_refusal_of_the_company_is_passed_on(branch, party):
         expect_page(branch, browser.follow(str(denied)), 403, "upstream_idp_refused", "company")
 
 
-@pytest.mark.parametrize("what", ["state", "issuer", "other browser", "swapped code", "twice", "other connector's path"])
+@pytest.mark.parametrize(
+    "what", ["state", "issuer", "other browser", "swapped code", "twice", "other connector's path"]
+)
 def test_answers_that_do_not_belong_to_the_sign_in(branch, company, party, what):
     asked = client_of(party, branch, "portal")
     with Browser() as browser, Browser() as attacker:
@@ -435,7 +453,9 @@ def test_answers_that_do_not_belong_to_the_sign_in(branch, company, party, what)
                 assert len(company.events("grant")) == before, "the code was redeemed twice"
             case _:
                 path = "/federation/misconfigured/callback"
-                expect_page(branch, browser.follow(str(callback.copy_with(path=path))), 400, "upstream_state_wrong", "company")
+                expect_page(
+                    branch, browser.follow(str(callback.copy_with(path=path))), 400, "upstream_state_wrong", "company"
+                )
 
 
 # JWTs of the company's provider at the LLM gateway.
@@ -505,7 +525,9 @@ def test_other_tokens_of_the_same_providers_do_not(branch, badges, badge, reason
 def test_their_tokens_open_no_other_door(branch, badges):
     for badge in badges.values():
         answer = httpx.post(
-            branch.mcp, json={"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers={"authorization": f"Bearer {badge}"},
+            branch.mcp,
+            json={"jsonrpc": "2.0", "id": 1, "method": "ping"},
+            headers={"authorization": f"Bearer {badge}"},
             trust_env=False,
         )
         assert answer.status_code == 401, answer.text

@@ -3,7 +3,11 @@
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import { Readable } from "node:stream";
-import { createMcpHandler, MissingRequiredClientCapabilityError, Server as NewServer } from "@modelcontextprotocol/server";
+import {
+  createMcpHandler,
+  MissingRequiredClientCapabilityError,
+  Server as NewServer,
+} from "@modelcontextprotocol/server";
 import { Server as OldServer } from "@modelcontextprotocol/sdk/server/index.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import { CallToolRequestSchema, ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
@@ -14,7 +18,13 @@ const SILENCE = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=";
 const EVERY_KEYWORD = {
   $schema: "https://json-schema.org/draft/2020-12/schema",
   type: "object",
-  $defs: { address: { $anchor: "addressDef", type: "object", properties: { street: { type: "string" }, city: { type: "string" } } } },
+  $defs: {
+    address: {
+      $anchor: "addressDef",
+      type: "object",
+      properties: { street: { type: "string" }, city: { type: "string" } },
+    },
+  },
   properties: {
     name: { type: "string" },
     address: { $ref: "#/$defs/address" },
@@ -36,7 +46,8 @@ const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
 
 async function progress(notify, token) {
   for (const done of [0, 50, 100]) {
-    if (token !== undefined) await notify({ method: "notifications/progress", params: { progressToken: token, progress: done, total: 100 } });
+    if (token !== undefined)
+      await notify({ method: "notifications/progress", params: { progressToken: token, progress: done, total: 100 } });
     await pause();
   }
   return { content: [text("done")] };
@@ -56,7 +67,10 @@ const tools = {
       resource("test://mixed-content-resource", "application/json", JSON.stringify({ test: "data", value: 123 })),
     ],
   }),
-  test_error_handling: () => ({ isError: true, content: [text("This tool intentionally returns an error for testing")] }),
+  test_error_handling: () => ({
+    isError: true,
+    content: [text("This tool intentionally returns an error for testing")],
+  }),
   test_tool_with_progress: progress,
   test_streaming_elicitation: progress,
   test_logging_tool: progress,
@@ -74,7 +88,11 @@ const schemas = {
 };
 
 function list() {
-  const one = (name) => ({ name, description: `The suite's ${name}.`, inputSchema: schemas[name] ?? { type: "object" } });
+  const one = (name) => ({
+    name,
+    description: `The suite's ${name}.`,
+    inputSchema: schemas[name] ?? { type: "object" },
+  });
   return { tools: Object.keys(tools).map(one) };
 }
 
@@ -106,7 +124,9 @@ function newer() {
   const make = () => {
     const server = new NewServer({ name: "conformance", version: "2.0.0" }, { capabilities: { tools: {} } });
     server.setRequestHandler("tools/list", list);
-    server.setRequestHandler("tools/call", ({ params }, { mcpReq }) => tools[params.name](mcpReq.notify, mcpReq._meta?.progressToken));
+    server.setRequestHandler("tools/call", ({ params }, { mcpReq }) =>
+      tools[params.name](mcpReq.notify, mcpReq._meta?.progressToken),
+    );
     return server;
   };
   const handler = createMcpHandler(make, { legacy: "reject" });

@@ -46,7 +46,9 @@ const provider = {
 
 function transport() {
   const { token } = settings;
-  const options = token ? { requestInit: { headers: { authorization: `Bearer ${token}` } } } : { authProvider: provider };
+  const options = token
+    ? { requestInit: { headers: { authorization: `Bearer ${token}` } } }
+    : { authProvider: provider };
   return new library.StreamableHTTPClientTransport(url, options);
 }
 
@@ -75,7 +77,12 @@ async function connect() {
   return [client, second];
 }
 
-const told = (error) => ({ name: error.constructor.name, message: error.message, code: error.code, status: error.status });
+const told = (error) => ({
+  name: error.constructor.name,
+  message: error.message,
+  code: error.code,
+  status: error.status,
+});
 try {
   const [client, used] = await connect();
   const answers = [];

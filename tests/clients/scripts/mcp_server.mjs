@@ -34,24 +34,26 @@ function furnish(server, claimsOf) {
   );
   server.registerTool(
     "add",
-    { description: "Adds.", inputSchema: z.object({ a: z.number(), b: z.number() }), outputSchema: z.object({ sum: z.number() }) },
+    {
+      description: "Adds.",
+      inputSchema: z.object({ a: z.number(), b: z.number() }),
+      outputSchema: z.object({ sum: z.number() }),
+    },
     async ({ a, b }) => text({ sum: a + b }),
   );
-  server.registerTool("secret", { description: "For administrators.", inputSchema: z.object({}) }, async () => text({ open: true }));
+  server.registerTool("secret", { description: "For administrators.", inputSchema: z.object({}) }, async () =>
+    text({ open: true }),
+  );
   server.registerTool("fail", { description: "Always fails.", inputSchema: z.object({}) }, async () => {
     throw new Error("the machine is broken");
   });
-  server.registerTool(
-    "picture",
-    { description: "An image and a link.", inputSchema: z.object({}) },
-    async () => ({
-      content: [
-        { type: "image", data: "AAEC", mimeType: "image/png", annotations: { audience: ["user"], priority: 0.5 } },
-        { type: "resource_link", uri: "file:///a.txt", name: "a.txt", mimeType: "text/plain" },
-      ],
-      _meta: { "example.com/trace": "t-1" },
-    }),
-  );
+  server.registerTool("picture", { description: "An image and a link.", inputSchema: z.object({}) }, async () => ({
+    content: [
+      { type: "image", data: "AAEC", mimeType: "image/png", annotations: { audience: ["user"], priority: 0.5 } },
+      { type: "resource_link", uri: "file:///a.txt", name: "a.txt", mimeType: "text/plain" },
+    ],
+    _meta: { "example.com/trace": "t-1" },
+  }));
   return server;
 }
 

@@ -88,7 +88,14 @@ const commands = {
 
   async exchange(parameters) {
     const grant = "urn:ietf:params:oauth:grant-type:token-exchange";
-    const response = await oauth.genericTokenEndpointRequest(server, client, authentication, grant, parameters, insecure);
+    const response = await oauth.genericTokenEndpointRequest(
+      server,
+      client,
+      authentication,
+      grant,
+      parameters,
+      insecure,
+    );
     return oauth.processGenericTokenEndpointResponse(server, client, response);
   },
 
@@ -98,7 +105,9 @@ const commands = {
   },
 
   async revoke({ token }) {
-    await oauth.processRevocationResponse(await oauth.revocationRequest(server, client, authentication, token, insecure));
+    await oauth.processRevocationResponse(
+      await oauth.revocationRequest(server, client, authentication, token, insecure),
+    );
     return {};
   },
 
