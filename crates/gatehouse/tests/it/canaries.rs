@@ -51,7 +51,9 @@ impl Tour<'_> {
         let guest = sign_in(self.gateway, application, &self.world.ada(), &plain);
         self.needles.add("code", &guest.code);
         self.needles.add("code_verifier", &guest.verifier);
-        guest.cookies.iter().for_each(|cookie| self.needles.add("cookie", cookie));
+        for cookie in &guest.cookies {
+            self.needles.add("cookie", cookie);
+        }
         self.needles.token("access token", &guest.access_token);
         self.needles.token("ID token", &guest.id_token);
         self.needles.add("refresh token", &guest.refresh_token);
@@ -74,7 +76,9 @@ impl Tour<'_> {
         let word = |kind: &str| format!("{kind}.{}", random(24));
         let wrong = [word("wrong-password"), word("wrong-secret"), word("wrong-code"), word("wrong-refresh")];
         let [password, secret, code, refresh] = &wrong;
-        wrong.iter().for_each(|word| self.needles.add("a wrong one", word));
+        for word in &wrong {
+            self.needles.add("a wrong one", word);
+        }
         self.wrong_password(password);
         let confidential = Application { secret: Some(secret), ..self.world.confidential_application() };
         let public = self.world.public_application();

@@ -223,11 +223,11 @@ fn beside(line: &str) -> bool {
 fn a_bomb_is_refused_at_once() {
     let sound = Sound::new();
     let (_, text) = &sound.texts[0];
-    let mut laughs = String::from("l0: &l0 [x, x, x, x, x, x, x, x, x, x]\n");
-    for level in 1..12 {
-        let below = vec![format!("*l{}", level - 1); 10].join(", ");
-        laughs.push_str(&format!("l{level}: &l{level} [{below}]\n"));
-    }
+    let laughs = String::from("l0: &l0 [x, x, x, x, x, x, x, x, x, x]\n")
+        + &lines(11, |at| {
+            let below = vec![format!("*l{at}"); 10].join(", ");
+            format!("l{0}: &l{0} [{below}]\n", at + 1)
+        });
     let bombs = [
         ("a billion laughs", format!("{laughs}{text}")),
         ("an alias of itself", format!("a: &a [*a]\n{text}")),
@@ -235,10 +235,10 @@ fn a_bomb_is_refused_at_once() {
         ("closed brackets", format!("{text}\nextra: {}{}\n", "[".repeat(50_000), "]".repeat(50_000))),
         ("braces", format!("{text}\nextra: {}\n", "{a: ".repeat(100_000))),
         ("dashes", format!("{text}\nextra:\n  {}x\n", "- ".repeat(100_000))),
-        ("indentation", (0..2_000).map(|depth| format!("{}k:\n", " ".repeat(depth))).collect()),
+        ("indentation", lines(2_000, |depth| format!("{}k:\n", " ".repeat(depth)))),
         ("five mebibytes", format!("{text}\n{}", "# a comment that goes on\n".repeat(220_000))),
         ("a long line", format!("{text}\nextra: {}\n", "x".repeat(3_000_000))),
-        ("many keys", (0..200_000).map(|at| format!("k{at}: 1\n")).collect()),
+        ("many keys", lines(200_000, |at| format!("k{at}: 1\n"))),
         ("many documents", "---\n".repeat(100_000)),
         ("a merge of everything", format!("{laughs}<<: [*l11, *l11]\n{text}")),
     ];
@@ -254,4 +254,8 @@ fn a_bomb_is_refused_at_once() {
         );
         assert!(ran.err.len() < 200_000, "{name}: {} bytes of problems", ran.err.len());
     }
+}
+
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).map(line).collect::<Vec<_>>().concat()
 }

@@ -65,11 +65,6 @@ impl Site {
         Gateway::serve(&crate::binary(), &[("gatehouse.yaml", &self.provider_text)]).by_address()
     }
 
-    /// The provider again, with what it kept.
-    fn provider_again(&self, folder: TempDir) -> Gateway {
-        Gateway::serve_in(&crate::binary(), folder, "gatehouse.yaml").by_address()
-    }
-
     fn gateway(&self) -> Gateway {
         let files =
             [("gatehouse.yaml", self.gateway_text.as_str()), ("directory.json", sample::DIRECTORY_OPENAPI)];
@@ -80,6 +75,11 @@ impl Site {
         let ada = Person { username: "ada", password: &self.password };
         sign_in(provider, &APPLICATION, &ada, &|request| request).access_token
     }
+}
+
+/// The provider once more, with what it kept.
+fn provider_again(folder: TempDir) -> Gateway {
+    Gateway::serve_in(&crate::binary(), folder, "gatehouse.yaml").by_address()
 }
 
 /// A message to a model under `token`.
@@ -189,7 +189,7 @@ fn while_the_authorization_server_is_away_known_tokens_work_and_new_exchanges_fa
         "{record}"
     );
     // It comes back, with the keys that it had, and all is well again.
-    let provider = site.provider_again(stopped.folder);
+    let provider = provider_again(stopped.folder);
     let back = wait_for(|| outcome(&client.call("directory_createEmployee", &json!({}))).ok());
     assert!(back.is_some(), "{}", gateway.log());
     let fresh = site.token(&provider);
@@ -212,7 +212,7 @@ fn a_gateway_that_starts_first_says_that_it_cannot_check_tokens_yet() {
     let record = gateway.audited(response.header("request-id")).unwrap();
     assert_eq!(record["reason"], "issuer_keys_unavailable", "{record}");
     assert!(site.models.requests().is_empty());
-    let _provider = site.provider_again(stopped.folder);
+    let _provider = provider_again(stopped.folder);
     let served = wait_for(|| (ask_model(&gateway, &token) == 200).then_some(()));
     assert!(served.is_some(), "it never noticed that the authorization server is there:\n{}", gateway.log());
 }

@@ -103,6 +103,7 @@ impl Door {
             head_only: head.method == Method::HEAD,
         };
         if let Err(rejection) = located.and_then(|_| admission::admit(head, &running.hosts)) {
+            self.record_refusal(head, &rejection, &visit, &running);
             let response = visit.turn_away(&rejection, running.routes.render_for(&visit.path));
             return Answered::without(body, response);
         }
@@ -201,6 +202,26 @@ impl Door {
             row.conclude(outcome, rejection.reason);
         }
         Answered { response: response.map(|body| AuditedBody::wrap(body, row)), unread: None }
+    }
+
+    /// Leaves a record of a request that was not admitted: two parties might have read it differently, which is how
+    /// attacks begin. An unknown path is none of that and only logged.
+    fn record_refusal(&self, head: &Parts, rejection: &Rejection, visit: &Visit, running: &Running) {
+        let ClientAddress { ip, peer_ip } = visit.source;
+        let request = RequestFacts {
+            method: Some(head.method.to_string()),
+            path: Some(visit.path.clone()),
+            ..RequestFacts::default()
+        };
+        let event = Event::new(EventKind::RequestRefused, Outcome::Deny, self.fittings.clock.now())
+            .with_reason(rejection.reason)
+            .with_revision(&running.snapshot.revision)
+            .with_request_id(&visit.id)
+            .with_request(request)
+            .with_source(ip, peer_ip, text(&head.headers, USER_AGENT.as_str()));
+        let timeout = running.snapshot.audit.timeout;
+        let row = AuditRow::begin(event, Arc::clone(&self.fittings.audit), timeout);
+        row.answered(rejection.kind.status().as_u16());
     }
 
     /// Refuses a page of another origin; on routes that leave records, so does this.

@@ -80,7 +80,7 @@ pub(super) fn disguises(text: &str) -> Vec<Vec<u8>> {
     let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let form = |byte: u8| byte.is_ascii_alphanumeric() || b"-._*".contains(&byte);
     let json = serde_json::to_string(text).unwrap();
-    let hexadecimal: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let mut all = vec![
         bytes.to_vec(),
         encoded(unreserved, true),

@@ -69,6 +69,44 @@ impl Kind {
     }
 }
 
+const WORD_KEYS: [&str; 9] =
+    ["type", "level", "provider", "transport", "method", "clientAuth", "minVersion", "mode", "algorithm"];
+const DURATION_KEYS: [&str; 8] = [
+    "timeout",
+    "maxTimeout",
+    "idleTimeout",
+    "refreshInterval",
+    "clockSkew",
+    "ttl",
+    "interval",
+    "dialTimeout",
+];
+const NUMBERS: [&str; 7] = ["-1", "99999999999999999999", "1.5", "1e9", "NaN", "0x10", "\"\""];
+const DURATIONS: [&str; 8] =
+    ["1 fortnight", "-5s", "5", "1h-", "\"\"", "s", "1.5.5s", "99999999999999999999h"];
+const ADDRESSES: [&str; 7] = [
+    "\"10.0.0.1\"",
+    "\"10.0.0.256:9420\"",
+    "\"localhost\"",
+    "\":\"",
+    "\"0.0.0.0:65536\"",
+    "\"[::1:80\"",
+    "\"0.0.0.0:-1\"",
+];
+const NETWORKS: [&str; 8] =
+    ["10.0.0.0/33", "10.0.0/8", "300.1.1.1/8", "::/129", "all", "10.0.0.0/-1", "10.0.0.0/8/8", "*"];
+const URLS: [&str; 9] = [
+    "\"\"",
+    "http://",
+    "https://exa mple.com",
+    "//gw.example.com",
+    "gw.example.com",
+    "ftp://gw.example.com",
+    "https://ada:x@gw.example.com/",
+    "https://[::1/",
+    "https://gw.example.com:99999/",
+];
+
 /// One damaged configuration.
 pub(super) struct Mutant {
     pub(super) kind: Kind,
@@ -180,104 +218,58 @@ impl Workbench<'_> {
     fn values(&mut self, draw: &mut Draw) {
         for at in 0..self.keys.len() {
             let Line { key, value, above, .. } = self.keys[at].clone();
-            let scalar = !value.is_empty() && !value.starts_with(['[', '{', '|']);
             if free(&above) || value.is_empty() {
                 continue;
             }
-            if scalar {
-                let wrong = draw.one(&["[17]", "{ a: 1 }", "[[]]", "{}", "[~]"]);
-                self.value(Kind::WrongType, at, wrong);
-            }
-            let parent = above.last().copied().unwrap_or_default();
-            let words = [
-                "type",
-                "level",
-                "provider",
-                "transport",
-                "method",
-                "clientAuth",
-                "minVersion",
-                "mode",
-                "algorithm",
-            ];
-            if scalar && words.contains(&key) {
-                let word = format!("{}{}", value.trim_matches('"'), draw.one(&["x", "-2", "_"]));
-                self.value(Kind::UnknownWord, at, &word);
-                self.value(Kind::UnknownWord, at, "nonsense");
+            if !value.starts_with(['[', '{', '|']) {
+                self.scalar(at, draw);
             }
             if key.ends_with("Seconds") {
-                for number in ["-1", "99999999999999999999", "1.5", "1e9", "NaN", "0x10", "\"\""] {
-                    self.value(Kind::OutOfRange, at, number);
-                }
+                self.all(Kind::OutOfRange, at, &NUMBERS);
             }
-            if matches!(key, "idp" | "tls" | "app") && scalar {
-                self.value(Kind::Dangling, at, "nobody-of-this-name");
-            }
-            let url = key.ends_with("URL") || matches!(key, "url" | "issuer" | "wellKnownEndpoint");
-            if url && scalar {
-                let bad = [
-                    "\"\"",
-                    "http://",
-                    "https://exa mple.com",
-                    "//gw.example.com",
-                    "gw.example.com",
-                    "ftp://gw.example.com",
-                    "https://ada:x@gw.example.com/",
-                    "https://[::1/",
-                    "https://gw.example.com:99999/",
-                ];
-                for _ in 0..3 {
-                    self.value(Kind::BadUrl, at, draw.one(&bad));
-                }
+            if DURATION_KEYS.contains(&key) {
+                self.all(Kind::BadDuration, at, &DURATIONS);
             }
             if key == "address" {
-                for address in [
-                    "10.0.0.1",
-                    "10.0.0.256:9420",
-                    "localhost",
-                    ":",
-                    "0.0.0.0:65536",
-                    "[::1:80",
-                    "0.0.0.0:-1",
-                ] {
-                    self.value(Kind::BadNetwork, at, &format!("\"{address}\""));
-                }
-                if parent == "http" {
-                    for network in [
-                        "10.0.0.0/33",
-                        "10.0.0/8",
-                        "300.1.1.1/8",
-                        "::/129",
-                        "all",
-                        "10.0.0.0/-1",
-                        "10.0.0.0/8/8",
-                        "*",
-                    ] {
-                        let Line { number, text, .. } = self.keys[at];
-                        let both = format!("{text}\n  trustedProxies: [\"{network}\"]");
-                        self.replace(Kind::BadNetwork, number, &both);
-                        let mutant = self.done.last_mut().unwrap();
-                        (mutant.line, mutant.key) = (mutant.line + 1, "trustedProxies".to_owned());
-                    }
+                self.all(Kind::BadNetwork, at, &ADDRESSES);
+                if above == ["http"] {
+                    self.networks(at);
                 }
             }
-            let durations = [
-                "timeout",
-                "maxTimeout",
-                "idleTimeout",
-                "refreshInterval",
-                "clockSkew",
-                "ttl",
-                "interval",
-                "dialTimeout",
-            ];
-            if durations.contains(&key) {
-                for duration in
-                    ["1 fortnight", "-5s", "5", "1h-", "\"\"", "s", "1.5.5s", "99999999999999999999h"]
-                {
-                    self.value(Kind::BadDuration, at, duration);
-                }
+        }
+    }
+
+    fn all(&mut self, kind: Kind, at: usize, values: &[&str]) {
+        for value in values {
+            self.value(kind, at, value);
+        }
+    }
+
+    fn scalar(&mut self, at: usize, draw: &mut Draw) {
+        let Line { key, value, .. } = self.keys[at].clone();
+        self.value(Kind::WrongType, at, draw.one(&["[17]", "{ a: 1 }", "[[]]", "{}", "[~]"]));
+        if WORD_KEYS.contains(&key) {
+            let word = format!("{}{}", value.trim_matches('"'), draw.one(&["x", "-2", "_"]));
+            self.value(Kind::UnknownWord, at, &word);
+            self.value(Kind::UnknownWord, at, "nonsense");
+        }
+        if matches!(key, "idp" | "tls" | "app") {
+            self.value(Kind::Dangling, at, "nobody-of-this-name");
+        }
+        if key.ends_with("URL") || matches!(key, "url" | "issuer" | "wellKnownEndpoint") {
+            for _ in 0..3 {
+                self.value(Kind::BadUrl, at, draw.one(&URLS));
             }
+        }
+    }
+
+    /// Trusted proxies that are none, behind the address of the listener.
+    fn networks(&mut self, at: usize) {
+        let Line { number, text, .. } = self.keys[at].clone();
+        for network in NETWORKS {
+            self.replace(Kind::BadNetwork, number, &format!("{text}\n  trustedProxies: [\"{network}\"]"));
+            let mutant = self.done.last_mut().unwrap();
+            (mutant.line, mutant.key) = (mutant.line + 1, "trustedProxies".to_owned());
         }
     }
 
@@ -303,7 +295,7 @@ impl Workbench<'_> {
             let at = draw.below(bytes.len());
             let junk: &[u8] =
                 draw.one(&[&b"\xff"[..], b"\xc3\x28", b"\xed\xa0\x80", b"\x80", b"\xf5\x80\x80\x80"]);
-            let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count();
+            let line = String::from_utf8_lossy(&bytes[..at]).matches('\n').count();
             bytes.splice(at..at, junk.iter().copied());
             self.raw(Kind::NotUtf8, line, bytes);
         }

@@ -202,12 +202,36 @@ fn a_request_that_two_readers_may_read_differently_goes_nowhere() {
         ("a space before the colon", raw("GET /v1/models HTTP/1.1", "x-a : b\r\n\r\n"), 400),
         ("101 fields", raw("GET /v1/models HTTP/1.1", &("x-a: b\r\n".repeat(101) + "\r\n")), 431),
     ];
+    let mut unreadable = Vec::new();
     for (name, request, expected) in requests {
         let response = send_bytes(gateway.public, request.as_bytes());
         let response = response.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(response.status, expected, "{name}: {}", response.text());
+        let id = response.header("request-id");
+        if id.is_empty() {
+            // Not even a request: these bytes could not be read, or not within the limits of the parser.
+            unreadable.push(name);
+            continue;
+        }
+        let record = gateway.audited(id).unwrap_or_else(|| panic!("{name} left no record"));
+        assert_eq!(
+            (&record["event"], &record["outcome"]),
+            (&"request.refused".into(), &"deny".into()),
+            "{record}"
+        );
+        assert!(record["reason"].is_string() && record["result"]["status"] == expected, "{name}: {record}");
     }
     assert_untouched(&world);
+    let bytes = [
+        "host with a space",
+        "two lengths",
+        "chunks named twice",
+        "a folded line",
+        "a space before the colon",
+        "101 fields",
+    ];
+    assert!(unreadable.iter().all(|name| bytes.contains(name)), "no request id: {unreadable:?}");
+    assert!(!gateway.audit_text().contains(key));
 }
 
 /// With a length and chunks, the chunks count and the connection ends (RFC 9112 §6.3): what follows is never a request.

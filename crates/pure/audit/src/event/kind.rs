@@ -100,6 +100,8 @@ event_kinds! {
     Signout = "signout" in Authentication,
     /// A request came with a missing, bad or contradictory credential.
     CredentialRefused = "credential.refused" in Authentication,
+    /// A request was refused before its route was looked for: malformed, or meant for another host.
+    RequestRefused = "request.refused" in Authentication,
     /// An authorization request was accepted or refused before anybody signed in.
     AuthorizationRequest = "authorization.request" in Authentication,
     /// The user agreed, or an earlier consent covered the request.
