@@ -14,7 +14,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use gatehouse_config::snapshot::mcp::Connection;
-use gatehouse_config::snapshot::tls::TlsProfile;
+use gatehouse_config::snapshot::tls::{TlsProfile, TlsVersion};
 
 use crate::outbound::client::UpstreamClient;
 use crate::outbound::fetch::Fetcher;
@@ -99,9 +99,13 @@ fn egress(profile: Option<&TlsProfile>) -> Result<Egress, OutboundTlsError> {
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
     }
+    let versions: &[&rustls::SupportedProtocolVersion] = match profile.map(|profile| profile.min_version) {
+        Some(TlsVersion::V13) => &[&rustls::version::TLS13],
+        Some(TlsVersion::V12) | None => &[&rustls::version::TLS13, &rustls::version::TLS12],
+    };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .with_protocol_versions(versions)
         .map_err(|error| failed(error.to_string()))?
         .with_root_certificates(roots);
     let config = match profile.and_then(|profile| profile.certificate.as_ref()) {

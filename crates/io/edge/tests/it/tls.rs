@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use http::Method;
+use http::{Method, Request};
+use http_body_util::BodyExt as _;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -11,8 +12,13 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use gatehouse_config::snapshot::tls::{Certificate as Shown, ClientAuth, TlsProfile, TlsVersion};
+use gatehouse_edge::authorize::Permit;
+use gatehouse_edge::outbound::Outbound;
+use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::Route;
 use gatehouse_edge::server::tls::{Certificate, ClientCertificates, OldestVersion, server_config};
+use gatehouse_identity::secret::Secret;
 
 use crate::house::{House, Plan, plain, text};
 use crate::peer::{LONG, raw};
@@ -165,4 +171,86 @@ async fn a_certificate_changes_under_running_connections() {
     let keyless = certificate.replace(new.chain.as_bytes(), b"");
     assert!(mismatched.is_err() && unreadable.is_err() && keyless.is_err());
     assert!(trusts_new.is_served(&house).await, "what cannot be used changes nothing");
+}
+
+/// A profile that trusts `server` and shows `own`.
+fn profile(server: &Identity, own: Option<&Identity>, min_version: TlsVersion) -> Arc<TlsProfile> {
+    let shown = |own: &Identity| Shown {
+        chain_file: String::new(),
+        key_file: String::new(),
+        chain: own.chain.clone().into_bytes(),
+        key: Secret::new(own.key.clone()),
+    };
+    Arc::new(TlsProfile {
+        name: "internal".to_owned(),
+        certificate: own.map(shown),
+        roots: Some(server.chain.clone().into_bytes()),
+        client_auth: ClientAuth::None,
+        client_roots: Vec::new(),
+        min_version,
+    })
+}
+
+/// What an upstream answers through `profile`, or why it could not be asked.
+async fn through(profile: Option<&Arc<TlsProfile>>, house: &House) -> String {
+    let outbound = Outbound::new(profile.map(AsRef::as_ref)).unwrap();
+    let request = Request::get(format!("https://{}/", house.address())).body(body::empty()).unwrap();
+    match outbound.egress(profile).upstreams.send(&Permit::discovery(), request, LONG).await {
+        Ok(response) => {
+            let whole = response.into_body().collect().await.unwrap().to_bytes();
+            String::from_utf8_lossy(&whole).into_owned()
+        }
+        Err(rejection) => rejection.reason.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_is_trusted_by_the_authorities_of_its_profile_alone() {
+    let (server, other) = (Identity::of("127.0.0.1"), Identity::of("127.0.0.1"));
+    let elsewhere = Identity::of("gw.example");
+    let house = house(server.certificate(), &ClientCertificates::Ignored, OldestVersion::Tls12).await;
+    let right = profile(&server, None, TlsVersion::V12);
+    assert_eq!(through(Some(&right), &house).await, "here");
+    let wrong = profile(&other, None, TlsVersion::V12);
+    assert_eq!(through(Some(&wrong), &house).await, "upstream_unreachable");
+    assert_eq!(through(None, &house).await, "upstream_unreachable", "nor by those of the system");
+    let named =
+        self::house(elsewhere.certificate(), &ClientCertificates::Ignored, OldestVersion::Tls12).await;
+    let misnamed = profile(&elsewhere, None, TlsVersion::V12);
+    assert_eq!(through(Some(&misnamed), &named).await, "upstream_unreachable", "the name counts");
+}
+
+#[tokio::test]
+async fn an_upstream_may_want_a_certificate_of_ours() {
+    let (server, own, stranger) =
+        (Identity::of("127.0.0.1"), Identity::of("gateway"), Identity::of("gateway"));
+    let required = ClientCertificates::Required(vec![own.der().to_vec()]);
+    let house = house(server.certificate(), &required, OldestVersion::Tls12).await;
+    for (own, expected) in
+        [(Some(&own), "here"), (Some(&stranger), "upstream_unreachable"), (None, "upstream_unreachable")]
+    {
+        let profile = profile(&server, own, TlsVersion::V13);
+        assert_eq!(through(Some(&profile), &house).await, expected);
+    }
+}
+
+/// A server that speaks nothing newer than TLS 1.2.
+#[tokio::test]
+async fn an_upstream_that_is_too_old_is_not_spoken_to() {
+    let server = Identity::of("127.0.0.1");
+    let key = PrivateKeyDer::from_pem_slice(server.key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let old = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(ONLY_12)
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![server.der()], key)
+        .unwrap();
+    let routes = |_: &crate::house::Site| {
+        vec![Route::public("open", Method::GET, "/", plain, |_body, _context| async { text("here") })]
+    };
+    let house = House::with(Plan { tls: Some(Arc::new(old)), ..Plan::default() }, routes).await;
+    for (oldest, expected) in [(TlsVersion::V12, "here"), (TlsVersion::V13, "upstream_unreachable")] {
+        assert_eq!(through(Some(&profile(&server, None, oldest)), &house).await, expected);
+    }
 }
