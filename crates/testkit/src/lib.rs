@@ -1,5 +1,5 @@
 //! What tests of the whole gateway share: a client that sends exactly the bytes it is told to, upstreams that record
-//! every byte, an authority that signs whatever it is asked to, a browser, and the running binary.
+//! every byte, an authority that signs whatever it is asked to, a browser, an empty store, and the running binary.
 //!
 //! Everything blocks and runs on loopback; nothing here knows how the gateway is built.
 
@@ -18,5 +18,6 @@ pub mod fixture;
 pub mod mcp;
 pub mod process;
 pub mod sample;
+pub mod store;
 pub mod upstream;
 pub mod wire;

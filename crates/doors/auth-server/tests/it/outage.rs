@@ -20,7 +20,6 @@ use gatehouse_store::revocation::{RevocationRepository, RevokedToken};
 use gatehouse_store::session::{Session, SessionRepository};
 use gatehouse_store::signing_key::SigningKeyRepository;
 use gatehouse_store::transition::Transition;
-use gatehouse_store_sql::sqlite;
 
 use crate::answer::Answer;
 use crate::browser::Browser;
@@ -30,7 +29,7 @@ use crate::userinfo;
 
 /// A store that can be taken away.
 struct Moody {
-    inner: sqlite::SqliteStore,
+    inner: Arc<dyn Store>,
     down: Arc<AtomicBool>,
 }
 
@@ -201,11 +200,9 @@ fn assert_passing(answer: &Answer) {
 
 #[tokio::test]
 async fn what_needs_the_store_says_so_and_the_rest_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
     let down = Arc::new(AtomicBool::new(false));
-    let store =
-        Moody { inner: sqlite::open(&folder.path().join("store.db")).unwrap(), down: Arc::clone(&down) };
-    let server = Setup::new().start_on(Arc::new(store), folder).await;
+    let switch = Arc::clone(&down);
+    let server = Setup::new().start_behind(|inner| Arc::new(Moody { inner, down: switch })).await;
     let (cli, gateway) = (server.cli(), server.gateway());
     let tokens = cli.tokens_for("ada", &[("scope", "openid tools:use")]).await;
     let (access, refresh) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));

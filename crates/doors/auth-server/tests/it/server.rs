@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use serde_json::{Map, Value};
-use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,7 +40,7 @@ use gatehouse_identity::jose::sign::SigningKey;
 use gatehouse_identity::rng::Rng;
 use gatehouse_identity::static_key::KeyTable;
 use gatehouse_store::Store;
-use gatehouse_store_sql::sqlite;
+use gatehouse_testkit::store::TemporaryStore;
 
 use crate::client::Client;
 
@@ -119,7 +118,7 @@ pub(crate) struct Server {
     door: Arc<Door>,
     setup: Setup,
     stop: CancellationToken,
-    _folder: TempDir,
+    _kept: TemporaryStore,
 }
 
 /// What outlives a configuration.
@@ -200,12 +199,13 @@ impl Setup {
     }
 
     pub(crate) async fn start(self) -> Server {
-        let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> = Arc::new(sqlite::open(&folder.path().join("store.db")).unwrap());
-        self.start_on(store, folder).await
+        self.start_behind(|store| store).await
     }
 
-    pub(crate) async fn start_on(self, store: Arc<dyn Store>, folder: TempDir) -> Server {
+    /// A server whose store stands behind something that the test puts before it.
+    pub(crate) async fn start_behind(self, front: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Server {
+        let kept = TemporaryStore::create();
+        let store = front(kept.shared());
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
         let address = listener.local_addr().unwrap();
         let clock = Arc::new(HandClock(Mutex::new(Timestamp::from_unix_seconds(1_800_000_000))));
@@ -227,7 +227,7 @@ impl Setup {
             ListenerLimits { header_read_timeout: Duration::from_secs(30), drain: Duration::from_secs(1) };
         TaskTracker::new().spawn(listener.serve(Arc::clone(&door), stop.clone(), limits));
         let issuer = format!("http://{address}{}", self.issuer_path);
-        Server { address, clock, records, store, issuer, parts, door, setup: self, stop, _folder: folder }
+        Server { address, clock, records, store, issuer, parts, door, setup: self, stop, _kept: kept }
     }
 }
 
