@@ -10,6 +10,7 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use gatehouse_config::snapshot::Snapshot;
+use gatehouse_identity::id::ClientId;
 use gatehouse_policy::{Decision, Outcome, Policy, PolicyOptions, PolicySource, RegoVersion};
 
 use self::suite::{Suite, Tally};
@@ -38,7 +39,7 @@ pub(super) struct Eval {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Instead of a file, the policies that the configuration has at a decision point: tool-call:APP, listing:APP,
-    /// model-call, access-token:CLIENT_ID or id-token:CLIENT_ID
+    /// model-call, access-token:CLIENT_ID or id-token:CLIENT_ID; a URL stands for all clients known by a document
     #[arg(long, value_name = "POINT")]
     point: Option<Point>,
     /// The input as JSON; `-` reads standard input
@@ -136,19 +137,13 @@ fn compile(file: &Path, eval: &Eval) -> Result<Policy, Failure> {
 }
 
 /// The policies that a configuration has at `point`.
-fn configured<'a>(point: &Point, snapshot: &'a Snapshot) -> Result<Vec<Policy>, Failure> {
+fn configured(point: &Point, snapshot: &Snapshot) -> Result<Vec<Policy>, Failure> {
     let app = |name: &str| {
         let apps = snapshot.mcp.iter().flat_map(|mcp| &mcp.apps);
         let found = apps.into_iter().find(|app| app.name.as_str() == name);
         found.ok_or_else(|| {
             Failure::Failed(format!("the configuration has no mcpBridge or mcpProxy app `{name}`"))
         })
-    };
-    let client = |id: &str| -> Result<&'a _, Failure> {
-        let clients = snapshot.authorization_server.iter().flat_map(|server| &server.clients);
-        let found = clients.into_iter().find(|(known, _)| known.as_str() == id);
-        let missing = || Failure::Failed(format!("the configuration registers no client `{id}`"));
-        found.map(|(_, client)| client).ok_or_else(missing)
     };
     match point {
         Point::ToolCall(name) => app(name).map(|app| app.inbound.clone()),
@@ -157,9 +152,33 @@ fn configured<'a>(point: &Point, snapshot: &'a Snapshot) -> Result<Vec<Policy>, 
             Some(llm) => Ok(llm.inbound.clone()),
             None => Err(Failure::Failed("the configuration has no llmProvider".to_owned())),
         },
-        Point::AccessToken(id) => client(id).map(|client| client.access_token_policies.clone()),
-        Point::IdToken(id) => client(id).map(|client| client.id_token_policies.clone()),
+        Point::AccessToken(id) => minting(id, snapshot).map(|policies| policies.access_token),
+        Point::IdToken(id) => minting(id, snapshot).map(|policies| policies.id_token),
     }
+}
+
+/// The policies of a client's tokens.
+struct Minting {
+    access_token: Vec<Policy>,
+    id_token: Vec<Policy>,
+}
+
+/// The policies of the client that is registered as `id`, or of all clients that are known by a document when `id` is
+/// a URL.
+fn minting(id: &str, snapshot: &Snapshot) -> Result<Minting, Failure> {
+    let server = snapshot.authorization_server.as_ref();
+    if let Some(client) = server.and_then(|server| server.clients.get(&ClientId::new(id))) {
+        let (access_token, id_token) = (&client.access_token_policies, &client.id_token_policies);
+        return Ok(Minting { access_token: access_token.clone(), id_token: id_token.clone() });
+    }
+    let documents = server.and_then(|server| server.metadata_clients.as_ref());
+    let documents = documents.filter(|_| id.starts_with("https://")).ok_or_else(|| {
+        Failure::Failed(format!(
+            "the configuration registers no client `{id}`, and no document can make it one"
+        ))
+    })?;
+    let (access_token, id_token) = (&documents.access_token_policies, &documents.id_token_policies);
+    Ok(Minting { access_token: access_token.clone(), id_token: id_token.clone() })
 }
 
 fn read_input(path: &Path) -> Result<Value, Failure> {

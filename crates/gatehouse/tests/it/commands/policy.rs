@@ -59,6 +59,8 @@ fn the_policies_of_a_configuration_decide_at_their_point() {
     let path = here.path().join("gatehouse.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     let point = "  authorization:\n    inbound: { opa: { name: net, file: network.rego } }\n    keys:";
+    let minting = "    allowedHosts: [claude.ai, claude.com]\n    authorization: { tokenMinting: { accessToken: { policies: [{ name: net, file: network.rego }] } } }";
+    let text = text.replace("    allowedHosts: [claude.ai, claude.com]", minting);
     std::fs::write(&path, text.replace("  authorization:\n    keys:", point)).unwrap();
     write(here.path(), "network.rego", NETWORK);
     let eval = |point: &str| {
@@ -69,6 +71,9 @@ fn the_policies_of_a_configuration_decide_at_their_point() {
     // Nothing is configured there.
     let allowed = decision(&eval("access-token:claude-code").ok());
     assert_eq!((&allowed["allowed"], &allowed["policy"]), (&true.into(), &Value::Null));
+    let documents = "access-token:https://claude.ai/oauth/claude-code-client-metadata";
+    assert_eq!(decision(&eval(documents).ok())["allowed"], false);
+    assert!(eval("id-token:somebody").failed(1).contains("registers no client `somebody`"));
     assert!(eval("tool-call:nobody").failed(1).contains("nobody"));
     assert!(eval("model-call:x").failed(2).contains("expected tool-call:APP"));
 }
