@@ -70,6 +70,26 @@ impl Request {
         self
     }
 
+    /// The method.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// Path and query.
+    pub fn path_and_query(&self) -> &str {
+        &self.target
+    }
+
+    /// The header lines, in order.
+    pub fn headers(&self) -> &[(String, Vec<u8>)] {
+        &self.headers
+    }
+
+    /// The body.
+    pub fn content(&self) -> &[u8] {
+        &self.body
+    }
+
     fn names(&self, name: &str) -> bool {
         self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
     }

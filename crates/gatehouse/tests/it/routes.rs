@@ -4,6 +4,7 @@
 
 mod clients;
 mod credentials;
+mod h2;
 mod open;
 mod paths;
 mod protected;

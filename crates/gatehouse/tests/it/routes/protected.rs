@@ -92,7 +92,7 @@ fn userinfo_is_for_tokens_of_people() {
     }
 }
 
-fn door_of(entry: &Entry) -> Door {
+pub(super) fn door_of(entry: &Entry) -> Door {
     if entry.path.starts_with("/mcp") {
         Door::Mcp
     } else if entry.path.starts_with("/v1") {
@@ -113,7 +113,7 @@ fn good(world: &World, guest: &SignIn, door: Door) -> Vec<String> {
     }
 }
 
-fn assert_refused(what: &str, entry: &Entry, case: &Case, response: &Response) {
+pub(super) fn assert_refused(what: &str, entry: &Entry, case: &Case, response: &Response) {
     assert_eq!(response.status, case.status, "{what}: {}", response.text());
     assert!(!response.header("request-id").is_empty(), "{what}: no request id");
     assert!(in_dialect(entry.side, &entry.path, response), "{what}: {}", response.text());
