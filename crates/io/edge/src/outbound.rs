@@ -10,6 +10,7 @@ pub mod jwks;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -22,6 +23,8 @@ use crate::outbound::fetch::Fetcher;
 /// Everything that leaves the process leaves through here.
 pub struct Outbound {
     open: Egress,
+    /// For profiles that nobody announced: trusts no authority.
+    closed: Egress,
     by_profile: HashMap<String, Egress>,
     by_connection: HashMap<(Option<String>, Connection), UpstreamClient>,
 }
@@ -47,12 +50,15 @@ pub struct OutboundTlsError {
 impl Outbound {
     /// Builds the clients: one for the system's certificate authorities, and one for each profile.
     pub fn new<'a>(profiles: impl IntoIterator<Item = &'a TlsProfile>) -> Result<Self, OutboundTlsError> {
-        let open = egress(None)?;
+        let open = egress(None, public_roots())?;
+        let closed = egress(None, RootCertStore::empty())?;
         let mut by_profile = HashMap::new();
         for profile in profiles {
-            by_profile.insert(profile.name.clone(), egress(Some(profile))?);
+            let roots = profile.roots.as_deref().map_or_else(|| Ok(public_roots()), roots_of);
+            let roots = roots.map_err(|why| failed(Some(profile), why))?;
+            by_profile.insert(profile.name.clone(), egress(Some(profile), roots)?);
         }
-        Ok(Self { open, by_profile, by_connection: HashMap::new() })
+        Ok(Self { open, closed, by_profile, by_connection: HashMap::new() })
     }
 
     /// Adds a client of its own, with its own pool, for each TLS profile and way to connect that `upstreams` name.
@@ -74,31 +80,41 @@ impl Outbound {
         own.unwrap_or_else(|| &self.egress(profile).upstreams)
     }
 
-    /// The clients for a TLS profile, or those for the system's authorities.
+    /// The clients for a TLS profile that [`Self::new`] was told of, or those for the system's authorities.
     pub fn egress(&self, profile: Option<&Arc<TlsProfile>>) -> &Egress {
-        profile.and_then(|profile| self.by_profile.get(&profile.name)).unwrap_or(&self.open)
+        match profile {
+            None => &self.open,
+            Some(profile) => self.by_profile.get(&profile.name).unwrap_or(&self.closed),
+        }
     }
+}
+
+/// The authorities of the system.
+fn public_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let (_added, _unreadable) =
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+fn roots_of(pem: &[u8]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(pem) {
+        roots.add(root.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
+    }
+    Ok(roots)
+}
+
+fn failed(profile: Option<&TlsProfile>, why: String) -> OutboundTlsError {
+    OutboundTlsError { profile: profile.map(|profile| profile.name.clone()), why }
 }
 
 fn name_of(profile: Option<&Arc<TlsProfile>>) -> Option<String> {
     profile.map(|profile| profile.name.clone())
 }
 
-fn egress(profile: Option<&TlsProfile>) -> Result<Egress, OutboundTlsError> {
-    let failed = |why: String| OutboundTlsError { profile: profile.map(|profile| profile.name.clone()), why };
-    let mut roots = rustls::RootCertStore::empty();
-    match profile.and_then(|profile| profile.roots.as_deref()) {
-        Some(pem) => {
-            for root in CertificateDer::pem_slice_iter(pem) {
-                let root = root.map_err(|error| failed(error.to_string()))?;
-                roots.add(root).map_err(|error| failed(error.to_string()))?;
-            }
-        }
-        None => {
-            let (_added, _unreadable) =
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
+fn egress(profile: Option<&TlsProfile>, roots: RootCertStore) -> Result<Egress, OutboundTlsError> {
+    let failed = |why: String| failed(profile, why);
     let versions: &[&rustls::SupportedProtocolVersion] = match profile.map(|profile| profile.min_version) {
         Some(TlsVersion::V13) => &[&rustls::version::TLS13],
         Some(TlsVersion::V12) | None => &[&rustls::version::TLS13, &rustls::version::TLS12],

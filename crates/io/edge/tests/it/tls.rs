@@ -220,6 +220,19 @@ async fn an_upstream_is_trusted_by_the_authorities_of_its_profile_alone() {
     assert_eq!(through(Some(&misnamed), &named).await, "upstream_unreachable", "the name counts");
 }
 
+/// Falling back to the authorities of the system would trust more than the profile says.
+#[tokio::test]
+async fn a_profile_that_was_not_announced_trusts_nobody() {
+    let server = Identity::of("127.0.0.1");
+    let house = house(server.certificate(), &ClientCertificates::Ignored, OldestVersion::Tls12).await;
+    let profile = profile(&server, None, TlsVersion::V12);
+    let outbound = Outbound::new([]).unwrap();
+    let request = Request::get(format!("https://{}/", house.address())).body(body::empty()).unwrap();
+    let egress = outbound.egress(Some(&profile));
+    let refused = egress.upstreams.send(&Permit::discovery(), request, LONG).await.unwrap_err();
+    assert_eq!(refused.reason, "upstream_unreachable");
+}
+
 #[tokio::test]
 async fn an_upstream_may_want_a_certificate_of_ours() {
     let (server, own, stranger) =
