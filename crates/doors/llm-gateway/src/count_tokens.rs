@@ -7,9 +7,10 @@ use hyper::body::Incoming;
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::server::routes::Outcome;
 
+use crate::LlmGateway;
+use crate::door::settings;
 use crate::messages::{dispatch, find, read};
 use crate::upstream::Call;
-use crate::{LlmGateway, settings};
 
 /// Counting passes the same checks as a message, and is answered by the same routes.
 pub(crate) async fn count(door: Arc<LlmGateway>, body: Incoming, context: Context<Verified>) -> Outcome {

@@ -19,9 +19,10 @@ use gatehouse_llm::model::Model;
 use gatehouse_llm::route::{Attempt, Failure, attempts, most_telling};
 use gatehouse_policy::input::ModelCall;
 
+use crate::door::settings;
 use crate::stream::Metered;
 use crate::upstream::{self, Call, Reply};
-use crate::{LlmGateway, Patience, settings};
+use crate::{LlmGateway, Patience};
 
 /// The largest request body, as the API itself has it.
 pub(crate) const BODY_LIMIT: usize = 32 * 1024 * 1024;

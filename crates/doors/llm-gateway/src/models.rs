@@ -15,7 +15,7 @@ use gatehouse_llm::model::page::PageQuery;
 use gatehouse_llm::route::attempts;
 use gatehouse_policy::input::ModelCall;
 
-use crate::settings;
+use crate::door::settings;
 
 /// The models that the caller may call, a page at a time.
 pub(crate) fn list(context: &Context<Verified>) -> Outcome {

@@ -1,0 +1,85 @@
+//! The door and its routes.
+
+use std::sync::Arc;
+
+use http::{Method, Response};
+
+use gatehouse_audit::event::EventKind;
+use gatehouse_config::snapshot::Snapshot;
+use gatehouse_config::snapshot::llm::LlmGateway as Settings;
+use gatehouse_edge::authn::resource::ResourceServer;
+use gatehouse_edge::context::Context;
+use gatehouse_edge::outbound::Outbound;
+use gatehouse_edge::rejection::Rejection;
+use gatehouse_edge::server::body;
+use gatehouse_edge::server::routes::{Origins, ProtectedSpec, Route};
+
+use crate::dialect::render;
+use crate::patience::Patience;
+use crate::{count_tokens, messages, models};
+
+/// The door to models.
+pub struct LlmGateway {
+    pub(crate) outbound: Arc<Outbound>,
+    pub(crate) patience: Patience,
+}
+
+impl LlmGateway {
+    /// A gateway that reaches providers through `outbound`.
+    pub fn new(outbound: Arc<Outbound>) -> Arc<Self> {
+        Self::with_patience(outbound, Patience::default())
+    }
+
+    /// The same with other limits of time.
+    pub fn with_patience(outbound: Arc<Outbound>, patience: Patience) -> Arc<Self> {
+        Arc::new(Self { outbound, patience })
+    }
+
+    /// What is served, guarded by `gate`.
+    pub fn routes(self: &Arc<Self>, settings: &Settings, gate: &Arc<ResourceServer>) -> Vec<Route> {
+        let at = |path: &str| format!("{}{path}", settings.path);
+        let spec = |name, method, path: &str, audit| ProtectedSpec {
+            name,
+            method,
+            path: at(path),
+            audit,
+            gate: Arc::clone(gate),
+        };
+        let (create, count) = (Arc::clone(self), Arc::clone(self));
+        vec![
+            Route::protected(
+                spec("messages", Method::POST, "/v1/messages", EventKind::ModelCall),
+                render,
+                move |body, context| messages::create(Arc::clone(&create), body, context),
+            ),
+            Route::protected(
+                spec("count_tokens", Method::POST, "/v1/messages/count_tokens", EventKind::ModelCount),
+                render,
+                move |body, context| count_tokens::count(Arc::clone(&count), body, context),
+            ),
+            Route::protected(
+                spec("models", Method::GET, "/v1/models", EventKind::ModelList),
+                render,
+                |_body, context| async move { models::list(&context) },
+            ),
+            Route::protected(
+                spec("model", Method::GET, "/v1/models/{id}", EventKind::ModelList),
+                render,
+                |_body, context| async move { models::show(&context) },
+            ),
+            Route::public("hello", Method::GET, at("/api/hello"), render, |_body, _context| async {
+                Ok(Response::new(body::full("{\"message\":\"hello\"}")))
+            })
+            .with_origins(Origins::Any),
+        ]
+    }
+}
+
+/// The settings of this door; a request cannot reach it while there are none.
+pub(crate) fn settings<Who>(context: &Context<Who>) -> Result<&Settings, Rejection> {
+    let snapshot: &Snapshot = &context.snapshot;
+    snapshot
+        .llm
+        .as_ref()
+        .ok_or_else(|| Rejection::internal("no_llm_gateway", "the snapshot has no LLM gateway"))
+}
