@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Response;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 
 use gatehouse_audit::event::{RequestFacts, Target};
@@ -47,10 +47,11 @@ pub(crate) async fn dispatch(
     context: &Context<Verified>,
 ) -> Outcome {
     let settings = settings(context)?;
+    let dialect = Dialect::read(&context.head.headers)?;
     let mut failures = Failures::default();
     for attempt in attempts(model) {
         let account = account(settings, &attempt)?;
-        let permit = match permit(request, account, settings, context) {
+        let permit = match permit(request, &dialect, account, settings, context) {
             Ok(permit) => permit,
             Err(denial) => {
                 failures.denial.get_or_insert(denial);
@@ -123,22 +124,19 @@ fn account<'a>(settings: &'a Settings, attempt: &Attempt<'_>) -> Result<&'a Acco
 
 fn permit(
     request: &MessagesRequest,
+    dialect: &Dialect<'_>,
     account: &Account,
     settings: &Settings,
     context: &Context<Verified>,
 ) -> Result<Permit<ModelUse>, Rejection> {
-    let betas: Vec<String> = context
-        .header("anthropic-beta")
-        .map(|list| list.split(',').map(|beta| beta.trim().to_owned()).collect())
-        .unwrap_or_default();
     let facts = ModelCall {
         principal: &context.who.caller().principal,
         model: request.model(),
         stream: request.stream(),
         max_tokens: request.max_tokens().unwrap_or(0),
         tool_names: request.tool_names(),
-        api_version: context.header("anthropic-version").unwrap_or_default(),
-        betas: &betas,
+        api_version: dialect.version,
+        betas: &dialect.betas,
         input_bytes: request.body().len() as u64,
         app: account.name.as_str(),
         provider: account.provider.as_str(),
@@ -146,6 +144,32 @@ fn permit(
         residency: account.residency.as_deref().unwrap_or_default(),
     };
     authorize(&facts, &settings.inbound, context, Some(user_of(context)))
+}
+
+/// Which form of the API the client speaks, as its headers say. They go to the provider as they are, so policy must
+/// not see less of them.
+struct Dialect<'a> {
+    version: &'a str,
+    betas: Vec<String>,
+}
+
+impl<'a> Dialect<'a> {
+    fn read(headers: &'a HeaderMap) -> Result<Self, Rejection> {
+        let malformed =
+            |name: &str, why: &str| Rejection::malformed("header_malformed", format!("{name}: {why}"));
+        let mut versions = headers.get_all("anthropic-version").iter();
+        let version = versions.next().map_or(Ok(""), |value| value.to_str());
+        let version = version.map_err(|_| malformed("anthropic-version", "expected printable ASCII"))?;
+        if versions.next().is_some() {
+            return Err(malformed("anthropic-version", "written more than once"));
+        }
+        let mut betas = Vec::new();
+        for list in headers.get_all("anthropic-beta") {
+            let list = list.to_str().map_err(|_| malformed("anthropic-beta", "expected printable ASCII"))?;
+            betas.extend(list.split(',').map(|beta| beta.trim().to_owned()).filter(|beta| !beta.is_empty()));
+        }
+        Ok(Self { version, betas })
+    }
 }
 
 fn note_target(

@@ -101,3 +101,28 @@ async fn a_policy_that_fails_denies() {
         assert!(provider.seen().is_empty());
     }
 }
+
+/// What goes to the provider in a second header must not escape the policy.
+#[tokio::test]
+async fn the_policy_sees_every_header_that_the_provider_gets() {
+    let (provider, gateway) = ruled(
+        "default result := {\"allowed\": true}\nresult := {\"allowed\": false} if \"forbidden\" in input.request.llm.betas",
+    )
+    .await;
+    let body = br#"{"model":"claude-opus"}"#;
+    for (betas, expected) in [
+        (vec!["one", "two"], 200),
+        (vec!["one", "two,forbidden"], 403),
+        (vec!["one", "two", " forbidden "], 403),
+        (vec!["one", "\u{e9}"], 400),
+    ] {
+        let mut headers = vec![("x-api-key", TEAM_KEY)];
+        headers.extend(betas.iter().map(|beta| ("anthropic-beta", *beta)));
+        assert_eq!(post(&gateway, "/v1/messages", &headers, body).await.status, expected, "{betas:?}");
+    }
+    let twice =
+        [("x-api-key", TEAM_KEY), ("anthropic-version", "2023-06-01"), ("anthropic-version", "2026-10-21")];
+    let answer = post(&gateway, "/v1/messages", &twice, body).await;
+    assert_eq!(answer.error(), (400, "invalid_request_error".to_owned()));
+    assert_eq!(provider.seen().len(), 1);
+}
