@@ -15,6 +15,10 @@ pub struct ScopeSet(BTreeSet<String>);
 #[error("a scope token may hold printable ASCII except space, double quote and backslash; found {0:?}")]
 pub struct ScopeError(String);
 
+/// Scopes that ask for claims about a user or for a lasting sign-in (OpenID Connect Core §5.4 and §11; `groups` is
+/// common usage). They mean nothing where nobody signed in, and nothing to another server.
+const SIGN_IN: [&str; 7] = ["openid", "profile", "email", "address", "phone", "offline_access", "groups"];
+
 impl ScopeSet {
     /// No scope at all.
     pub const fn none() -> Self {
@@ -61,6 +65,12 @@ impl ScopeSet {
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         Self(self.0.difference(&other.0).cloned().collect())
+    }
+
+    /// The scopes that are not about a user's sign-in at the server that grants them.
+    #[must_use]
+    pub fn without_sign_in(&self) -> Self {
+        Self(self.0.iter().filter(|scope| !SIGN_IN.contains(&scope.as_str())).cloned().collect())
     }
 
     /// Whether there is no scope in the set.

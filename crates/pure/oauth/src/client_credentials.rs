@@ -23,9 +23,6 @@ pub struct ClientCredentialsGrant {
     pub lifetime: Duration,
 }
 
-/// Scopes that speak about a signed-in user and mean nothing here.
-const USER_SCOPES: &str = "openid profile email address phone offline_access groups";
-
 /// Decides about a request; `own` are the resources that this server itself protects, `known` every scope that exists
 /// here.
 pub fn grant(
@@ -59,15 +56,13 @@ fn scopes(
     client: &AuthenticatedClient<'_>,
     known: &ScopeSet,
 ) -> Result<ScopeSet, OAuthError> {
-    let invalid = |text: String| OAuthError::new(ErrorCode::InvalidScope, text);
-    let about_users = ScopeSet::parse(USER_SCOPES).map_err(|error| invalid(error.to_string()))?;
-    let allowed = client.client().scopes.difference(&about_users);
+    let allowed = client.client().scopes.without_sign_in();
     let Some(requested) = requested else {
         return Ok(client.client().default_scopes.as_ref().unwrap_or(&allowed).intersection(&allowed));
     };
     let unknown = requested.difference(known).difference(&client.client().scopes);
     if !unknown.is_empty() {
-        return Err(invalid(format!("unknown scope: {unknown}")));
+        return Err(OAuthError::new(ErrorCode::InvalidScope, format!("unknown scope: {unknown}")));
     }
     Ok(requested.intersection(&allowed))
 }

@@ -133,7 +133,8 @@ pub(super) fn scopes(
             None => held.intersection(&client.scopes),
         },
     };
-    let Some(requested) = requested else { return Ok(reachable) };
+    // Whoever asks for nothing in particular gets what may concern the target.
+    let Some(requested) = requested else { return Ok(reachable.without_sign_in()) };
     let beyond = requested.difference(&reachable);
     if beyond.is_empty() { Ok(requested.clone()) } else { Err(ExchangeError::Scope(beyond)) }
 }

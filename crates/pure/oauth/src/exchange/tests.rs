@@ -208,8 +208,12 @@ fn check_8_scopes_follow_the_mode() {
     assert_eq!(case.run(&[("scope", "ledger:Write")]).unwrap().scopes, set("ledger:Write"));
     assert_eq!(case.run(&[]).unwrap().scopes, set("pii:read"));
     assert_eq!(case.refused(&[("scope", "not:registered")]), ErrorCode::InvalidScope);
-    case.subject = subject(&json!({ "scope": null }));
     case.rules().scopes = ScopeMode::Subset;
+    case.client.scopes = set("openid offline_access pii:read");
+    case.subject = subject(&json!({ "scope": "openid offline_access pii:read" }));
+    assert_eq!(case.run(&[]).unwrap().scopes, set("pii:read"), "a sign-in here is nothing to the target");
+    assert_eq!(case.run(&[("scope", "openid")]).unwrap().scopes, set("openid"));
+    case.subject = subject(&json!({ "scope": null }));
     assert_eq!(case.run(&[]).unwrap().scopes, ScopeSet::none());
 }
 
