@@ -108,7 +108,9 @@ async fn scopes_never_grow_by_default() {
     let server = Server::start().await;
     let token = subject(&server).await;
     let same = server.gateway().exchange(&token, &[]).await.ok();
-    assert_eq!(same["scope"], "openid tools:use");
+    assert_eq!(same["scope"], "tools:use", "what is about the sign-in stays here unless it is asked for");
+    let named = server.gateway().exchange(&token, &[("scope", "openid tools:use")]).await.ok();
+    assert_eq!(named["scope"], "openid tools:use");
     for scope in ["tools:admin", "tools:use tools:admin", "ledger:read", "nothing"] {
         let answer = server.gateway().exchange(&token, &[("scope", scope)]).await;
         assert_eq!(answer.error(), (400, "invalid_scope".into()), "{scope}");
