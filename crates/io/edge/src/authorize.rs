@@ -5,7 +5,6 @@ use std::marker::PhantomData;
 use tokio::time::Instant;
 
 use gatehouse_audit::event::Policy as PolicyVerdict;
-use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::principal::Principal;
 use gatehouse_policy::input::{self, HttpFacts, Input, Request, User};
 use gatehouse_policy::{Decision, DenyReason, Outcome, Policy, evaluate_all};
@@ -145,16 +144,8 @@ fn decide<F: Facts, Who>(
 pub fn user_of(context: &Context<Verified>) -> User<'_> {
     let principal: &Principal = &context.who.caller().principal;
     User {
-        id: principal.subject().as_str(),
-        connector: "",
-        claims: principal.claims(),
-        groups: principal.groups(),
-        auth_time: principal
-            .claims()
-            .get("auth_time")
-            .and_then(serde_json::Value::as_i64)
-            .map(Timestamp::from_unix_seconds),
-        amr: &[],
+        groups: principal.groups().iter().map(String::as_str).collect(),
+        ..User::of_token(principal.subject().as_str(), principal.claims())
     }
 }
 

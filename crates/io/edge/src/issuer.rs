@@ -362,18 +362,13 @@ fn user_facts<'a>(issuance: &Issuance<'a>) -> Option<User<'a>> {
             id: user.subject.as_str(),
             connector: user.connector.as_str(),
             claims: &user.attributes,
-            groups: &user.groups,
+            groups: user.groups.iter().map(String::as_str).collect(),
             auth_time: Some(user.auth_time),
-            amr: &user.amr,
+            amr: user.amr.iter().map(String::as_str).collect(),
         }),
-        Party::Exchanged { result, subject_token, .. } => Some(User {
-            id: result.subject.as_str(),
-            connector: "",
-            claims: subject_token,
-            groups: &[],
-            auth_time: None,
-            amr: &[],
-        }),
+        Party::Exchanged { result, subject_token, .. } => {
+            Some(User::of_token(result.subject.as_str(), subject_token))
+        }
     }
 }
 

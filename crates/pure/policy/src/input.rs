@@ -62,11 +62,11 @@ pub struct User<'a> {
     /// Attributes or token claims.
     pub claims: &'a Map<String, Json>,
     /// Group names.
-    pub groups: &'a [String],
+    pub groups: Vec<&'a str>,
     /// When the user signed in.
     pub auth_time: Option<Timestamp>,
     /// Authentication methods (RFC 8176).
-    pub amr: &'a [String],
+    pub amr: Vec<&'a str>,
 }
 
 /// Headers whose values are credentials; `Authorization` stays for policies that decode it.
@@ -135,14 +135,24 @@ impl HttpFacts<'_> {
     }
 }
 
-impl User<'_> {
+impl<'a> User<'a> {
+    /// The user whom the claims of a token name; which connector signed them in is not in it.
+    pub fn of_token(id: &'a str, claims: &'a Map<String, Json>) -> Self {
+        let texts = |name: &str| {
+            let values = claims.get(name).and_then(Json::as_array);
+            values.into_iter().flatten().filter_map(Json::as_str).collect()
+        };
+        let auth_time = claims.get("auth_time").and_then(Json::as_i64).map(Timestamp::from_unix_seconds);
+        Self { id, connector: "", claims, groups: texts("groups"), auth_time, amr: texts("amr") }
+    }
+
     fn document(&self) -> Document {
         let mut user = Document::new();
         user.put("id", text(self.id));
         user.put("connector", text(self.connector));
         user.put("claims", claims(self.claims));
-        user.put("groups", strings(self.groups));
-        user.put("amr", strings(self.amr));
+        user.put("groups", strings(&self.groups));
+        user.put("amr", strings(&self.amr));
         // Absent means unknown: a policy that asks how old a sign-in is must not read the epoch.
         if let Some(time) = self.auth_time {
             user.put("auth_time", Value::from(time.unix_seconds()));
@@ -151,7 +161,7 @@ impl User<'_> {
     }
 
     fn nobody() -> Document {
-        User { id: "", connector: "", claims: &Map::new(), groups: &[], auth_time: None, amr: &[] }.document()
+        User::of_token("", &Map::new()).document()
     }
 }
 

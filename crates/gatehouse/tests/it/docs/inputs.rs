@@ -56,9 +56,9 @@ fn token_minting() {
             id: "ada",
             connector: "staff",
             claims: &attributes,
-            groups: &["eng".to_owned()],
+            groups: vec!["eng"],
             auth_time: Some(Timestamp::from_unix_seconds(NOW - 60)),
-            amr: &["pwd".to_owned()],
+            amr: vec!["pwd"],
         }),
     ));
     compare("token-minting", &input);
@@ -151,12 +151,8 @@ fn request<'a>(
 /// As the gateways say who a token names.
 fn user(principal: &Principal) -> User<'_> {
     User {
-        id: principal.subject().as_str(),
-        connector: "",
-        claims: principal.claims(),
-        groups: principal.groups(),
-        auth_time: Some(Timestamp::from_unix_seconds(NOW - 60)),
-        amr: &[],
+        groups: principal.groups().iter().map(String::as_str).collect(),
+        ..User::of_token(principal.subject().as_str(), principal.claims())
     }
 }
 

@@ -72,3 +72,16 @@ fn addresses_lose_zone_and_mapping() {
     assert_eq!(read("[::ffff:10.1.2.3]").as_deref(), Some("10.1.2.3"));
     assert_eq!(read("unknown"), None);
 }
+
+#[test]
+fn a_token_names_its_user_with_groups_and_sign_in() {
+    let claims = json!({
+        "sub": "ada", "groups": ["eng", 7, "admins"], "amr": ["pwd", "otp"], "auth_time": 1_700_000_000,
+    });
+    let user = User::of_token("ada", claims.as_object().unwrap());
+    assert_eq!((user.groups, user.amr), (vec!["eng", "admins"], vec!["pwd", "otp"]));
+    assert_eq!(user.auth_time, Some(Timestamp::from_unix_seconds(1_700_000_000)));
+    let odd = json!({ "groups": "eng", "amr": {}, "auth_time": "then" });
+    let user = User::of_token("ada", odd.as_object().unwrap());
+    assert!(user.groups.is_empty() && user.amr.is_empty() && user.auth_time.is_none());
+}
