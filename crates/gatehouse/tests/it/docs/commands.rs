@@ -64,6 +64,10 @@ fn the_readme_names_every_command() {
     let readme = super::markdown::page("README.md").text;
     let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     for line in commands.take_while(|line| !line.is_empty()) {
+        // A description that does not fit goes on further to the right.
+        if line.starts_with("   ") {
+            continue;
+        }
         let command = line.split_whitespace().next().unwrap();
         assert!(readme.contains(&format!("`{command}")), "README.md does not mention `{command}`");
     }
