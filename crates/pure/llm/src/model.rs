@@ -119,7 +119,7 @@ impl Model {
             r#type: "model",
             id: &self.id,
             display_name: &self.display_name,
-            // The API's own value for a date that is not known.
+            // SDKs require a date; the API's documentation gives the epoch as that of an unknown release.
             created_at: self.created_at.as_deref().unwrap_or("1970-01-01T00:00:00Z"),
             max_input_tokens: self.max_input_tokens,
             anthropic_family_tier: self.family.as_deref(),

@@ -34,6 +34,8 @@ pub enum Strip {
     Account,
     /// Asks for an encoding: usage is read from the reply, so the gateway asks for `identity` itself.
     Encoding,
+    /// Says what the body is: the gateway has read it as JSON, and says so itself.
+    MediaType,
     /// Not on the list of headers known to be needed.
     Unlisted,
 }
@@ -44,7 +46,8 @@ pub const UPSTREAM_REQUEST_ID: &str = "x-upstream-request-id";
 /// The rule for a request header; `name` is lower case.
 pub fn request(name: &str) -> RequestHeader {
     match name {
-        "accept" | "content-type" | "user-agent" | "x-app" => RequestHeader::Forward,
+        "accept" | "user-agent" | "x-app" => RequestHeader::Forward,
+        "content-type" => RequestHeader::Strip(Strip::MediaType),
         "authorization" | "x-api-key" | "api-key" | "cookie" | "proxy-authorization" | "x-goog-api-key" => {
             RequestHeader::Strip(Strip::Credential)
         }

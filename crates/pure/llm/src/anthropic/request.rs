@@ -1,12 +1,16 @@
 //! A Messages API request body: the members we act on, and every byte as the client wrote it.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
+
+use self::members::{Members, Metadata, Tool};
+
+mod members;
 
 /// The longest model id that is looked up at all.
 const MAX_MODEL_BYTES: usize = 256;
@@ -43,6 +47,12 @@ pub enum RequestError {
         /// Its name.
         member: &'static str,
     },
+    /// A member that readers which ignore letter case would take for one that decides something.
+    #[error("{member}: expected in lower case, found in other letters")]
+    LetterCase {
+        /// The name that decides.
+        member: &'static str,
+    },
     /// A member that must be there is not.
     #[error("{member}: Field required")]
     Missing {
@@ -59,41 +69,17 @@ pub enum RequestError {
     },
 }
 
-#[derive(Deserialize)]
-struct Members<'a> {
-    #[serde(borrow, default)]
-    model: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    stream: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    max_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    metadata: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    tools: Option<Vec<ToolMembers<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct ToolMembers<'a> {
-    #[serde(borrow, default)]
-    name: Option<Cow<'a, str>>,
-    #[serde(borrow, default, rename = "type")]
-    kind: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    #[serde(default)]
-    user_id: Option<String>,
-}
-
 impl MessagesRequest {
     /// Reads the members that policy, routing and accounting need; everything else is skipped unread.
     pub fn parse(body: Bytes) -> Result<Self, RequestError> {
-        if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-            return Err(RequestError::NotAnObject); // serde would read an array as the members in order
+        if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            let json = serde_json::from_slice::<IgnoredAny>(&body);
+            return Err(json.map_or_else(|error| not_json(&error), |_| RequestError::NotAnObject));
         }
         let members: Members<'_> = serde_json::from_slice(&body).map_err(|error| refusal(&error))?;
+        if let Some(refusal) = members.refusal {
+            return Err(refusal);
+        }
         let raw_model = members.model.ok_or(RequestError::Missing { member: "model" })?;
         let model = checked_model(raw_model)?;
         let model_at = position(&body, raw_model.get()).ok_or(RequestError::Missing { member: "model" })?;
@@ -101,8 +87,11 @@ impl MessagesRequest {
         let max_tokens = member(members.max_tokens, "max_tokens", "an integer that is not negative")?;
         let metadata: Option<Metadata> =
             member(members.metadata, "metadata", "an object whose `user_id` is a string, if present")?;
-        let tool_names = members.tools.unwrap_or_default().into_iter().map(ToolMembers::into_name).collect();
-        let user_id = metadata.and_then(|metadata| metadata.user_id);
+        let Metadata { user_id, refusal } = metadata.unwrap_or_default();
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        let tool_names = members.tools.unwrap_or_default().into_iter().map(Tool::into_name).collect();
         Ok(Self { body, model, model_at, stream, max_tokens, tool_names, user_id })
     }
 
@@ -157,12 +146,6 @@ impl MessagesRequest {
     }
 }
 
-impl ToolMembers<'_> {
-    fn into_name(self) -> String {
-        self.name.or(self.kind).unwrap_or_default().into_owned()
-    }
-}
-
 fn checked_model(raw: &RawValue) -> Result<String, RequestError> {
     let sound =
         |model: &String| (1..=MAX_MODEL_BYTES).contains(&model.len()) && !model.contains(char::is_control);
@@ -189,31 +172,20 @@ fn position(body: &Bytes, part: &str) -> Option<Range<usize>> {
     (end <= body.len()).then_some(start..end)
 }
 
-/// Our words for what serde_json found. Its own message may quote the body, so only the parts that
-/// cannot are used: the category, the position, and the name of a duplicated member.
+/// Our words for what serde_json found in an object. Its own may quote the body, so only its category and position
+/// are used; of what [`Members`] reads, `tools` alone can have a wrong type.
 fn refusal(error: &serde_json::Error) -> RequestError {
     match error.classify() {
-        Category::Data => {}
-        Category::Syntax | Category::Eof | Category::Io => {
-            return RequestError::NotJson { line: error.line(), column: error.column() };
-        }
+        Category::Data => RequestError::Member {
+            member: "tools",
+            expected: "an array of objects whose `name` and `type` are strings",
+        },
+        Category::Syntax | Category::Eof | Category::Io => not_json(error),
     }
-    let message = error.to_string();
-    for member in ["model", "stream", "max_tokens", "metadata", "tools"] {
-        if message.starts_with(&format!("duplicate field `{member}`")) {
-            return RequestError::Duplicate { member };
-        }
-    }
-    if message.starts_with("duplicate field") {
-        return RequestError::Duplicate { member: "tools" };
-    }
-    if message.contains("expected struct Members") {
-        return RequestError::NotAnObject;
-    }
-    RequestError::Member {
-        member: "tools",
-        expected: "an array of objects whose `name` and `type` are strings",
-    }
+}
+
+fn not_json(error: &serde_json::Error) -> RequestError {
+    RequestError::NotJson { line: error.line(), column: error.column() }
 }
 
 #[cfg(test)]

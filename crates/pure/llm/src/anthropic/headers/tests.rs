@@ -4,7 +4,6 @@ use super::{RequestHeader, ResponseHeader, Strip, request, response};
 fn what_claude_code_sends_passes_except_its_credential() {
     for name in [
         "accept",
-        "content-type",
         "user-agent",
         "x-claude-code-session-id",
         "x-claude-1p-request-class",
@@ -22,6 +21,7 @@ fn what_claude_code_sends_passes_except_its_credential() {
         ("cookie", Strip::Credential),
         ("proxy-authorization", Strip::Credential),
         ("accept-encoding", Strip::Encoding),
+        ("content-type", Strip::MediaType),
         ("content-length", Strip::Connection),
         ("host", Strip::Connection),
         ("transfer-encoding", Strip::Connection),

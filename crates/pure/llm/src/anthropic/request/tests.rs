@@ -43,12 +43,45 @@ fn a_duplicate_of_a_deciding_member_is_refused_however_it_is_spelled() {
         (r#"{"model":"a","stream":true,"stream":false}"#, "stream"),
         (r#"{"model":"a","max_tokens":1,"max_tokens":2}"#, "max_tokens"),
         (r#"{"model":"a","tools":[],"tools":[]}"#, "tools"),
-        (r#"{"model":"a","tools":[{"name":"a","name":"b"}]}"#, "tools"),
+        (r#"{"model":"a","tools":[{"name":"a","name":"b"}]}"#, "tools[].name"),
+        (r#"{"model":"a","tools":[{},{"type":"a","\u0074\u0079\u0070\u0065":"b"}]}"#, "tools[].type"),
+        (r#"{"model":"a","stream":null,"stream":true}"#, "stream"),
+        (r#"{"model":"a","tools":null,"tools":[]}"#, "tools"),
+        (r#"{"model":"a","metadata":{"user_id":"x","user_id":"y"}}"#, "metadata.user_id"),
         (r#"{"model":"a","metadata":{},"metadata":{}}"#, "metadata"),
     ] {
         assert_eq!(parse(body).unwrap_err(), RequestError::Duplicate { member }, "{body}");
     }
     assert!(parse(r#"{"model":"a","future":1,"future":2}"#).is_ok(), "unknown members are the provider's");
+}
+
+#[test]
+fn a_deciding_member_in_other_letter_case_is_refused() {
+    for (body, member) in [
+        (r#"{"model":"cheap","Model":"dear"}"#, "model"),
+        (r#"{"MODEL":"dear","model":"cheap"}"#, "model"),
+        (r#"{"Model":"dear"}"#, "model"),
+        (r#"{"model":"cheap","\u004dodel":"dear"}"#, "model"),
+        (r#"{"model":"m","max_tokens":1,"Max_Tokens":9}"#, "max_tokens"),
+        ("{\"model\":\"m\",\"max_to\u{212A}en\u{17F}\":9}", "max_tokens"),
+        (r#"{"model":"m","max_to\u212aens":9}"#, "max_tokens"),
+        ("{\"model\":\"m\",\"\u{17F}tream\":true}", "stream"),
+        (r#"{"model":"m","streaM":true}"#, "stream"),
+        ("{\"model\":\"m\",\"tool\u{17F}\":[]}", "tools"),
+        (r#"{"model":"m","Tools":[]}"#, "tools"),
+        (r#"{"model":"m","MetaData":{}}"#, "metadata"),
+        (r#"{"model":"m","metadata":{"user_id":"a","USER_ID":"b"}}"#, "metadata.user_id"),
+        (r#"{"model":"m","tools":[{"name":"a"},{"name":"a","Name":"b"}]}"#, "tools[].name"),
+        (r#"{"model":"m","tools":[{"type":"a","tYpe":"b"}]}"#, "tools[].type"),
+    ] {
+        assert_eq!(parse(body).unwrap_err(), RequestError::LetterCase { member }, "{body}");
+    }
+    for body in [
+        r#"{"model":"m","models":1,"mode":1,"modél":1,"":1,"tool_choice":1,"maxTokens":1}"#,
+        r#"{"model":"m","messages":[{"Model":1,"Name":2}],"tools":[{"input_schema":{"Name":1},"Model":1}]}"#,
+    ] {
+        assert!(parse(body).is_ok(), "{body}");
+    }
 }
 
 #[test]
@@ -65,6 +98,8 @@ fn wrong_types_name_the_member_and_never_repeat_content() {
         (r#"{"model":"m","metadata":{"user_id":5}}"#, "metadata"),
         (r#"{"model":"m","tools":"s3cret"}"#, "tools"),
         (r#"{"model":"m","tools":[{"name":{"s3cret":1}}]}"#, "tools"),
+        (r#"{"model":"m","tools":[["s3cret","function"]]}"#, "tools"),
+        (r#"{"model":"m","metadata":["s3cret"]}"#, "metadata"),
     ] {
         let error = parse(body).unwrap_err();
         assert!(
@@ -82,7 +117,8 @@ fn what_is_no_object_with_a_model_is_refused() {
     for body in [r#"["claude",true,1]"#, " [1]", "7", "\"model\"", "null"] {
         assert_eq!(parse(body).unwrap_err(), RequestError::NotAnObject, "{body}");
     }
-    for body in ["", "{", r#"{"model":"a"} x"#, "\u{feff}{\"model\":\"a\"}", r#"{"model":"a",}"#] {
+    for body in ["", "{", "[1", "7 8", r#"{"model":"a"} x"#, "\u{feff}{\"model\":\"a\"}", r#"{"model":"a",}"#]
+    {
         assert!(matches!(parse(body).unwrap_err(), RequestError::NotJson { .. }), "{body}");
     }
 }
@@ -103,6 +139,18 @@ proptest! {
         let request = parse(&text(&old)).unwrap();
         assert_eq!(request.model(), old);
         assert_eq!(request.with_model(&new), text(&new).as_bytes());
+    }
+
+    #[test]
+    fn no_other_spelling_of_a_deciding_member_passes(upper in any::<u16>(), escaped in any::<u16>(), which in 0..5usize) {
+        let name = ["model", "stream", "max_tokens", "metadata", "tools"][which];
+        let spelled: String = name.char_indices().map(|(at, letter)| {
+            let letter = if upper & (1 << at) == 0 { letter } else { letter.to_ascii_uppercase() };
+            if escaped & (1 << at) == 0 { letter.to_string() } else { format!("\\u{:04x}", u32::from(letter)) }
+        }).collect();
+        let body = format!(r#"{{"model":"m","stream":true,"max_tokens":1,"metadata":null,"tools":[],"{spelled}":null}}"#);
+        let refused = parse(&body).unwrap_err();
+        assert!(refused == RequestError::Duplicate { member: name } || refused == RequestError::LetterCase { member: name });
     }
 
     #[test]

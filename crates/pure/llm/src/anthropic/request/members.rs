@@ -1,0 +1,260 @@
+//! The members of a request body that mean something here, read in one pass over the text.
+//!
+//! A provider may resolve a repeated member otherwise than we do, and one that ignores letter case takes `Model` for
+//! `model`. Whoever reads the body after us must find what policy and audit found, so neither passes.
+
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::RequestError;
+
+/// The body itself.
+#[derive(Default)]
+pub(super) struct Members<'a> {
+    pub(super) model: Option<&'a RawValue>,
+    pub(super) stream: Option<&'a RawValue>,
+    pub(super) max_tokens: Option<&'a RawValue>,
+    pub(super) metadata: Option<&'a RawValue>,
+    pub(super) tools: Option<Vec<Tool>>,
+    /// What is wrong with the names of members, here and in tools.
+    pub(super) refusal: Option<RequestError>,
+}
+
+/// An entry of `tools`.
+#[derive(Default)]
+pub(super) struct Tool {
+    name: Option<String>,
+    kind: Option<String>,
+    refusal: Option<RequestError>,
+}
+
+/// The value of `metadata`.
+#[derive(Default)]
+pub(super) struct Metadata {
+    pub(super) user_id: Option<String>,
+    pub(super) refusal: Option<RequestError>,
+}
+
+#[derive(Clone, Copy)]
+enum Member {
+    Model,
+    Stream,
+    MaxTokens,
+    Metadata,
+    Tools,
+}
+
+#[derive(Clone, Copy)]
+enum ToolMember {
+    Name,
+    Type,
+}
+
+#[derive(Clone, Copy)]
+struct UserId;
+
+const MEMBERS: [Known<Member>; 5] = [
+    Known { name: "model", path: "model", is: Member::Model },
+    Known { name: "stream", path: "stream", is: Member::Stream },
+    Known { name: "max_tokens", path: "max_tokens", is: Member::MaxTokens },
+    Known { name: "metadata", path: "metadata", is: Member::Metadata },
+    Known { name: "tools", path: "tools", is: Member::Tools },
+];
+
+const TOOL_MEMBERS: [Known<ToolMember>; 2] = [
+    Known { name: "name", path: "tools[].name", is: ToolMember::Name },
+    Known { name: "type", path: "tools[].type", is: ToolMember::Type },
+];
+
+const METADATA_MEMBERS: [Known<UserId>; 1] =
+    [Known { name: "user_id", path: "metadata.user_id", is: UserId }];
+
+impl Tool {
+    /// What names it: its `name`, else its `type`, else nothing.
+    pub(super) fn into_name(self) -> String {
+        self.name.or(self.kind).unwrap_or_default()
+    }
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a request body")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut names = Names::new(&MEMBERS);
+        let mut members = Members::default();
+        while let Some(name) = names.next(&mut map)? {
+            match name {
+                Member::Model => members.model = map.next_value()?,
+                Member::Stream => members.stream = map.next_value()?,
+                Member::MaxTokens => members.max_tokens = map.next_value()?,
+                Member::Metadata => members.metadata = map.next_value()?,
+                Member::Tools => members.tools = map.next_value()?,
+            }
+        }
+        let in_tools = || members.tools.iter_mut().flatten().find_map(|tool| tool.refusal.take());
+        members.refusal = names.refusal.or_else(in_tools);
+        Ok(members)
+    }
+}
+
+impl<'de> Deserialize<'de> for Tool {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ToolVisitor)
+    }
+}
+
+struct ToolVisitor;
+
+impl<'de> Visitor<'de> for ToolVisitor {
+    type Value = Tool;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a tool")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut names = Names::new(&TOOL_MEMBERS);
+        let mut tool = Tool::default();
+        while let Some(name) = names.next(&mut map)? {
+            match name {
+                ToolMember::Name => tool.name = map.next_value()?,
+                ToolMember::Type => tool.kind = map.next_value()?,
+            }
+        }
+        tool.refusal = names.refusal;
+        Ok(tool)
+    }
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MetadataVisitor)
+    }
+}
+
+struct MetadataVisitor;
+
+impl<'de> Visitor<'de> for MetadataVisitor {
+    type Value = Metadata;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("metadata")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut names = Names::new(&METADATA_MEMBERS);
+        let mut metadata = Metadata::default();
+        while let Some(UserId) = names.next(&mut map)? {
+            metadata.user_id = map.next_value()?;
+        }
+        metadata.refusal = names.refusal;
+        Ok(metadata)
+    }
+}
+
+/// A member that is acted on.
+struct Known<Is: 'static> {
+    name: &'static str,
+    /// Where it is, as errors say it.
+    path: &'static str,
+    is: Is,
+}
+
+/// The names of one object's members, as they come.
+struct Names<Is: 'static> {
+    known: &'static [Known<Is>],
+    /// One bit for each of `known`.
+    seen: u8,
+    refusal: Option<RequestError>,
+}
+
+impl<Is: Copy> Names<Is> {
+    const fn new(known: &'static [Known<Is>]) -> Self {
+        Self { known, seen: 0, refusal: None }
+    }
+
+    /// The next member to read. Members that mean nothing here are skipped; so are those that must not be there,
+    /// the first of which is kept as the refusal.
+    fn next<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<Option<Is>, A::Error> {
+        while let Some(found) = map.next_key_seed(NameAmong(self.known))? {
+            match found {
+                Found::Known(known, bit) if self.seen & bit == 0 => {
+                    self.seen |= bit;
+                    return Ok(Some(known.is));
+                }
+                Found::Known(known, _) => self.refuse(RequestError::Duplicate { member: known.path }),
+                Found::OtherCase(known) => self.refuse(RequestError::LetterCase { member: known.path }),
+                Found::Unknown => {}
+            }
+            map.next_value::<IgnoredAny>()?;
+        }
+        Ok(None)
+    }
+
+    fn refuse(&mut self, refusal: RequestError) {
+        self.refusal.get_or_insert(refusal);
+    }
+}
+
+enum Found<Is: 'static> {
+    Known(&'static Known<Is>, u8),
+    OtherCase(&'static Known<Is>),
+    Unknown,
+}
+
+struct NameAmong<Is: 'static>(&'static [Known<Is>]);
+
+impl<'de, Is> DeserializeSeed<'de> for NameAmong<Is> {
+    type Value = Found<Is>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<Is> Visitor<'_> for NameAmong<Is> {
+    type Value = Found<Is>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("the name of a member")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        for (index, known) in self.0.iter().enumerate() {
+            if known.name == name {
+                return Ok(Found::Known(known, 1 << index));
+            }
+        }
+        let other_case = self.0.iter().find(|known| equal_but_for_case(known.name, name));
+        Ok(other_case.map_or(Found::Unknown, Found::OtherCase))
+    }
+}
+
+/// Whether a reader that ignores letter case takes `found` for `known`, which is ASCII.
+///
+/// Of all other letters, Unicode's simple folding makes only the long s and the Kelvin sign ASCII ones.
+fn equal_but_for_case(known: &str, found: &str) -> bool {
+    if found.is_ascii() {
+        return known.eq_ignore_ascii_case(found);
+    }
+    let fold = |letter: char| match letter {
+        '\u{17F}' => 's',
+        '\u{212A}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    known.chars().eq(found.chars().map(fold))
+}
