@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use self::members::{Members, Metadata, Tool};
+use self::members::{Members, Metadata};
 
 mod members;
 
@@ -91,7 +91,7 @@ impl MessagesRequest {
         if let Some(refusal) = refusal {
             return Err(refusal);
         }
-        let tool_names = members.tools.unwrap_or_default().into_iter().map(Tool::into_name).collect();
+        let tool_names = members.tools;
         Ok(Self { body, model, model_at, stream, max_tokens, tool_names, user_id })
     }
 

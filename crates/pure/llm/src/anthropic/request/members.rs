@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::value::RawValue;
 
 use super::RequestError;
@@ -17,17 +19,10 @@ pub(super) struct Members<'a> {
     pub(super) stream: Option<&'a RawValue>,
     pub(super) max_tokens: Option<&'a RawValue>,
     pub(super) metadata: Option<&'a RawValue>,
-    pub(super) tools: Option<Vec<Tool>>,
+    /// What names each entry of `tools`.
+    pub(super) tools: Vec<String>,
     /// What is wrong with the names of members, here and in tools.
     pub(super) refusal: Option<RequestError>,
-}
-
-/// An entry of `tools`.
-#[derive(Default)]
-pub(super) struct Tool {
-    name: Option<String>,
-    kind: Option<String>,
-    refusal: Option<RequestError>,
 }
 
 /// The value of `metadata`.
@@ -71,13 +66,6 @@ const TOOL_MEMBERS: [Known<ToolMember>; 2] = [
 const METADATA_MEMBERS: [Known<UserId>; 1] =
     [Known { name: "user_id", path: "metadata.user_id", is: UserId }];
 
-impl Tool {
-    /// What names it: its `name`, else its `type`, else nothing.
-    pub(super) fn into_name(self) -> String {
-        self.name.or(self.kind).unwrap_or_default()
-    }
-}
-
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(MembersVisitor)
@@ -96,31 +84,69 @@ impl<'de> Visitor<'de> for MembersVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut names = Names::new(&MEMBERS);
         let mut members = Members::default();
+        let mut in_tools = None;
         while let Some(name) = names.next(&mut map)? {
             match name {
                 Member::Model => members.model = map.next_value()?,
                 Member::Stream => members.stream = map.next_value()?,
                 Member::MaxTokens => members.max_tokens = map.next_value()?,
                 Member::Metadata => members.metadata = map.next_value()?,
-                Member::Tools => members.tools = map.next_value()?,
+                Member::Tools => members.tools = map.next_value_seed(Tools(&mut in_tools))?,
             }
         }
-        let in_tools = || members.tools.iter_mut().flatten().find_map(|tool| tool.refusal.take());
-        members.refusal = names.refusal.or_else(in_tools);
+        members.refusal = names.refusal.or(in_tools);
         Ok(members)
     }
 }
 
-impl<'de> Deserialize<'de> for Tool {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ToolVisitor)
+/// An array of tools, or `null`; refusals go into the slot.
+struct Tools<'s>(&'s mut Option<RequestError>);
+
+impl<'de> DeserializeSeed<'de> for Tools<'_> {
+    type Value = Vec<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_option(self)
     }
 }
 
-struct ToolVisitor;
+impl<'de> Visitor<'de> for Tools<'_> {
+    type Value = Vec<String>;
 
-impl<'de> Visitor<'de> for ToolVisitor {
-    type Value = Tool;
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an array of tools")
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let mut tools = Vec::new();
+        while let Some(tool) = array.next_element_seed(Tool(self.0))? {
+            tools.push(tool);
+        }
+        Ok(tools)
+    }
+}
+
+/// One tool, of which only what names it is kept: its `name`, else its `type`, else nothing.
+struct Tool<'s>(&'s mut Option<RequestError>);
+
+impl<'de> DeserializeSeed<'de> for Tool<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tool<'_> {
+    type Value = String;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a tool")
@@ -128,15 +154,17 @@ impl<'de> Visitor<'de> for ToolVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut names = Names::new(&TOOL_MEMBERS);
-        let mut tool = Tool::default();
-        while let Some(name) = names.next(&mut map)? {
-            match name {
-                ToolMember::Name => tool.name = map.next_value()?,
-                ToolMember::Type => tool.kind = map.next_value()?,
+        let (mut name, mut kind) = (None, None);
+        while let Some(member) = names.next(&mut map)? {
+            match member {
+                ToolMember::Name => name = map.next_value::<Option<String>>()?,
+                ToolMember::Type => kind = map.next_value::<Option<String>>()?,
             }
         }
-        tool.refusal = names.refusal;
-        Ok(tool)
+        if let Some(refusal) = names.refusal {
+            self.0.get_or_insert(refusal);
+        }
+        Ok(name.or(kind).unwrap_or_default())
     }
 }
 
@@ -248,8 +276,12 @@ impl<Is> Visitor<'_> for NameAmong<Is> {
 ///
 /// Of all other letters, Unicode's simple folding makes only the long s and the Kelvin sign ASCII ones.
 fn equal_but_for_case(known: &str, found: &str) -> bool {
-    if found.is_ascii() {
-        return known.eq_ignore_ascii_case(found);
+    let (Some(wanted), Some(first)) = (known.as_bytes().first(), found.as_bytes().first()) else {
+        return false;
+    };
+    // Nearly every name ends here.
+    if first.is_ascii() && !first.eq_ignore_ascii_case(wanted) {
+        return false;
     }
     let fold = |letter: char| match letter {
         '\u{17F}' => 's',
