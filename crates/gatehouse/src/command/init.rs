@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use gatehouse_config::problem::Problem;
 use gatehouse_config::source::Source;
 use gatehouse_config::source::environment::Environment;
-use gatehouse_config::starter::{Starter, starter};
+use gatehouse_config::starter::{PublicUrl, Starter, starter};
 use gatehouse_identity::rng::Rng as _;
 use gatehouse_identity::secret::Secret;
 use gatehouse_identity::static_key::{self, KeyHash};
 
 use super::output::{Failure, line};
 use super::secret::password_hash;
-use crate::gateway::load::from_source;
+use crate::gateway::load::{LoadFailure, from_source};
 use crate::host::{DiskLoader, SystemRng};
 
 /// Random bytes of the first user's password.
@@ -26,7 +27,7 @@ const PASSWORD_BYTES: usize = 18;
 pub(super) struct Init {
     /// Where clients will reach the gateway: an origin without a path; https unless it is this machine
     #[arg(long, value_name = "URL", default_value = "http://localhost:9420")]
-    public_url: String,
+    public_url: PublicUrl,
     /// The name of the first user
     #[arg(long, value_name = "NAME", default_value = "admin")]
     username: String,
@@ -41,13 +42,13 @@ pub(super) fn run(init: &Init, config: Option<PathBuf>) -> Result<(), Failure> {
     let password = Secret::new(SystemRng.token(PASSWORD_BYTES));
     let key = static_key::generate(&SystemRng);
     let text = starter(&Starter {
-        public_url: init.public_url.trim_end_matches('/'),
+        public_url: &init.public_url,
         username: &init.username,
         password_hash: &password_hash(&password)?,
         key_hash: &KeyHash::of(key.expose()).to_string(),
     })
     .map_err(|error| Failure::new("the starter configuration", error))?;
-    prove(&path, &text)?;
+    prove(&path, &text, &init.username)?;
     write(&path, &text)?;
     let shown = path.display();
     line(format!("{shown}: written, readable by you only"))?;
@@ -58,18 +59,28 @@ pub(super) fn run(init: &Init, config: Option<PathBuf>) -> Result<(), Failure> {
         "Next: put the key of your provider account into ANTHROPIC_API_KEY, then run `gatehouse{named} check` and \
          `gatehouse{named} serve`."
     ))?;
-    let url = init.public_url.trim_end_matches('/');
+    let url = init.public_url.as_str();
     line(format!(
         "Claude Code: `claude mcp add --transport http --client-id claude-code gatehouse {url}/mcp`, and for models \
          ANTHROPIC_BASE_URL={url} with the API key as ANTHROPIC_AUTH_TOKEN."
     ))
 }
 
-/// Whether the text would run, so that a wrong argument is found before a file is made.
-fn prove(path: &Path, text: &str) -> Result<(), Failure> {
+/// Whether the text would run, so that a wrong argument is found before a file is made. There is no file to point
+/// into: what is wrong with the name of the user is told of its flag.
+fn prove(path: &Path, text: &str, username: &str) -> Result<(), Failure> {
     let source = Source::new(&path.display().to_string(), text);
     let environment: Environment = [("ANTHROPIC_API_KEY", "set by the operator")].into_iter().collect();
-    from_source(&source, &environment, &DiskLoader::beside(path)).map(drop).map_err(Failure::from)
+    let failure = match from_source(&source, &environment, &DiskLoader::beside(path)) {
+        Ok(_) => return Ok(()),
+        Err(LoadFailure::Refused(problems)) => problems,
+        Err(other) => return Err(other.into()),
+    };
+    let said = |problem: &Problem| match problem.path.contains(".users[0]") {
+        true => format!("--username {username:?}: {}", problem.message),
+        false => format!("the starter configuration: {}: {}", problem.path, problem.message),
+    };
+    Err(Failure::Failed(failure.iter().map(said).collect::<Vec<_>>().join("; ")))
 }
 
 /// Makes the file; one that is there is left alone.

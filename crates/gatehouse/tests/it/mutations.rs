@@ -43,7 +43,7 @@ impl Sound {
         std::fs::write(folder.path().join("directory.openapi.json"), openapi).unwrap();
         let here = folder.path().to_str().unwrap();
         let init = Starter {
-            public_url: "https://gw.example.com",
+            public_url: &"https://gw.example.com".parse().unwrap(),
             username: "admin",
             password_hash: PASSWORD_HASH,
             key_hash: KEY_HASH,

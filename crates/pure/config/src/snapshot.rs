@@ -5,7 +5,7 @@
 
 pub mod authorization_server;
 pub mod client;
-mod compiler;
+pub(crate) mod compiler;
 pub mod connector;
 pub mod llm;
 pub mod mcp;

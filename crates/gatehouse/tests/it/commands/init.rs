@@ -59,8 +59,9 @@ fn an_address_that_would_not_run_makes_no_file() {
     {
         let here = tempfile::tempdir().unwrap();
         let ran = gatehouse(here.path(), &["init", "--public-url", url], "");
-        assert_ne!(ran.code, 0, "{url}");
-        assert!(!ran.err.is_empty() && ran.out.is_empty(), "{url}");
+        assert_eq!(ran.code, 2, "{url}");
+        assert!(ran.err.contains("'--public-url <URL>'") && ran.out.is_empty(), "{url}: {}", ran.err);
+        assert!(!ran.err.contains("gatehouse.yaml"), "{url}: {}", ran.err);
         assert!(!here.path().join("gatehouse.yaml").exists(), "{url}");
     }
 }
