@@ -21,8 +21,10 @@ use crate::server::{AuthServer, store_failed};
 
 /// How far the clocks of two nodes may be apart.
 const LEEWAY: Duration = Duration::from_secs(5);
-/// No token of ours lives longer; an entry that denies tokens can be forgotten after it.
+/// No token of ours lives longer.
 pub(crate) const LONGEST_LIFE: Duration = Duration::from_hours(24);
+/// No gate takes a token for longer after it has expired (`clockSkew`); only then can its denial be forgotten.
+pub(crate) const LONGEST_SKEW: Duration = Duration::from_mins(5);
 
 /// Verifies a token that we issued, for whichever audience; who may do what with it is the caller's question.
 pub(crate) fn verify(
@@ -60,8 +62,16 @@ fn named_audiences(token: &str) -> Vec<Audience> {
 pub(crate) struct Behind {
     /// Whether it is still good.
     pub(crate) standing: Standing,
-    /// The user of its grant.
-    pub(crate) user: Option<AuthenticatedUser>,
+    /// The grant that it comes from, when a user granted it.
+    pub(crate) granted: Option<GrantedBy>,
+}
+
+/// A sign-in of a user at a client.
+pub(crate) struct GrantedBy {
+    /// The user as of now.
+    pub(crate) user: AuthenticatedUser,
+    /// Whom the user let in.
+    pub(crate) client: ClientId,
 }
 
 /// Finds out whether a verified token, its client, its grant, its user and the user's way in are still good.
@@ -70,7 +80,7 @@ pub(crate) async fn behind(
     claims: &Map<String, Value>,
     context: &Context<Public>,
 ) -> Result<Behind, Rejection> {
-    let fallen = |standing| Ok(Behind { standing, user: None });
+    let fallen = |standing| Ok(Behind { standing, granted: None });
     if door.issuer.revocations().covers(claims) {
         return fallen(Standing::Revoked);
     }
@@ -83,17 +93,17 @@ pub(crate) async fn behind(
     }
     let Some(grant) = text(claims, "grant_id").map(GrantId::new) else { return fallen(Standing::Good) };
     let grant = door.store.grants().find(&grant, context.now).await.map_err(store_failed)?;
-    let user = match grant {
-        Some(Grant::Active(grant)) if grant.revoked_at.is_none() => grant.user,
+    let (user, client) = match grant {
+        Some(Grant::Active(grant)) if grant.revoked_at.is_none() => (grant.user, grant.client),
         _ => return fallen(Standing::Revoked),
     };
     match as_of_now(&user, &context.snapshot) {
         Err(Gone::Connector) => fallen(Standing::ConnectorDisabled),
         Err(Gone::User) => fallen(Standing::UserDisabled),
         Ok(current) => {
-            let user = Some(current.into_owned());
+            let granted = Some(GrantedBy { user: current.into_owned(), client });
             door.issuer.revocations().sightings().note(claims);
-            Ok(Behind { standing: Standing::Good, user })
+            Ok(Behind { standing: Standing::Good, granted })
         }
     }
 }

@@ -20,7 +20,7 @@ use gatehouse_oauth::refresh::{RefreshDecision, RefreshRules, RefreshToken, deci
 use gatehouse_store::error::StoreError;
 
 use crate::client_request::{self, ClientRequest};
-use crate::own_token::{LONGEST_LIFE, verify};
+use crate::own_token::{LONGEST_LIFE, LONGEST_SKEW, verify};
 use crate::refusal::{self, Refusal};
 use crate::server::AuthServer;
 
@@ -73,7 +73,7 @@ async fn refresh_token(
     Ok(true)
 }
 
-/// Denies one access token of the client until it expires.
+/// Denies one access token of the client until no gate takes it any more.
 async fn access_token(
     door: &AuthServer,
     token: &str,
@@ -87,7 +87,7 @@ async fn access_token(
     }
     let Some(id) = text("jti").map(TokenId::new) else { return Ok(false) };
     let revocations = door.issuer.revocations();
-    revocations.revoke(door.store.as_ref(), &id, verified.expires_at()).await?;
+    revocations.revoke(door.store.as_ref(), &id, verified.expires_at().plus(LONGEST_SKEW)).await?;
     context.note(|event| event.with_exchange(Exchange { issued: Some(id), ..Exchange::default() }));
     Ok(true)
 }
@@ -101,5 +101,8 @@ pub(crate) async fn revoke_grant(
 ) -> Result<(), StoreError> {
     let _first: gatehouse_store::transition::Transition = door.store.grants().revoke(grant, now).await?;
     let entry = Revocations::entry_of_grant(grant);
-    door.issuer.revocations().revoke(door.store.as_ref(), &entry, now.plus(LONGEST_LIFE)).await
+    door.issuer
+        .revocations()
+        .revoke(door.store.as_ref(), &entry, now.plus(LONGEST_LIFE).plus(LONGEST_SKEW))
+        .await
 }

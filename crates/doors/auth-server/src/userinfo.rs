@@ -12,16 +12,17 @@ use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body::Body;
 use gatehouse_edge::server::routes::Outcome;
-use gatehouse_identity::id::{ClientId, SubjectId};
+use gatehouse_identity::id::SubjectId;
 use gatehouse_identity::jose::verify::TokenType;
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_oauth::claims::ClaimSources;
 use gatehouse_oauth::client::GrantType;
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::exchange::Standing;
+use gatehouse_oauth::lineage::is_exchanged;
 use gatehouse_oauth::userinfo as rules;
 
-use crate::own_token::{behind, verify};
+use crate::own_token::{GrantedBy, behind, verify};
 use crate::refusal;
 use crate::server::AuthServer;
 
@@ -41,13 +42,17 @@ pub(crate) async fn userinfo(door: Arc<AuthServer>, _body: Incoming, context: Co
     };
     let claims = verified.claims();
     let behind = behind(&door, claims, &context).await?;
-    let (Standing::Good, Some(user)) = (behind.standing, behind.user) else {
+    let (Standing::Good, Some(GrantedBy { user, client })) = (behind.standing, behind.granted) else {
         return refuse(Some(&invalid_token()), "token_without_user", &context);
     };
     let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
+    // What the user told one client is not for those who act for the user elsewhere.
+    if is_exchanged(claims) || text("client_id") != client.as_str() {
+        return refuse(Some(&invalid_token()), "token_delegated", &context);
+    }
     let scopes = ScopeSet::parse(text("scope"))
         .map_err(|error| Rejection::internal("scope_unreadable", error.to_string()))?;
-    let registered = door.client(&ClientId::new(text("client_id")), &context).await?;
+    let registered = door.client(&client, &context).await?;
     let sources = ClaimSources {
         user: Some(&user),
         client: &registered.client,

@@ -29,6 +29,7 @@ use gatehouse_oauth::client::GrantType;
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::exchange::ExchangeGrant;
 use gatehouse_oauth::grant::AuthenticatedUser;
+use gatehouse_oauth::lineage::Lineage;
 use gatehouse_oauth::mint::{
     ACCESS_TOKEN_TYPE, AccessTokenClaims, ID_TOKEN_TYPE, IdTokenClaims, declared_claims, mint_access_token,
     mint_id_token, sign_in_claims, subject_of,
@@ -192,7 +193,7 @@ impl TokenIssuer {
     ) -> Result<Map<String, Value>, IssueError> {
         let client = &issuance.client.client;
         let sources = sources(issuance);
-        let direct = DelegationChain::direct();
+        let (direct, none) = (DelegationChain::direct(), Lineage::none());
         let mut token = AccessTokenClaims {
             issuer: &self.issuer,
             subject: &gatehouse_identity::id::SubjectId::new(client.id.as_str()),
@@ -203,7 +204,7 @@ impl TokenIssuer {
             act_assurance: None,
             sign_in: &Map::new(),
             grant: issuance.grant,
-            parent: None,
+            lineage: &none,
             declared: declared_claims(client, &sources),
             lifetime: issuance.lifetime,
             id,
@@ -223,7 +224,7 @@ impl TokenIssuer {
                 token.actors = &result.actors;
                 token.act_assurance = result.act_assurance;
                 token.sign_in = &result.sign_in;
-                token.parent = result.parent.as_ref();
+                token.lineage = &result.lineage;
                 mint_access_token(&token, context.now)
             }
         })

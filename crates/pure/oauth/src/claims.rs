@@ -17,7 +17,7 @@ use crate::client::{Client, GrantType};
 use crate::grant::AuthenticatedUser;
 
 /// Claims that only the issuer writes: no declarative claim or mapping replaces them.
-const PROTECTED: [&str; 24] = [
+const PROTECTED: [&str; 25] = [
     "iss",
     "sub",
     "aud",
@@ -42,6 +42,7 @@ const PROTECTED: [&str; 24] = [
     "events",
     "grant_id",
     "parent_jti",
+    "ancestor_jti",
 ];
 
 /// Whether a claim is written by the issuer alone. `sub` of `claimsMapping` is the one exception, and it is

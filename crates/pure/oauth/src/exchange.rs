@@ -2,7 +2,7 @@
 //!
 //! The order of the checks: 1 the client proved who it is, 2 it may use the grant, 3 the subject token is what it
 //! is declared to be and meant for the client, 4 nothing behind it was switched off, 5 an actor token speaks for
-//! the client, 6 `may_act`, 7 target, 8 scopes, 9 depth of the chain, 10 policy (the caller's, on the result),
+//! the client, 6 `may_act`, 7 target, 8 scopes, 9 depth of the chain and of the lineage, 10 policy (the caller's, on the result),
 //! 11 lifetime.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,13 +12,14 @@ use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::delegation::{DelegationChain, DelegationError};
-use gatehouse_identity::id::{GrantId, Issuer, SubjectId, TokenId};
+use gatehouse_identity::id::{GrantId, Issuer, SubjectId};
 use gatehouse_identity::jose::verify::VerifiedToken;
 use gatehouse_identity::scope::ScopeSet;
 use serde_json::{Map, Value};
 
 use crate::client::{AuthenticatedClient, Client};
 use crate::error::{ErrorCode, OAuthError};
+use crate::lineage::{Lineage, LineageError};
 
 mod checks;
 mod request;
@@ -123,8 +124,8 @@ pub struct ExchangeGrant {
     pub lifetime: Duration,
     /// The grant that the subject token came from, so that revoking it reaches the result.
     pub grant: Option<GrantId>,
-    /// `jti` of the subject token.
-    pub parent: Option<TokenId>,
+    /// The subject token and those before it, so that revoking any of them reaches the result.
+    pub lineage: Lineage,
     /// When and how the subject signed in: `auth_time`, `acr` and `amr` of the subject token.
     pub sign_in: Map<String, Value>,
     /// What the answer calls the result.
@@ -179,6 +180,9 @@ pub enum ExchangeError {
     /// `act` of the subject token cannot be read, or too many have acted.
     #[error(transparent)]
     Chain(#[from] DelegationError),
+    /// The tokens before the subject token cannot be read, or are too many.
+    #[error(transparent)]
+    Lineage(#[from] LineageError),
     /// More actors than the rules of the client allow.
     #[error("the delegation chain would be deeper than {0}")]
     TooDeep(usize),
@@ -203,6 +207,7 @@ pub fn exchange(
     let audiences = request.targets.resolve(client, facts.resources).map_err(ExchangeError::Target)?;
     let scopes = checks::scopes(facts.subject, request.scope.as_ref(), client, &rules.scopes)?;
     let (actors, act_assurance) = checks::chain(facts, rules)?;
+    let lineage = Lineage::below(claims)?;
     let lifetime = checks::lifetime(remaining, request.lifetime, client, rules);
 
     let subject = checks::text(claims, "sub").filter(|subject| !subject.is_empty());
@@ -215,7 +220,7 @@ pub fn exchange(
         audiences,
         lifetime,
         grant: checks::text(claims, "grant_id").map(GrantId::new),
-        parent: checks::text(claims, "jti").map(TokenId::new),
+        lineage,
         sign_in: sign_in.filter_map(|name| Some((name.to_owned(), claims.get(name)?.clone()))).collect(),
         issued_type: request.issued_type,
     })
@@ -235,6 +240,7 @@ impl From<ExchangeError> for OAuthError {
             | ExchangeError::Standing(_)
             | ExchangeError::ActorUnverified
             | ExchangeError::Chain(_)
+            | ExchangeError::Lineage(_)
             | ExchangeError::TooDeep(_) => ErrorCode::InvalidRequest,
             ExchangeError::ForeignActor | ExchangeError::MayAct => ErrorCode::AccessDenied,
             ExchangeError::Scope(_) => ErrorCode::InvalidScope,

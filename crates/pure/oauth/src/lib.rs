@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod form;
 pub mod grant;
 pub mod introspection;
+pub mod lineage;
 pub mod metadata;
 pub mod mint;
 pub mod pkce;

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::claims::{ClaimSources, audience_claim, is_protected};
 use crate::client::Client;
 use crate::grant::AuthenticatedUser;
+use crate::lineage::Lineage;
 use crate::userinfo::user_claims;
 
 /// `typ` of access tokens (RFC 9068 §2.1).
@@ -41,8 +42,8 @@ pub struct AccessTokenClaims<'a> {
     pub sign_in: &'a Map<String, Value>,
     /// `grant_id`, by which a revoked grant is recognised.
     pub grant: Option<&'a GrantId>,
-    /// `parent_jti`, by which a revoked subject token is recognised.
-    pub parent: Option<&'a TokenId>,
+    /// `parent_jti` and `ancestor_jti`, by which a revoked token before it is recognised.
+    pub lineage: &'a Lineage,
     /// The client's declarative claims, from [`declared_claims`].
     pub declared: Map<String, Value>,
     /// From `iat` to `exp`.
@@ -147,9 +148,7 @@ pub fn mint_access_token(token: &AccessTokenClaims<'_>, now: Timestamp) -> Map<S
     if let Some(grant) = token.grant {
         claims.insert("grant_id".into(), text(grant.as_str()));
     }
-    if let Some(parent) = token.parent {
-        claims.insert("parent_jti".into(), text(parent.as_str()));
-    }
+    token.lineage.write(&mut claims);
     claims
 }
 

@@ -105,7 +105,7 @@ fn refused(error: ExchangeError) -> Refusal {
         ExchangeError::MayAct => "exchange_may_act",
         ExchangeError::Target(_) => "exchange_target",
         ExchangeError::Scope(_) | ExchangeError::ScopeMap => "exchange_scope",
-        ExchangeError::Chain(_) | ExchangeError::TooDeep(_) => "exchange_chain",
+        ExchangeError::Chain(_) | ExchangeError::TooDeep(_) | ExchangeError::Lineage(_) => "exchange_chain",
     };
     Refusal::because(OAuthError::from(error), reason, None)
 }

@@ -359,6 +359,47 @@ async fn revoking_the_subject_token_reaches_its_descendants() {
     assert_eq!(gateway.post("/oauth2/introspect", &active).await.ok()["active"], json!(true));
     cli.post("/oauth2/revoke", &pairs(&[("token", &token)])).await.ok();
     assert_eq!(gateway.post("/oauth2/introspect", &active).await.ok(), json!({ "active": false }));
+    assert_eq!(gateway.exchange(child, &[]).await.error().1, "invalid_request");
     let missing = changed(pairs(&[("grant_type", crate::client::EXCHANGE)]), &[("subject_token", &token)]);
     assert_eq!(gateway.token(&missing).await.error().1, "invalid_request");
+}
+
+/// However far down, and wherever in the line the revoked token is.
+#[tokio::test]
+async fn revoking_any_token_of_a_line_reaches_all_below_it() {
+    let server = Server::start().await;
+    let (cli, gateway) = (server.cli(), server.gateway());
+    for revoked in 0..5 {
+        let mut line = vec![subject(&server).await];
+        for _ in 0..5 {
+            let next = gateway.exchange(line.last().unwrap(), &[]).await.ok();
+            line.push(text(&next, "access_token").to_owned());
+        }
+        let longer = gateway.exchange(line.last().unwrap(), &[]).await;
+        assert_eq!(longer.error(), (400, "invalid_request".into()), "a line has an end");
+        server.record("exchange_chain").await;
+        let ids: Vec<Value> = line.iter().map(|token| server.claims(token)["jti"].clone()).collect();
+        let last = server.claims(line.last().unwrap());
+        assert_eq!(
+            (&last["parent_jti"], &last["ancestor_jti"]),
+            (&ids[4], &json!([ids[3], ids[2], ids[1], ids[0]]))
+        );
+
+        let holder = if revoked == 0 { &cli } else { &gateway };
+        holder.post("/oauth2/revoke", &pairs(&[("token", &line[revoked])])).await.ok();
+        for (generation, token) in line.iter().enumerate().skip(1) {
+            let seen = gateway.post("/oauth2/introspect", &pairs(&[("token", token)])).await.ok();
+            assert_eq!(
+                seen["active"],
+                json!(generation < revoked),
+                "{revoked} was revoked, {generation} asked"
+            );
+            let again = gateway.exchange(token, &[]).await;
+            assert_eq!(
+                again.status == 200,
+                generation < revoked,
+                "{revoked} was revoked, {generation} exchanged"
+            );
+        }
+    }
 }

@@ -71,3 +71,16 @@ async fn only_live_tokens_with_openid_in_the_header_count() {
     server.clock.advance(std::time::Duration::from_secs(900));
     assert_eq!(get(&server, &[&good]).await.status, 401);
 }
+
+#[tokio::test]
+async fn tokens_of_those_who_act_for_the_user_open_nothing() {
+    let server = Server::start().await;
+    let tokens = server.cli().tokens_for("ada", &[("scope", "openid email tools:use")]).await;
+    let exchanged =
+        server.gateway().exchange(text(&tokens, "access_token"), &[("scope", "openid")]).await.ok();
+    let answer = get(&server, &[&format!("Bearer {}", text(&exchanged, "access_token"))]).await;
+    assert_eq!(answer.error(), (401, "invalid_token".into()));
+    server.record("token_delegated").await;
+    // The user's own client still learns who the user is.
+    get(&server, &[&format!("Bearer {}", text(&tokens, "access_token"))]).await.ok();
+}

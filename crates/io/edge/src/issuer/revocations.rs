@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{GrantId, TokenId};
+use gatehouse_oauth::lineage::tokens_behind;
 use gatehouse_store::Store;
 use gatehouse_store::error::StoreError;
 use gatehouse_store::revocation::{FEED_PAGE, RevokedToken};
@@ -78,15 +79,14 @@ impl Revocations {
         });
     }
 
-    /// Whether a token with these claims, the token it was exchanged from, or its grant is revoked.
+    /// Whether a token with these claims, any token it was exchanged from, or its grant is revoked.
     pub fn covers(&self, claims: &Map<String, Value>) -> bool {
         let revoked = self.revoked.load();
         if revoked.is_empty() {
             return false;
         }
-        let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        text("jti").is_some_and(|id| revoked.contains_key(id))
-            || text("parent_jti").is_some_and(|id| revoked.contains_key(id))
-            || text("grant_id").is_some_and(|id| revoked.contains_key(&format!("grant:{id}")))
+        let grant = claims.get("grant_id").and_then(Value::as_str);
+        tokens_behind(claims).any(|id| revoked.contains_key(id))
+            || grant.is_some_and(|id| revoked.contains_key(&format!("grant:{id}")))
     }
 }

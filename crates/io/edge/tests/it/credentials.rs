@@ -187,9 +187,14 @@ async fn a_remembered_token_ends_at_once_when_it_is_revoked() {
     };
     let by_id = with("ada", &[]);
     let by_parent = with("bob", &[("parent_jti", "jti-parent")]);
+    let mut claims = site.claims("eve");
+    claims.insert("parent_jti".to_owned(), json!("jti-b"));
+    claims.insert("ancestor_jti".to_owned(), json!(["jti-a", "jti-parent"]));
+    let by_ancestor = format!("Bearer {}", site.sign(&claims));
     let by_grant = with("cyd", &[("grant_id", "g-1")]);
     let other = with("dan", &[("grant_id", "g-2")]);
-    for (bearer, subject) in [(&by_id, "ada"), (&by_parent, "bob"), (&by_grant, "cyd"), (&other, "dan")] {
+    let all = [(&by_id, "ada"), (&by_parent, "bob"), (&by_ancestor, "eve"), (&by_grant, "cyd"), (&other, "dan")];
+    for (bearer, subject) in all {
         assert_eq!(asked(&gate, &site, &[("authorization", bearer)]).await, subject);
     }
     let revoked = &site.revocations;
@@ -200,7 +205,7 @@ async fn a_remembered_token_ends_at_once_when_it_is_revoked() {
     ] {
         revoked.revoke(&store, &token, until).await.unwrap();
     }
-    for bearer in [&by_id, &by_parent, &by_grant] {
+    for bearer in [&by_id, &by_parent, &by_ancestor, &by_grant] {
         assert_eq!(asked(&gate, &site, &[("authorization", bearer)]).await, "401 token_revoked");
     }
     assert_eq!(asked(&gate, &site, &[("authorization", &other)]).await, "dan");

@@ -1,3 +1,4 @@
+use gatehouse_identity::id::TokenId;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -87,7 +88,7 @@ fn the_gateway_acts_for_the_user_on_behalf_of_the_client_that_called_it() {
     assert_eq!(grant.scopes, set("pii:read"));
     assert_eq!(grant.lifetime, Duration::from_mins(5));
     assert_eq!(grant.grant, Some(GrantId::new("g-1")));
-    assert_eq!(grant.parent, Some(TokenId::new("jti-1")));
+    assert_eq!(grant.lineage.tokens(), [TokenId::new("jti-1")]);
     assert_eq!(grant.sign_in["auth_time"], 1_700_000_000);
 }
 
@@ -235,6 +236,22 @@ fn check_9_chains_grow_by_one_hop_and_are_bounded() {
     assert!(matches!(deep.run(&[]).unwrap_err(), ExchangeError::Chain(DelegationError::TooDeep)));
     let malformed = Case::with_subject(&json!({ "act": "gateway" }));
     assert_eq!(malformed.refused(&[]), ErrorCode::InvalidRequest);
+}
+
+#[test]
+fn check_9_the_result_names_every_token_before_it_or_is_refused() {
+    let lineage = |before: &[&str]| {
+        let subject = json!({ "parent_jti": "jti-0", "ancestor_jti": before });
+        Case::with_subject(&subject).run(&[]).map(|grant| grant.lineage)
+    };
+    let named = lineage(&["a", "b", "c"]).unwrap();
+    let named: Vec<&str> = named.tokens().iter().map(TokenId::as_str).collect();
+    assert_eq!(named, ["jti-1", "jti-0", "a", "b", "c"]);
+    assert_eq!(lineage(&["a", "b", "c", "d"]).unwrap_err(), ExchangeError::Lineage(LineageError::TooLong));
+    // Impersonation adds no actor, and is bounded all the same.
+    let mut silent = Case::with_subject(&json!({ "parent_jti": "p", "ancestor_jti": ["a", "b", "c", "d"] }));
+    silent.rules().mode = ExchangeMode::Impersonation;
+    assert_eq!(silent.refused(&[]), ErrorCode::InvalidRequest);
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn mint(client: &Client, actors: &DelegationChain, audiences: &[Audience]) -> Ma
         act_assurance: Some(Assurance::Secret),
         sign_in: &sign_in_claims(&user),
         grant: Some(&GrantId::new("g-1")),
-        parent: None,
+        lineage: &Lineage::none(),
         declared: declared_claims(client, &sources),
         lifetime: Duration::from_mins(15),
         id: &TokenId::new("jti-1"),
