@@ -16,14 +16,15 @@ pub(crate) mod section;
 pub(crate) mod session;
 pub(crate) mod spot;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::problem::{Place, Problem, Report};
+use crate::problem::{Place, Problem, Report, joined};
 use crate::source::environment::Environment;
 use crate::source::loader::Loader;
-use crate::source::node::{Node, NodeValue};
+use crate::source::node::{Entry, Node, NodeValue};
 use crate::source::secrets::Secrets;
 use crate::source::{Source, substitution, yaml};
 
@@ -126,14 +127,31 @@ fn secrets(tree: &Node, environment: &Environment, loader: &dyn Loader, report: 
 
 /// A mapping of free content, such as a user's claims.
 #[derive(Clone, Debug)]
-pub(crate) struct FreeMap(pub(crate) serde_json::Map<String, Json>);
+pub(crate) struct FreeMap {
+    pub(crate) content: serde_json::Map<String, Json>,
+    place: Place,
+    places: BTreeMap<String, Place>,
+}
+
+impl FreeMap {
+    /// Where the value of a key is written; the whole mapping, when it is not.
+    pub(crate) fn place_of(&self, key: &str) -> &Place {
+        self.places.get(key).unwrap_or(&self.place)
+    }
+}
 
 impl Value for FreeMap {
     fn read(spot: Spot<'_>, report: &mut Report) -> Option<Self> {
-        match Json::read(spot, report)? {
-            Json::Object(map) => Some(Self(map)),
-            _ => spot.mismatch(report, "a section"),
-        }
+        let Json::Object(content) = Json::read(spot, report)? else {
+            return spot.mismatch(report, "a section");
+        };
+        let entries = match &spot.node.value {
+            NodeValue::Mapping(entries) => entries.as_slice(),
+            _ => &[],
+        };
+        let place = |entry: &Entry| Place { at: entry.value.at, path: joined(spot.path, &entry.key) };
+        let places = entries.iter().map(|entry| (entry.key.clone(), place(entry))).collect();
+        Some(Self { content, place: spot.place(), places })
     }
 }
 

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::{Argon2, PasswordVerifier as _};
-use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use gatehouse_config::snapshot::connector::{LocalConnector, LocalUser};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_identity::clock::Timestamp;
-use gatehouse_identity::id::SubjectId;
 use gatehouse_identity::secret::Secret;
 use gatehouse_oauth::claims::texts;
 use gatehouse_oauth::grant::AuthenticatedUser;
@@ -75,13 +73,8 @@ fn signed_in(
     user: &LocalUser,
     now: Timestamp,
 ) -> AuthenticatedUser {
-    let subject = match user.claims.get("sub") {
-        Some(Value::String(subject)) => subject.clone(),
-        Some(other) => other.to_string(),
-        None => username.to_owned(),
-    };
     AuthenticatedUser {
-        subject: SubjectId::new(subject),
+        subject: user.subject.clone(),
         connector: connector.name.clone(),
         upstream_issuer: None,
         upstream_subject: username.to_owned(),

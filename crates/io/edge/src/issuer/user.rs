@@ -29,6 +29,10 @@ pub fn as_of_now<'a>(
         Some(Connector::Oidc(_)) => Ok(Cow::Borrowed(user)),
         Some(Connector::Local(local)) => {
             let known = local.users.get(&user.upstream_subject).ok_or(Gone::User)?;
+            // The subject of before may be somebody else's by now.
+            if known.subject != user.subject {
+                return Err(Gone::User);
+            }
             if known.claims == user.attributes {
                 return Ok(Cow::Borrowed(user));
             }

@@ -1,9 +1,9 @@
 //! Connectors: where people sign in, and whom tokens are exchanged with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use gatehouse_identity::id::{ConnectorName, Issuer};
+use gatehouse_identity::id::{ConnectorName, Issuer, SubjectId};
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_identity::secret::Secret;
 use serde_json::{Map, Value};
@@ -14,6 +14,7 @@ use super::protection::issuer_of;
 use super::tls::TlsProfile;
 use crate::document::Root;
 use crate::document::connector::{self as written, LocalUser as WrittenUser};
+use crate::problem::Place;
 
 /// One connector.
 pub enum Connector {
@@ -35,7 +36,9 @@ pub struct LocalConnector {
 pub struct LocalUser {
     /// The argon2id PHC string of the password.
     pub password_hash: Secret,
-    /// Attributes for claims; `sub` is always there, and is the username unless written.
+    /// Who the user is at this server; no other user of any connector is the same.
+    pub subject: SubjectId,
+    /// Attributes for claims; `sub` is always there, and is the subject.
     pub claims: Map<String, Value>,
 }
 
@@ -78,10 +81,13 @@ pub(crate) fn compile_all(
     compiler: &mut Compiler<'_>,
 ) -> BTreeMap<ConnectorName, Arc<Connector>> {
     let mut connectors = BTreeMap::new();
+    let mut subjects = Subjects::new();
     for connector in &root.connectors {
         let name = ConnectorName::new(connector.name().value.clone());
         let ready = match connector {
-            written::Connector::Local(local) => Some(Connector::Local(compile_local(&name, local, compiler))),
+            written::Connector::Local(local) => {
+                Some(Connector::Local(compile_local(&name, local, &mut subjects, compiler)))
+            }
             written::Connector::Oidc(oidc) => {
                 compile_oidc(&name, oidc, compiler).map(|connector| Connector::Oidc(Box::new(connector)))
             }
@@ -93,9 +99,13 @@ pub(crate) fn compile_all(
     connectors
 }
 
+/// Where the user with each subject is written, over all `local` connectors.
+type Subjects = HashMap<SubjectId, Place>;
+
 fn compile_local(
     name: &ConnectorName,
     connector: &written::LocalConnector,
+    subjects: &mut Subjects,
     compiler: &mut Compiler<'_>,
 ) -> LocalConnector {
     let mut users = BTreeMap::new();
@@ -107,18 +117,56 @@ fn compile_local(
                 "run `gatehouse hash-password`",
             );
         }
-        if users.insert(user.username.value.clone(), local_user(user)).is_some() {
+        if users.contains_key(&user.username.value) {
             let message = format!("another user is called `{}`", user.username.value);
             compiler.report.error(&user.username.place, message);
+        } else if let Some(subject) = subject_of(user, subjects, compiler) {
+            users.insert(user.username.value.clone(), local_user(user, subject));
         }
     }
     LocalConnector { name: name.clone(), users }
 }
 
-fn local_user(user: &WrittenUser) -> LocalUser {
-    let mut claims = user.claims.0.clone();
-    claims.entry("sub").or_insert_with(|| user.username.value.clone().into());
-    LocalUser { password_hash: user.password_hash.value.clone(), claims }
+/// The subject of a user: `claims.sub`, else the username.
+///
+/// Consent, sessions and records are kept under it, so two users with one subject would be one person. Users of
+/// `oidc` connectors are `<issuer>|<sub>`, which is why nobody here has a `|`.
+fn subject_of(user: &WrittenUser, subjects: &mut Subjects, compiler: &mut Compiler<'_>) -> Option<SubjectId> {
+    let (text, place) = match user.claims.content.get("sub") {
+        None => (user.username.value.as_str(), &user.username.place),
+        Some(written) => {
+            let place = user.claims.place_of("sub");
+            let Some(text) = written.as_str() else {
+                compiler.report.error_with(place, "a subject is text", "put it in quotes");
+                return None;
+            };
+            (text, place)
+        }
+    };
+    if text.trim().is_empty() {
+        compiler.report.error(place, "a subject is not empty");
+        return None;
+    }
+    if text.contains('|') {
+        let message = format!("`{text}` could be the subject of a user of an identity provider");
+        compiler.report.error_with(place, message, "choose a subject without `|`");
+        return None;
+    }
+    let subject = SubjectId::new(text);
+    if let Some(first) = subjects.get(&subject) {
+        let (line, column) = (first.at.line, first.at.column);
+        let message = format!("another user has the subject `{text}`, on line {line}, column {column}");
+        compiler.report.error_with(place, message, "write another `sub` under claims");
+        return None;
+    }
+    subjects.insert(subject.clone(), place.clone());
+    Some(subject)
+}
+
+fn local_user(user: &WrittenUser, subject: SubjectId) -> LocalUser {
+    let mut claims = user.claims.content.clone();
+    claims.insert("sub".to_owned(), subject.as_str().into());
+    LocalUser { password_hash: user.password_hash.value.clone(), subject, claims }
 }
 
 /// `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
@@ -157,6 +205,10 @@ fn compile_oidc(
         compiler.report.error(&place, "without a client secret PKCE cannot be turned off");
     }
     let issuer = issuer_of(&connector.well_known, None, compiler)?;
+    if issuer.as_str().contains('|') {
+        let message = "an issuer has no `|`: it stands between issuer and subject";
+        compiler.report.error(&connector.well_known.place, message);
+    }
     let redirects = connector.login_redirect.urls.iter().chain(&connector.login_redirect_url);
     Some(OidcConnector {
         name: name.clone(),

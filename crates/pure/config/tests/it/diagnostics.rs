@@ -48,6 +48,12 @@ const CHANGES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         AUTH_PROVIDER,
+        "/realms/main/.well-known/openid-configuration",
+        "/realms/ma|in/.well-known/openid-configuration",
+        "oidcWellKnownURL: an issuer has no `|`",
+    ),
+    (
+        AUTH_PROVIDER,
         "email: keycloak.email",
         "email: keycloack.email",
         "no connector is named `keycloack` (did you mean `keycloak`?)",
@@ -222,4 +228,56 @@ fn a_word_is_not_written_as_an_empty_section() {
         let changed = AUTH_PROVIDER.replace(from, to);
         assert!(refused(&changed).contains(said), "{}", refused(&changed));
     }
+}
+
+/// Consent, sessions and records are kept under the subject: two users with one subject would be one person.
+#[test]
+fn no_two_users_are_one_subject() {
+    let user = |name: &str, claims: &str| {
+        format!(
+            "      - {{ username: {name}, passwordHash: \"$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ\"{claims} }}\n"
+        )
+    };
+    let connectors = |first: &[String], second: &[String]| {
+        let list = |name: &str, users: &[String]| match users {
+            [] => String::new(),
+            users => format!("  - name: {name}\n    type: local\n    users:\n{}", users.concat()),
+        };
+        WHOLE.replacen(
+            "connectors:\n",
+            &format!("connectors:\n{}{}", list("north", first), list("south", second)),
+            1,
+        )
+    };
+    let line = WHOLE.lines().position(|line| line == "connectors:").unwrap() + 1;
+    let bare = user("dora", "");
+
+    // The same name in two connectors, at the second's place, with the place of the first.
+    let found = refused(&connectors(std::slice::from_ref(&bare), &[user("eve", ""), bare.clone()]));
+    let expected = format!(
+        "gatehouse.yaml:{}:21: connectors[1].users[1].username: another user has the subject `dora`, on line {}, column 21",
+        line + 9,
+        line + 4
+    );
+    assert!(found.contains(&expected), "{expected}\n{found}");
+    // A written subject that is somebody else's, in one connector and in two, whoever comes first.
+    let written = user("eve", ", claims: { sub: dora }");
+    for (north, south) in
+        [(vec![bare.clone(), written.clone()], vec![]), (vec![written.clone()], vec![bare.clone()])]
+    {
+        let found = refused(&connectors(&north, &south));
+        assert!(found.contains("another user has the subject `dora`, on line"), "{found}");
+    }
+    // Subjects that could be those of an identity provider, and what is no subject.
+    for (sub, said) in [
+        ("\"https://idp.example.com|42\"", "claims.sub: `https://idp.example.com|42` could be the subject"),
+        ("42", "claims.sub: a subject is text (put it in quotes)"),
+        ("\"\"", "claims.sub: a subject is not empty"),
+    ] {
+        let found = refused(&connectors(&[user("eve", &format!(", claims: {{ sub: {sub} }}"))], &[]));
+        assert!(found.contains(said), "{said}\n{found}");
+    }
+    // Names may repeat where subjects do not.
+    let found = connectors(std::slice::from_ref(&bare), &[user("dora", ", claims: { sub: dora-south }")]);
+    loaded(&found);
 }
