@@ -54,6 +54,7 @@ pub(crate) async fn authorize(door: Arc<AuthServer>, body: Incoming, context: Co
         let error = OAuthError::new(ErrorCode::LoginRequired, "nobody is signed in, and prompt is none");
         return refuse(&request.refuse(client, error), &context);
     }
+    door.beginnings.admit(&context)?;
     let begun = transaction::begin(&door, request, &context)?;
     let grants = door.store.grants();
     if !grants.insert(&begun.grant).await.map_err(store_failed)?.is_won() {

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod authorize;
+mod beginnings;
 mod client_request;
 mod connector;
 mod consent;
@@ -23,6 +24,7 @@ mod session;
 mod token;
 mod transaction;
 mod userinfo;
+mod windows;
 
 pub use dialect::json as render;
 pub use server::{AuthServer, Parts};

@@ -87,7 +87,8 @@ pub(crate) async fn submit(door: Arc<AuthServer>, body: Incoming, context: Conte
     context.note(|event| event.with_claimed_user(username).with_connector(local.name.as_str()));
     let attempt = Attempt {
         connector: &local.name,
-        user: local.users.contains_key(username).then_some(username),
+        username,
+        known: local.users.contains_key(username),
         address: context.source.ip,
     };
     if let Err(locked) = door.attempts.begin(&attempt, context.now) {

@@ -23,6 +23,7 @@ use gatehouse_store::Store;
 use gatehouse_store::error::StoreError;
 
 use crate::attempts::Attempts;
+use crate::beginnings::Beginnings;
 use crate::connector::local::PasswordChecks;
 use crate::connector::oidc::Upstreams;
 use crate::{
@@ -53,6 +54,7 @@ pub struct AuthServer {
     pub(crate) outbound: Arc<Outbound>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) attempts: Attempts,
+    pub(crate) beginnings: Beginnings,
     pub(crate) passwords: PasswordChecks,
     pub(crate) upstreams: Upstreams,
 }
@@ -68,7 +70,8 @@ impl AuthServer {
             upstreams: Upstreams::new(Arc::clone(&outbound), clock),
             outbound,
             rng,
-            attempts: Attempts::default(),
+            attempts: Attempts::none(),
+            beginnings: Beginnings::none(),
             passwords: PasswordChecks::new(),
         })
     }

@@ -82,6 +82,41 @@ async fn guessing_is_slowed_down_for_the_user_and_then_allowed_again() {
 }
 
 #[tokio::test]
+async fn a_name_that_nobody_has_is_locked_like_one_that_somebody_has() {
+    let server = Server::start().await;
+    let mut statuses = Vec::new();
+    for username in ["ada", "nobody"] {
+        let mut browser = Browser::new(&server);
+        let mut page = login_page(&mut browser, &server).await;
+        let mut seen = Vec::new();
+        for _ in 0..12 {
+            page = browser.sign_in(&page, username, "guess").await;
+            seen.push((page.status, page.header("retry-after").map(str::to_owned)));
+        }
+        statuses.push(seen);
+    }
+    assert_eq!(statuses[0], statuses[1]);
+    assert_eq!(statuses[1][10].0, 429);
+}
+
+#[tokio::test]
+async fn sign_ins_are_not_begun_without_end() {
+    let server = Server::start().await;
+    let url = server.cli().authorization_url(&[]);
+    for _ in 0..600 {
+        let begun = Browser::new(&server).get(&url).await;
+        assert!(begun.status == 302 || begun.status == 303, "{begun:#?}");
+    }
+    let refused = Browser::new(&server).get(&url).await;
+    refused.assert_page(429, "Too many sign-ins were begun");
+    assert_eq!(refused.header("retry-after"), Some("60"));
+    assert!(refused.header("set-cookie").is_none());
+    server.record("too_many_signins").await;
+    server.clock.advance(Duration::from_mins(1));
+    login_page(&mut Browser::new(&server), &server).await;
+}
+
+#[tokio::test]
 async fn guessing_many_names_is_slowed_down_for_the_address() {
     let server = Server::start().await;
     let mut browser = Browser::new(&server);
