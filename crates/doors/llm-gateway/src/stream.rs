@@ -199,18 +199,17 @@ impl Drop for Metered {
         if self.done {
             return;
         }
-        let whole_and_complete = matches!(self.scanner, Scanner::Whole(_)) && self.upstream.is_end_stream();
-        match &mut self.scanner {
+        let gone = |complete: bool| (!complete).then_some((Outcome::Error, "client_gone"));
+        let ended = self.upstream.is_end_stream();
+        let (facts, verdict) = match &mut self.scanner {
+            // Some clients close as soon as they have read the last event.
             Scanner::Stream { scanner, .. } => {
-                let facts = scanner.facts().clone();
-                self.meter.settle(&facts, Some((Outcome::Error, "client_gone")));
+                let summary = std::mem::take(scanner).finish();
+                (summary.facts, gone(summary.end == StreamEnd::Complete))
             }
-            Scanner::Whole(scanner) => {
-                let facts = std::mem::take(scanner).finish();
-                let verdict = (!whole_and_complete).then_some((Outcome::Error, "client_gone"));
-                self.meter.settle(&facts, verdict);
-            }
-        }
+            Scanner::Whole(scanner) => (std::mem::take(scanner).finish(), gone(ended)),
+        };
+        self.meter.settle(&facts, verdict);
     }
 }
 

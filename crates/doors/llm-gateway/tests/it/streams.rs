@@ -43,6 +43,34 @@ async fn a_stream_passes_untouched_with_every_line_end() {
     }
 }
 
+/// A provider that knows the length of its stream says nothing about the length of ours: a ping may come on top.
+#[tokio::test]
+async fn a_stream_of_known_length_is_a_stream_like_any_other() {
+    let reply = Reply::new("200 OK", &[("content-type", "text/event-stream")], WHOLE.as_bytes());
+    let (answer, record) = through(reply).await;
+    assert_eq!((answer.status, answer.whole, answer.text().as_str()), (200, true, WHOLE));
+    assert_eq!(answer.header("content-length"), None);
+    assert_eq!((&record["outcome"], &record["reason"]), (&json!("allow"), &json!(null)), "{record}");
+}
+
+/// A client may leave as soon as it has read the last event; that is no failure.
+#[tokio::test]
+async fn a_client_that_has_read_everything_may_leave() {
+    let provider = Provider::always(Reply::stream(&[WHOLE.as_bytes()]).hanging()).await;
+    let gateway = Gateway::before(&provider).await;
+    let headers = [("content-type", "application/json"), ("x-api-key", TEAM_KEY)];
+    let mut stream = open(&gateway, "POST /v1/messages", &headers, ASK).await;
+    let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
+    while !read.ends_with(b"\"message_stop\"}\n\n\r\n") {
+        let count = timeout(LONG, stream.read(&mut buffer)).await.unwrap().unwrap();
+        assert!(count > 0, "{}", String::from_utf8_lossy(&read));
+        read.extend_from_slice(&buffer[..count]);
+    }
+    drop(stream);
+    let record = gateway.record().await;
+    assert_eq!((&record["outcome"], &record["reason"]), (&json!("allow"), &json!(null)), "{record}");
+}
+
 /// Every cut into two, many at a time: 40 clients share a gateway.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_passes_untouched_cut_at_every_position() {
