@@ -10,10 +10,11 @@ pub enum Assurance {
     SelfAsserted,
     /// A public client whose response went to a registered redirect URI that is not on a loopback host.
     RedirectBound,
+    /// The `client_id` is a URL whose document we hold. Nothing was presented: a program on the user's own machine
+    /// could send the same URL where the document names a loopback redirect.
+    Cimd,
     /// A shared secret was presented.
     Secret,
-    /// The `client_id` is a URL whose document we hold.
-    Cimd,
     /// A signed assertion (RFC 7523).
     PrivateKeyJwt,
     /// A mutual-TLS certificate (RFC 8705).
@@ -28,8 +29,8 @@ impl Assurance {
         match self {
             Self::SelfAsserted => "self_asserted",
             Self::RedirectBound => "redirect_bound",
-            Self::Secret => "secret",
             Self::Cimd => "cimd",
+            Self::Secret => "secret",
             Self::PrivateKeyJwt => "private_key_jwt",
             Self::Mtls => "mtls",
             Self::Spiffe => "spiffe",
