@@ -7,15 +7,15 @@ use hyper::body::Incoming;
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::server::routes::Outcome;
 
-use crate::LlmGateway;
-use crate::door::settings;
+use crate::door::{Serving, settings};
 use crate::messages::{dispatch, find, read};
+use crate::providers::Operation;
 use crate::upstream::Call;
 
 /// Counting passes the same checks as a message, and is answered by the same routes.
-pub(crate) async fn count(door: Arc<LlmGateway>, body: Incoming, context: Context<Verified>) -> Outcome {
+pub(crate) async fn count(serving: Arc<Serving>, body: Incoming, context: Context<Verified>) -> Outcome {
     let request = read(body, &context).await?;
     let model = find(&request, settings(&context)?)?;
-    let call = Call { path: "/v1/messages/count_tokens", first_byte: door.patience.counting };
-    dispatch(&door, &call, &request, model, &context).await
+    let call = Call { operation: Operation::CountTokens, first_byte: serving.patience.counting };
+    dispatch(&serving, &call, &request, model, &context).await
 }

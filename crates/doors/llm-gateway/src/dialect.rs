@@ -1,6 +1,7 @@
-//! Refusals in the Messages API's words.
+//! Answers of our own, refusals above all, in the Messages API's words.
 
-use http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
@@ -21,12 +22,22 @@ pub fn render(rejection: &Rejection, refused: &Refused<'_>) -> Response<Body> {
 
 /// An error of `kind` under `status`, which need not be the kind's usual one.
 pub(crate) fn error(status: StatusCode, kind: ErrorType, message: &str, request_id: &str) -> Response<Body> {
-    let mut response = Response::new(body::full(envelope(kind, message, request_id)));
+    let mut response = json(status, envelope(kind, message, request_id));
+    if let Some(advice) = kind.retry_advice().header_value() {
+        response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static(advice));
+    }
+    response
+}
+
+/// What caches are told: answers are for one caller.
+pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// JSON that nobody keeps.
+pub(crate) fn json(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(body::full(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(advice) = kind.retry_advice().header_value() {
-        headers.insert(SHOULD_RETRY, HeaderValue::from_static(advice));
-    }
+    headers.insert(CACHE_CONTROL, NO_STORE);
     response
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Method, Response};
+use http::{Method, StatusCode};
 
 use gatehouse_audit::event::EventKind;
 use gatehouse_config::snapshot::Snapshot;
@@ -11,17 +11,24 @@ use gatehouse_edge::authn::resource::ResourceServer;
 use gatehouse_edge::context::Context;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::rejection::Rejection;
-use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::{Origins, ProtectedSpec, Route};
 
-use crate::dialect::render;
+use crate::dialect::{json, render};
 use crate::patience::Patience;
+use crate::providers::Providers;
 use crate::{count_tokens, messages, models};
 
 /// The door to models.
 pub struct LlmGateway {
+    outbound: Arc<Outbound>,
+    patience: Patience,
+}
+
+/// The door as the routes of one snapshot have it.
+pub(crate) struct Serving {
     pub(crate) outbound: Arc<Outbound>,
     pub(crate) patience: Patience,
+    pub(crate) providers: Providers,
 }
 
 impl LlmGateway {
@@ -35,8 +42,8 @@ impl LlmGateway {
         Arc::new(Self { outbound, patience })
     }
 
-    /// What is served, guarded by `gate`.
-    pub fn routes(self: &Arc<Self>, settings: &Settings, gate: &Arc<ResourceServer>) -> Vec<Route> {
+    /// What is served under `settings`, which must be those of the snapshot that requests enter with, guarded by `gate`.
+    pub fn routes(&self, settings: &Settings, gate: &Arc<ResourceServer>) -> Vec<Route> {
         let at = |path: &str| format!("{}{path}", settings.path);
         let spec = |name, method, path: &str, audit| ProtectedSpec {
             name,
@@ -45,7 +52,13 @@ impl LlmGateway {
             audit,
             gate: Arc::clone(gate),
         };
-        let (create, count) = (Arc::clone(self), Arc::clone(self));
+        let serving = Arc::new(Serving {
+            outbound: Arc::clone(&self.outbound),
+            patience: self.patience,
+            providers: Providers::new(settings),
+        });
+        let (create, count) = (Arc::clone(&serving), Arc::clone(&serving));
+        let (list, show) = (Arc::clone(&serving), serving);
         vec![
             Route::protected(
                 spec("messages", Method::POST, "/v1/messages", EventKind::ModelCall),
@@ -60,15 +73,21 @@ impl LlmGateway {
             Route::protected(
                 spec("models", Method::GET, "/v1/models", EventKind::ModelList),
                 render,
-                |_body, context| async move { models::list(&context) },
+                move |_body, context| {
+                    let serving = Arc::clone(&list);
+                    async move { models::list(&serving, &context) }
+                },
             ),
             Route::protected(
                 spec("model", Method::GET, "/v1/models/{id}", EventKind::ModelList),
                 render,
-                |_body, context| async move { models::show(&context) },
+                move |_body, context| {
+                    let serving = Arc::clone(&show);
+                    async move { models::show(&serving, &context) }
+                },
             ),
             Route::public("hello", Method::GET, at("/api/hello"), render, |_body, _context| async {
-                Ok(Response::new(body::full("{\"message\":\"hello\"}")))
+                Ok(json(StatusCode::OK, "{\"message\":\"hello\"}"))
             })
             .with_origins(Origins::Any),
         ]

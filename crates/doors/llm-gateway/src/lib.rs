@@ -9,6 +9,7 @@ mod door;
 mod messages;
 mod models;
 mod patience;
+mod providers;
 mod stream;
 mod upstream;
 

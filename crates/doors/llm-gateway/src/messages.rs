@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 
 use gatehouse_audit::event::{RequestFacts, Target};
-use gatehouse_config::snapshot::llm::{Account, LlmGateway as Settings};
+use gatehouse_config::snapshot::llm::LlmGateway as Settings;
 use gatehouse_edge::authorize::{ModelUse, Permit, authorize, user_of};
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
@@ -19,28 +19,29 @@ use gatehouse_llm::model::Model;
 use gatehouse_llm::route::{Attempt, Failure, attempts, most_telling};
 use gatehouse_policy::input::ModelCall;
 
-use crate::door::settings;
+use crate::Patience;
+use crate::door::{Serving, settings};
+use crate::providers::{Operation, Provider};
 use crate::stream::Metered;
 use crate::upstream::{self, Call, Reply};
-use crate::{LlmGateway, Patience};
 
 /// The largest request body, as the API itself has it.
 pub(crate) const BODY_LIMIT: usize = 32 * 1024 * 1024;
 
 /// Reads, finds the model, asks policy about each route in turn, and passes on the first reply there is.
-pub(crate) async fn create(door: Arc<LlmGateway>, body: Incoming, context: Context<Verified>) -> Outcome {
+pub(crate) async fn create(serving: Arc<Serving>, body: Incoming, context: Context<Verified>) -> Outcome {
     let request = read(body, &context).await?;
     let settings = settings(&context)?;
     let model = find(&request, settings)?;
-    let Patience { first_event, whole_reply, .. } = door.patience;
+    let Patience { first_event, whole_reply, .. } = serving.patience;
     let first_byte = if request.stream() { first_event } else { whole_reply };
-    let call = Call { path: "/v1/messages", first_byte };
-    dispatch(&door, &call, &request, model, &context).await
+    let call = Call { operation: Operation::Messages, first_byte };
+    dispatch(&serving, &call, &request, model, &context).await
 }
 
 /// Tries the routes of `model` in their order.
 pub(crate) async fn dispatch(
-    door: &LlmGateway,
+    serving: &Serving,
     call: &Call,
     request: &MessagesRequest,
     model: &Model,
@@ -50,19 +51,18 @@ pub(crate) async fn dispatch(
     let dialect = Dialect::read(&context.head.headers)?;
     let mut failures = Failures::default();
     for attempt in attempts(model) {
-        let account = account(settings, &attempt)?;
-        let permit = match permit(request, &dialect, account, settings, context) {
+        let provider = serving.providers.find(&attempt.route.app)?;
+        let permit = match permit(request, &dialect, provider, settings, context) {
             Ok(permit) => permit,
             Err(denial) => {
                 failures.denial.get_or_insert(denial);
                 continue;
             }
         };
-        note_target(request, &attempt, account, context);
-        match upstream::send(&door.outbound, &permit, call, account, request_body(request, &attempt), context)
-            .await
-        {
-            Reply::Passed(response) => return Ok(meter(response, model, door.patience, context)),
+        note_target(request, &attempt, provider, context);
+        let body = request_body(request, &attempt);
+        match upstream::send(&serving.outbound, &permit, call, provider, body, context).await {
+            Reply::Passed(response) => return Ok(meter(response, model, serving.patience, context)),
             Reply::Failed { failure, response, rejection } => {
                 let stop = !failure.fails_over();
                 failures.add(failure, response, rejection);
@@ -86,18 +86,7 @@ fn request_body(request: &MessagesRequest, attempt: &Attempt<'_>) -> Bytes {
 
 /// The request, parsed once; everything after works with what was parsed.
 pub(crate) async fn read(body: Incoming, context: &Context<Verified>) -> Result<MessagesRequest, Rejection> {
-    let media_type = context.header(CONTENT_TYPE.as_str()).unwrap_or_default();
-    if !media_type
-        .split(';')
-        .next()
-        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
-    {
-        return Err(Rejection::new(
-            RejectionKind::UnsupportedMediaType,
-            "media_type",
-            format!("expected content-type application/json, found {media_type:?}"),
-        ));
-    }
+    check_media_type(&context.head.headers)?;
     let bytes = body::read(context, body, BODY_LIMIT).await?;
     let size = bytes.len() as u64;
     context.note(|event| event.with_request(RequestFacts { bytes: Some(size), ..RequestFacts::default() }));
@@ -105,30 +94,40 @@ pub(crate) async fn read(body: Incoming, context: &Context<Verified>) -> Result<
         .map_err(|error| Rejection::malformed("request_malformed", error.to_string()))
 }
 
+/// The body must be JSON by all that the client says of it: once, or several times without contradiction.
+fn check_media_type(headers: &HeaderMap) -> Result<(), Rejection> {
+    let is_json = |media_type: &str| {
+        let essence = media_type.split(';').next().unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case("application/json")
+    };
+    let mut said = headers.get_all(CONTENT_TYPE).iter().map(|value| value.to_str().unwrap_or_default());
+    let first = said.next().unwrap_or_default();
+    match std::iter::once(first).chain(said).find(|media_type| !is_json(media_type)) {
+        None => Ok(()),
+        Some(other) => Err(Rejection::new(
+            RejectionKind::UnsupportedMediaType,
+            "media_type",
+            format!("expected content-type application/json, found {other:?}"),
+        )),
+    }
+}
+
 /// The model by its literal id; an unknown one is the client's mistake (400), never 404.
 pub(crate) fn find<'a>(request: &MessagesRequest, settings: &'a Settings) -> Result<&'a Model, Rejection> {
     settings
         .models
         .find(request.model())
-        .map_err(|error| Rejection::malformed("model_unknown", error.to_string()))
-}
-
-fn account<'a>(settings: &'a Settings, attempt: &Attempt<'_>) -> Result<&'a Account, Rejection> {
-    let name = gatehouse_identity::id::AppName::new(attempt.route.app.as_str());
-    settings
-        .accounts
-        .get(&name)
-        .map(AsRef::as_ref)
-        .ok_or_else(|| Rejection::internal("account_missing", format!("no account {name}")))
+        .map_err(|error| Rejection::malformed("model_unknown", error.to_string()).because(error.to_string()))
 }
 
 fn permit(
     request: &MessagesRequest,
     dialect: &Dialect<'_>,
-    account: &Account,
+    provider: &Provider,
     settings: &Settings,
     context: &Context<Verified>,
 ) -> Result<Permit<ModelUse>, Rejection> {
+    let account = &provider.account;
     let facts = ModelCall {
         principal: &context.who.caller().principal,
         model: request.model(),
@@ -175,16 +174,17 @@ impl<'a> Dialect<'a> {
 fn note_target(
     request: &MessagesRequest,
     attempt: &Attempt<'_>,
-    account: &Account,
+    provider: &Provider,
     context: &Context<Verified>,
 ) {
+    let account = &provider.account;
     context.note(|event| {
         event.with_target(Target {
             app: Some(account.name.to_string()),
             model: Some(request.model().to_owned()),
             provider: Some(account.provider.as_str().to_owned()),
             upstream_model: Some(attempt.route.model.clone()),
-            upstream: Some(account.base_url.origin().ascii_serialization()),
+            upstream: Some(provider.origin.clone()),
             ..Target::default()
         })
     });
@@ -198,13 +198,15 @@ fn meter(
     context: &Context<Verified>,
 ) -> Response<Body> {
     let price = model.price;
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
     let streamed = head
         .headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|media_type| media_type.starts_with("text/event-stream"));
     let metered = if streamed {
+        // Pings and a last error event may come on top of what the provider sends.
+        head.headers.remove(CONTENT_LENGTH);
         Metered::stream(body, price, patience, context)
     } else {
         Metered::whole(body, price, context.audit.clone())

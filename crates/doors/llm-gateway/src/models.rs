@@ -1,49 +1,47 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`.
 
-use http::Response;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use gatehouse_edge::authorize::{may_see, user_of};
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
-use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_llm::model::Model;
 use gatehouse_llm::model::page::PageQuery;
 use gatehouse_llm::route::attempts;
 use gatehouse_policy::input::ModelCall;
 
-use crate::door::settings;
+use crate::dialect;
+use crate::door::{Serving, settings};
 
 /// The models that the caller may call, a page at a time.
-pub(crate) fn list(context: &Context<Verified>) -> Outcome {
+pub(crate) fn list(serving: &Serving, context: &Context<Verified>) -> Outcome {
     let query = PageQuery::parse(context.head.uri.query().unwrap_or_default()).map_err(bad_query)?;
-    let visible = visible(context)?;
+    let visible = visible(serving, context)?;
     json(&query.page(&visible).map_err(bad_query)?)
 }
 
 /// One model; one that the caller may not call is not there.
-pub(crate) fn show(context: &Context<Verified>) -> Outcome {
+pub(crate) fn show(serving: &Serving, context: &Context<Verified>) -> Outcome {
     let segment = context.segment.as_deref().unwrap_or_default();
     let id = percent_decode_str(segment).decode_utf8_lossy();
-    match visible(context)?.into_iter().find(|model| model.id == id) {
+    match visible(serving, context)?.into_iter().find(|model| model.id == id) {
         Some(model) => json(&model.entry()),
-        None => Err(Rejection::new(
-            RejectionKind::NotFound,
-            "model_unknown",
-            format!("model: `{id}` is not available through this gateway"),
-        )),
+        None => {
+            let unknown = format!("model: `{id}` is not available through this gateway");
+            Err(Rejection::new(RejectionKind::NotFound, "model_unknown", unknown.as_str()).because(unknown))
+        }
     }
 }
 
-fn visible(context: &Context<Verified>) -> Result<Vec<&Model>, Rejection> {
+fn visible<'a>(serving: &Serving, context: &'a Context<Verified>) -> Result<Vec<&'a Model>, Rejection> {
     let settings = settings(context)?;
     let callable = |model: &&Model| {
         attempts(model).any(|attempt| {
-            let name = gatehouse_identity::id::AppName::new(attempt.route.app.as_str());
-            let Some(account) = settings.accounts.get(&name) else { return false };
+            let Ok(provider) = serving.providers.find(&attempt.route.app) else { return false };
+            let account = &provider.account;
             let facts = ModelCall {
                 principal: &context.who.caller().principal,
                 model: &model.id,
@@ -71,7 +69,5 @@ fn bad_query(error: impl std::fmt::Display) -> Rejection {
 fn json(value: &impl Serialize) -> Outcome {
     let text =
         serde_json::to_string(value).map_err(|error| Rejection::internal("encoding", error.to_string()))?;
-    let mut response = Response::new(body::full(text));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+    Ok(dialect::json(StatusCode::OK, text))
 }

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
     HeaderValue,
 };
 use http::response::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use gatehouse_config::snapshot::llm::{Account, AccountCredential};
 use gatehouse_edge::authorize::{ModelUse, Permit};
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::outbound::Outbound;
@@ -26,11 +25,12 @@ use gatehouse_llm::anthropic::headers::{RequestHeader, ResponseHeader};
 use gatehouse_llm::route::{Failure, Shown};
 
 use crate::dialect;
+use crate::providers::{Operation, Provider};
 
 /// What is asked of a provider.
 pub(crate) struct Call {
-    /// The path below the account's base URL.
-    pub(crate) path: &'static str,
+    /// The operation.
+    pub(crate) operation: Operation,
     /// How long the reply may take to begin.
     pub(crate) first_byte: Duration,
 }
@@ -43,20 +43,22 @@ pub(crate) enum Reply {
     Failed { failure: Failure, response: Option<Response<Incoming>>, rejection: Option<Rejection> },
 }
 
-/// Sends `body` to `account`, with the account's credential in place of the caller's.
+/// Sends `body` to `provider`, with the account's credential in place of the caller's.
 pub(crate) async fn send(
     outbound: &Outbound,
     permit: &Permit<ModelUse>,
     call: &Call,
-    account: &Account,
+    provider: &Provider,
     body: Bytes,
     context: &Context<Verified>,
 ) -> Reply {
-    let request = match request(call, account, body, &context.head.headers) {
-        Ok(request) => request,
-        Err(rejection) => return failed(rejection),
-    };
-    match outbound.egress(account.tls.as_ref()).upstreams.send(permit, request, call.first_byte).await {
+    let request = request(call, provider, body, &context.head.headers);
+    match outbound
+        .egress(provider.account.tls.as_ref())
+        .upstreams
+        .send(permit, request, call.first_byte)
+        .await
+    {
         Ok(response) if response.status().is_success() => Reply::Passed(pass_headers(response)),
         Ok(response) => {
             let failure = Failure::Status(response.status().as_u16());
@@ -74,36 +76,22 @@ fn failed(rejection: Rejection) -> Reply {
     Reply::Failed { failure, response: None, rejection: Some(rejection) }
 }
 
-fn request(
-    call: &Call,
-    account: &Account,
-    body: Bytes,
-    inbound: &HeaderMap,
-) -> Result<Request<Body>, Rejection> {
-    let unusable = |why: String| Rejection::internal("account_unusable", format!("{}: {why}", account.name));
-    let base = account.base_url.as_str().trim_end_matches('/');
-    let mut request = Request::post(format!("{base}{}", call.path))
-        .body(body::full(body))
-        .map_err(|error| unusable(error.to_string()))?;
+fn request(call: &Call, provider: &Provider, body: Bytes, inbound: &HeaderMap) -> Request<Body> {
+    let mut request = Request::new(body::full(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = provider.uri(call.operation).clone();
     let out = request.headers_mut();
     for (name, value) in inbound {
         if headers::request(name.as_str()) == RequestHeader::Forward {
             out.append(name.clone(), value.clone());
         }
     }
+    // What the body was read as, whatever else the client may have said of it.
+    out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    let (name, value) = match &account.credential {
-        AccountCredential::ApiKey(key) => {
-            (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key.expose()))
-        }
-        AccountCredential::BearerToken(token) => {
-            (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {}", token.expose())))
-        }
-    };
-    let mut value = value.map_err(|_| unusable("its credential is no header value".to_owned()))?;
-    value.set_sensitive(true);
-    out.insert(name, value);
-    Ok(request)
+    let (name, value) = &provider.credential;
+    out.insert(name.clone(), value.clone());
+    request
 }
 
 /// Keeps the response headers that may reach the client.
@@ -122,6 +110,7 @@ fn pass_headers(mut response: Response<Incoming>) -> Response<Incoming> {
             ResponseHeader::Strip(_) => {}
         }
     }
+    out.entry(CACHE_CONTROL).or_insert(dialect::NO_STORE);
     // The bytes pass unchanged, so their number does too.
     if let Some(length) = length {
         out.insert(CONTENT_LENGTH, length);
@@ -202,7 +191,7 @@ fn reworded(page: &Parts, context: &Context<Verified>) -> Response<Body> {
     let mut response = dialect::error(status, kind, message, context.request_id.as_str());
     let headers = response.headers_mut();
     for (name, value) in &page.headers {
-        if ![CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING].contains(name) {
+        if ![CACHE_CONTROL, CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING].contains(name) {
             headers.insert(name.clone(), value.clone());
         }
     }

@@ -41,6 +41,7 @@ impl Answer {
         assert_eq!(json["type"], "error", "{self:?}");
         assert_eq!(json["request_id"], self.header("request-id").unwrap(), "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/json"));
+        assert_eq!(self.header("cache-control"), Some("no-store"), "{self:?}");
         assert!(!json["error"]["message"].as_str().unwrap().is_empty());
         (self.status, json["error"]["type"].as_str().unwrap().to_owned())
     }

@@ -132,6 +132,11 @@ async fn requests_that_cannot_be_understood_reach_nobody() {
         ("{}", "model"),
         (r#"{"model":7}"#, "model"),
         (r#"{"model":"claude-opus","model":"alias"}"#, "model: written more than once"),
+        (r#"{"model":"claude-opus","Model":"secret"}"#, "model: expected in lower case"),
+        (
+            r#"{"model":"claude-opus","tools":[{"name":"a","Name":"b"}]}"#,
+            "tools[].name: expected in lower case",
+        ),
         (r#"{"model":"claude-opus","stream":"yes"}"#, "stream"),
         (r#"{"model":"claude-opus","stream":true,"stream":false}"#, "stream"),
         (r#"{"model":"gpt-4"}"#, "gpt-4"),

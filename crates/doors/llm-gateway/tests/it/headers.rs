@@ -132,6 +132,53 @@ async fn the_client_gets_what_it_needs_and_nothing_about_the_account() {
 }
 
 #[tokio::test]
+async fn the_provider_is_told_once_what_the_body_is() {
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let gateway = Gateway::before(&provider).await;
+    let key = ("x-api-key", TEAM_KEY);
+    for more in ["application/json", "APPLICATION/JSON; charset=utf-7", "application/json;charset=utf-8"] {
+        let headers = [key, ("content-type", more)];
+        assert_eq!(post(&gateway, "/v1/messages", &headers, ASK).await.status, 200, "{more}");
+    }
+    for seen in provider.seen() {
+        let types: Vec<_> = seen.head.lines().filter(|line| line.starts_with("content-type:")).collect();
+        assert_eq!(types, ["content-type: application/json"]);
+    }
+    for other in ["text/plain", "", "application/json, text/plain", "application/x-www-form-urlencoded"] {
+        let headers = [key, ("content-type", other)];
+        let answer = post(&gateway, "/v1/messages", &headers, ASK).await;
+        assert_eq!(answer.error(), (415, "invalid_request_error".to_owned()), "{other}");
+    }
+    assert_eq!(provider.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn nobody_may_keep_an_answer_unless_the_provider_says_so() {
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let gateway = Gateway::before(&provider).await;
+    let key = ("x-api-key", TEAM_KEY);
+    let json = ("content-type", "application/json");
+    for line in [
+        "POST /v1/messages",
+        "POST /v1/messages/count_tokens",
+        "GET /v1/models",
+        "GET /v1/models/claude-opus",
+        "GET /api/hello",
+    ] {
+        let answer = ask(&gateway, line, &[key, json], ASK).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")), "{line}");
+    }
+    let page = [("content-type", "text/html"), ("cache-control", "public, max-age=60")];
+    let balancer = Provider::always(Reply::new("400 Bad", &page, b"<html>")).await;
+    let answer = post(&Gateway::before(&balancer).await, "/v1/messages", &[key], ASK).await;
+    assert_eq!(answer.error().0, 400);
+    let own = [("content-type", "application/json"), ("cache-control", "no-cache")];
+    let provider = Provider::always(Reply::new("200 OK", &own, b"{}")).await;
+    let answer = post(&Gateway::before(&provider).await, "/v1/messages", &[key], ASK).await;
+    assert_eq!(answer.header("cache-control"), Some("no-cache"));
+}
+
+#[tokio::test]
 async fn hello_answers_anybody() {
     let provider = Provider::always(Reply::json("200 OK", "{}")).await;
     let gateway = Gateway::before(&provider).await;
