@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use gatehouse_identity::clock::Clock as _;
+
 use super::output::{Failure, line};
 use super::policy::suite::{Suite, Tally};
 use crate::gateway::load::{self, load};
+use crate::host::SystemClock;
 
 pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
     let loaded = load(config)?;
-    for warning in &loaded.snapshot.warnings {
+    for warning in loaded.snapshot.warnings_at(SystemClock.now()) {
         line(load::line(warning))?;
     }
     let tally = test_policies(&loaded.files)?;

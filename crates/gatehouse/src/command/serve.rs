@@ -9,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use gatehouse_config::snapshot::platform::LogLevel;
+use gatehouse_identity::clock::Clock as _;
 use gatehouse_telemetry::log;
 
 use super::output::Failure;
-use crate::gateway::load::{self, load};
+use crate::gateway::load::load;
 use crate::gateway::{Gateway, Surroundings};
 use crate::host::{SystemClock, SystemRng};
 
@@ -22,8 +23,8 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
     let loaded = load(config).map_err(Failure::from)?;
     log::init(level(loaded.snapshot.logging.level)).map_err(|error| Failure::new("logging", error))?;
-    for warning in &loaded.snapshot.warnings {
-        tracing::warn!(problem = %load::line(warning), "configuration");
+    for problem in loaded.snapshot.warnings_at(SystemClock.now()) {
+        tracing::warn!(%problem, "configuration");
     }
     let surroundings =
         Surroundings { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), folder: loaded.folder() };

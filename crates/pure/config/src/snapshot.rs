@@ -5,6 +5,7 @@
 
 pub mod authorization_server;
 pub mod client;
+mod coherence;
 pub(crate) mod compiler;
 pub mod connector;
 pub mod llm;
@@ -21,6 +22,7 @@ pub mod tls;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::ConnectorName;
 
 use crate::document::Document;
@@ -65,6 +67,16 @@ pub struct Snapshot {
     pub llm: Option<LlmGateway>,
     /// What runs, but probably not as meant.
     pub warnings: Vec<Problem>,
+    /// The same, each from an instant on.
+    dated: Vec<(Timestamp, Problem)>,
+}
+
+impl Snapshot {
+    /// What runs, but probably not as meant, at `now`.
+    pub fn warnings_at(&self, now: Timestamp) -> impl Iterator<Item = &Problem> {
+        let due = self.dated.iter().filter(move |(from, _)| *from <= now);
+        self.warnings.iter().chain(due.map(|(_, problem)| problem))
+    }
 }
 
 /// Gives the document its meaning, reading the files that it names through `loader`.
@@ -72,11 +84,12 @@ pub fn compile(document: Document, loader: &dyn Loader) -> Result<Snapshot, Vec<
     let Document { root, file, content, warnings } = document;
     let mut compiler = Compiler::new(&file, &content, loader, &root);
     let snapshot = assemble(&root, &mut compiler);
+    let dated = std::mem::take(&mut compiler.dated);
     let (findings, revision, failed) = compiler.finish();
     match snapshot {
         Some(snapshot) if !failed => {
             let warnings = warnings.into_iter().chain(findings).collect();
-            Ok(Snapshot { revision, warnings, ..snapshot })
+            Ok(Snapshot { revision, warnings, dated, ..snapshot })
         }
         _ => Err(warnings.into_iter().chain(findings).collect()),
     }
@@ -99,6 +112,7 @@ fn assemble(root: &crate::document::Root, compiler: &mut Compiler<'_>) -> Option
     if authorization_server.is_none() && mcp.is_none() && llm.is_none() {
         compiler.nothing_served(root);
     }
+    coherence::check(root, compiler);
     Some(Snapshot {
         revision: String::new(),
         logging: platform::logging(root, compiler),
@@ -114,5 +128,6 @@ fn assemble(root: &crate::document::Root, compiler: &mut Compiler<'_>) -> Option
         mcp,
         llm,
         warnings: Vec::new(),
+        dated: Vec::new(),
     })
 }

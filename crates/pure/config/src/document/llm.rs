@@ -54,7 +54,7 @@ section! {
         name: Placed<String> = required("name"),
         hash: Placed<String> = required("hash"),
         groups: Vec<String> = list("groups"),
-        expires: Option<Timestamp> = optional("expires"),
+        expires: Option<Placed<Timestamp>> = optional("expires"),
     }
 }
 

@@ -203,7 +203,7 @@ section! {
 section! {
     /// `store.postgres`.
     Postgres {
-        url: Secret = required("url"),
+        url: Placed<Secret> = required("url"),
         max_connections: u32 = or("maxConnections", 10),
     }
 }

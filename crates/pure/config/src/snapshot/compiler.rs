@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::Issuer;
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -13,7 +14,7 @@ use crate::document::app::App;
 use crate::document::connector::Connector;
 use crate::document::spot::Placed;
 use crate::nearest;
-use crate::problem::{Place, Problem, Report};
+use crate::problem::{Place, Problem, Report, Severity};
 use crate::source::loader::Loader;
 
 /// One compilation.
@@ -21,6 +22,8 @@ pub(crate) struct Compiler<'a> {
     loader: &'a dyn Loader,
     digest: Sha256,
     pub(crate) report: Report,
+    /// Warnings that begin at an instant.
+    pub(crate) dated: Vec<(Timestamp, Problem)>,
     pub(crate) tls: BTreeMap<String, Arc<TlsProfile>>,
     tls_names: Vec<String>,
     /// The origin that clients reach this process at.
@@ -36,6 +39,7 @@ impl<'a> Compiler<'a> {
             loader,
             digest: Sha256::new(),
             report: Report::new(file),
+            dated: Vec::new(),
             tls: BTreeMap::new(),
             tls_names: root.tls.iter().map(|(name, _)| name.value.clone()).collect(),
             origin: super::platform::public_origin(root),
@@ -85,6 +89,20 @@ impl<'a> Compiler<'a> {
     pub(crate) fn dangling(&mut self, name: &Placed<String>, what: &str, known: &[&str]) {
         let hint = nearest::hint(name, known.iter().copied());
         self.report.error_with(&name.place, format!("no {what} is named `{}`", name.value), hint);
+    }
+
+    /// Notes that `what` ends at `end`, which is a warning from then on.
+    pub(crate) fn expiry(&mut self, place: &Place, end: Timestamp, what: String) {
+        let warning = Problem {
+            severity: Severity::Warning,
+            file: Arc::clone(self.report.file()),
+            line: place.at.line,
+            column: place.at.column,
+            path: place.path.clone(),
+            message: format!("{what} ended at {end} and opens nothing"),
+            hint: Some("remove it, or write a later date".into()),
+        };
+        self.dated.push((end, warning));
     }
 
     /// Names of connectors and apps, and client ids, are unique.

@@ -117,8 +117,12 @@ fn keys(written: &[ApiKey], compiler: &mut Compiler<'_>) -> KeyTable {
         if keys.iter().any(|other| other.name == key.name.value || other.hash == hash) {
             compiler.report.error(&key.place, "another key has the same name or the same hash");
         }
+        if let Some(expires) = &key.expires {
+            compiler.expiry(&expires.place, expires.value, format!("the key `{}`", key.name.value));
+        }
         let (name, groups) = (key.name.value.clone(), key.groups.clone());
-        keys.push(StaticKey { name, hash, groups, expires_at: key.expires });
+        let expires_at = key.expires.as_ref().map(|expires| expires.value);
+        keys.push(StaticKey { name, hash, groups, expires_at });
     }
     KeyTable::new(Issuer::new(compiler.origin.clone()), keys)
 }

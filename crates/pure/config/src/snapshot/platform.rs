@@ -235,7 +235,8 @@ pub(crate) fn store(root: &Root, compiler: &mut Compiler<'_>) -> Option<Store> {
     match (root.store.kind, &root.store.postgres) {
         (StoreKind::Sqlite, _) => Some(Store::Sqlite { path: root.store.sqlite.path.clone() }),
         (StoreKind::Postgres, Some(postgres)) if postgres.max_connections > 0 => {
-            Some(Store::Postgres { url: postgres.url.clone(), max_connections: postgres.max_connections })
+            let url = postgres_url(&postgres.url, compiler)?;
+            Some(Store::Postgres { url, max_connections: postgres.max_connections })
         }
         (StoreKind::Postgres, Some(postgres)) => {
             compiler
@@ -248,6 +249,20 @@ pub(crate) fn store(root: &Root, compiler: &mut Compiler<'_>) -> Option<Store> {
             None
         }
     }
+}
+
+/// A connection URL; it may hold a password, so nothing of it is in a message.
+fn postgres_url(written: &Placed<Secret>, compiler: &mut Compiler<'_>) -> Option<Secret> {
+    let scheme = |url: &Url| matches!(url.scheme(), "postgres" | "postgresql");
+    let reason = match Url::parse(written.expose()) {
+        Ok(url) if scheme(&url) => return Some(written.value.clone()),
+        Ok(_) => "another scheme".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let hint = "percent-encode what is special in user and password";
+    let message = format!("expected `postgres://user:password@host/database`, found {reason}");
+    compiler.report.error_with(&written.place, message, hint);
+    None
 }
 
 pub(crate) fn session(root: &Root, compiler: &mut Compiler<'_>) -> SessionRules {

@@ -212,7 +212,7 @@ pub(crate) fn issuer_of(
     issuer
 }
 
-fn implied_issuer(url: &Url) -> Option<Issuer> {
+pub(crate) fn implied_issuer(url: &Url) -> Option<Issuer> {
     const NAMES: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
     let origin = super::compiler::origin_of(url);
     NAMES.iter().find_map(|name| {
