@@ -92,9 +92,6 @@ async fn read<'a>(turn: &Turn<'a>, request: &Request<'_>) -> Result<Call<'a>, St
     }
     let found = find(turn, &name).await?;
     let offer = found.offer().ok_or_else(|| RpcError::unknown_tool(&name))?;
-    if !may_list(turn, found.app, offer) {
-        return Err(RpcError::unknown_tool(&name).into());
-    }
     note_target(turn, &offer.qualified, Some(found.app));
     if turn.version.era() == gatehouse_mcp::version::Era::Modern {
         mirror::check_params(turn.facts, offer.tool.bindings(), &arguments)?;
@@ -102,29 +99,37 @@ async fn read<'a>(turn: &Turn<'a>, request: &Request<'_>) -> Result<Call<'a>, St
     Ok(Call { found, arguments })
 }
 
-/// The one tool that is exported as `name`. Apps that could not have it are not asked.
+/// The one tool that is exported as `name` and that the caller may see. Apps that could not have it are not asked.
+/// While one that could have it is silent, the call goes to no other.
 async fn find<'a>(turn: &Turn<'a>, name: &str) -> Result<Found<'a>, Stop> {
     let candidates = turn.apps().filter(|app| could_export(app, turn.endpoint, name));
     let asked =
         candidates.map(|app| async move { (app, turn.door.listings.of(turn.door, app, turn.context).await) });
-    let (mut found, mut silent) = (Vec::new(), None);
+    let (mut found, mut silent, mut contested) = (Vec::new(), Vec::new(), false);
     for (app, listed) in join_all(asked).await {
         match listed {
             Ok(listing) => {
+                contested |= listing.contests(turn.endpoint, name);
                 if let Some((index, _)) = listing.find(turn.endpoint, name) {
                     found.push(Found { app, listing, index });
                 }
             }
-            Err(rejection) => {
-                silent.get_or_insert(rejection);
-            }
+            Err(rejection) => silent.push(turn.door.remembered.silent(app, rejection, turn.context).await),
         }
     }
-    match (found.len(), found.pop(), silent) {
-        (1, Some(found), _) => Ok(found),
-        (0, _, Some(rejection)) => Err(Stop::Failed(rejection)),
-        // None has it, or several claim it and none is picked.
-        _ => Err(RpcError::unknown_tool(name).into()),
+    // Where several claim it none is picked, and one that the caller may not see is as good as none.
+    let only = found.pop().filter(|_| found.is_empty() && !contested);
+    let only = only.filter(|found| found.offer().is_some_and(|offer| may_list(turn, found.app, offer)));
+    let rival =
+        |found: &Found<'_>| silent.iter().position(|one| one.may_claim(found.app, turn.endpoint, name));
+    let stopped_by = match &only {
+        Some(found) => rival(found),
+        None => (!silent.is_empty()).then_some(0),
+    };
+    match (only, stopped_by) {
+        (Some(found), None) => Ok(found),
+        (_, Some(index)) => Err(Stop::Failed(silent.swap_remove(index).into_rejection())),
+        (None, None) => Err(RpcError::unknown_tool(name).into()),
     }
 }
 
@@ -135,7 +140,7 @@ fn permit(turn: &Turn<'_>, call: &Call<'_>) -> Result<Permit<ToolUse>, Rejection
         method: "tools/call",
         app: call.found.app.name.as_str(),
         protocol_version: turn.version.as_str(),
-        client_info: turn.client_info.as_ref(),
+        client_info: turn.client_info.value(),
         target: PolicyTarget::Tool {
             name: offer.tool.name(),
             qualified_name: &offer.qualified,
@@ -172,7 +177,14 @@ async fn forward(
             let credential = credential(turn, app, offer, &permit).await;
             let credential = ending.or_settle(credential)?;
             let api = upstream::bridge::Api { tool, tls: tls.as_ref() };
-            let answer = api.send(&permit, parts, &credential, turn).await;
+            let mut answer = api.send(&permit, parts.clone(), &credential, turn).await;
+            // Refused, so nothing was done. Perhaps the token was only revoked there.
+            if answer.as_ref().is_ok_and(|answer| answer.status == 401)
+                && turn.door.parts.delegation.forget(&credential, turn.context.now).await
+            {
+                let renewed = self::credential(turn, app, offer, &permit).await;
+                answer = api.send(&permit, parts, &ending.or_settle(renewed)?, turn).await;
+            }
             Ok(Reply::Message(ending.bridge(answer)))
         }
         Upstream::Proxy(proxy) => {

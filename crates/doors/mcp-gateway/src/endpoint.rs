@@ -11,8 +11,6 @@ use std::sync::Arc;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
-use serde_json::Value;
-use serde_json::value::RawValue;
 
 use gatehouse_audit::event::{EventKind, Target};
 use gatehouse_config::snapshot::mcp::McpGateway as Settings;
@@ -29,6 +27,7 @@ use gatehouse_mcp::message::{Body, Message as Rpc, Request, compose};
 use gatehouse_mcp::mirror::{Field, HeaderFacts, SESSION_ID};
 use gatehouse_mcp::version::{Era, Version};
 
+use crate::client_info::{ClientInfo, Introduced};
 use crate::reply::{Message, Reply, accepted};
 use crate::resource::Endpoint;
 use crate::session::{Opened, Party};
@@ -64,21 +63,21 @@ pub(crate) async fn post(
         Ok(front) => front,
         Err(error) => return Ok(refused(&context, request_id(&body), &error)),
     };
-    let turn = |version, client_info| Turn {
+    let turn = |version, client_info: Option<ClientInfo>| Turn {
         door: &door,
         settings,
         endpoint: &endpoint,
         context: &context,
         facts: &facts,
         version,
-        client_info,
+        client_info: Introduced::from(client_info),
         session: None,
         bytes: bytes.len(),
         may_stream,
     };
     match (front, &body) {
         (Front::Modern(modern), Body::One(Rpc::Request(request))) => {
-            let info = modern.client_info.and_then(parsed);
+            let info = modern.client_info.and_then(ClientInfo::new);
             Ok(answer(&turn(modern.version, info), request).await.into_response())
         }
         (Front::Initialize, Body::One(Rpc::Request(request))) => {
@@ -166,7 +165,7 @@ fn initialize(turn: &Turn<'_>, request: &Request<'_>) -> Response<HttpBody> {
     if turn.settings.sessions.enabled {
         let id = SessionId::random(turn.door.parts.rng.as_ref());
         let party = Party::of(&turn.context.who.caller().principal);
-        let client_info = agreed.client_info.as_deref().and_then(parsed);
+        let client_info = agreed.client_info.as_deref().and_then(ClientInfo::new);
         turn.door.sessions.open(
             &id,
             party,
@@ -282,10 +281,6 @@ fn header_facts(context: &Context<Verified>) -> HeaderFacts<'_> {
 fn settings(context: &Context<Verified>) -> Result<&Settings, Rejection> {
     let missing = || Rejection::internal("no_mcp_gateway", "the snapshot has no MCP gateway");
     context.snapshot.mcp.as_ref().ok_or_else(missing)
-}
-
-fn parsed(raw: &RawValue) -> Option<Value> {
-    serde_json::from_str(raw.get()).ok()
 }
 
 /// A page of another site can send `text/plain` without asking, but never this.

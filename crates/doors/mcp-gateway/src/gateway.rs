@@ -27,6 +27,7 @@ use crate::endpoint;
 use crate::listings::Listings;
 use crate::resource::{self, Endpoint};
 use crate::session::Sessions;
+use crate::silent::Remembered;
 use crate::upstream::peer::Peers;
 
 /// The door to tools. Sessions, upstream lists and upstream sessions live here and outlast a configuration.
@@ -38,6 +39,7 @@ pub struct McpGateway {
     pub(crate) server: ServerFacts,
     pub(crate) sessions: Sessions,
     pub(crate) listings: Listings,
+    pub(crate) remembered: Remembered,
     pub(crate) peers: Peers,
     pub(crate) cancellations: Cancellations,
     /// What is told to upstreams beside calls.
@@ -99,6 +101,7 @@ impl McpGateway {
             server,
             sessions: Sessions::default(),
             listings: Listings::default(),
+            remembered: Remembered::default(),
             peers,
             cancellations: Cancellations::default(),
             tasks: TaskTracker::new(),

@@ -6,6 +6,7 @@
 
 mod call;
 mod cancellation;
+mod client_info;
 mod dialect;
 mod endpoint;
 mod gateway;
@@ -13,6 +14,7 @@ mod listings;
 mod reply;
 mod resource;
 mod session;
+mod silent;
 mod talk;
 mod tools_list;
 mod turn;

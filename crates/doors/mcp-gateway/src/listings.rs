@@ -39,6 +39,8 @@ pub(crate) struct Listing {
     tools: Vec<Offer>,
     qualified: ToolTable,
     bare: ToolTable,
+    /// Names at the endpoint for all apps that were left out, because several of its tools claim them.
+    contested: Vec<String>,
     kib: u32,
     doubted: AtomicBool,
 }
@@ -110,11 +112,15 @@ impl Listings {
 impl Listing {
     fn new(app: &McpApp, mut tools: Vec<Tool>) -> Self {
         let name = app.name.as_str();
+        let mut left_out = Vec::new();
         for namespace in [&app.namespace, &Namespace::Disabled] {
             if let Err(collisions) = table(name, namespace, &tools) {
                 let contested: HashSet<String> = collisions.into_iter().map(|one| one.exported).collect();
                 tracing::warn!(app = name, names = ?contested, "tools that claim one name are left out");
-                tools.retain(|tool| !contested.contains(&namespace.export(tool.name())));
+                let (out, kept) =
+                    tools.into_iter().partition(|tool| contested.contains(&namespace.export(tool.name())));
+                tools = kept;
+                left_out.extend(Vec::<Tool>::into_iter(out).map(|tool| app.namespace.export(tool.name())));
             }
         }
         let qualified = table(name, &app.namespace, &tools).unwrap_or_default();
@@ -131,6 +137,7 @@ impl Listing {
             tools,
             qualified,
             bare,
+            contested: left_out,
             kib: u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX),
             doubted: AtomicBool::new(false),
         }
@@ -144,6 +151,19 @@ impl Listing {
     /// The tools in their app's order.
     pub(crate) fn offers(&self) -> &[Offer] {
         &self.tools
+    }
+
+    /// Every name at the endpoint for all apps that is this app's, whether it can be called or not.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = &str> {
+        self.tools
+            .iter()
+            .map(|offer| offer.qualified.as_str())
+            .chain(self.contested.iter().map(String::as_str))
+    }
+
+    /// Whether the app has claimed `name` at `endpoint` more than once, so that nobody gets it.
+    pub(crate) fn contests(&self, endpoint: &Endpoint, name: &str) -> bool {
+        endpoint.app.is_none() && self.contested.iter().any(|contested| contested == name)
     }
 
     /// The tool that `endpoint` exports as `name`, and its place in the app's order.
@@ -180,9 +200,12 @@ async fn fresh(door: &McpGateway, app: &McpApp, context: &Context<Verified>) -> 
         },
     };
     let listed = asked.map(|tools: Vec<Tool>| Arc::new(Listing::new(app, tools)));
-    if let Err(rejection) = &listed {
-        let detail = rejection.internal.as_deref().unwrap_or_default();
-        tracing::warn!(app = %app.name, reason = rejection.reason, detail, "the tools of an app cannot be listed");
+    match &listed {
+        Ok(listing) => door.remembered.add(app, listing, context).await,
+        Err(rejection) => {
+            let detail = rejection.internal.as_deref().unwrap_or_default();
+            tracing::warn!(app = %app.name, reason = rejection.reason, detail, "the tools of an app cannot be listed");
+        }
     }
     Held { listed, until: door.parts.clock.now().plus(kept) }
 }

@@ -7,19 +7,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
-
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::SessionId;
 use gatehouse_identity::principal::Principal;
 use gatehouse_mcp::version::Version;
 
+use crate::client_info::ClientInfo;
+
 /// The most sessions of all principals; the one that was used least recently gives way.
 const MOST: usize = 100_000;
 /// The most sessions of one principal; beyond it, its own least recently used one gives way.
 const MOST_PER_PARTY: usize = 1_000;
-/// The largest `clientInfo` that is kept for policies, in bytes of JSON.
-const LARGEST_CLIENT_INFO: usize = 4 * 1024;
 
 /// Who a conversation belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +37,7 @@ pub(crate) struct Opened {
     /// The negotiated revision.
     pub(crate) version: Version,
     /// What the client says about itself.
-    pub(crate) client_info: Option<Value>,
+    pub(crate) client_info: Option<ClientInfo>,
 }
 
 #[derive(Default)]
@@ -71,8 +69,6 @@ impl Party {
 impl Sessions {
     /// Opens a session for `party`.
     pub(crate) fn open(&self, id: &SessionId, party: Party, opened: Opened, now: Timestamp) {
-        let bounded = |info: &Value| info.to_string().len() <= LARGEST_CLIENT_INFO;
-        let opened = Opened { client_info: opened.client_info.filter(bounded), ..opened };
         let mut table = self.table();
         table.make_room(&party);
         let used = table.next_use();

@@ -15,6 +15,7 @@ use gatehouse_policy::input::{Target as PolicyTarget, ToolCall};
 
 use crate::listings::{Listing, Offer};
 use crate::reply::Message;
+use crate::silent::Silent;
 use crate::turn::Turn;
 
 /// Tools per page.
@@ -35,15 +36,15 @@ pub(crate) async fn list(turn: &Turn<'_>, request: &Request<'_>) -> Message {
     let asked = turn
         .apps()
         .map(|app| async move { (app, turn.door.listings.of(turn.door, app, turn.context).await) });
-    let (mut listings, mut silent): (Vec<Shelf<'_>>, Vec<String>) = (Vec::new(), Vec::new());
+    let (mut listings, mut silent): (Vec<Shelf<'_>>, Vec<Silent<'_>>) = (Vec::new(), Vec::new());
     for (app, listed) in join_all(asked).await {
         match listed {
             Ok(listing) => listings.push((app, listing)),
-            Err(rejection) => silent.push(format!("{}: {}", app.name, rejection.reason)),
+            Err(rejection) => silent.push(turn.door.remembered.silent(app, rejection, turn.context).await),
         }
     }
     note_target(turn, &silent);
-    let visible = visible(turn, &listings);
+    let visible = visible(turn, &listings, &silent);
     let rules = PageRules { version: turn.version, size: PAGE, cache: PAGE_CACHE, server: &turn.door.server };
     match page(visible, cursor.as_deref(), rules) {
         Ok(result) => Turn::result(request.id(), &result),
@@ -58,7 +59,7 @@ pub(crate) fn may_list(turn: &Turn<'_>, app: &McpApp, offer: &Offer) -> bool {
         method: "tools/list",
         app: app.name.as_str(),
         protocol_version: turn.version.as_str(),
-        client_info: turn.client_info.as_ref(),
+        client_info: turn.client_info.value(),
         target: PolicyTarget::Tool {
             name: offer.tool.name(),
             qualified_name: &offer.qualified,
@@ -69,22 +70,37 @@ pub(crate) fn may_list(turn: &Turn<'_>, app: &McpApp, offer: &Offer) -> bool {
     may_see(&facts, &app.listing, turn.context, Some(user_of(turn.context)))
 }
 
-/// The tools that the caller may see, without names that two apps claim, and no more than a view may hold.
-fn visible<'l>(turn: &Turn<'_>, listings: &'l [Shelf<'_>]) -> Vec<ListedTool<'l>> {
+/// The tools that the caller may see, without names that two apps claim or may claim, and no more than a view may
+/// hold.
+fn visible<'l>(turn: &Turn<'_>, listings: &'l [Shelf<'_>], silent: &[Silent<'_>]) -> Vec<ListedTool<'l>> {
     let mut claims: HashMap<&str, u32> = HashMap::new();
     for offer in listings.iter().flat_map(|(_, listing)| listing.offers()) {
         *claims.entry(offer.exported(turn.endpoint)).or_default() += 1;
     }
-    let mut tools = Vec::new();
+    let contested = |name: &str| {
+        claims.get(name).is_some_and(|count| *count > 1)
+            || listings.iter().any(|(_, listing)| listing.contests(turn.endpoint, name))
+    };
+    let (mut tools, mut held_back) = (Vec::new(), 0_usize);
     for (app, listing) in listings {
         for offer in listing.offers() {
             let exported = offer.exported(turn.endpoint);
-            if claims.get(exported).is_some_and(|count| *count > 1) {
+            if contested(exported) {
                 tracing::warn!(app = %app.name, tool = exported, "two apps claim this name, so neither gets it");
+            } else if silent.iter().any(|silent| silent.may_claim(app, turn.endpoint, exported)) {
+                held_back += 1;
             } else if may_list(turn, app, offer) {
                 tools.push(ListedTool { exported, tool: &offer.tool });
             }
         }
+    }
+    if held_back > 0 {
+        let apps: Vec<&str> = silent.iter().map(|silent| silent.app.name.as_str()).collect();
+        tracing::warn!(
+            ?apps,
+            tools = held_back,
+            "tools are not listed, as apps that are down may have their names"
+        );
     }
     if tools.len() > MOST_TOOLS {
         tracing::warn!(
@@ -98,7 +114,9 @@ fn visible<'l>(turn: &Turn<'_>, listings: &'l [Shelf<'_>]) -> Vec<ListedTool<'l>
     tools
 }
 
-fn note_target(turn: &Turn<'_>, silent: &[String]) {
+fn note_target(turn: &Turn<'_>, silent: &[Silent<'_>]) {
+    let named = |silent: &Silent<'_>| format!("{}: {}", silent.app.name, silent.rejection.reason);
+    let silent: Vec<String> = silent.iter().map(named).collect();
     turn.note_target(Target {
         method: Some("tools/list".to_owned()),
         app: turn.endpoint.app.as_ref().map(ToString::to_string),

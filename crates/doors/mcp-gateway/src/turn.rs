@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use gatehouse_audit::event::{EventKind, Outcome, RequestFacts, Target};
 use gatehouse_audit::fingerprint::Fingerprint;
 use gatehouse_config::snapshot::mcp::{McpApp, McpGateway as Settings};
@@ -16,6 +14,7 @@ use gatehouse_mcp::rewrite::{call_result, tool_error};
 use gatehouse_mcp::version::Version;
 
 use crate::McpGateway;
+use crate::client_info::Introduced;
 use crate::reply::Message;
 use crate::resource::Endpoint;
 
@@ -30,7 +29,7 @@ pub(crate) struct Turn<'a> {
     /// The client's revision.
     pub(crate) version: Version,
     /// What the client says about itself.
-    pub(crate) client_info: Option<Value>,
+    pub(crate) client_info: Introduced,
     /// The session that the request belongs to.
     pub(crate) session: Option<&'a str>,
     /// The size of the whole body.

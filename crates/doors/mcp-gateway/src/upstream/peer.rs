@@ -134,6 +134,7 @@ impl Peers {
                 Verdict::Fails(rejection) => return Err(rejection),
                 _ if !std::mem::take(&mut again) => return Err(status_failure(hearing.status)),
                 Verdict::Contradicts => {
+                    wire.line.refusal.doubt();
                     self.open.invalidate(key).await;
                     self.revisions.invalidate(&wire.line.url).await;
                     contradicted = Some(Contradicted { version: spoken.version, id, hearing });

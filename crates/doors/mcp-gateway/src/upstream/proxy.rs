@@ -6,20 +6,20 @@ use std::time::Duration;
 use serde_json::Value;
 
 use gatehouse_config::snapshot::mcp::{McpApp, ProxyUpstream};
-use gatehouse_edge::authorize::{Permit, ToolUse};
+use gatehouse_edge::authorize::{Discovery, Permit, ToolUse};
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::outbound::delegate::OutboundCredential;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::listing::{MOST_TOOLS, UpstreamPage};
 use gatehouse_mcp::message::{Id, Message, Outcome, Request, compose};
 use gatehouse_mcp::tool::Tool;
-use gatehouse_mcp::upstream::Retarget;
+use gatehouse_mcp::upstream::{Peer, Retarget};
 use gatehouse_mcp::version::meta;
 
 use super::aside::Aside;
 use super::peer::{Conversation, PeerKey};
 use super::unusable;
-use super::wire::{Deadline, Line, Wire};
+use super::wire::{Deadline, Line, Refusal, Wire};
 use crate::McpGateway;
 use crate::session::Party;
 use crate::talk::{Ending, Progress, Talk};
@@ -43,7 +43,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) arguments: &'a Value,
 }
 
-/// Sends a client's call, in the server's words.
+/// Sends a client's call, in the server's words. A server that refuses the token is shown another one, once.
 pub(crate) async fn call(
     ask: &Ask<'_>,
     permit: Permit<ToolUse>,
@@ -52,44 +52,81 @@ pub(crate) async fn call(
     turn: &Turn<'_>,
     ending: Ending,
 ) -> Result<Talk, Rejection> {
-    let line = line(ask.proxy, permit, credential, turn.door, turn.context);
-    let wire = Wire { line: Arc::new(line), deadline: Deadline::of_call(turn.door.patience) };
-    let key = peer_key(ask.app, turn.context);
-    let conversation = turn.door.peers.converse(&wire, &key, turn.door, |peer, id| {
-        let to = Retarget {
-            id: &Id::number(id),
-            tool: ask.tool,
-            arguments: ask.arguments,
-            received: turn.facts,
-            progress_token: Some(&compose::to_raw(&id)),
-            traceparent: Some(&wire.line.traceparent),
-        };
-        peer.call_tool(request, to)
-    });
-    let Conversation { id, hearing, aside } = ending.or_settle(conversation.await)?;
+    let (permit, deadline) = (Arc::new(permit), Deadline::of_call(turn.door.patience));
+    let line = line(ask.proxy, Arc::clone(&permit), credential, turn.door, turn.context);
+    let mut wire = Wire { line: Arc::new(line), deadline };
+    let mut conversation = ask.converse(&wire, request, turn).await;
+    if conversation.is_err() && is_renewable(&wire.line, turn.door, turn.context).await {
+        let (delegation, tool) = (&turn.door.parts.delegation, ask.tool.name());
+        let renewed = delegation.credential(&permit, &ask.app.outbound, tool, turn.context).await;
+        let renewed = ending.or_settle(renewed)?;
+        wire.line = Arc::new(self::line(ask.proxy, permit, renewed, turn.door, turn.context));
+        conversation = ask.converse(&wire, request, turn).await;
+    }
+    let Conversation { id, hearing, aside } = ending.or_settle(conversation)?;
     let token = request.meta().and_then(|meta| meta.get(meta::PROGRESS_TOKEN));
     let progress = token.map(|token| Progress { sent: compose::to_raw(&id), original: token.to_owned() });
     Ok(Talk { hearing, sent: Id::number(id), progress, deadline: wire.deadline, aside, ending })
 }
 
-/// Reads the whole list of tools of an app. A definition that cannot be offered is left out and logged.
+impl Ask<'_> {
+    async fn converse(
+        &self,
+        wire: &Wire<ToolUse>,
+        request: &Request<'_>,
+        turn: &Turn<'_>,
+    ) -> Result<Conversation<ToolUse>, Rejection> {
+        let key = peer_key(self.app, turn.context);
+        let compose = |peer: &Peer<'_>, id| {
+            let to = Retarget {
+                id: &Id::number(id),
+                tool: self.tool,
+                arguments: self.arguments,
+                received: turn.facts,
+                progress_token: Some(&compose::to_raw(&id)),
+                traceparent: Some(&wire.line.traceparent),
+            };
+            peer.call_tool(request, to)
+        };
+        turn.door.peers.converse(wire, &key, turn.door, compose).await
+    }
+}
+
+/// Reads the whole list of tools of an app. A definition that cannot be offered is left out and logged. A server that
+/// refuses the token is shown another one, once.
 pub(crate) async fn list(
     door: &McpGateway,
     app: &McpApp,
     proxy: &ProxyUpstream,
     context: &Context<Verified>,
 ) -> Result<Offered, Rejection> {
-    let permit = Permit::discovery();
-    let credential = door.parts.delegation.listing_credential(&permit, &app.outbound, context).await?;
-    let line = line(proxy, permit, credential, door, context);
-    let wire = Wire { line: Arc::new(line), deadline: Deadline::of_listing(door.patience) };
+    let (permit, deadline) = (Arc::new(Permit::discovery()), Deadline::of_listing(door.patience));
+    let (delegation, rule) = (&door.parts.delegation, &app.outbound);
+    let credential = delegation.listing_credential(&permit, rule, context).await?;
+    let line = line(proxy, Arc::clone(&permit), credential, door, context);
+    let mut wire = Wire { line: Arc::new(line), deadline };
+    let offered = read_pages(&wire, door, app, context).await;
+    if offered.is_err() && is_renewable(&wire.line, door, context).await {
+        let renewed = delegation.listing_credential(&permit, rule, context).await?;
+        wire.line = Arc::new(self::line(proxy, permit, renewed, door, context));
+        return read_pages(&wire, door, app, context).await;
+    }
+    offered
+}
+
+async fn read_pages(
+    wire: &Wire<Discovery>,
+    door: &McpGateway,
+    app: &McpApp,
+    context: &Context<Verified>,
+) -> Result<Offered, Rejection> {
     let key = peer_key(app, context);
     let mut offered = Offered { tools: Vec::new(), ttl: None };
     let mut cursor: Option<String> = None;
     for _ in 0..MOST_PAGES {
         let conversation = door
             .peers
-            .converse(&wire, &key, door, |peer, id| peer.list_tools(&Id::number(id), cursor.as_deref()));
+            .converse(wire, &key, door, |peer, id| peer.list_tools(&Id::number(id), cursor.as_deref()));
         let page = read_page(conversation.await?, wire.deadline).await?;
         for error in &page.rejected {
             tracing::warn!(app = %app.name, %error, "a tool definition is left out");
@@ -151,7 +188,7 @@ async fn read_page<P: 'static>(
 
 fn line<P>(
     proxy: &ProxyUpstream,
-    permit: Permit<P>,
+    permit: Arc<Permit<P>>,
     credential: OutboundCredential,
     door: &McpGateway,
     context: &Context<Verified>,
@@ -162,7 +199,13 @@ fn line<P>(
         url: proxy.url.clone(),
         credential,
         traceparent: context.trace.to_string(),
+        refusal: Refusal::default(),
     }
+}
+
+/// Whether the server refused the token, and another one can be had.
+async fn is_renewable<P>(line: &Line<P>, door: &McpGateway, context: &Context<Verified>) -> bool {
+    line.refusal.is_all() && door.parts.delegation.forget(&line.credential, context.now).await
 }
 
 fn peer_key(app: &McpApp, context: &Context<Verified>) -> PeerKey {

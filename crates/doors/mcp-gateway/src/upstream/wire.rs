@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
     HeaderValue, USER_AGENT,
 };
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
@@ -40,10 +41,19 @@ pub(crate) struct Wire<P> {
 /// How to reach one MCP server on one occasion.
 pub(crate) struct Line<P> {
     pub(crate) client: UpstreamClient,
-    pub(crate) permit: Permit<P>,
+    pub(crate) permit: Arc<Permit<P>>,
     pub(crate) url: Url,
     pub(crate) credential: OutboundCredential,
     pub(crate) traceparent: String,
+    pub(crate) refusal: Refusal,
+}
+
+/// Whether the server has turned our credential down.
+#[derive(Default)]
+pub(crate) struct Refusal {
+    heard: AtomicBool,
+    /// Something else was answered before that may have been more than a refusal.
+    doubtful: AtomicBool,
 }
 
 /// Until when an upstream is waited for.
@@ -74,6 +84,18 @@ enum Form {
     Events(Box<Decoder>),
     /// Everything was received.
     Over,
+}
+
+impl Refusal {
+    /// The server may have done what it was asked to, whatever it says next.
+    pub(crate) fn doubt(&self) {
+        self.doubtful.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the credential was refused and nothing else came of the request, so that it can be sent again.
+    pub(crate) fn is_all(&self) -> bool {
+        self.heard.load(Ordering::Relaxed) && !self.doubtful.load(Ordering::Relaxed)
+    }
 }
 
 impl Deadline {
@@ -138,6 +160,9 @@ impl<P> Line<P> {
         }
         dress(headers, &self.credential, &self.traceparent)?;
         let response = self.client.send(&self.permit, request, wait).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            self.refusal.heard.store(true, Ordering::Relaxed);
+        }
         Hearing::begin(response)
     }
 }

@@ -269,3 +269,34 @@ async fn a_stream_ends_when_its_client_cancels_the_call() {
     let records = gateway.records(4).await;
     assert!(records.iter().any(|record| record["reason"] == "call_cancelled"), "{records:#?}");
 }
+
+/// docs/guides/policies.md says so.
+#[tokio::test]
+async fn policies_see_whole_numbers_of_64_bits_exactly_and_others_as_doubles() {
+    let policy = r#"      inbound:
+        opa:
+          name: amounts
+          rego: |
+            package orchestrator
+            default result := {"allowed": false}
+            result := {"allowed": true} if input.request.mcp.tool.params.arguments.amount == LIMIT
+      outbound: { type: unprotected }
+"#;
+    let upstream = mcp_server::start(Kind::Modern).await;
+    for (limit, amount, equal) in [
+        ("9007199254740993", "9007199254740993", true),
+        ("9007199254740992", "9007199254740993", false),
+        ("18446744073709551615", "18446744073709551615", true),
+        ("18446744073709551614", "18446744073709551615", false),
+        ("-9223372036854775808", "-9223372036854775808", true),
+        ("0.1", "0.1000000000000000000001", true),
+        ("36893488147419103232", "36893488147419103233", true),
+    ] {
+        let gateway = Gateway::start(&proxy("up", &upstream, &policy.replace("LIMIT", limit))).await;
+        let answer = Modern::new(&gateway, "ada").call("up_echo", &format!(r#"{{"amount":{amount}}}"#)).await;
+        let allowed = answer.json()["result"]["isError"].is_null();
+        assert_eq!(allowed, equal, "{amount} == {limit}: {answer:?}");
+        let sent = upstream.rpc("tools/call").last().map(|seen| seen.body.clone()).unwrap_or_default();
+        assert!(!allowed || sent.contains(&format!(r#""amount":{amount}}}"#)), "{sent}");
+    }
+}

@@ -1,6 +1,9 @@
 //! Which credential goes upstream, and which never does.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -133,4 +136,67 @@ async fn no_inbound_credential_reaches_any_upstream() {
     assert!(old.seen().iter().all(|seen| seen.header("authorization").is_none()));
     assert!(keyed.seen().iter().all(|seen| seen.header("x-api-key") == Some("upstream-secret")));
     assert!(api.seen().iter().all(|seen| claims(seen)["sub"] == "gateway"), "{:?}", api.seen());
+}
+
+/// 401 for a token that the server does not take any more.
+fn refusing(seen: &Seen, refused: &Mutex<BTreeSet<String>>) -> Option<Script> {
+    let token = seen.header("authorization").unwrap_or_default();
+    refused.lock().unwrap().contains(token).then(|| Script::status(401, ""))
+}
+
+#[tokio::test]
+async fn a_token_that_an_upstream_refuses_is_replaced_once() {
+    let refused = Arc::new(Mutex::new(BTreeSet::new()));
+    let (mine, its) = (Arc::clone(&refused), Arc::clone(&refused));
+    let upstream = mcp_server::start_with(Kind::Modern, move |seen| refusing(seen, &mine)).await;
+    let api = Upstream::start(move |seen| refusing(seen, &its).unwrap_or_else(|| Script::json("[]"))).await;
+    let gateway =
+        Gateway::start(&[proxy("up", &upstream, EXCHANGE), bridge("staff", &api, EXCHANGE)].concat()).await;
+    let ada = Modern::new(&gateway, "ada");
+    let works = async || {
+        assert_eq!(ada.call("up_echo", "{}").await.json()["result"]["content"][0]["text"], "ok");
+        let staff = ada.call("staff_listPeople", "{}").await;
+        assert_eq!(staff.json()["result"]["structuredContent"], json!([]), "{staff:?}");
+    };
+    let refuse_all = || {
+        let shown = tokens(&[upstream.seen(), api.seen()].concat());
+        refused.lock().unwrap().extend(shown);
+    };
+    works().await;
+    // Revoked at the upstream: the call that finds out gets through with another token, and is sent twice at most.
+    refuse_all();
+    gateway.clock.advance(Duration::from_secs(30));
+    let before = (upstream.rpc("tools/call").len(), api.seen().len());
+    works().await;
+    assert!(upstream.rpc("tools/call").len() - before.0 <= 2 && api.seen().len() - before.1 <= 2);
+    assert_eq!(tokens(&upstream.rpc("tools/call")).len(), 2);
+    // Lists are asked for with such tokens too.
+    refuse_all();
+    gateway.clock.advance(Duration::from_secs(61));
+    works().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_refuses_every_token_does_not_get_one_per_call() {
+    let open = Arc::new(AtomicBool::new(true));
+    let lets = Arc::clone(&open);
+    let api = Upstream::start(move |_| {
+        if lets.load(Ordering::SeqCst) { Script::json("[]") } else { Script::status(401, "") }
+    })
+    .await;
+    let gateway = Gateway::start(&bridge("staff", &api, EXCHANGE)).await;
+    let ada = Modern::new(&gateway, "ada");
+    ada.call("staff_listPeople", "{}").await;
+    open.store(false, Ordering::SeqCst);
+    gateway.clock.advance(Duration::from_secs(30));
+    for _ in 0..5 {
+        let answer = ada.call("staff_listPeople", "{}").await;
+        assert!(answer.tool_error().contains("401"), "{answer:?}");
+    }
+    // One call found the token refused and tried another; that one is not replaced before long.
+    assert_eq!((api.seen().len(), tokens(&api.seen()).len()), (1 + 2 + 4, 2));
+    let records = gateway.records(8).await;
+    let exchanges = records.iter().filter(|record| record["event"] == "token.exchange").count();
+    assert_eq!(exchanges, 2);
+    assert_eq!(records.last().unwrap()["reason"], "upstream_refused_credential");
 }

@@ -20,4 +20,5 @@ mod gateway;
 mod listing;
 mod mcp_server;
 mod sessions;
+mod shadowing;
 mod upstream;

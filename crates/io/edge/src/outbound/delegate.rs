@@ -41,6 +41,8 @@ mod answer;
 
 /// How long before its end a token is not used for another call.
 const MARGIN: Duration = Duration::from_secs(30);
+/// How old a token is at least before another one is worth trying in its place.
+const SETTLED: Duration = Duration::from_secs(10);
 /// Most tokens held.
 const HELD: u64 = 50_000;
 /// Largest answer of a token endpoint.
@@ -63,6 +65,10 @@ pub struct OutboundToken {
     pub expires_at: Timestamp,
     /// What audit records of the calls that carry it say about it.
     facts: TokenFacts,
+    /// When it was made.
+    made_at: Timestamp,
+    /// What it is held under, once it is.
+    key: Option<Box<Key>>,
 }
 
 /// What an upstream request carries.
@@ -135,6 +141,23 @@ impl Delegation {
         self.credential_for(rule, None, context).await
     }
 
+    /// Lets go of a token that an upstream refused before its end, perhaps because it was revoked there. Says whether
+    /// asking for the credential again may give one that is accepted: not if it is configured, nor if the token was
+    /// made a moment ago, so that an upstream that refuses everything does not cost a token per call.
+    pub async fn forget(&self, refused: &OutboundCredential, now: Timestamp) -> bool {
+        let OutboundCredential::Bearer(refused) = refused else { return false };
+        let Some(key) = refused.key.as_deref() else { return false };
+        let held = self.held.get(key).await;
+        if held.is_some_and(|held| !Arc::ptr_eq(&held, refused)) {
+            return true;
+        }
+        let settled = refused.made_at.plus(SETTLED) <= now;
+        if settled {
+            self.held.invalidate(key).await;
+        }
+        settled
+    }
+
     async fn credential_for(
         &self,
         rule: &OutboundRule,
@@ -185,8 +208,11 @@ impl Delegation {
             }
             self.held.invalidate(&key).await;
         }
-        let fresh =
-            self.held.try_get_with(key.clone(), async { self.fresh(ask, context).await.map(Arc::new) }).await;
+        let fresh = self.held.try_get_with(key.clone(), async {
+            let fresh = self.fresh(ask, context).await?;
+            Ok(Arc::new(OutboundToken { key: Some(Box::new(key.clone())), ..fresh }))
+        });
+        let fresh = fresh.await;
         let token = fresh.map_err(|shared: Arc<Rejection>| Rejection::clone(&shared))?;
         if token.expires_at <= context.now.plus(MARGIN) {
             self.held.invalidate(&key).await;
@@ -317,7 +343,8 @@ impl Delegation {
         };
         let issued = issued.map_err(IssueError::into_rejection)?;
         let expires_at = context.now.plus(issued.lifetime);
-        Ok(OutboundToken { token: Secret::new(issued.access_token), expires_at, facts: issued.facts })
+        let (token, facts) = (Secret::new(issued.access_token), issued.facts);
+        Ok(OutboundToken { token, expires_at, facts, made_at: context.now, key: None })
     }
 
     async fn subject_client(
@@ -387,7 +414,7 @@ impl Ask<'_> {
             expires_at: Some(expires_at),
             ..TokenFacts::default()
         };
-        OutboundToken { token: answer.token, expires_at, facts }
+        OutboundToken { token: answer.token, expires_at, facts, made_at: now, key: None }
     }
 }
 

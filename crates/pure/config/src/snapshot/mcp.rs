@@ -65,6 +65,13 @@ pub struct McpApp {
     pub outbound: Outbound,
 }
 
+impl McpApp {
+    /// Whether an MCP server answers, whose tools are only known once it says.
+    fn is_proxy(&self) -> bool {
+        matches!(self.upstream, Upstream::Proxy(_))
+    }
+}
+
 /// What answers for an app.
 pub enum Upstream {
     /// A REST API.
@@ -383,6 +390,28 @@ fn check_namespaces(root: &Root, apps: &[Arc<McpApp>], compiler: &mut Compiler<'
         {
             let message = format!("the app `{}` has the same tool namespace", first.name);
             compiler.report.error_with(&place, message, "give one of them another `toolNamespace.name`");
+        }
+    }
+    for (index, app) in apps.iter().enumerate() {
+        let mut others = apps.iter().enumerate().filter(|(_, other)| app.is_proxy() || other.is_proxy());
+        let overlap = others.find_map(|(earlier, other)| {
+            let message = match (&other.namespace, &app.namespace) {
+                (Namespace::Prefix(outer), Namespace::Prefix(inner))
+                    if inner != outer && inner.starts_with(outer.as_str()) =>
+                {
+                    format!("the prefix {inner:?} starts with that of the app `{}`, {outer:?}", other.name)
+                }
+                (Namespace::Disabled, Namespace::Disabled) if earlier < index => {
+                    format!("the tools of the app `{}` keep their bare names too", other.name)
+                }
+                _ => return None,
+            };
+            Some(message)
+        });
+        if let (Some(message), Some(place)) = (overlap, place(app.name.as_str())) {
+            let hint = "a name that both offer is nobody's, and one app that is down hides tools of the other: give \
+                        them prefixes that do not start with each other";
+            compiler.report.warning(&place, message, hint);
         }
     }
 }
