@@ -107,25 +107,12 @@ impl Request<'_> {
 
 impl HttpFacts<'_> {
     fn document(&self) -> Document {
-        let mut joined: Vec<(String, String)> = Vec::with_capacity(self.headers.len());
-        for (name, value) in self.headers {
-            let value = if CREDENTIAL_HEADERS.iter().any(|secret| secret.eq_ignore_ascii_case(name)) {
-                "[redacted]"
-            } else {
-                value
-            };
-            let name = canonical(name);
-            match joined.iter_mut().find(|(seen, _)| *seen == name) {
-                Some((_, seen)) => {
-                    seen.push_str(", ");
-                    seen.push_str(value);
-                }
-                None => joined.push((name, value.to_owned())),
-            }
-        }
         let mut headers = Document::new();
-        for (name, value) in joined {
-            headers.put(&name, Value::from(value));
+        let mut canonical = String::with_capacity(64);
+        for (name, value) in self.headers {
+            let is_secret = CREDENTIAL_HEADERS.iter().any(|secret| secret.eq_ignore_ascii_case(name));
+            canonicalise(name, &mut canonical);
+            headers.join(&canonical, if is_secret { "[redacted]" } else { value });
         }
         let mut http = Document::new();
         http.put("method", text(self.method));
@@ -177,16 +164,15 @@ pub fn parse_address(written: &str) -> Option<IpAddr> {
     bare.parse().ok().map(normalise)
 }
 
-/// `x-request-id` as `X-Request-Id`.
-fn canonical(name: &str) -> String {
+/// Writes `x-request-id` as `X-Request-Id`.
+fn canonicalise(name: &str, canonical: &mut String) {
+    canonical.clear();
     let mut start = true;
-    name.chars()
-        .map(|letter| {
-            let letter = if start { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() };
-            start = letter == '-';
-            letter
-        })
-        .collect()
+    canonical.extend(name.chars().map(|letter| {
+        let letter = if start { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() };
+        start = letter == '-';
+        letter
+    }));
 }
 
 #[cfg(test)]

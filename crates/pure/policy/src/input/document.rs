@@ -1,11 +1,13 @@
 //! Objects for the engine, built without a detour over JSON text.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use gatehouse_identity::principal::{Credential, Principal, PrincipalKind};
 use regorus::Value;
 use serde_json::{Map, Value as Json};
 
+use super::User;
 use crate::builtin::to_rego;
 
 /// An object under construction.
@@ -19,6 +21,20 @@ impl Document {
 
     pub(super) fn put(&mut self, name: &str, value: Value) {
         self.0.insert(Value::from(name), value);
+    }
+
+    /// Adds `value`, behind a comma when there is text of that name already.
+    pub(super) fn join(&mut self, name: &str, value: &str) {
+        match self.0.entry(Value::from(name)) {
+            Entry::Vacant(entry) => {
+                entry.insert(Value::from(value));
+            }
+            Entry::Occupied(mut entry) => {
+                let before = entry.get().as_string().map(AsRef::as_ref).unwrap_or_default();
+                let joined = format!("{before}, {value}");
+                entry.insert(Value::from(joined));
+            }
+        }
     }
 
     pub(super) fn value(self) -> Value {
@@ -42,10 +58,15 @@ pub(super) fn claims(claims: &Map<String, Json>) -> Value {
     document.value()
 }
 
-/// `token.claims`, `principal` and `delegation.actors`.
-pub(super) fn caller(principal: &Principal, input: &mut Document) {
+/// `token.claims`, `principal` and `delegation.actors`; `user` is who stands in `input` already.
+pub(super) fn caller(principal: &Principal, user: Option<&User<'_>>, input: &mut Document) {
+    // At the gateways both are the claims of the caller's token.
+    let known = user.filter(|user| std::ptr::eq(user.claims, principal.claims())).and_then(|_| {
+        let user = input.0.get(&Value::from("user"))?.as_object().ok()?;
+        user.get(&Value::from("claims")).cloned()
+    });
     let mut token = Document::new();
-    token.put("claims", claims(principal.claims()));
+    token.put("claims", known.unwrap_or_else(|| claims(principal.claims())));
     input.put("token", token.value());
 
     let mut who = Document::new();

@@ -89,7 +89,7 @@ impl ToolCall<'_> {
         let mut part = Document::new();
         part.put("mcp", mcp.value());
         let mut input = request.document(part);
-        caller(self.principal, &mut input);
+        caller(self.principal, request.user.as_ref(), &mut input);
         request.finish(input)
     }
 }

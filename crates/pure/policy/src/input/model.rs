@@ -55,7 +55,7 @@ impl ModelCall<'_> {
         part.put("llm", llm.value());
         let mut input = request.document(part);
         input.put("route", route.value());
-        caller(self.principal, &mut input);
+        caller(self.principal, request.user.as_ref(), &mut input);
         request.finish(input)
     }
 }
