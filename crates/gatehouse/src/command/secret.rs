@@ -15,8 +15,17 @@ use crate::host::SystemRng;
 /// Longest secret that is read, in bytes.
 const LIMIT: u64 = 4096;
 
+/// Shortest password of a user, in characters: the floor of NIST SP 800-63B §5.1.1.1.
+const SHORTEST_PASSWORD: usize = 8;
+
 pub(super) fn hash_password() -> Result<(), Failure> {
     let password = read_secret("password")?;
+    let length = password.expose().chars().count();
+    if length < SHORTEST_PASSWORD {
+        return Err(Failure::Failed(format!(
+            "expected a password of at least {SHORTEST_PASSWORD} characters (12 or more are better), found {length}"
+        )));
+    }
     line(password_hash(&password)?)
 }
 

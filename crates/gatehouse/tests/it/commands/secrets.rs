@@ -16,6 +16,16 @@ fn a_hashed_password_is_argon2id_and_verifies() {
 }
 
 #[test]
+fn a_short_password_is_not_hashed() {
+    let here = tempfile::tempdir().unwrap();
+    for short in ["abc", "1234567", "äöüäöüä"] {
+        let err = gatehouse(here.path(), &["hash-password"], short).failed(1);
+        assert!(err.contains("at least 8 characters") && !err.contains(short), "{err}");
+    }
+    gatehouse(here.path(), &["hash-password"], "äöüäöüäö\n").ok();
+}
+
+#[test]
 fn two_hashes_of_one_password_differ() {
     let here = tempfile::tempdir().unwrap();
     let hash = || gatehouse(here.path(), &["hash-password"], "correct horse").ok();

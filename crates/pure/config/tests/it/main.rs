@@ -8,8 +8,10 @@
     reason = "a test fails by panicking, and small files may be copied"
 )]
 
+mod coherence;
 mod diagnostics;
 mod documented;
 mod fixture;
 mod mutation;
+mod namespaces;
 mod substitution;

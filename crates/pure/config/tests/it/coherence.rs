@@ -1,0 +1,111 @@
+//! What is said about places of a file that do not fit each other.
+
+use gatehouse_config::snapshot::Snapshot;
+use gatehouse_identity::clock::Timestamp;
+
+use crate::fixture::{CLAUDE, GATEWAY, WHOLE, loaded, refused};
+
+const END_OF_2026: i64 = 1_798_761_600;
+
+fn warnings(snapshot: &Snapshot) -> Vec<String> {
+    snapshot.warnings.iter().map(ToString::to_string).collect()
+}
+
+fn changed(from: &str, to: &str) -> String {
+    assert!(WHOLE.contains(from), "the fixture has no {from:?}");
+    WHOLE.replacen(from, to, 1)
+}
+
+#[test]
+fn files_that_fit_are_not_talked_about() {
+    for text in [WHOLE, CLAUDE, GATEWAY] {
+        assert_eq!(warnings(&loaded(text)), [""; 0]);
+    }
+}
+
+#[test]
+fn an_issuer_elsewhere_is_a_warning_that_names_both() {
+    let found =
+        warnings(&loaded(&changed("issuer: https://gw.example.com", "issuer: https://auth.example.com")));
+    let expected = "oidcProvider.discovery.issuer: people sign in at https://auth.example.com, but http.publicURL is \
+                    https://gw.example.com";
+    assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+}
+
+#[test]
+fn a_proxy_that_is_not_trusted_is_a_warning() {
+    let found = warnings(&loaded(&changed("  trustedProxies: [10.0.0.0/8, 192.0.2.7]\n", "")));
+    assert!(found.len() == 1 && found[0].contains("all clients would share its address"), "{found:?}");
+}
+
+#[test]
+fn a_loopback_url_with_another_port_is_a_warning() {
+    let local = WHOLE.replace("https://gw.example.com", "http://localhost:9420");
+    assert_eq!(warnings(&loaded(&local)), [""; 0]);
+    for address in ["address: 127.0.0.1:9430", "address: 0.0.0.0:80"] {
+        let found = warnings(&loaded(&local.replacen("address: 0.0.0.0:9420", address, 1)));
+        let expected = "http.publicURL: clients connect to http://localhost:9420, but http.address is ";
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+    assert_eq!(
+        warnings(&loaded(&local.replacen("address: 0.0.0.0:9420", "address: 127.0.0.1:0", 1))),
+        [""; 0]
+    );
+}
+
+#[test]
+fn a_key_that_has_ended_is_a_warning_from_then_on() {
+    let snapshot = loaded(WHOLE);
+    let at = |seconds: i64| -> Vec<String> {
+        snapshot.warnings_at(Timestamp::from_unix_seconds(seconds)).map(ToString::to_string).collect()
+    };
+    assert_eq!(at(END_OF_2026 - 1), [""; 0]);
+    let found = at(END_OF_2026);
+    let expected =
+        "llmProvider.authorization.keys[0].expires: the key `team-a` ended at 2027-01-01T00:00:00Z";
+    assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+}
+
+#[test]
+fn a_database_url_that_is_none_is_refused_and_not_repeated() {
+    let text = changed("type: sqlite", "type: postgres");
+    loaded(&text);
+    for url in
+        ["mysql://gatehouse:hunter2@db/gatehouse", "gatehouse:hunter2@db", "postgres://u:hunter2@db:port/g"]
+    {
+        let found = refused(&text.replace("{{ env.DATABASE_URL }}", url));
+        assert!(found.contains("store.postgres.url: expected `postgres://"), "{url}: {found}");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
+}
+
+#[test]
+fn a_short_secret_of_a_client_is_refused() {
+    let text = |secret: &str| WHOLE.replace("{{ env.BATCH_SECRET }}", secret);
+    assert_eq!(warnings(&loaded(&text("0123456789abcdef"))), [""; 0]);
+    let found = refused(&text("0123456789abcde"));
+    assert!(
+        found.contains("apps[1].credentials.secrets[0]: expected a secret of at least 16 bytes"),
+        "{found}"
+    );
+    assert!(!found.contains("0123456789abcde"), "{found}");
+}
+
+#[test]
+fn a_connector_to_ourselves_has_the_secret_of_its_client() {
+    let connector = |secret: &str| {
+        format!(
+            "connectors:\n  - name: self\n    type: oidc\n    \
+             oidcWellKnownURL: https://gw.example.com/.well-known/openid-configuration\n    oauthClientID: batch\n    \
+             oauthClientSecret: {secret}\n"
+        )
+    };
+    let text = |secret: &str| changed("connectors:\n", &connector(secret));
+    assert_eq!(warnings(&loaded(&text("\"{{ env.BATCH_SECRET }}\""))), [""; 0]);
+    let found = refused(&text("another-long-enough-secret"));
+    assert!(
+        found.contains("connectors[0].oauthClientSecret: the client `batch` of this file has another secret"),
+        "{found}"
+    );
+    assert!(!found.contains("another-long-enough-secret"), "{found}");
+}
