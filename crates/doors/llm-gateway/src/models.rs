@@ -27,13 +27,13 @@ pub(crate) fn list(serving: &Serving, context: &Context<Verified>) -> Outcome {
 pub(crate) fn show(serving: &Serving, context: &Context<Verified>) -> Outcome {
     let segment = context.segment.as_deref().unwrap_or_default();
     let id = percent_decode_str(segment).decode_utf8_lossy();
-    match visible(serving, context)?.into_iter().find(|model| model.id == id) {
-        Some(model) => json(&model.entry()),
-        None => {
-            let unknown = format!("model: `{id}` is not available through this gateway");
-            Err(Rejection::new(RejectionKind::NotFound, "model_unknown", unknown.as_str()).because(unknown))
-        }
-    }
+    let Some(model) = visible(serving, context)?.into_iter().find(|model| model.id == id) else {
+        let unknown = format!("model: `{id}` is not available through this gateway");
+        return Err(
+            Rejection::new(RejectionKind::NotFound, "model_unknown", unknown.as_str()).because(unknown)
+        );
+    };
+    json(&model.entry())
 }
 
 fn visible<'a>(serving: &Serving, context: &'a Context<Verified>) -> Result<Vec<&'a Model>, Rejection> {
