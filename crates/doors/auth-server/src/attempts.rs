@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use gatehouse_edge::server::address::network;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::ConnectorName;
 use gatehouse_store::fingerprint::Fingerprint;
 
-use crate::windows::{Full, Windows, network};
+use crate::windows::{Full, Windows};
 
 /// How long attempts count.
 const WINDOW: Duration = Duration::from_mins(5);

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_edge::server::address::network;
 use gatehouse_identity::clock::Timestamp;
 
-use crate::windows::{Full, Windows, network};
+use crate::windows::{Full, Windows};
 
 /// How long a beginning counts.
 const WINDOW: Duration = Duration::from_mins(1);

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use gatehouse_identity::clock::Timestamp;
@@ -83,14 +82,6 @@ impl<K: Clone + Eq + Hash> Windows<K> {
 impl Window {
     const fn new(began: Timestamp) -> Self {
         Self { began, counted: 0, refused: false }
-    }
-}
-
-/// Who has one IPv6 address has all of its /64.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
     }
 }
 

@@ -30,6 +30,7 @@ use crate::server::address::{ClientAddress, TrustedProxies};
 use crate::server::admission::{self, HostRules};
 use crate::server::body::{Body, discard};
 use crate::server::routes::{self, Entry, Found, Refused, Render, Route, RouteTable};
+use crate::server::uptake::Uptake;
 
 /// What runs now: one snapshot and everything built from it. Swapped whole.
 pub struct Running {
@@ -78,10 +79,15 @@ impl Door {
         self.running.load_full()
     }
 
-    async fn pass(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+    async fn pass(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        uptake: Option<Arc<Uptake>>,
+    ) -> Response<Body> {
         let (head, body) = request.into_parts();
         let head = Arc::new(head);
-        let Answered { mut response, unread } = self.answered(&head, body, peer).await;
+        let Answered { mut response, unread } = self.answered(&head, body, peer, uptake).await;
         // Only after the whole of this request can its connection carry another.
         if let Some(body) = unread
             && !discard(&head.headers, body).await
@@ -92,7 +98,13 @@ impl Door {
         response
     }
 
-    async fn answered(&self, head: &Arc<Parts>, body: Incoming, peer: IpAddr) -> Answered {
+    async fn answered(
+        &self,
+        head: &Arc<Parts>,
+        body: Incoming,
+        peer: IpAddr,
+        uptake: Option<Arc<Uptake>>,
+    ) -> Answered {
         let running = self.running.load_full();
         let located = running.proxies.locate(peer, &head.headers);
         let peer_ip = peer.to_canonical();
@@ -101,10 +113,14 @@ impl Door {
             id: RequestId::random(self.fittings.rng.as_ref()),
             path: head.uri.path().to_owned(),
             head_only: head.method == Method::HEAD,
+            uptake,
         };
         if let Err(rejection) = located.and_then(|_| admission::admit(head, &running.hosts)) {
             self.record_refusal(head, &rejection, &visit, &running);
-            let response = visit.turn_away(&rejection, running.routes.render_for(&visit.path));
+            let mut response = visit.turn_away(&rejection, running.routes.render_for(&visit.path));
+            if admission::framing(&head.headers).is_err() && head.version < Version::HTTP_2 {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             return Answered::without(body, response);
         }
         let (route, segment) = match running.routes.find(&head.method, &visit.path) {
@@ -201,7 +217,10 @@ impl Door {
             let outcome = if rejection.kind.is_failure() { Outcome::Error } else { Outcome::Deny };
             row.conclude(outcome, rejection.reason);
         }
-        Answered { response: response.map(|body| AuditedBody::wrap(body, row)), unread: None }
+        Answered {
+            response: response.map(|body| AuditedBody::wrap(body, row, visit.uptake.clone())),
+            unread: None,
+        }
     }
 
     /// Leaves a record of a request that was not admitted: two parties might have read it differently, which is how
@@ -259,8 +278,13 @@ impl Door {
 }
 
 impl Answer for Door {
-    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
-        self.pass(request, peer).await
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        uptake: Option<Arc<Uptake>>,
+    ) -> Response<Body> {
+        self.pass(request, peer, uptake).await
     }
 
     fn carries_many(&self, peer: IpAddr) -> bool {
@@ -286,6 +310,7 @@ struct Visit {
     id: RequestId,
     path: String,
     head_only: bool,
+    uptake: Option<Arc<Uptake>>,
 }
 
 impl Visit {

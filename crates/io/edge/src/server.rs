@@ -7,6 +7,7 @@ mod connections;
 pub mod routes;
 mod stall;
 pub mod tls;
+pub mod uptake;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -17,10 +18,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,15 +32,21 @@ use tokio_util::task::TaskTracker;
 use self::body::{Body, BodyError};
 use self::connections::{ConnectionLimits, Slot};
 use self::stall::Unstalled;
+use self::uptake::{LeftUnread, Streams, Uptake, paced};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers requests; one per listener.
 pub trait Answer: Send + Sync + 'static {
-    /// The answer to `request`, which came in from `peer`.
-    fn answer(&self, request: Request<Incoming>, peer: IpAddr)
-    -> impl Future<Output = Response<Body>> + Send;
+    /// The answer to `request`, which came in from `peer`. Where streams of one connection are read on their own,
+    /// `uptake` knows how this one is.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        uptake: Option<Arc<Uptake>>,
+    ) -> impl Future<Output = Response<Body>> + Send;
 
     /// Whether `peer` is a proxy that carries many clients, and so is exempt from the limit per address.
     fn carries_many(&self, peer: IpAddr) -> bool;
@@ -83,7 +90,6 @@ impl Listener {
         let room = Arc::new(ConnectionLimits::default());
         let draining = GracefulShutdown::new();
         let tasks = TaskTracker::new();
-        let builder = Arc::new(connection_builder(limits));
         let cut = CancellationToken::new();
         loop {
             let accepted = tokio::select! {
@@ -100,15 +106,21 @@ impl Listener {
                 }
             };
             let peer = peer.ip().to_canonical();
-            let Some(slot) = room.admit(peer, answer.carries_many(peer)) else {
+            let carries_many = answer.carries_many(peer);
+            let Some(slot) = room.admit(peer, carries_many) else {
                 tracing::warn!(peer.ip = %peer, "connection refused, limit reached");
                 continue;
             };
-            let first_request = limits.header_read_timeout;
-            let connection = Connection { peer, slot, watcher: draining.watcher(), first_request };
-            let (answer, builder, tls) = (Arc::clone(&answer), Arc::clone(&builder), self.tls.clone());
+            let connection = Connection {
+                peer,
+                slot,
+                watcher: draining.watcher(),
+                header_read_timeout: limits.header_read_timeout,
+                left_unread: LeftUnread::of_peer(carries_many),
+            };
+            let (answer, tls) = (Arc::clone(&answer), self.tls.clone());
             tasks.spawn(cut.clone().run_until_cancelled_owned(async move {
-                connection.run(stream, tls, &builder, answer).await;
+                connection.run(stream, tls, answer).await;
             }));
         }
         drop(self.socket);
@@ -127,30 +139,34 @@ struct Connection {
     peer: IpAddr,
     slot: Slot,
     watcher: Watcher,
-    /// How long the first request may take to come: the protocol is told apart by its first bytes, and hyper's own
-    /// timer runs only after that.
-    first_request: Duration,
+    /// How long a request may take to come. The first one is timed here: the protocol is told apart by its first
+    /// bytes, and hyper's own timer runs only after that.
+    header_read_timeout: Duration,
+    left_unread: Arc<LeftUnread>,
 }
 
 impl Connection {
-    async fn run<A: Answer>(
-        self,
-        stream: TcpStream,
-        tls: Option<TlsAcceptor>,
-        builder: &Builder<TokioExecutor>,
-        answer: Arc<A>,
-    ) {
+    async fn run<A: Answer>(self, stream: TcpStream, tls: Option<TlsAcceptor>, answer: Arc<A>) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(error = %error, "TCP_NODELAY not set");
         }
-        let stream = Unstalled::new(stream);
-        let (peer, first_request) = (self.peer, self.first_request);
+        let streams = Streams::new(Arc::clone(&self.left_unread));
+        let stream = Unstalled::new(stream, self.left_unread);
+        let (peer, first_request) = (self.peer, self.header_read_timeout);
+        let builder = connection_builder(first_request, streams.clone());
         let heard = Arc::new(AtomicBool::new(false));
         let hears = Arc::clone(&heard);
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: Request<Incoming>| {
             hears.store(true, Ordering::Relaxed);
             let answer = Arc::clone(&answer);
-            async move { Ok::<_, Infallible>(answer.answer(request, peer).await) }
+            let uptake = (request.version() == Version::HTTP_2).then(|| streams.begin());
+            async move {
+                let response = answer.answer(request, peer, uptake.clone()).await;
+                Ok::<_, Infallible>(match uptake {
+                    None => response,
+                    Some(uptake) => response.map(|body| paced(body, uptake)),
+                })
+            }
         });
         let watcher = self.watcher;
         let connection: Pin<Box<dyn Future<Output = Result<(), BodyError>> + Send>> = match tls {
@@ -194,12 +210,12 @@ async fn unless_silent<C: Future + Unpin>(
 }
 
 /// HTTP/1.1 and HTTP/2 with the limits of a server that faces the internet.
-fn connection_builder(limits: ListenerLimits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn connection_builder(header_read_timeout: Duration, streams: Streams) -> Builder<Streams> {
+    let mut builder = Builder::new(streams);
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read_timeout)
+        .header_read_timeout(header_read_timeout)
         .max_headers(admission::MAX_HEADER_FIELDS + 1)
         .max_buf_size(64 * 1024)
         .half_close(false)

@@ -51,6 +51,12 @@ impl AuditRow {
         self.note(|event| event.with_outcome(outcome).with_reason(reason));
     }
 
+    /// Whether the event, as far as it is known, is one of something that was allowed and went well.
+    pub(crate) fn is_allowed(&self) -> bool {
+        let event = self.event.lock().unwrap_or_else(PoisonError::into_inner);
+        event.as_ref().is_some_and(|event| event.outcome() == Outcome::Allow)
+    }
+
     /// Gives the record up: the request turned out to be nothing worth recording, such as a page that was shown.
     pub fn withdraw(&self) {
         self.event.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -8,18 +8,32 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
+use gatehouse_audit::event::Outcome;
+
 use crate::context::AuditRow;
-use crate::server::body::{Body, BodyError};
+use crate::server::body::{Body, BodyError, empty};
+use crate::server::uptake::Uptake;
 
 /// Counts what is sent and keeps the record open until the last byte.
 pub(super) struct AuditedBody {
     inner: Body,
     row: Arc<AuditRow>,
+    uptake: Option<Arc<Uptake>>,
 }
 
 impl AuditedBody {
-    pub(super) fn wrap(inner: Body, row: Arc<AuditRow>) -> Body {
-        Self { inner, row }.boxed_unsync()
+    pub(super) fn wrap(inner: Body, row: Arc<AuditRow>, uptake: Option<Arc<Uptake>>) -> Body {
+        Self { inner, row, uptake }.boxed_unsync()
+    }
+}
+
+/// Says of a client that was given up why it was. For the body itself, that client is gone like any other.
+impl Drop for AuditedBody {
+    fn drop(&mut self) {
+        if self.uptake.as_ref().is_some_and(|uptake| uptake.given_up()) && self.row.is_allowed() {
+            drop(std::mem::replace(&mut self.inner, empty()));
+            self.row.conclude(Outcome::Error, "client_stalled");
+        }
     }
 }
 

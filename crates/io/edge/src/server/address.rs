@@ -74,6 +74,14 @@ impl TrustedProxies {
     }
 }
 
+/// What limits per address count: who has one IPv6 address has all of its /64.
+pub fn network(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+    }
+}
+
 /// The chain of `Forwarded`, left to right; `None` for a hop that is not an IP address.
 fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     elements(headers, "forwarded")

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use http::header::{HOST, UPGRADE};
+use http::header::{HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method};
@@ -58,6 +58,7 @@ impl HostRules {
 /// Runs every check on a request head.
 pub fn admit(head: &Parts, hosts: &HostRules) -> Result<(), Rejection> {
     method(&head.method, &head.headers)?;
+    framing(&head.headers)?;
     header_sizes(&head.headers)?;
     header_names(&head.headers)?;
     path(head.uri.path())?;
@@ -73,6 +74,24 @@ fn method(method: &Method, headers: &HeaderMap) -> Result<(), Rejection> {
         ));
     }
     Ok(())
+}
+
+/// Accepts one way to find the end of a body besides its length: chunks, said once (AC-81). Other codings would reach
+/// handlers still coded, and whoever reads `chunked, chunked` differently sees another request behind this one.
+///
+/// A `Content-Length` beside it never gets here: hyper drops it, reads the chunks and closes the connection after the
+/// answer (RFC 9112 §6.3).
+pub(crate) fn framing(headers: &HeaderMap) -> Result<(), Rejection> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let (coding, another) = (codings.next(), codings.next());
+    match coding {
+        None => Ok(()),
+        Some(coding) if another.is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        Some(_) => Err(Rejection::malformed(
+            "transfer_encoding_unsupported",
+            "The only Transfer-Encoding that is read is a single `chunked`.",
+        )),
+    }
 }
 
 fn header_sizes(headers: &HeaderMap) -> Result<(), Rejection> {

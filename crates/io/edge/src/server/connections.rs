@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::address::network;
+
 /// Most connections of one listener.
 const PER_LISTENER: usize = 10_000;
-/// Most connections from one client address.
+/// Most connections from one client address, or from one /64 of IPv6.
 const PER_ADDRESS: usize = 256;
 
 #[derive(Default)]
@@ -29,6 +31,7 @@ pub(super) struct Slot {
 impl ConnectionLimits {
     /// Room for a connection from `peer`, or `None` when a limit is reached.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, carries_many: bool) -> Option<Slot> {
+        let peer = network(peer);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let from_peer = open.by_address.get(&peer).copied().unwrap_or(0);
         if open.total >= PER_LISTENER || (!carries_many && from_peer >= PER_ADDRESS) {

@@ -3,42 +3,54 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::uptake::LeftUnread;
+
 /// How long a client may take nothing of what is there for it.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection that does not wait for ever for its client to read.
 pub(super) struct Unstalled<S> {
     stream: S,
     /// Runs while a write waits. Most writes do not, and cost nothing here.
     stalled: Option<Pin<Box<Sleep>>>,
+    left_unread: Arc<LeftUnread>,
 }
 
 impl<S: Unpin> Unstalled<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, stalled: None }
+    pub(super) fn new(stream: S, left_unread: Arc<LeftUnread>) -> Self {
+        Self { stream, stalled: None, left_unread }
     }
 
-    /// The outcome of `attempt`; an error when attempts have led to nothing for too long.
+    /// The outcome of `attempt`; an error when attempts have led to nothing for too long, or too many streams were
+    /// left unread. Giving one up makes the connection say so, which comes by here.
     fn attempt<T>(
         mut self: Pin<&mut Self>,
         task: &mut Context<'_>,
         attempt: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let this = &mut *self;
+        if this.left_unread.too_many() {
+            return Poll::Ready(Err(unread()));
+        }
         if let Poll::Ready(done) = attempt(Pin::new(&mut this.stream), task) {
             this.stalled = None;
             return Poll::Ready(done);
         }
         let timer = this.stalled.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
         ready!(timer.as_mut().poll(task));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
+        Poll::Ready(Err(unread()))
     }
+}
+
+fn unread() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client does not read")
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Unstalled<S> {

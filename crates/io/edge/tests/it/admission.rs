@@ -120,3 +120,31 @@ async fn a_path_without_route_is_refused_in_the_words_of_its_prefix() {
     }
     assert!(house.records.now().is_empty(), "paths that nobody serves fill no audit log");
 }
+
+/// Chunks are said once, or the connection ends: others may read the end of such a body elsewhere [AC-81].
+#[tokio::test]
+async fn transfer_codings_other_than_one_chunked_are_refused_and_close() {
+    let house = House::open(routes).await;
+    let own = house.address();
+    let chunked = "3\r\nabc\r\n0\r\n\r\n";
+    for codings in [
+        "transfer-encoding: gzip, chunked",
+        "transfer-encoding: chunked, chunked",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked",
+        "transfer-encoding: gzip\r\ntransfer-encoding: chunked",
+        "transfer-encoding: identity, chunked",
+    ] {
+        let head = format!("GET /who HTTP/1.1\r\nhost: {own}\r\n{codings}\r\n\r\n");
+        // Nobody asked for the connection to end: it ends because of the refusal.
+        let answer =
+            raw(own, format!("{head}{chunked}GET /who HTTP/1.1\r\nhost: {own}\r\n\r\n").as_bytes()).await;
+        assert_eq!(answer.verdict(), (400, "transfer_encoding_unsupported"), "{codings}");
+        assert_eq!(answer.header("connection"), "close", "{codings}");
+        assert!(!answer.text.contains("HTTP/1.1"), "{codings}: {answer:?}");
+    }
+    for coding in ["chunked", "Chunked"] {
+        let head = format!("GET /who HTTP/1.1\r\nhost: {own}\r\nconnection: close\r\n");
+        let answer = raw(own, format!("{head}transfer-encoding: {coding}\r\n\r\n{chunked}").as_bytes()).await;
+        assert_eq!(answer.status, 200, "{coding}");
+    }
+}

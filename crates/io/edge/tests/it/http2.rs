@@ -1,15 +1,22 @@
 //! HTTP/2, frame by frame: the settings that a server of the internet needs, and what abuse meets.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use http::Method;
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Method, Response};
+use http_body::Frame as BodyFrame;
+use http_body_util::{BodyExt as _, StreamBody};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use gatehouse_edge::server::routes::Route;
 
-use crate::house::{House, Site, plain, text};
+use crate::house::{House, Plan, Site, TEAM_KEY, Verified, plain, text};
 use crate::peer::{LONG, get};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -17,6 +24,7 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
 const END_STREAM_AND_HEADERS: u8 = 5;
@@ -61,6 +69,23 @@ impl Http2 {
             let frame = self.next().await?;
             if frame.kind == kind {
                 return Some(frame);
+            }
+        }
+    }
+
+    /// Frames until one of this kind, or the end, however long that takes; pings are answered.
+    async fn patiently_until(&mut self, kind: u8) -> Option<Frame> {
+        loop {
+            let mut head = [0; 9];
+            self.stream.read_exact(&mut head).await.ok()?;
+            let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+            self.stream.read_exact(&mut payload).await.ok()?;
+            if head[3] == PING && head[4] == 0 {
+                let _ = self.stream.write_all(&frame(PING, 1, 0, &payload)).await;
+            }
+            if head[3] == kind {
+                let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
+                return Some(Frame { kind, stream, payload });
             }
         }
     }
@@ -264,4 +289,88 @@ async fn more_streams_than_agreed_are_refused() {
         assert_eq!(refused.payload, 7_u32.to_be_bytes(), "REFUSED_STREAM");
         assert_eq!(refused.stream, (100 + expected) * 2 + 1);
     }
+}
+
+/// An upstream's work, counted while it is not given up.
+struct Working(Arc<AtomicUsize>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Small answers, and streams of events that do not end by themselves.
+fn unread(site: &Site, working: &Arc<AtomicUsize>) -> Vec<Route> {
+    let small = site.guarded("/", Method::GET, |_body, _context: Verified| async { text("here") });
+    let working = Arc::clone(working);
+    let events = site.guarded("/events", Method::GET, move |_body, _context: Verified| {
+        working.fetch_add(1, Ordering::SeqCst);
+        let work = Working(Arc::clone(&working));
+        async move {
+            let events = stream::unfold(work, |work| async move {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                Some((Ok(BodyFrame::data(Bytes::from_static(b"data: x\n\n"))), work))
+            });
+            Ok(Response::new(StreamBody::new(events).boxed_unsync()))
+        }
+    });
+    vec![small, events]
+}
+
+/// A client whose streams have no window, and that answers pings.
+async fn closed_window(address: SocketAddr) -> Http2 {
+    let mut client = Http2::connect(address).await;
+    client.stream.write_all(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])).await.unwrap();
+    client
+}
+
+async fn begin(client: &mut Http2, authority: &str, stream: u32, path: &str) {
+    let mut block = vec![0x82, 0x86, 0x04];
+    string(&mut block, path);
+    block.push(0x01);
+    string(&mut block, authority);
+    block.push(0x00);
+    string(&mut block, "x-api-key");
+    string(&mut block, TEAM_KEY);
+    client.stream.write_all(&frame(HEADERS, END_STREAM_AND_HEADERS, stream, &block)).await.unwrap();
+}
+
+/// Pings are answered, so the connection is alive; what is not read is given up all the same [AC-83].
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_a_closed_window_holds_back_is_given_up_and_recorded() {
+    for path in ["/", "/events"] {
+        let working = Arc::<AtomicUsize>::default();
+        let house = House::open(|site| unread(site, &working)).await;
+        let authority = house.address().to_string();
+        let mut client = closed_window(house.address()).await;
+        begin(&mut client, &authority, 1, path).await;
+        let reset = client.patiently_until(RST_STREAM).await.expect("the stream alone is reset");
+        assert_eq!((reset.stream, &reset.payload[..]), (1, &8_u32.to_be_bytes()[..]), "CANCEL");
+        let record = house.records.only().await;
+        assert_eq!((&record["outcome"], &record["reason"]), (&"error".into(), &"client_stalled".into()));
+        assert_eq!(working.load(Ordering::SeqCst), 0, "the upstream's work has ended");
+        begin(&mut client, &authority, 3, "/nothing").await;
+        assert!(client.patiently_until(HEADERS).await.is_some(), "the connection goes on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_third_answer_that_is_not_read_ends_the_connection_unless_it_is_a_proxys() {
+    let working = Arc::<AtomicUsize>::default();
+    let trusting = Plan { trusted: vec!["127.0.0.0/8"], ..Plan::default() };
+    let alone = House::open(|site| unread(site, &working)).await;
+    let behind = House::with(trusting, |site| unread(site, &working)).await;
+    for (house, goes_on) in [(&alone, false), (&behind, true)] {
+        let authority = house.address().to_string();
+        let mut client = closed_window(house.address()).await;
+        for stream in [1, 3] {
+            begin(&mut client, &authority, stream, "/events").await;
+            assert_eq!(client.patiently_until(RST_STREAM).await.map(|reset| reset.stream), Some(stream));
+        }
+        begin(&mut client, &authority, 5, "/events").await;
+        assert_eq!(client.patiently_until(RST_STREAM).await.is_some(), goes_on);
+        assert_eq!(house.records.at_least(3).await.len(), 3);
+    }
+    assert_eq!(working.load(Ordering::SeqCst), 0);
 }

@@ -19,6 +19,20 @@ fn one_address_holds_so_many_connections_and_no_more() {
 }
 
 #[test]
+fn a_network_of_ipv6_is_one_address() {
+    let limits = Arc::<ConnectionLimits>::default();
+    let within = |network: u16, host: usize| {
+        let host = u16::try_from(host).unwrap();
+        IpAddr::from([0x2001, 0xdb8, 0, network, host, 0, 0, host])
+    };
+    let held: Vec<_> = (0..PER_ADDRESS).map(|host| limits.admit(within(1, host), false).unwrap()).collect();
+    assert!(limits.admit(within(1, 9_999), false).is_none());
+    assert!(limits.admit(within(2, 1), false).is_some());
+    drop(held);
+    assert!(limits.open.lock().unwrap().by_address.is_empty());
+}
+
+#[test]
 fn a_listener_holds_so_many_connections_and_no_more() {
     let limits = Arc::<ConnectionLimits>::default();
     let mut held: Vec<_> =

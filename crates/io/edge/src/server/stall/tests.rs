@@ -4,11 +4,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::time::{Instant, sleep};
 
 use super::{PATIENCE, Unstalled};
+use crate::server::uptake::LeftUnread;
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_nothing_is_given_up() {
     let (ours, _theirs) = duplex(8);
-    let mut ours = Unstalled::new(ours);
+    let mut ours = Unstalled::new(ours, LeftUnread::of_peer(false));
     let began = Instant::now();
     let error = ours.write_all(&[0; 100]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
@@ -18,7 +19,7 @@ async fn a_client_that_reads_nothing_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_slowly_gets_everything() {
     let (ours, mut theirs) = duplex(8);
-    let mut ours = Unstalled::new(ours);
+    let mut ours = Unstalled::new(ours, LeftUnread::of_peer(false));
     let reader = async move {
         let mut whole = Vec::new();
         while whole.len() < 100 {
@@ -37,7 +38,7 @@ async fn a_client_that_reads_slowly_gets_everything() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_rests_between_writes_is_not_stalled() {
     let (ours, mut theirs) = duplex(64);
-    let mut ours = Unstalled::new(ours);
+    let mut ours = Unstalled::new(ours, LeftUnread::of_peer(false));
     for _ in 0..3 {
         ours.write_all(&[1; 8]).await.unwrap();
         sleep(PATIENCE * 2).await;
