@@ -53,7 +53,7 @@ async fn claude_code_signs_in_with_the_built_in_copy_of_its_document() {
         let exchanged = server.gateway().exchange(text(&tokens, "access_token"), &[]).await.ok();
         let claims = server.claims(text(&exchanged, "access_token"));
         assert_eq!(claims["act"]["act"]["sub"], CODE);
-        assert_eq!(claims["act_assurance"], "secret");
+        assert_eq!(claims["act_assurance"], "cimd");
     }
 }
 
@@ -125,10 +125,10 @@ async fn documents_from_anywhere_else_are_not_fetched() {
         format!("http://127.0.0.1:{port}/client.json"),
         format!("https://localhost:{port}/client.json"),
         "https://169.254.169.254/latest/meta-data".to_owned(),
+        "https://claude.ai:22/client.json".to_owned(),
         "https://evil.example/client.json".to_owned(),
         "https://claude.ai.evil.example/client.json".to_owned(),
         "https://claude.ai@evil.example/client.json".to_owned(),
-        "https://nobody.invalid/client.json".to_owned(),
         "https://claude.ai/a/../client.json".to_owned(),
         "https://claude.ai/client.json#".to_owned(),
     ];
@@ -141,6 +141,12 @@ async fn documents_from_anywhere_else_are_not_fetched() {
         // A host that was just asked in vain is not asked again so soon.
         assert!(matches!(answer.error().0, 401 | 503), "{id}: {answer:#?}");
     }
+    // What the host itself never said is nobody's last word on the client.
+    let client = Client::public(&server, "https://nobody.invalid/client.json", "https://apps.example/cb");
+    let asked = crate::client::pairs(&[("grant_type", "refresh_token"), ("refresh_token", "rt_a.1.b")]);
+    assert_eq!(client.token(&asked).await.error(), (503, "temporarily_unavailable".to_owned()));
+    let answer = Browser::new(&server).get(&client.authorization_url(&[])).await;
+    answer.assert_page(503, "try again");
     let knocked = tokio::time::timeout(std::time::Duration::from_millis(50), canary.accept()).await;
     assert!(knocked.is_err(), "an internal address was connected to");
 }

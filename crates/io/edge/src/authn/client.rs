@@ -5,8 +5,8 @@ mod budget;
 use std::sync::Arc;
 use std::time::{Duration, Instant as StdInstant};
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, StatusCode};
 use moka::Expiry;
 use moka::future::Cache;
 use tokio::time::Instant;
@@ -21,8 +21,8 @@ use gatehouse_oauth::client::PresentedCredentials;
 use gatehouse_oauth::error::OAuthError;
 use gatehouse_oauth::form::Form;
 
-use self::budget::Budget;
-use crate::outbound::fetch::{Fetcher, Trust};
+use self::budget::{Budget, Standing};
+use crate::outbound::fetch::{FetchError, Fetcher, Trust};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// Largest metadata document (Client ID Metadata Documents §6.6).
@@ -31,6 +31,10 @@ const DOCUMENT_LIMIT: usize = 5 * 1024;
 const KEPT_AT_LEAST: Duration = Duration::from_secs(300);
 /// How long it is kept at most.
 const KEPT_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the last good document stands in when no other can be had.
+const STANDS_IN: Duration = Duration::from_secs(2 * 24 * 60 * 60);
+/// How long it does until the host is asked again.
+const RETRIED_AFTER: Duration = Duration::from_secs(30);
 /// Most fetched documents held.
 const DOCUMENTS: u64 = 1_000;
 
@@ -40,6 +44,7 @@ pub struct ClientDirectory {
     fetcher: Fetcher,
     budget: Arc<Budget>,
     documents: Cache<String, Fetched>,
+    last_good: Cache<String, Arc<MetadataDocument>>,
 }
 
 /// A document that was fetched.
@@ -62,11 +67,13 @@ impl ClientDirectory {
     /// A directory that fetches documents with `fetcher`.
     pub fn new(fetcher: Fetcher) -> Self {
         let documents = Cache::builder().max_capacity(DOCUMENTS).expire_after(AsTheySay).build();
-        Self { fetcher, budget: Arc::default(), documents }
+        let last_good = Cache::builder().max_capacity(DOCUMENTS).time_to_live(STANDS_IN).build();
+        Self { fetcher, budget: Arc::default(), documents, last_good }
     }
 
     /// The client `id`, or why there is none. A document that is neither pinned nor held is fetched, once for all
-    /// who wait; one that cannot be used is not kept, and not asked for again too soon.
+    /// who wait; one that cannot be used is not kept, and not asked for again too soon. While none can be had, the
+    /// last good one of the URL stands in.
     pub async fn find(
         &self,
         id: &ClientId,
@@ -100,7 +107,7 @@ impl ClientDirectory {
         let parsed = Url::parse(url.as_str())
             .map_err(|error| unusable(&ClientId::new(url.as_str()), &error.to_string()))?;
         let host = parsed.host_str().unwrap_or_default();
-        if !metadata.allowed_hosts.iter().any(|allowed| allowed == host) {
+        if !is_allowed(&parsed, &metadata.allowed_hosts) {
             return Err(Rejection::new(
                 RejectionKind::Forbidden,
                 "client_host_untrusted",
@@ -109,23 +116,55 @@ impl ClientDirectory {
             .because(url.as_str()));
         }
         let fetch = async {
-            self.budget.admit(host, url.as_str(), Instant::now()).map_err(|why| throttled(url, why))?;
-            self.fetch(url, &parsed).await.map_err(|why| {
-                self.budget.failed(url.as_str(), Instant::now());
-                unusable(&ClientId::new(url.as_str()), &why)
-            })
+            let last_good = self.last_good.get(url.as_str()).await;
+            let standing = if last_good.is_some() { Standing::Proven } else { Standing::Unknown };
+            let fetched = match self.budget.admit(standing, host, url.as_str(), Instant::now()) {
+                Err(why) => Err(throttled(url, why)),
+                Ok(()) => self.fetch(url, &parsed).await,
+            };
+            match (fetched, last_good) {
+                (Ok(fetched), _) => {
+                    self.last_good.insert(url.as_str().to_owned(), Arc::clone(&fetched.document)).await;
+                    Ok(fetched)
+                }
+                (Err(rejection), Some(document)) if rejection.kind.is_failure() => {
+                    tracing::warn!(
+                        client.id = url.as_str(),
+                        error = rejection.internal.as_deref(),
+                        "client document not refreshed"
+                    );
+                    Ok(Fetched { document, keep: RETRIED_AFTER })
+                }
+                (Err(rejection), _) => {
+                    self.last_good.invalidate(url.as_str()).await;
+                    Err(rejection)
+                }
+            }
         };
         let fetched = self.documents.try_get_with(url.as_str().to_owned(), fetch).await;
         fetched.map(|fetched| fetched.document).map_err(|shared: Arc<Rejection>| Rejection::clone(&shared))
     }
 
-    async fn fetch(&self, url: &ClientMetadataUrl, parsed: &Url) -> Result<Fetched, String> {
+    async fn fetch(&self, url: &ClientMetadataUrl, parsed: &Url) -> Result<Fetched, Rejection> {
         let fetched = self.fetcher.get_json(parsed, &Trust::Public, DOCUMENT_LIMIT).await;
-        let fetched = fetched.map_err(|error| error.to_string())?;
-        let document = MetadataDocument::parse(url, &fetched.bytes).map_err(|error| error.to_string())?;
-        let keep = fetched.max_age.unwrap_or(KEPT_AT_LEAST).clamp(KEPT_AT_LEAST, KEPT_AT_MOST);
-        Ok(Fetched { document: Arc::new(document), keep })
+        let read = fetched.map_err(|error| not_had(url, &error)).and_then(|fetched| {
+            let document = MetadataDocument::parse(url, &fetched.bytes)
+                .map_err(|error| unusable(&ClientId::new(url.as_str()), &error.to_string()))?;
+            let keep = fetched.max_age.unwrap_or(KEPT_AT_LEAST).clamp(KEPT_AT_LEAST, KEPT_AT_MOST);
+            Ok(Fetched { document: Arc::new(document), keep })
+        });
+        read.inspect_err(|_| self.budget.failed(url.as_str(), Instant::now()))
     }
+}
+
+/// Whether documents at `url` are believed: an allowed host says which port, or means that of https.
+fn is_allowed(url: &Url, allowed_hosts: &[String]) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default();
+    allowed_hosts.iter().any(|allowed| match allowed.rsplit_once(':') {
+        Some((name, allowed_port)) => name == host && allowed_port.parse().ok() == port,
+        None => allowed == host && port == Some(443),
+    })
 }
 
 /// What a request to the token endpoint presents about its client.
@@ -140,6 +179,24 @@ pub fn presented(headers: &HeaderMap, form: &Form) -> Result<PresentedCredential
 
 fn throttled(url: &ClientMetadataUrl, why: &str) -> Rejection {
     Rejection::unavailable("client_document_throttled", format!("{}: {why}", url.as_str()))
+}
+
+/// Only the host's own word says that a client is none (any more): everything else may be different in a minute.
+fn not_had(url: &ClientMetadataUrl, error: &FetchError) -> Rejection {
+    match error {
+        FetchError::Url(_)
+        | FetchError::Blocked(_)
+        | FetchError::Body(_)
+        | FetchError::Status { status: StatusCode::NOT_FOUND | StatusCode::GONE, .. } => {
+            unusable(&ClientId::new(url.as_str()), &error.to_string())
+        }
+        FetchError::Unreachable { .. }
+        | FetchError::Timeout(_)
+        | FetchError::Status { .. }
+        | FetchError::NotJson { .. } => {
+            Rejection::unavailable("client_document_unavailable", error.to_string())
+        }
+    }
 }
 
 fn unusable(id: &ClientId, why: &str) -> Rejection {

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use gatehouse_config::document::Document;
@@ -8,9 +9,12 @@ use gatehouse_config::source::Source;
 use gatehouse_config::source::environment::Environment;
 use gatehouse_config::source::loader::MemoryLoader;
 use gatehouse_identity::id::ClientId;
+use gatehouse_oauth::cimd::{ClientMetadataUrl, MetadataDocument};
 use serde_json::json;
+use tokio::time::Instant;
+use url::Url;
 
-use super::ClientDirectory;
+use super::{ClientDirectory, is_allowed};
 use crate::outbound::fetch::tests::World;
 
 fn server(metadata: &str) -> AuthorizationServer {
@@ -66,6 +70,11 @@ async fn free_port() -> u16 {
 
 const OPEN: &str = "{ enabled: true, allowedHosts: [docs.example] }";
 
+/// Believes `docs.example` at `port`.
+fn open_at(port: u16) -> AuthorizationServer {
+    server(&format!("{{ enabled: true, allowedHosts: [\"docs.example:{port}\"] }}"))
+}
+
 #[tokio::test]
 async fn registered_and_pinned_clients_need_no_network() {
     let world = World::new(&[]);
@@ -82,13 +91,17 @@ async fn registered_and_pinned_clients_need_no_network() {
 async fn others_are_unknown_or_not_trusted() {
     let world = World::new(&[]);
     let directory = ClientDirectory::new(world.fetcher);
-    let (open, closed) = (server(OPEN), server("{ enabled: false }"));
+    let (open, closed, other_port) = (server(OPEN), server("{ enabled: false }"), open_at(8443));
     for (server, id, expected) in [
         (&open, "nobody", "client_unknown"),
         (&open, "http://docs.example/client", "client_unknown"),
         (&open, "https://evil.example/client", "client_host_untrusted"),
         (&open, "https://docs.example.evil.example/client", "client_host_untrusted"),
         (&open, "https://sub.docs.example/client", "client_host_untrusted"),
+        (&open, "https://docs.example:22/client", "client_host_untrusted"),
+        (&open, "https://docs.example:80/client", "client_host_untrusted"),
+        (&other_port, "https://docs.example/client", "client_host_untrusted"),
+        (&other_port, "https://docs.example:443/client", "client_host_untrusted"),
         (&closed, "https://docs.example/client", "client_unknown"),
     ] {
         let refused =
@@ -104,7 +117,7 @@ async fn a_document_is_fetched_once_for_all_and_kept() {
     let id = format!("https://docs.example:{}/client", world.port);
     let fetches = world.serve("127.0.0.2", &reply(&id)).await;
     let directory = ClientDirectory::new(world.fetcher.clone());
-    let server = server(OPEN);
+    let server = open_at(world.port);
     let client = ClientId::new(id.as_str());
     let found = futures_util::future::join_all((0..32).map(|_| directory.find(&client, &server))).await;
     for found in found {
@@ -119,7 +132,7 @@ async fn a_document_that_cannot_be_used_is_neither_kept_nor_asked_for_again_at_o
     let mut world = World::new(&[&["127.0.0.2"]]);
     let fetches = world.serve("127.0.0.2", &reply("https://docs.example/another-client")).await;
     let directory = ClientDirectory::new(world.fetcher.clone());
-    let server = server(OPEN);
+    let server = open_at(world.port);
     let client = ClientId::new(format!("https://docs.example:{}/client", world.port));
     let mut reasons = Vec::new();
     for _ in 0..5 {
@@ -128,4 +141,85 @@ async fn a_document_that_cannot_be_used_is_neither_kept_nor_asked_for_again_at_o
     assert_eq!(reasons[0], "client_document_unusable");
     assert!(reasons[1..].iter().all(|reason| *reason == "client_document_throttled"), "{reasons:?}");
     assert_eq!(fetches.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn an_allowed_host_means_one_port() {
+    let allowed = |url: &str, host: &str| is_allowed(&Url::parse(url).unwrap(), &[host.to_owned()]);
+    for (url, host, expected) in [
+        ("https://docs.example/c", "docs.example", true),
+        ("https://docs.example:443/c", "docs.example", true),
+        ("https://docs.example/c", "docs.example:443", true),
+        ("https://docs.example:8443/c", "docs.example:8443", true),
+        ("https://docs.example:22/c", "docs.example", false),
+        ("https://docs.example:22/c", "docs.example:8443", false),
+        ("https://docs.example/c", "docs.example:8443", false),
+        ("https://docs.example/c", "docs.example:x", false),
+    ] {
+        assert_eq!(allowed(url, host), expected, "{url} {host}");
+    }
+}
+
+/// Whoever makes up paths of a host keeps nobody out who was in before.
+#[tokio::test]
+async fn the_last_good_document_stands_in_while_no_other_can_be_had() {
+    let mut world = World::new(&[&["127.0.0.2"]]);
+    world.port = free_port().await;
+    let id = format!("https://docs.example:{}/client", world.port);
+    let fetches = world.serve("127.0.0.2", &reply(&id)).await;
+    let directory = ClientDirectory::new(world.fetcher.clone());
+    let server = open_at(world.port);
+    let client = ClientId::new(id.as_str());
+    directory.find(&client, &server).await.unwrap();
+    for number in 0..10 {
+        let made_up = ClientId::new(format!("https://docs.example:{}/{number}", world.port));
+        assert!(directory.find(&made_up, &server).await.is_err());
+    }
+    let unseen = ClientId::new(format!("https://docs.example:{}/unseen", world.port));
+    let refused = directory.find(&unseen, &server).await.err().map(|rejection| rejection.reason);
+    assert_eq!(refused, Some("client_document_throttled"));
+    // Its time is over: it is fetched again, whatever was asked of its host.
+    directory.documents.invalidate(client.as_str()).await;
+    let before = fetches.load(Ordering::SeqCst);
+    directory.find(&client, &server).await.unwrap();
+    assert_eq!(fetches.load(Ordering::SeqCst), before + 1);
+    // It cannot be fetched: the one from before stands in.
+    directory.documents.invalidate(client.as_str()).await;
+    directory.budget.failed(client.as_str(), Instant::now());
+    let found = directory.find(&client, &server).await.unwrap();
+    assert_eq!(found.client.id, client);
+    assert_eq!(fetches.load(Ordering::SeqCst), before + 1);
+}
+
+#[tokio::test]
+async fn only_the_word_of_the_host_ends_a_client() {
+    let gone = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+    let challenged = "HTTP/1.1 403 Forbidden\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n";
+    let broken = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+    let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi";
+    let other = reply("https://docs.example/another-client");
+    for (answer, reason, stands_in) in [
+        (gone, "client_document_unusable", false),
+        (other.as_str(), "client_document_unusable", false),
+        (challenged, "client_document_unavailable", true),
+        (broken, "client_document_unavailable", true),
+        (page, "client_document_unavailable", true),
+    ] {
+        let mut world = World::new(&[&["127.0.0.2"]]);
+        let _fetches = world.serve("127.0.0.2", answer).await;
+        let id = format!("https://docs.example:{}/client", world.port);
+        let server = open_at(world.port);
+        let client = ClientId::new(id.as_str());
+        let strange = ClientDirectory::new(world.fetcher.clone());
+        let refused = strange.find(&client, &server).await.err().unwrap();
+        assert_eq!((refused.reason, refused.kind.is_failure()), (reason, stands_in), "{answer}");
+
+        let known = ClientDirectory::new(world.fetcher.clone());
+        let text = reply(&id);
+        let document = text.split_once("\r\n\r\n").unwrap().1.as_bytes();
+        let document = MetadataDocument::parse(&ClientMetadataUrl::parse(&id).unwrap(), document).unwrap();
+        known.last_good.insert(id.clone(), Arc::new(document)).await;
+        assert_eq!(known.find(&client, &server).await.is_ok(), stands_in, "{answer}");
+        assert_eq!(known.last_good.contains_key(&id), stands_in, "{answer}");
+    }
 }
