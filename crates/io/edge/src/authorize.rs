@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 use gatehouse_audit::event::Policy as PolicyVerdict;
@@ -124,7 +125,8 @@ fn decide<F: Facts, Who>(
     context: &Context<Who>,
     user: Option<User<'_>>,
 ) -> Decision {
-    let headers = headers(context);
+    let replaced = replaced(&context.head.headers);
+    let headers = readable(&context.head.headers, &replaced);
     let request = Request {
         source_ip: context.source.ip,
         peer_ip: context.source.peer_ip,
@@ -149,18 +151,32 @@ pub fn user_of(context: &Context<Verified>) -> User<'_> {
     }
 }
 
-fn headers<Who>(context: &Context<Who>) -> Vec<(&str, &str)> {
-    context
-        .head
-        .headers
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
-        .collect()
+/// The values that are not text, as text: what is not UTF-8 in them is U+FFFD. An upstream may be sent such a value as
+/// it is, so a policy must at least see that it is there.
+fn replaced(headers: &HeaderMap) -> Vec<String> {
+    let odd = headers.values().filter(|value| std::str::from_utf8(value.as_bytes()).is_err());
+    odd.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+}
+
+/// Every header, with `replaced` where the value is not text.
+fn readable<'a>(headers: &'a HeaderMap, replaced: &'a [String]) -> Vec<(&'a str, &'a str)> {
+    let mut replaced = replaced.iter();
+    let mut text = |value: &'a HeaderValue| match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => replaced.next().map_or("\u{fffd}", String::as_str),
+    };
+    headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect()
 }
 
 fn denial(decision: Decision, reason: DenyReason) -> Rejection {
     let public = decision.external_message.unwrap_or_else(|| "Policy does not allow this.".to_owned());
-    let internal = decision.internal_message.unwrap_or_default();
-    Rejection::new(RejectionKind::Forbidden, reason.code(), public)
-        .because(format!("policy {:?}: {internal}", decision.policy))
+    let policy = format!("policy {:?}", decision.policy);
+    let detail = match decision.internal_message {
+        Some(internal) if !internal.is_empty() => format!("{policy}: {internal}"),
+        _ => policy,
+    };
+    Rejection::new(RejectionKind::Forbidden, reason.code(), public).because(detail)
 }
+
+#[cfg(test)]
+mod tests;
