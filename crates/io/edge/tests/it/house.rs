@@ -59,6 +59,8 @@ connectors:
     users:
       - username: ada
         passwordHash: "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ"
+      - username: gateway
+        passwordHash: "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ"
 oidcProvider:
   discovery: { issuer: "http://ADDRESS" }
   clientIDMetadata: { enabled: true, allowedHosts: [clients.example] }

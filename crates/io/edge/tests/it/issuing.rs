@@ -132,7 +132,7 @@ async fn a_user_whose_way_in_is_closed_gets_nothing_more() {
     for (person, expected) in [
         (Person { upstream: "removed", ..ADA }, "invalid_grant user_not_active"),
         (Person { connector: "gone", ..ADA }, "invalid_grant user_not_active"),
-        (Person { subject: "gateway", ..ADA }, "access_denied subject_unusable"),
+        (Person { subject: "gateway", upstream: "gateway", ..ADA }, "access_denied subject_unusable"),
     ] {
         let house = House::open(|site| issuing(site, Some(person))).await;
         assert_eq!(get(house.address(), "/issue", &[]).await.text, expected, "{}", person.subject);
