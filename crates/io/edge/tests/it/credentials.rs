@@ -193,7 +193,8 @@ async fn a_remembered_token_ends_at_once_when_it_is_revoked() {
     let by_ancestor = format!("Bearer {}", site.sign(&claims));
     let by_grant = with("cyd", &[("grant_id", "g-1")]);
     let other = with("dan", &[("grant_id", "g-2")]);
-    let all = [(&by_id, "ada"), (&by_parent, "bob"), (&by_ancestor, "eve"), (&by_grant, "cyd"), (&other, "dan")];
+    let all =
+        [(&by_id, "ada"), (&by_parent, "bob"), (&by_ancestor, "eve"), (&by_grant, "cyd"), (&other, "dan")];
     for (bearer, subject) in all {
         assert_eq!(asked(&gate, &site, &[("authorization", bearer)]).await, subject);
     }
