@@ -12,7 +12,9 @@ use gatehouse_store::refresh::RefreshRepository;
 use gatehouse_store::revocation::RevocationRepository;
 use gatehouse_store::session::SessionRepository;
 use gatehouse_store::signing_key::SigningKeyRepository;
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use tokio::time::timeout;
 
 use self::failure::{bounded, store_error};
 use self::outage::Outage;
@@ -61,12 +63,31 @@ pub async fn open(url: &str, max_connections: u32) -> Result<PostgresStore, Stor
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options.options(SESSION_LIMITS))
-        .await
-        .map_err(|error| StoreError::Open { store: store.clone(), reason: error.to_string() })?;
+        .connect_with(options.clone().options(SESSION_LIMITS))
+        .await;
+    let pool = match pool {
+        Ok(pool) => pool,
+        Err(error) => return Err(StoreError::Open { store, reason: no_connection(&options, error).await }),
+    };
     demand_durability(&pool, &store).await?;
     migrate::run(&pool).await?;
     Ok(PostgresStore { pool, outage: Outage::default() })
+}
+
+/// Why there is no connection. A pool says only that it waited; a connection of its own says for what.
+async fn no_connection(options: &PgConnectOptions, error: sqlx::Error) -> String {
+    let why = match error {
+        sqlx::Error::PoolTimedOut => match timeout(ACQUIRE_TIMEOUT, options.connect()).await {
+            Ok(Err(why)) => why,
+            Ok(Ok(_)) => sqlx::Error::PoolTimedOut,
+            Err(_) => return format!("cannot be reached: no answer within {} s", ACQUIRE_TIMEOUT.as_secs()),
+        },
+        other => other,
+    };
+    match why {
+        sqlx::Error::Io(error) => format!("cannot be reached: {error}"),
+        other => other.to_string(),
+    }
 }
 
 impl PostgresStore {

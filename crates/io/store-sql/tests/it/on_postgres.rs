@@ -88,6 +88,15 @@ async fn databases_of_other_builds_and_careless_servers_are_refused() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_down_is_told_so() {
+    // Taken and given back: nobody listens there now.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let error = refusal(&format!("postgres://gatehouse@127.0.0.1:{port}/gatehouse")).await;
+    let StoreError::Open { reason, .. } = &error else { panic!("{error}") };
+    assert!(reason.starts_with("cannot be reached: ") && reason.contains("refused"), "{error}");
+}
+
+#[tokio::test]
 async fn a_full_pool_is_no_outage() {
     let cluster = Cluster::start();
     let store = postgres::open(&cluster.url(), 1).await.unwrap();
