@@ -421,7 +421,10 @@ def test_a_refusal_of_the_company_is_passed_on(branch, party):
         denied = httpx.URL(f"{branch.url}/oidc-callback/company").copy_merge_params(
             {"error": "access_denied", "state": upstream["state"], "iss": upstream["iss"]}
         )
-        expect_page(branch, browser.follow(str(denied)), 403, "upstream_idp_refused", "company")
+        answer = browser.authorize(str(denied), "", "", stop_at=NATIVE)
+    assert refused(party.redeem, callback=answer).kind == ("AuthorizationResponseError", "access_denied")
+    [record, *_] = branch.audited("signin.failure", reason="upstream_idp_refused")
+    assert record["outcome"] == "deny" and record["actor"]["connector"] == "company"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ use http::header::HOST;
 use hyper::body::Incoming;
 use url::Url;
 
+use gatehouse_audit::event::Outcome as Verdict;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::connector::{Connector, OidcConnector};
 use gatehouse_edge::context::{Context, Public};
@@ -15,8 +16,9 @@ use gatehouse_edge::server::routes::Outcome;
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{Grant, Pending, Stage};
 
-use crate::authorize::note_client;
-use crate::connector::oidc::{self, answer};
+use crate::authorize::{note_client, refuse};
+use crate::connector::oidc;
+use crate::connector::oidc::answer::{self, NoUser};
 use crate::login;
 use crate::metadata::origin;
 use crate::page;
@@ -84,8 +86,21 @@ pub(crate) async fn callback(door: Arc<AuthServer>, _body: Incoming, context: Co
     let expected =
         answer::Expected { connector, leg: &leg, redirect_uri: &redirect_uri, max_age, now: context.now };
     let fetcher = &door.outbound.egress(connector.tls.as_ref()).fetcher;
-    let user = answer::user(&door.upstreams, fetcher, &response, &expected).await?;
-    login::complete(&door, &registered, pending, user, &context).await
+    match answer::user(&door.upstreams, fetcher, &response, &expected).await {
+        Ok(user) => login::complete(&door, &registered, pending, user, &context).await,
+        Err(NoUser::Rejected(rejection)) => Err(*rejection),
+        Err(NoUser::Refused(upstream)) => {
+            tracing::info!(
+                request.id = %context.request_id, connector = %connector.name, detail = upstream.said,
+                "identity provider refused a sign-in"
+            );
+            let answer = refuse(&pending.request.refuse(&registered.client, upstream.error), &context)?;
+            if let Some(row) = &context.audit {
+                row.conclude(Verdict::Deny, "upstream_idp_refused");
+            }
+            Ok(answer)
+        }
+    }
 }
 
 /// The redirect URL whose host the browser is at, else the first; without any, our own path at the issuer's origin.

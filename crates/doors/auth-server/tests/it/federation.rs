@@ -181,11 +181,12 @@ async fn the_answer_must_be_the_one_that_was_asked_for() {
         (vec![("iss", "https://evil.example")], "another identity provider"),
         (vec![("iss", "")], "another identity provider"),
         (vec![("code", "")], "does not prove"),
-        (vec![("error", "access_denied"), ("code", "")], "access was denied"),
+        // An error of somebody else than the provider is not passed on.
         (
-            vec![("error", "server_error"), ("error_description", "<script>x</script>"), ("code", "")],
-            "refused",
+            vec![("error", "access_denied"), ("code", ""), ("iss", "https://evil.example")],
+            "another identity provider",
         ),
+        (vec![("error", "access_denied"), ("code", ""), ("state", made_up.as_str())], "does not belong"),
     ];
     for (changes, says) in &wrong {
         let answer = leg.come_back(changes).await;
@@ -472,4 +473,33 @@ async fn an_answer_at_the_address_of_another_connector_is_refused() {
     refused.assert_page(400, "does not belong");
     assert!(idp.asked("/token").is_empty());
     leg.finish().await;
+}
+
+/// What the provider says of the person or the moment, the client learns in its own words [RFC 6749 4.1.2.1].
+#[tokio::test]
+async fn a_refusal_of_the_provider_goes_to_the_client() {
+    let idp = Idp::start().await;
+    let server = setup(&idp, "").start().await;
+    for (said, told) in [
+        ("access_denied", "access_denied"),
+        ("interaction_required", "access_denied"),
+        ("temporarily_unavailable", "temporarily_unavailable"),
+        ("invalid_scope", "server_error"),
+        ("<script>x</script>", "server_error"),
+    ] {
+        let mut leg = Leg::begin(&server, &idp, &[("state", "of-the-client")]).await;
+        let answer = leg
+            .come_back(&[("error", said), ("error_description", "<script>y</script>"), ("code", "")])
+            .await;
+        let location = answer.location();
+        assert!(location.starts_with("http://127.0.0.1:6000/callback?"), "{location}");
+        assert!(!location.contains("script%3E") && !location.contains('<'), "{location}");
+        assert_eq!(answer.redirected_with("error").unwrap(), told);
+        assert_eq!(answer.redirected_with("state").unwrap(), "of-the-client");
+        assert_eq!(answer.redirected_with("iss").unwrap(), server.issuer);
+    }
+    let record = server.record("upstream_idp_refused").await;
+    assert_eq!((&record["event"], &record["outcome"]), (&json!("signin.failure"), &json!("deny")));
+    assert_eq!(record["actor"]["connector"], "corp");
+    assert!(idp.asked("/token").is_empty());
 }

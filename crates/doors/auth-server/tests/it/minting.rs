@@ -169,6 +169,12 @@ async fn users_connectors_and_clients_that_were_removed_get_nothing() {
         }
         server.reconfigure(to, from);
     }
+    // The subject of before may be somebody else's now.
+    server.reconfigure("claims: { name: Bob,", "claims: { sub: robert, name: Bob,");
+    assert_eq!(server.cli().refresh(&refresh, &[]).await.error(), (400, "invalid_grant".into()));
+    let seen = server.gateway().post("/oauth2/introspect", &pairs(&[("token", &access)])).await.ok();
+    assert_eq!(seen, json!({ "active": false }));
+    server.reconfigure("claims: { sub: robert, name: Bob,", "claims: { name: Bob,");
     assert_eq!(
         server.gateway().exchange(&access, &[]).await.ok()["issued_token_type"],
         crate::client::ACCESS_TOKEN

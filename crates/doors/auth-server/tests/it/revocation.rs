@@ -120,3 +120,21 @@ async fn revocation_of_foreign_and_unknown_tokens_has_no_effect() {
     let answer = unproven.post("/oauth2/revoke", &pairs(&[("token", "x")])).await;
     assert_eq!(answer.error(), (401, "invalid_client".into()));
 }
+
+/// Gates take a token for a little longer than it lives, as clocks differ; a revoked one stays revoked for as long.
+#[tokio::test]
+async fn a_revoked_token_does_not_come_back_within_the_leeway() {
+    let server = Server::start().await;
+    let cli = server.cli();
+    let resource = server.url("/mcp");
+    let tokens = cli.tokens_for("ada", &[("scope", "tools:use"), ("resource", &resource)]).await;
+    let other = cli.tokens_for("ada", &[("scope", "tools:use"), ("resource", &resource)]).await;
+    let (revoked, other) = (text(&tokens, "access_token"), text(&other, "access_token"));
+    server.knock(revoked).await.unwrap();
+    revoke(&cli, revoked).await;
+    for seconds in [0, 899, 2, 10] {
+        server.clock.advance(Duration::from_secs(seconds));
+        server.knock(other).await.unwrap();
+        assert_eq!(server.knock(revoked).await.unwrap_err().reason, "token_revoked", "{seconds} s later");
+    }
+}

@@ -28,6 +28,7 @@ use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::outbound::Outbound;
+use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::address::TrustedProxies;
 use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::RouteTable;
@@ -257,6 +258,13 @@ impl Server {
 
     /// Calls the MCP gateway of this process with a token, as far as its gate.
     pub(crate) async fn call_with(&self, token: &str) {
+        let admitted = self.knock(token).await;
+        assert!(admitted.is_ok(), "{:?}", admitted.err());
+    }
+
+    /// What the gate of the MCP gateway says to a token, once it has read and tidied the list of revoked ones.
+    pub(crate) async fn knock(&self, token: &str) -> Result<(), Rejection> {
+        self.parts.revocations.refresh(self.store.as_ref(), self.clock.now()).await.unwrap();
         let running = self.door.running();
         let settings = running.snapshot.mcp.as_ref().unwrap();
         let issuers = settings.protection.servers.iter().map(|server| TrustedIssuer {
@@ -272,8 +280,7 @@ impl Server {
         let revocations = Arc::clone(&self.parts.revocations);
         let gate = ResourceServer::new(CredentialPlaces::Bearer, issuers.collect(), no_keys, revocations);
         let headers = [(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap())];
-        let admitted = gate.authenticate(&headers.into_iter().collect(), self.clock.now()).await;
-        assert!(admitted.is_ok(), "{:?}", admitted.err());
+        gate.authenticate(&headers.into_iter().collect(), self.clock.now()).await.map(drop)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

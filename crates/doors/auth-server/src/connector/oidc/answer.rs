@@ -22,6 +22,7 @@ use gatehouse_identity::jose::token::UnverifiedToken;
 use gatehouse_identity::jose::verify::{Expectations, TokenType};
 use gatehouse_identity::secret::Secret;
 use gatehouse_oauth::claims::texts;
+use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{AuthenticatedUser, UpstreamLeg, federated_subject};
 
@@ -48,6 +49,28 @@ pub(crate) struct Expected<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// Why there is no user.
+pub(crate) enum NoUser {
+    /// The provider says so itself; the client is told.
+    Refused(UpstreamError),
+    /// There is no answer that can be believed.
+    Rejected(Box<Rejection>),
+}
+
+/// What a provider said instead of sending a code.
+pub(crate) struct UpstreamError {
+    /// What the client is told, in words that mean something to it.
+    pub(crate) error: OAuthError,
+    /// The provider's own words, for operators.
+    pub(crate) said: String,
+}
+
+impl From<Rejection> for NoUser {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(Box::new(rejection))
+    }
+}
+
 #[derive(Deserialize)]
 struct Tokens {
     id_token: Option<String>,
@@ -63,11 +86,11 @@ pub(crate) async fn user(
     fetcher: &Fetcher,
     response: &Form,
     expected: &Expected<'_>,
-) -> Result<AuthenticatedUser, Rejection> {
+) -> Result<AuthenticatedUser, NoUser> {
     let connector = expected.connector;
     let published = upstreams.published(connector, None).await?;
     check_issuer(response, connector, &published.metadata)?;
-    check_no_error(response, connector)?;
+    check_no_error(response).map_err(NoUser::Refused)?;
     let code = response.one("code").ok_or_else(|| refused(connector, "the response has no code"))?;
     let tokens = redeem(fetcher, &published.metadata, code, expected).await?;
     let id_token = tokens.id_token.ok_or_else(|| refused(connector, "the token response has no id_token"))?;
@@ -105,16 +128,24 @@ fn check_issuer(response: &Form, connector: &OidcConnector, metadata: &Metadata)
     }
 }
 
-fn check_no_error(response: &Form, connector: &OidcConnector) -> Result<(), Rejection> {
+/// Errors about the person or the moment are the client's to know; the others are between the provider and us.
+fn check_no_error(response: &Form) -> Result<(), UpstreamError> {
     let Some(code) = response.one("error") else { return Ok(()) };
     let description = response.one("error_description").unwrap_or_default();
-    let public = match code {
-        "access_denied" => "The identity provider says that access was denied.",
-        "temporarily_unavailable" => "The identity provider is temporarily unavailable. Try again shortly.",
-        _ => "The identity provider refused this sign-in.",
+    let (told, text) = match code {
+        "access_denied"
+        | "login_required"
+        | "interaction_required"
+        | "consent_required"
+        | "account_selection_required" => {
+            (ErrorCode::AccessDenied, "the identity provider says that access was denied")
+        }
+        "temporarily_unavailable" => {
+            (ErrorCode::TemporarilyUnavailable, "the identity provider is temporarily unavailable")
+        }
+        _ => (ErrorCode::ServerError, "the identity provider refused this sign-in"),
     };
-    Err(Rejection::new(RejectionKind::Forbidden, "upstream_idp_refused", public)
-        .because(format!("connector {}: {code:?} {description:?}", connector.name)))
+    Err(UpstreamError { error: OAuthError::new(told, text), said: format!("{code:?} {description:?}") })
 }
 
 async fn redeem(
