@@ -76,9 +76,13 @@ fn prove(path: &Path, text: &str, username: &str) -> Result<(), Failure> {
         Err(LoadFailure::Refused(problems)) => problems,
         Err(other) => return Err(other.into()),
     };
-    let said = |problem: &Problem| match problem.path.contains(".users[0]") {
-        true => format!("--username {username:?}: {}", problem.message),
-        false => format!("the starter configuration: {}: {}", problem.path, problem.message),
+    let said = |problem: &Problem| {
+        let about = if problem.path.contains(".users[0]") {
+            format!("--username {username:?}")
+        } else {
+            format!("the starter configuration: {}", problem.path)
+        };
+        format!("{about}: {}", problem.message)
     };
     Err(Failure::Failed(failure.iter().map(said).collect::<Vec<_>>().join("; ")))
 }

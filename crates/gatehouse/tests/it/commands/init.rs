@@ -65,3 +65,14 @@ fn an_address_that_would_not_run_makes_no_file() {
         assert!(!here.path().join("gatehouse.yaml").exists(), "{url}");
     }
 }
+
+#[test]
+fn a_name_that_would_not_run_is_told_of_its_flag() {
+    let here = tempfile::tempdir().unwrap();
+    let err = gatehouse(here.path(), &["init", "--username", "idp|ada"], "").failed(1);
+    assert!(
+        err.starts_with("gatehouse: --username \"idp|ada\": ") && !err.contains("gatehouse.yaml"),
+        "{err}"
+    );
+    assert!(!here.path().join("gatehouse.yaml").exists());
+}

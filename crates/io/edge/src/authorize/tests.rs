@@ -1,6 +1,24 @@
+use gatehouse_policy::{Decision, DenyReason, Outcome};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{readable, replaced};
+use super::{denial, readable, replaced};
+
+#[test]
+fn the_log_line_of_a_denial_names_the_policy_and_what_it_says_inside() {
+    let detail = |internal: Option<&str>| {
+        let decision = Decision {
+            outcome: Outcome::Deny(DenyReason::Rule),
+            policy: "finance-only".to_owned(),
+            internal_message: internal.map(str::to_owned),
+            external_message: None,
+        };
+        denial(decision, DenyReason::Rule).internal
+    };
+    let named = Some(r#"policy "finance-only""#.to_owned());
+    assert_eq!(detail(None), named);
+    assert_eq!(detail(Some("")), named);
+    assert_eq!(detail(Some("not in finance")), Some(r#"policy "finance-only": not in finance"#.to_owned()));
+}
 
 #[test]
 fn no_header_is_invisible_to_policies() {

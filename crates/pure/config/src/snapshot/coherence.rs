@@ -28,6 +28,7 @@ pub(crate) fn check(root: &Root, compiler: &mut Compiler<'_>) {
             check_own_client(oidc, root, compiler);
         }
     }
+    check_groups(root, compiler);
 }
 
 /// Clients of a plain loopback URL connect to the listener itself.
@@ -101,6 +102,41 @@ fn check_own_client(connector: &OidcConnector, root: &Root, compiler: &mut Compi
         let message = format!("the client `{}` of this file has another secret", connector.client_id);
         compiler.report.error_with(&secret.place, message, "write the same in both places");
     }
+}
+
+/// Policies about the groups of a token deny everybody when no token has any. Told only where every token is one of
+/// ours; policies in files of their own are not looked at.
+fn check_groups(root: &Root, compiler: &mut Compiler<'_>) {
+    let Some(provider) = root.oidc_provider.as_ref().filter(|provider| provider.enabled) else { return };
+    let servers = root.mcp_provider.iter().flat_map(|mcp| &mcp.authorization.oauth.servers);
+    let ours = |well_known: &Url| implied_issuer(well_known) == compiler.issuer;
+    if !servers.into_iter().all(|server| server.issuer.is_none() && ours(&server.well_known)) {
+        return;
+    }
+    let documents = provider.client_metadata.iter().map(|rules| &rules.access_token);
+    let mut tokens = clients(root).map(|client| &client.access_token).chain(documents);
+    if tokens.any(|token| token.claims.iter().any(|(name, _)| name.value == "groups")) {
+        return;
+    }
+    let authorizations = root.apps.iter().filter_map(|app| match app {
+        App::Bridge(app) => Some(&app.authorization),
+        App::Proxy(app) => Some(&app.authorization),
+        App::Client(_) | App::Llm(_) => None,
+    });
+    let points = authorizations.flat_map(|authorization| [&authorization.inbound, &authorization.listing]);
+    for rego in points.filter_map(|point| point.opa.as_ref()?.rego.as_ref()) {
+        if reads_groups(&rego.text) {
+            let message =
+                "the policy reads input.token.claims.groups, but no client's tokens have that claim";
+            let hint = "write `accessToken: { claims: { groups: CONNECTOR.groups } }` for the client";
+            compiler.report.warning(&rego.place, message, hint);
+        }
+    }
+}
+
+fn reads_groups(rego: &str) -> bool {
+    let code = rego.lines().filter_map(|line| line.split('#').next());
+    code.into_iter().any(|code| code.contains("input.token.claims.groups"))
 }
 
 fn clients(root: &Root) -> impl Iterator<Item = &ClientApp> {

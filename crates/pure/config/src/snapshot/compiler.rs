@@ -92,7 +92,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Notes that `what` ends at `end`, which is a warning from then on.
-    pub(crate) fn expiry(&mut self, place: &Place, end: Timestamp, what: String) {
+    pub(crate) fn expiry(&mut self, place: &Place, end: Timestamp, what: &str) {
         let warning = Problem {
             severity: Severity::Warning,
             file: Arc::clone(self.report.file()),

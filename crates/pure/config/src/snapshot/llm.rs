@@ -118,7 +118,7 @@ fn keys(written: &[ApiKey], compiler: &mut Compiler<'_>) -> KeyTable {
             compiler.report.error(&key.place, "another key has the same name or the same hash");
         }
         if let Some(expires) = &key.expires {
-            compiler.expiry(&expires.place, expires.value, format!("the key `{}`", key.name.value));
+            compiler.expiry(&expires.place, expires.value, &format!("the key `{}`", key.name.value));
         }
         let (name, groups) = (key.name.value.clone(), key.groups.clone());
         let expires_at = key.expires.as_ref().map(|expires| expires.value);

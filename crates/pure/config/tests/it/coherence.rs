@@ -92,6 +92,38 @@ fn a_short_secret_of_a_client_is_refused() {
 }
 
 #[test]
+fn a_policy_about_groups_that_no_token_names_is_a_warning() {
+    let reading = changed(
+        r#"          name: employees-listing
+          rego: |
+            package orchestrator
+            default result := {"allowed": true}
+"#,
+        r#"          name: employees-listing
+          rego: |
+            package orchestrator
+            default result := {"allowed": false}
+            result := {"allowed": true} if "hr" in input.token.claims.groups
+"#,
+    );
+    assert_eq!(warnings(&loaded(&reading)), [""; 0]);
+    let mute = |text: &str| text.replace(", groups: staff.groups", "");
+    let found = warnings(&loaded(&mute(&reading)));
+    let expected =
+        "apps[2].authorization.listing.opa.rego: the policy reads input.token.claims.groups, but no client";
+    assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    let elsewhere = "wellKnownEndpoint: https://auth.example.com/.well-known/oauth-authorization-server";
+    let own = "wellKnownEndpoint: https://gw.example.com/.well-known/oauth-authorization-server";
+    for text in [
+        mute(&reading).replace(own, elsewhere),
+        mute(&reading).replace("result := {\"allowed\": true} if", "# if"),
+        mute(WHOLE),
+    ] {
+        assert_eq!(warnings(&loaded(&text)), [""; 0]);
+    }
+}
+
+#[test]
 fn a_connector_to_ourselves_has_the_secret_of_its_client() {
     let connector = |secret: &str| {
         format!(
