@@ -25,9 +25,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use self::body::{Body, BodyError};
 use self::connections::{ConnectionLimits, Slot};
@@ -89,9 +89,9 @@ impl Listener {
     ) -> usize {
         let room = Arc::new(ConnectionLimits::default());
         let draining = GracefulShutdown::new();
-        let tasks = TaskTracker::new();
-        let cut = CancellationToken::new();
+        let mut tasks = JoinSet::new();
         loop {
+            while tasks.try_join_next().is_some() {}
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
                 () = stop.cancelled() => break,
@@ -119,18 +119,15 @@ impl Listener {
                 left_unread: LeftUnread::of_peer(carries_many),
             };
             let (answer, tls) = (Arc::clone(&answer), self.tls.clone());
-            tasks.spawn(cut.clone().run_until_cancelled_owned(async move {
-                connection.run(stream, tls, answer).await;
-            }));
+            tasks.spawn(connection.run(stream, tls, answer));
         }
         drop(self.socket);
-        tasks.close();
         if tokio::time::timeout(limits.drain, draining.shutdown()).await.is_ok() {
             return 0;
         }
+        while tasks.try_join_next().is_some() {}
         let left = tasks.len();
-        cut.cancel();
-        tasks.wait().await;
+        tasks.shutdown().await;
         left
     }
 }
