@@ -11,7 +11,7 @@ use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 
 /// How much is gathered before it goes on.
-const ENOUGH: usize = 32 * 1024;
+const ENOUGH: usize = 16 * 1024;
 
 /// An upstream's body that gives what has already arrived as one frame.
 ///
@@ -172,7 +172,7 @@ impl Held {
         *self = match std::mem::take(self) {
             Self::Nothing => Self::One(data),
             Self::One(first) => {
-                let mut several = BytesMut::with_capacity((first.len() + data.len()).max(4 * 1024));
+                let mut several = BytesMut::with_capacity((first.len() + data.len()).max(ENOUGH / 2));
                 several.extend_from_slice(&first);
                 several.extend_from_slice(&data);
                 Self::Several(several)
