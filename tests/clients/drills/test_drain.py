@@ -41,7 +41,8 @@ def wait_until(condition, seconds: float = 10) -> float:
 def is_refused(node: Site) -> bool:
     try:
         socket.create_connection(("127.0.0.1", node.port), timeout=5).close()
-    except ConnectionRefusedError:
+    # One that waited to be accepted when the listener closed is reset.
+    except (ConnectionRefusedError, ConnectionResetError):
         return True
     return False
 
