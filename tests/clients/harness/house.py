@@ -165,7 +165,9 @@ class House:
     def audit(self) -> list[dict]:
         """The audit records so far."""
         files = [process.folder / "audit.jsonl" for process in self.processes]
-        return [json.loads(line) for file in files if file.exists() for line in file.read_text().splitlines()]
+        texts = [file.read_text() for file in files if file.exists()]
+        # What follows the last line end is being written at this moment.
+        return [json.loads(line) for text in texts for line in text[: text.rfind("\n") + 1].splitlines()]
 
     def mark(self) -> int:
         """The number of the last audit record so far, to look only at what comes after. Records are written a moment
