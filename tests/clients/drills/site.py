@@ -121,7 +121,9 @@ class Site:
 
     def audit(self) -> list[dict]:
         """The records so far."""
-        return [json.loads(line) for line in self.audit_file.read_text().splitlines()]
+        text = self.audit_file.read_text()
+        # What follows the last line end is being written at this moment.
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
     def code(self, browser: Browser, resource: str | None = None) -> dict:
         """A fresh authorization code, as the form that redeems it."""
