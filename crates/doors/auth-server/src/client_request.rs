@@ -70,4 +70,8 @@ impl ClientRequest {
         context.note(|event| event.with_client(id, kind, Some(client.assurance())));
         Ok(client)
     }
+    /// The token that introspection and revocation are about (RFC 7662 §2.1, RFC 7009 §2.1).
+    pub(crate) fn token(&self) -> Result<&str, OAuthError> {
+        self.form.one("token").ok_or_else(|| OAuthError::new(ErrorCode::InvalidRequest, "token is missing"))
+    }
 }

@@ -9,7 +9,6 @@ use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::server::body::Body;
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_identity::jose::verify::TokenType;
-use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::exchange::Standing;
 use gatehouse_oauth::introspection as rules;
 
@@ -32,8 +31,7 @@ async fn look(
     let form = client_request::form(body, context).await?;
     let asked = ClientRequest::read(door, form, context).await?;
     let caller = asked.authenticate(context)?;
-    let token = asked.form.one("token");
-    let token = token.ok_or_else(|| OAuthError::new(ErrorCode::InvalidRequest, "token is missing"))?;
+    let token = asked.token()?;
     let verified = verify(door, token, TokenType::AccessTokenStrict, context);
     let standing = match &verified {
         Some(verified) => behind(door, verified.claims(), context).await?.standing,

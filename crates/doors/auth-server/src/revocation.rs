@@ -15,7 +15,6 @@ use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{GrantId, TokenId};
 use gatehouse_identity::jose::verify::TokenType;
 use gatehouse_oauth::client::AuthenticatedClient;
-use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::refresh::{RefreshDecision, RefreshRules, RefreshToken, decide};
 use gatehouse_store::error::StoreError;
 
@@ -39,8 +38,7 @@ async fn take_back(
     let form = client_request::form(body, context).await?;
     let asked = ClientRequest::read(door, form, context).await?;
     let client = asked.authenticate(context)?;
-    let token = asked.form.one("token");
-    let token = token.ok_or_else(|| OAuthError::new(ErrorCode::InvalidRequest, "token is missing"))?;
+    let token = asked.token()?;
     let done = match RefreshToken::parse(token) {
         Ok(token) => refresh_token(door, &token, &client, context).await?,
         Err(_) => access_token(door, token, &client, context).await?,
