@@ -8,17 +8,16 @@ use http::{Method, Response, StatusCode};
 use serde_json::Value;
 use url::Url;
 
-use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
+use gatehouse_config::snapshot::authorization_server::{AuthorizationServer, STANDARD_SCOPES};
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::{Origins, Outcome, Route};
 use gatehouse_identity::jose::algorithm::Algorithm;
+use gatehouse_identity::scope::ScopeSet;
 use gatehouse_oauth::client::{Client, GrantType};
-use gatehouse_oauth::metadata::{
-    Endpoints, Locations, ServerMetadata, Support, authorization_server, openid,
-};
+use gatehouse_oauth::metadata::{Endpoints, ServerMetadata, Support, document, locations};
 use gatehouse_store::fingerprint::Fingerprint;
 
 use crate::dialect;
@@ -48,25 +47,13 @@ struct Document {
     media_type: &'static str,
 }
 
-/// The routes of the metadata documents, at every place where a client may look for them, and of the key set.
+/// The routes of the metadata document, at every place where a client may look for it, and of the key set.
 pub(crate) fn routes(server: &AuthorizationServer, issuer: &TokenIssuer) -> Vec<Route> {
-    let facts = facts(server, issuer);
-    let oauth = Document::of(&authorization_server(&facts));
-    let oidc = Document::of(&openid(&facts));
-    let locations = Locations::of(&server.issuer);
-    let below_resources = |name: &str| -> Vec<String> {
-        // Some clients take the resource they were given for the issuer and look below its path.
-        resource_paths(server).into_iter().map(|path| format!("/.well-known/{name}{path}")).collect()
-    };
-    let mut routes = Vec::new();
-    let mut add = |paths: Vec<String>, name: &'static str, document: &Document| {
-        let unique: BTreeSet<String> = paths.into_iter().collect();
-        routes.extend(unique.into_iter().map(|path| document.clone().route(name, path)));
-    };
-    let oauth_paths = locations.authorization_server.into_iter();
-    add(oauth_paths.chain(below_resources("oauth-authorization-server")).collect(), "oauth.metadata", &oauth);
-    let oidc_paths = locations.openid.into_iter();
-    add(oidc_paths.chain(below_resources("openid-configuration")).collect(), "openid.metadata", &oidc);
+    let metadata = Document::of(&document(&facts(server, issuer)));
+    let resources = resource_paths(server);
+    let places = locations(&server.issuer, resources.iter().map(String::as_str));
+    let mut routes: Vec<Route> =
+        places.into_iter().map(|path| metadata.clone().route("oauth.metadata", path)).collect();
     let (bytes, etag) = issuer.keys().document();
     let etag = HeaderValue::from_str(etag).unwrap_or_else(|_| HeaderValue::from_static("\"keys\""));
     let keys = Document { bytes, etag, media_type: "application/jwk-set+json" };
@@ -140,7 +127,7 @@ fn facts(server: &AuthorizationServer, issuer: &TokenIssuer) -> ServerMetadata {
             revocation: Some(at(&endpoints.revocation)),
             end_session: None,
         },
-        scopes: server.scopes.clone(),
+        scopes: advertised_scopes(server),
         grant_types: grants.into_iter().collect(),
         id_token_algorithms: id_token_algorithm.into_iter().collect(),
         client_id_metadata_documents: match server.metadata_clients {
@@ -156,6 +143,21 @@ fn facts(server: &AuthorizationServer, issuer: &TokenIssuer) -> ServerMetadata {
             .into_iter()
             .collect(),
     }
+}
+
+/// The scopes that a client can be granted because it asks for them. A gateway gets its scopes by exchanging the tokens
+/// of others, for what stands behind it: they are nobody else's business, and asking for them is in vain.
+fn advertised_scopes(server: &AuthorizationServer) -> ScopeSet {
+    let asking = |client: &Client| {
+        let is_gateway = client.may_use(GrantType::TokenExchange);
+        client.may_use(GrantType::AuthorizationCode)
+            || (client.may_use(GrantType::ClientCredentials) && !is_gateway)
+    };
+    let clients =
+        server.clients.values().map(|registered| &registered.client).filter(|client| asking(client));
+    let by_document = server.metadata_clients.iter().map(|clients| &clients.template.scopes);
+    let standard = ScopeSet::parse(STANDARD_SCOPES).unwrap_or(ScopeSet::none());
+    clients.map(|client| &client.scopes).chain(by_document).fold(standard, |all, scopes| all.union(scopes))
 }
 
 fn mapped_claims(client: &Client) -> Vec<String> {

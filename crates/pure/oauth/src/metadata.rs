@@ -1,4 +1,6 @@
-//! The metadata documents of the authorization server (RFC 8414, OpenID Connect Discovery), checks D1-D8.
+//! The metadata document of the authorization server (RFC 8414, OpenID Connect Discovery), checks D1-D8.
+
+use std::collections::BTreeSet;
 
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::id::Issuer;
@@ -8,14 +10,14 @@ use serde_json::{Map, Value, json};
 
 use crate::client::GrantType;
 
-/// What both documents are made from; every field reflects the running configuration.
+/// What the document is made from; every field reflects the running configuration.
 #[derive(Clone, Debug)]
 pub struct ServerMetadata {
     /// The issuer identifier, byte for byte as configured.
     pub issuer: Issuer,
     /// Where things are.
     pub endpoints: Endpoints,
-    /// Every scope that may be asked for; asking for all of them is safe.
+    /// The scopes that some client can be granted when it asks; asking for all of them is safe.
     pub scopes: ScopeSet,
     /// The grants that some client may use here.
     pub grant_types: Vec<GrantType>,
@@ -29,7 +31,7 @@ pub struct ServerMetadata {
     pub claims: Vec<String>,
 }
 
-/// Absolute URLs of the endpoints; an absent one is left out of the documents.
+/// Absolute URLs of the endpoints; an absent one is left out of the document.
 #[derive(Clone, Debug)]
 pub struct Endpoints {
     /// Authorization endpoint.
@@ -62,64 +64,15 @@ const TOKEN_AUTH_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_pos
 /// How resource servers authenticate at the introspection endpoint.
 const SECRET_AUTH_METHODS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
-/// The document at `/.well-known/oauth-authorization-server` (RFC 8414 §2).
-pub fn authorization_server(server: &ServerMetadata) -> Value {
-    Value::Object(shared(server))
-}
-
-/// The document at `/.well-known/openid-configuration` (OpenID Connect Discovery §3): the same facts and those
-/// of ID tokens.
-pub fn openid(server: &ServerMetadata) -> Value {
-    let mut document = shared(server);
-    let algorithms: Vec<&str> =
-        server.id_token_algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
-    document.insert("subject_types_supported".into(), json!(["public"]));
-    document.insert("id_token_signing_alg_values_supported".into(), json!(algorithms));
-    document.insert("claim_types_supported".into(), json!(["normal"]));
-    document.insert("claims_supported".into(), json!(server.claims));
-    document.insert("claims_parameter_supported".into(), json!(false));
-    document.insert("prompt_values_supported".into(), json!(["none", "login", "consent", "select_account"]));
-    optional(&mut document, "userinfo_endpoint", server.endpoints.userinfo.as_ref());
-    optional(&mut document, "end_session_endpoint", server.endpoints.end_session.as_ref());
-    Value::Object(document)
-}
-
-/// The paths below the issuer's origin at which each document is served (D1): well-known prefix in front of the
-/// issuer's path, and also behind it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Locations {
-    /// Paths of [`authorization_server`].
-    pub authorization_server: Vec<String>,
-    /// Paths of [`openid`].
-    pub openid: Vec<String>,
-}
-
-impl Locations {
-    /// The paths for an issuer. A bare document at the origin's root is served as well, for clients that never
-    /// learned about issuers with a path.
-    pub fn of(issuer: &Issuer) -> Self {
-        let path = issuer.as_str().split_once("://").and_then(|(_, rest)| rest.split_once('/'));
-        let path = path.map_or("", |(_, path)| path).trim_end_matches('/');
-        let paths = |name: &str| {
-            let root = format!("/.well-known/{name}");
-            let mut paths = vec![root.clone()];
-            if !path.is_empty() {
-                paths.push(format!("{root}/{path}"));
-                paths.push(format!("/{path}{root}"));
-            }
-            paths
-        };
-        Self {
-            authorization_server: paths("oauth-authorization-server"),
-            openid: paths("openid-configuration"),
-        }
-    }
-}
-
-fn shared(server: &ServerMetadata) -> Map<String, Value> {
+/// The one document that is served at every place where a client may look for it: the members of RFC 8414 §2 and of
+/// OpenID Connect Discovery §3 come from one registry, and a client that found us at one place must not learn less
+/// than at another.
+pub fn document(server: &ServerMetadata) -> Value {
     let grants: Vec<&str> =
         server.grant_types.iter().filter(|grant| grant.is_served()).map(|grant| grant.as_str()).collect();
     let scopes: Vec<&str> = server.scopes.iter().collect();
+    let algorithms: Vec<&str> =
+        server.id_token_algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
     let mut document = Map::new();
     let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
     put("issuer", json!(server.issuer));
@@ -135,6 +88,12 @@ fn shared(server: &ServerMetadata) -> Map<String, Value> {
     put("authorization_response_iss_parameter_supported", json!(true));
     put("request_parameter_supported", json!(false));
     put("request_uri_parameter_supported", json!(false));
+    put("subject_types_supported", json!(["public"]));
+    put("id_token_signing_alg_values_supported", json!(algorithms));
+    put("claim_types_supported", json!(["normal"]));
+    put("claims_supported", json!(server.claims));
+    put("claims_parameter_supported", json!(false));
+    put("prompt_values_supported", json!(["none", "login", "consent", "select_account"]));
     if server.client_id_metadata_documents == Support::Offered {
         put("client_id_metadata_document_supported", json!(true));
     }
@@ -147,9 +106,37 @@ fn shared(server: &ServerMetadata) -> Map<String, Value> {
     if server.endpoints.revocation.is_some() {
         put("revocation_endpoint_auth_methods_supported", json!(TOKEN_AUTH_METHODS));
     }
+    optional(&mut document, "userinfo_endpoint", server.endpoints.userinfo.as_ref());
     optional(&mut document, "introspection_endpoint", server.endpoints.introspection.as_ref());
     optional(&mut document, "revocation_endpoint", server.endpoints.revocation.as_ref());
-    document
+    optional(&mut document, "end_session_endpoint", server.endpoints.end_session.as_ref());
+    Value::Object(document)
+}
+
+/// The well-known names of the document (RFC 8414 §3, OpenID Connect Discovery §4).
+const NAMES: [&str; 2] = ["oauth-authorization-server", "openid-configuration"];
+
+/// The paths at which the document is served (D1): under both names, in front of the issuer's path and behind it, at
+/// the root of its origin for clients that never learned about issuers with a path, and in front of each of
+/// `resources`, the paths of resources at the same origin, for clients that take their resource for the issuer.
+pub fn locations<'a>(issuer: &Issuer, resources: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    let path = issuer.as_str().split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+    let path = path.map_or("", |(_, path)| path).trim_end_matches('/');
+    let inserted: Vec<String> = resources
+        .into_iter()
+        .map(str::to_owned)
+        .chain((!path.is_empty()).then(|| format!("/{path}")))
+        .collect();
+    let mut locations = BTreeSet::new();
+    for name in NAMES {
+        let root = format!("/.well-known/{name}");
+        locations.extend(inserted.iter().map(|path| format!("{root}{path}")));
+        if !path.is_empty() {
+            locations.insert(format!("/{path}{root}"));
+        }
+        locations.insert(root);
+    }
+    locations
 }
 
 fn optional(document: &mut Map<String, Value>, name: &str, url: Option<&String>) {

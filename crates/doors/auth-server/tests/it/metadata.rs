@@ -22,7 +22,7 @@ async fn get(server: &Server, path: &str, headers: &[(&str, &str)]) -> Answer {
 }
 
 #[tokio::test]
-async fn both_documents_are_served_wherever_clients_look() {
+async fn one_document_is_served_wherever_clients_look() {
     let plain = Server::start().await;
     let root = [
         "/.well-known/oauth-authorization-server",
@@ -31,8 +31,10 @@ async fn both_documents_are_served_wherever_clients_look() {
         "/.well-known/oauth-authorization-server/mcp",
         "/.well-known/openid-configuration/mcp",
     ];
+    let document = get(&plain, root[0], &[]).await.ok();
+    assert_eq!(document["issuer"], json!(plain.issuer));
     for path in root {
-        assert_eq!(get(&plain, path, &[]).await.ok()["issuer"], json!(plain.issuer), "{path}");
+        assert_eq!(get(&plain, path, &[]).await.ok(), document, "{path}");
     }
     let tenant = Setup::new().issuer_path("/t1").start().await;
     let below = [
@@ -41,34 +43,55 @@ async fn both_documents_are_served_wherever_clients_look() {
         "/t1/.well-known/openid-configuration",
         "/t1/.well-known/oauth-authorization-server",
     ];
+    let document = get(&tenant, root[0], &[]).await.ok();
+    assert_eq!(document["issuer"], json!(tenant.issuer));
     for path in root.iter().take(2).chain(&below) {
-        assert_eq!(get(&tenant, path, &[]).await.ok()["issuer"], json!(tenant.issuer), "{path}");
+        assert_eq!(get(&tenant, path, &[]).await.ok(), document, "{path}");
     }
     assert_eq!(get(&plain, "/.well-known/openid-configuration/other", &[]).await.status, 404);
 }
 
 #[tokio::test]
-async fn documents_say_what_is_served_and_nothing_else() {
+async fn the_document_says_what_is_served_and_nothing_else() {
     let server = Server::start().await;
-    let oauth = get(&server, "/.well-known/oauth-authorization-server", &[]).await.ok();
-    let openid = get(&server, "/.well-known/openid-configuration", &[]).await.ok();
-    for document in [&oauth, &openid] {
-        assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
-        assert_eq!(document["response_types_supported"], json!(["code"]));
-        assert_eq!(document["authorization_response_iss_parameter_supported"], json!(true));
-        assert_eq!(document["authorization_endpoint"], json!(server.url("/oauth2/auth")));
-        assert_eq!(document["token_endpoint"], json!(server.url("/oauth2/token")));
-        let methods = document["token_endpoint_auth_methods_supported"].as_array().unwrap();
-        assert!(methods.contains(&json!("none")), "{methods:?}");
-        let scopes = document["scopes_supported"].as_array().unwrap();
-        assert!(scopes.contains(&json!("offline_access")) && scopes.contains(&json!("ledger:read")));
-        let grants = document["grant_types_supported"].as_array().unwrap();
-        assert_eq!(grants.len(), 4, "{grants:?}");
-        assert!(document.get("registration_endpoint").is_none());
-        assert!(document.get("client_id_metadata_document_supported").is_none());
-    }
-    assert_eq!(openid["id_token_signing_alg_values_supported"], json!(["RS256"]));
-    assert_eq!(openid["userinfo_endpoint"], json!(server.url("/oauth2/userinfo")));
+    let document = get(&server, "/.well-known/oauth-authorization-server", &[]).await.ok();
+    assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+    assert_eq!(document["response_types_supported"], json!(["code"]));
+    assert_eq!(document["authorization_response_iss_parameter_supported"], json!(true));
+    assert_eq!(document["authorization_endpoint"], json!(server.url("/oauth2/auth")));
+    assert_eq!(document["token_endpoint"], json!(server.url("/oauth2/token")));
+    assert_eq!(document["userinfo_endpoint"], json!(server.url("/oauth2/userinfo")));
+    assert_eq!(document["subject_types_supported"], json!(["public"]));
+    assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256"]));
+    let methods = document["token_endpoint_auth_methods_supported"].as_array().unwrap();
+    assert!(methods.contains(&json!("none")), "{methods:?}");
+    let grants = document["grant_types_supported"].as_array().unwrap();
+    assert_eq!(grants.len(), 4, "{grants:?}");
+    assert!(document.get("registration_endpoint").is_none());
+    assert!(document.get("client_id_metadata_document_supported").is_none());
+}
+
+#[tokio::test]
+async fn scopes_that_only_a_gateway_gets_are_not_advertised() {
+    let robot = r#"
+  - { name: robot, type: oidc, clientID: robot, credentials: { secrets: ["SECRET"] }, grantTypes: [client_credentials],
+      defaultAudience: "https://tools.example/api", customScopes: { scopes: [{ name: "tools:report" }] } }
+"#;
+    let provider = "  clientIDMetadata: { allowedHosts: [claude.ai], customScopes: { scopes: [{ name: \"tools:list\" }] } }\n";
+    let server = Setup::new().app(robot).provider(provider).start().await;
+    let document = get(&server, "/.well-known/oauth-authorization-server", &[]).await.ok();
+    // `ledger:read` is what the gateway exchanges tokens for.
+    let expected = [
+        "email",
+        "offline_access",
+        "openid",
+        "profile",
+        "tools:admin",
+        "tools:list",
+        "tools:report",
+        "tools:use",
+    ];
+    assert_eq!(document["scopes_supported"], json!(expected));
 }
 
 #[tokio::test]

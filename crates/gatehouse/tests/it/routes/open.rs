@@ -40,7 +40,7 @@ fn assert_documented(entry: &Entry, response: &Response) {
     let (body, what) = (response.json(), format!("{} {}: {}", entry.method, entry.path, response.text()));
     assert!(!response.header("request-id").is_empty(), "{what}");
     match entry.name {
-        "oauth.metadata" | "openid.metadata" => {
+        "oauth.metadata" => {
             assert_eq!((response.status, &body["issuer"]), (200, &ISSUER.into()), "{what}");
             assert_eq!(body["code_challenge_methods_supported"], serde_json::json!(["S256"]), "{what}");
         }

@@ -24,23 +24,14 @@ fn server() -> ServerMetadata {
 }
 
 #[test]
-fn d2_to_d8_the_documents_say_what_is_there() {
-    insta::assert_json_snapshot!("authorization_server", authorization_server(&server()));
-    insta::assert_json_snapshot!("openid", openid(&server()));
-}
-
-#[test]
-fn d3_both_documents_come_from_the_same_facts() {
-    let (plain, openid) = (authorization_server(&server()), openid(&server()));
-    for (name, value) in plain.as_object().unwrap() {
-        assert_eq!(&openid[name], value, "{name}");
-    }
+fn d2_to_d8_the_document_says_what_is_there() {
+    insta::assert_json_snapshot!("document", document(&server()));
 }
 
 #[test]
 fn d5_d8_what_is_off_is_absent() {
     let off = ServerMetadata { client_id_metadata_documents: Support::Off, ..server() };
-    let document = authorization_server(&off);
+    let document = document(&off);
     for absent in ["client_id_metadata_document_supported", "registration_endpoint", "revocation_endpoint"] {
         assert!(document.get(absent).is_none(), "{absent}");
     }
@@ -49,13 +40,21 @@ fn d5_d8_what_is_off_is_absent() {
 }
 
 #[test]
-fn d1_an_issuer_with_a_path_is_found_in_every_place() {
-    let root = Locations::of(&Issuer::new("https://as.example.com/"));
-    assert_eq!(root.authorization_server, ["/.well-known/oauth-authorization-server"]);
-    assert_eq!(root.openid, ["/.well-known/openid-configuration"]);
-    let path = Locations::of(&Issuer::new("https://as.example.com/t1"));
-    assert!(path.authorization_server.contains(&"/.well-known/oauth-authorization-server/t1".to_owned()));
-    for expected in ["/.well-known/openid-configuration/t1", "/t1/.well-known/openid-configuration"] {
-        assert!(path.openid.contains(&expected.to_owned()), "{expected}");
+fn d1_the_document_is_found_in_every_place() {
+    let sorted = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<BTreeSet<_>>();
+    let root = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+    for issuer in ["https://as.example.com", "https://as.example.com/"] {
+        assert_eq!(locations(&Issuer::new(issuer), []), sorted(&root), "{issuer}");
     }
+    let tenant = [
+        "/.well-known/oauth-authorization-server/t1",
+        "/.well-known/openid-configuration/t1",
+        "/t1/.well-known/oauth-authorization-server",
+        "/t1/.well-known/openid-configuration",
+    ];
+    let expected = sorted(&[root.as_slice(), &tenant].concat());
+    assert_eq!(locations(&Issuer::new("https://as.example.com/t1"), []), expected);
+    let resource = ["/.well-known/oauth-authorization-server/mcp", "/.well-known/openid-configuration/mcp"];
+    let expected = sorted(&[root.as_slice(), &resource].concat());
+    assert_eq!(locations(&Issuer::new("https://as.example.com"), ["/mcp"]), expected);
 }
