@@ -24,7 +24,7 @@ struct Arguments {
 enum Task {
     /// Everything that has to pass: setup, house, formatting, lints, tests, release build, real clients.
     Test,
-    /// Whether the workspace keeps to its architecture: arrows, sizes, names, purity.
+    /// Whether the workspace keeps to its architecture: arrows, sizes, names, purity, dependencies.
     House,
     /// Installs what the tests need and is not there yet.
     Setup {

@@ -1,11 +1,8 @@
 //! Which crate may depend on which. The table is the one of docs/ARCHITECTURE.md.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use serde::Deserialize;
-
-use crate::step::Step;
+use super::metadata::{Metadata, Package};
 
 /// A room and the rooms it may name in `[dependencies]`.
 type Arrows = (&'static str, &'static [&'static str]);
@@ -51,30 +48,9 @@ const IMPURE: &[&str] = &[
     "uuid",
 ];
 
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    name: String,
-    manifest_path: String,
-    dependencies: Vec<Dependency>,
-}
-
-#[derive(Deserialize)]
-struct Dependency {
-    name: String,
-    kind: Option<String>,
-}
-
 /// Every arrow that is not in the table.
-pub(super) fn check(root: &Path) -> Result<Vec<String>, String> {
-    let json = Step::cargo(root).args(["metadata", "--no-deps", "--format-version", "1"]).output()?;
-    let metadata: Metadata =
-        serde_json::from_slice(&json).map_err(|error| format!("`cargo metadata` cannot be read: {error}"))?;
-    Ok(metadata.packages.iter().flat_map(problems_of).collect())
+pub(super) fn check(metadata: &Metadata) -> Vec<String> {
+    metadata.packages.iter().flat_map(problems_of).collect()
 }
 
 fn problems_of(package: &Package) -> Vec<String> {

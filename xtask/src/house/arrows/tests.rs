@@ -1,11 +1,21 @@
-use super::{ALLOWED, Dependency, Package, problems_of, reachable};
+use semver::Version;
+
+use super::super::metadata::Dependency;
+use super::{ALLOWED, Package, problems_of, reachable};
 
 fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
     let dependencies = dependencies
         .iter()
-        .map(|(name, kind)| Dependency { name: (*name).into(), kind: kind.map(Into::into) })
+        .map(|(name, kind)| Dependency { name: (*name).into(), kind: kind.map(Into::into), registry: None })
         .collect();
-    Package { name: name.into(), manifest_path: "/x/crates/pure/y/Cargo.toml".into(), dependencies }
+    Package {
+        name: name.into(),
+        version: Version::new(0, 1, 0),
+        source: None,
+        license: None,
+        manifest_path: "/x/crates/pure/y/Cargo.toml".into(),
+        dependencies,
+    }
 }
 
 #[test]
