@@ -2,16 +2,7 @@
 
 use std::time::Duration;
 
-use gatehouse_store::Store;
-use gatehouse_store::consent::ConsentRepository;
 use gatehouse_store::error::StoreError;
-use gatehouse_store::grant::GrantRepository;
-use gatehouse_store::maintenance::Maintenance;
-use gatehouse_store::one_time::OneTimeRepository;
-use gatehouse_store::refresh::RefreshRepository;
-use gatehouse_store::revocation::RevocationRepository;
-use gatehouse_store::session::SessionRepository;
-use gatehouse_store::signing_key::SigningKeyRepository;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::time::timeout;
@@ -94,40 +85,6 @@ impl PostgresStore {
     /// Closes all connections after the work in hand.
     pub async fn close(&self) {
         self.pool.close().await;
-    }
-}
-
-impl Store for PostgresStore {
-    fn grants(&self) -> &dyn GrantRepository {
-        self
-    }
-
-    fn refresh_families(&self) -> &dyn RefreshRepository {
-        self
-    }
-
-    fn sessions(&self) -> &dyn SessionRepository {
-        self
-    }
-
-    fn consents(&self) -> &dyn ConsentRepository {
-        self
-    }
-
-    fn one_time(&self) -> &dyn OneTimeRepository {
-        self
-    }
-
-    fn signing_keys(&self) -> &dyn SigningKeyRepository {
-        self
-    }
-
-    fn revocations(&self) -> &dyn RevocationRepository {
-        self
-    }
-
-    fn maintenance(&self) -> &dyn Maintenance {
-        self
     }
 }
 

@@ -6,16 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gatehouse_store::Store;
-use gatehouse_store::consent::ConsentRepository;
 use gatehouse_store::error::StoreError;
-use gatehouse_store::grant::GrantRepository;
-use gatehouse_store::maintenance::Maintenance;
-use gatehouse_store::one_time::OneTimeRepository;
-use gatehouse_store::refresh::RefreshRepository;
-use gatehouse_store::revocation::RevocationRepository;
-use gatehouse_store::session::SessionRepository;
-use gatehouse_store::signing_key::SigningKeyRepository;
 use rusqlite::{Connection, OpenFlags};
 
 use self::reader::Readers;
@@ -59,40 +50,6 @@ pub fn open(path: &Path) -> Result<SqliteStore, StoreError> {
         .map_err(|error| refused(path, &error))?;
     let writer = Writer::start(connection).map_err(|error| refused(path, &error))?;
     Ok(SqliteStore { writer, readers: Readers::new(readers) })
-}
-
-impl Store for SqliteStore {
-    fn grants(&self) -> &dyn GrantRepository {
-        self
-    }
-
-    fn refresh_families(&self) -> &dyn RefreshRepository {
-        self
-    }
-
-    fn sessions(&self) -> &dyn SessionRepository {
-        self
-    }
-
-    fn consents(&self) -> &dyn ConsentRepository {
-        self
-    }
-
-    fn one_time(&self) -> &dyn OneTimeRepository {
-        self
-    }
-
-    fn signing_keys(&self) -> &dyn SigningKeyRepository {
-        self
-    }
-
-    fn revocations(&self) -> &dyn RevocationRepository {
-        self
-    }
-
-    fn maintenance(&self) -> &dyn Maintenance {
-        self
-    }
 }
 
 /// Makes the file with mode 0600 before SQLite sees it; its WAL and shared-memory files take over that mode.
