@@ -1,5 +1,6 @@
 //! What tests of the whole gateway share: a client that sends exactly the bytes it is told to, upstreams that record
-//! every byte, an authority that signs whatever it is asked to, a browser, an empty store, and the running binary.
+//! every byte, an authority that signs whatever it is asked to, a browser, an empty store, a store
+//! that goes away, and the running binary.
 //!
 //! Everything blocks and runs on loopback; nothing here knows how the gateway is built.
 
@@ -16,6 +17,7 @@ pub mod browser;
 pub mod documents;
 pub mod fixture;
 pub mod mcp;
+pub mod outage;
 pub mod process;
 pub mod sample;
 pub mod store;

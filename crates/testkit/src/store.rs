@@ -21,6 +21,11 @@ impl TemporaryStore {
     }
 
     /// The store.
+    pub fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// The store, to be kept.
     pub fn shared(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)
     }

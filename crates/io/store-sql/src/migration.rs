@@ -20,18 +20,24 @@ pub(crate) struct Applied {
 }
 
 /// SQLite's migrations.
-pub(crate) const SQLITE: &[Migration] = &[Migration {
-    number: 1,
-    name: "foundation",
-    sql: include_str!("../migrations/sqlite/0001_foundation.sql"),
-}];
+pub(crate) const SQLITE: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "foundation",
+        sql: include_str!("../migrations/sqlite/0001_foundation.sql"),
+    },
+    Migration { number: 2, name: "epochs", sql: include_str!("../migrations/sqlite/0002_epochs.sql") },
+];
 
 /// PostgreSQL's migrations.
-pub(crate) const POSTGRES: &[Migration] = &[Migration {
-    number: 1,
-    name: "foundation",
-    sql: include_str!("../migrations/postgres/0001_foundation.sql"),
-}];
+pub(crate) const POSTGRES: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "foundation",
+        sql: include_str!("../migrations/postgres/0001_foundation.sql"),
+    },
+    Migration { number: 2, name: "epochs", sql: include_str!("../migrations/postgres/0002_epochs.sql") },
+];
 
 impl Migration {
     /// A fingerprint of the SQL.

@@ -11,6 +11,7 @@ use self::failure::{bounded, store_error};
 use self::outage::Outage;
 
 mod consents;
+mod epochs;
 mod failure;
 mod grants;
 mod maintenance;

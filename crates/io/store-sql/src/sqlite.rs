@@ -13,6 +13,7 @@ use self::reader::Readers;
 use self::writer::Writer;
 
 mod consents;
+mod epochs;
 mod failure;
 mod grants;
 mod maintenance;

@@ -1,6 +1,7 @@
 //! The whole store: all repositories of one backend.
 
 use crate::consent::ConsentRepository;
+use crate::epoch::EpochRepository;
 use crate::grant::GrantRepository;
 use crate::maintenance::Maintenance;
 use crate::one_time::OneTimeRepository;
@@ -25,6 +26,8 @@ pub trait Store: Send + Sync {
     fn signing_keys(&self) -> &dyn SigningKeyRepository;
     /// The token deny-list.
     fn revocations(&self) -> &dyn RevocationRepository;
+    /// What followed a restore.
+    fn epochs(&self) -> &dyn EpochRepository;
     /// Upkeep.
     fn maintenance(&self) -> &dyn Maintenance;
 }
@@ -39,6 +42,7 @@ where
         + OneTimeRepository
         + SigningKeyRepository
         + RevocationRepository
+        + EpochRepository
         + Maintenance,
 {
     fn grants(&self) -> &dyn GrantRepository {
@@ -66,6 +70,10 @@ where
     }
 
     fn revocations(&self) -> &dyn RevocationRepository {
+        self
+    }
+
+    fn epochs(&self) -> &dyn EpochRepository {
         self
     }
 

@@ -14,6 +14,7 @@ use crate::error::StoreError;
 use crate::transition::Transition;
 
 mod consents;
+mod epochs;
 mod families;
 mod fixtures;
 mod grants;
@@ -69,6 +70,7 @@ pub async fn run(backend: &dyn Backend, rng: &dyn Rng, now: Timestamp) -> Result
     one_time::revoked_tokens_form_a_feed(&scene).await.map_err(failed("revoked tokens"))?;
     signing_keys::one_stands_after_a_race(&scene).await.map_err(failed("signing keys race"))?;
     signing_keys::are_replaced_and_removed(&scene).await.map_err(failed("signing keys"))?;
+    epochs::end_what_was_alive(&scene).await.map_err(failed("epochs"))?;
     let before = reopen::write(&scene).await.map_err(failed("values before reopening"))?;
     scene.store.maintenance().ping().await.map_err(Finding::from).map_err(failed("ping"))?;
 

@@ -9,6 +9,7 @@
 mod backend;
 pub mod conformance;
 pub mod consent;
+pub mod epoch;
 pub mod error;
 pub mod fingerprint;
 pub mod grant;

@@ -1,25 +1,9 @@
 //! While the store or the audit log is down nothing is acknowledged, and the answer says that it will pass [RD-04].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
-
-use gatehouse_identity::clock::Timestamp;
-use gatehouse_identity::id::{ClientId, GrantId, SubjectId, TokenId};
-use gatehouse_oauth::grant::{Active, CodeHash, Grant, Pending, SessionHash, Stage};
-use gatehouse_oauth::refresh::{FamilyId, RefreshFamily};
 use gatehouse_store::Store;
-use gatehouse_store::consent::{Consent, ConsentRepository};
-use gatehouse_store::error::StoreError;
-use gatehouse_store::grant::GrantRepository;
-use gatehouse_store::maintenance::Maintenance;
-use gatehouse_store::one_time::OneTimeRepository;
-use gatehouse_store::refresh::RefreshRepository;
-use gatehouse_store::revocation::{RevocationRepository, RevokedToken};
-use gatehouse_store::session::{Session, SessionRepository};
-use gatehouse_store::signing_key::SigningKeyRepository;
-use gatehouse_store::transition::Transition;
+use gatehouse_testkit::outage::{FickleStore, OUTAGE};
 
 use crate::answer::Answer;
 use crate::browser::Browser;
@@ -27,182 +11,17 @@ use crate::client::{pairs, text};
 use crate::server::{PASSWORD, Setup};
 use crate::userinfo;
 
-/// A store that can be taken away.
-struct Moody {
-    inner: Arc<dyn Store>,
-    down: Arc<AtomicBool>,
-}
-
-/// What is left of it then.
-struct Gone;
-
-impl Moody {
-    fn is_down(&self) -> bool {
-        self.down.load(Ordering::SeqCst)
-    }
-}
-
-impl Store for Moody {
-    fn grants(&self) -> &dyn GrantRepository {
-        if self.is_down() { &Gone } else { self.inner.grants() }
-    }
-
-    fn refresh_families(&self) -> &dyn RefreshRepository {
-        if self.is_down() { &Gone } else { self.inner.refresh_families() }
-    }
-
-    fn sessions(&self) -> &dyn SessionRepository {
-        if self.is_down() { &Gone } else { self.inner.sessions() }
-    }
-
-    fn consents(&self) -> &dyn ConsentRepository {
-        if self.is_down() { &Gone } else { self.inner.consents() }
-    }
-
-    fn one_time(&self) -> &dyn OneTimeRepository {
-        self.inner.one_time()
-    }
-
-    fn signing_keys(&self) -> &dyn SigningKeyRepository {
-        self.inner.signing_keys()
-    }
-
-    fn revocations(&self) -> &dyn RevocationRepository {
-        if self.is_down() { &Gone } else { self.inner.revocations() }
-    }
-
-    fn maintenance(&self) -> &dyn Maintenance {
-        self.inner.maintenance()
-    }
-}
-
-fn gone<T>() -> Result<T, StoreError> {
-    Err(StoreError::Unavailable { reason: "STORE-CANARY".to_owned() })
-}
-
-#[async_trait]
-impl GrantRepository for Gone {
-    async fn insert(&self, _: &Pending) -> Result<Transition, StoreError> {
-        gone()
-    }
-    async fn find(&self, _: &GrantId, _: Timestamp) -> Result<Option<Grant>, StoreError> {
-        gone()
-    }
-    async fn find_by_code(&self, _: &CodeHash, _: Timestamp) -> Result<Option<Grant>, StoreError> {
-        gone()
-    }
-    async fn advance(&self, _: Stage, _: &Grant, _: Timestamp) -> Result<Transition, StoreError> {
-        gone()
-    }
-    async fn redeem(
-        &self,
-        _: &Active,
-        _: Option<&RefreshFamily>,
-        _: Timestamp,
-    ) -> Result<Transition, StoreError> {
-        gone()
-    }
-    async fn revoke(&self, _: &GrantId, _: Timestamp) -> Result<Transition, StoreError> {
-        gone()
-    }
-    async fn revoke_all_of_user(&self, _: &SubjectId, _: Timestamp) -> Result<u64, StoreError> {
-        gone()
-    }
-    async fn revoke_all_of_client(&self, _: &ClientId, _: Timestamp) -> Result<u64, StoreError> {
-        gone()
-    }
-}
-
-#[async_trait]
-impl RefreshRepository for Gone {
-    async fn find(&self, _: &FamilyId, _: Timestamp) -> Result<Option<RefreshFamily>, StoreError> {
-        gone()
-    }
-    async fn rotate(&self, _: &RefreshFamily, _: u64, _: Timestamp) -> Result<Transition, StoreError> {
-        gone()
-    }
-    async fn mark_successor_used(
-        &self,
-        _: &GrantId,
-        _: Timestamp,
-        _: Timestamp,
-    ) -> Result<Transition, StoreError> {
-        gone()
-    }
-    async fn count_stale_hit(
-        &self,
-        _: &FamilyId,
-        _: u64,
-        _: u32,
-        _: Timestamp,
-    ) -> Result<Transition, StoreError> {
-        gone()
-    }
-    async fn revoke(&self, _: &FamilyId, _: Timestamp) -> Result<Transition, StoreError> {
-        gone()
-    }
-}
-
-#[async_trait]
-impl SessionRepository for Gone {
-    async fn insert(&self, _: &SessionHash, _: &Session) -> Result<Transition, StoreError> {
-        gone()
-    }
-    async fn find(&self, _: &SessionHash, _: Timestamp) -> Result<Option<Session>, StoreError> {
-        gone()
-    }
-    async fn extend(&self, _: &SessionHash, _: Timestamp, _: Timestamp) -> Result<Transition, StoreError> {
-        gone()
-    }
-    async fn end(&self, _: &SessionHash) -> Result<Transition, StoreError> {
-        gone()
-    }
-    async fn end_all_of_user(&self, _: &SubjectId) -> Result<u64, StoreError> {
-        gone()
-    }
-}
-
-#[async_trait]
-impl ConsentRepository for Gone {
-    async fn is_remembered(&self, _: &Consent, _: Timestamp) -> Result<bool, StoreError> {
-        gone()
-    }
-    async fn remember(&self, _: &Consent, _: Timestamp, _: Timestamp) -> Result<(), StoreError> {
-        gone()
-    }
-    async fn forget(&self, _: &SubjectId, _: &ClientId) -> Result<u64, StoreError> {
-        gone()
-    }
-    async fn all_of(&self, _: &SubjectId, _: Timestamp) -> Result<Vec<Consent>, StoreError> {
-        gone()
-    }
-}
-
-#[async_trait]
-impl RevocationRepository for Gone {
-    async fn revoke_token(&self, _: &TokenId, _: Timestamp) -> Result<(), StoreError> {
-        gone()
-    }
-    async fn is_revoked(&self, _: &TokenId, _: Timestamp) -> Result<bool, StoreError> {
-        gone()
-    }
-    async fn revoked_since(&self, _: u64, _: Timestamp) -> Result<Vec<RevokedToken>, StoreError> {
-        gone()
-    }
-}
-
 #[track_caller]
 fn assert_passing(answer: &Answer) {
     assert_eq!(answer.status, 503, "{answer:#?}");
     assert_eq!(answer.header("retry-after"), Some("1"), "{answer:#?}");
-    assert!(!answer.text.contains("CANARY"), "{answer:#?}");
+    assert!(!answer.text.contains(OUTAGE), "{answer:#?}");
 }
 
 #[tokio::test]
 async fn what_needs_the_store_says_so_and_the_rest_goes_on() {
-    let down = Arc::new(AtomicBool::new(false));
-    let switch = Arc::clone(&down);
-    let server = Setup::new().start_behind(|inner| Arc::new(Moody { inner, down: switch })).await;
+    let store = Arc::new(FickleStore::create());
+    let server = Setup::new().start_behind(|_| Arc::clone(&store) as Arc<dyn Store>).await;
     let (cli, gateway) = (server.cli(), server.gateway());
     let tokens = cli.tokens_for("ada", &[("scope", "openid tools:use")]).await;
     let (access, refresh) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
@@ -213,7 +32,7 @@ async fn what_needs_the_store_says_so_and_the_rest_goes_on() {
     let consent = other.visit(&cli.authorization_url(&[])).await;
     let consent = other.sign_in(&consent, "ada", PASSWORD).await;
 
-    down.store(true, Ordering::SeqCst);
+    store.set_away(true);
     let token = pairs(&[("token", access)]);
     let machines = [
         cli.redeem(&code).await,
@@ -236,7 +55,7 @@ async fn what_needs_the_store_says_so_and_the_rest_goes_on() {
     let own = pairs(&[("grant_type", "client_credentials"), ("audience", "https://tools.example/api")]);
     gateway.token(&own).await.ok();
 
-    down.store(false, Ordering::SeqCst);
+    store.set_away(false);
     cli.redeem(&code).await.ok();
     cli.refresh(refresh, &[]).await.ok();
     browser.sign_in(&login, "ada", PASSWORD).await.assert_page(200, "value=\"approve\"");

@@ -7,11 +7,8 @@
     reason = "helpers of tests fail as tests do"
 )]
 
-mod store;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,13 +34,12 @@ use gatehouse_edge::server::{Listener, ListenerLimits};
 use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_identity::rng::Rng;
 use gatehouse_store::Store;
-
-use crate::store::PingedStore;
+use gatehouse_testkit::outage::{FickleStore, OUTAGE};
 
 /// A console on a listener.
 struct Site {
     address: SocketAddr,
-    store: Arc<PingedStore>,
+    store: Arc<FickleStore>,
     console: Arc<Console>,
     stop: CancellationToken,
 }
@@ -97,7 +93,7 @@ impl Site {
         let environment: Environment = std::iter::empty::<(String, String)>().collect();
         let document = Document::read(&Source::new("gatehouse.yaml", text), &environment, &loader);
         let snapshot = Arc::new(compile(document.expect("readable"), &loader).expect("complete"));
-        let store = Arc::<PingedStore>::default();
+        let store = Arc::new(FickleStore::create());
         let console = Console::new(Arc::clone(&store) as Arc<dyn Store>);
         let routes =
             RouteTable::build(console.routes(&snapshot), Vec::new(), gatehouse_console::render).unwrap();
@@ -159,7 +155,7 @@ async fn status_says_what_runs_and_nothing_about_anybody() {
 async fn the_process_lives_without_its_store_but_is_not_ready() {
     let site = Site::open("/status").await;
     for (down, ready) in [(false, 200), (true, 503), (false, 200)] {
-        site.store.down.store(down, Ordering::SeqCst);
+        site.store.set_away(down);
         assert_eq!(site.status_of("/healthz").await, 200);
         assert_eq!(site.status_of("/readyz").await, ready);
     }
@@ -185,12 +181,12 @@ async fn the_status_may_be_where_something_else_usually_is() {
 #[tokio::test]
 async fn refusals_are_problem_details() {
     let site = Site::open("/status").await;
-    site.store.down.store(true, Ordering::SeqCst);
+    site.store.set_away(true);
     for (line, expected) in [("GET /nothing", 404), ("POST /readyz", 405), ("GET /readyz", 503)] {
         let (status, media_type, body) = site.ask(line).await;
         assert_eq!((status, media_type.as_str()), (expected, "application/problem+json"), "{line}");
         let problem: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(problem.pointer("/status"), Some(&Value::from(expected)));
-        assert!(!body.contains("database is gone"), "{body}");
+        assert!(!body.contains(OUTAGE), "{body}");
     }
 }

@@ -1,7 +1,8 @@
-//! What became of tokens after they were issued, held in memory so that no request waits for the store: revoked, or
-//! seen in use.
+//! What became of tokens after they were issued, held in memory so that no request waits for the store: revoked, void
+//! since a restore, or seen in use.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
@@ -11,6 +12,7 @@ use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{GrantId, TokenId};
 use gatehouse_oauth::lineage::tokens_behind;
 use gatehouse_store::Store;
+use gatehouse_store::epoch::Epoch;
 use gatehouse_store::error::StoreError;
 use gatehouse_store::revocation::{FEED_PAGE, RevokedToken};
 
@@ -22,6 +24,7 @@ pub struct Revocations {
     sightings: Sightings,
     position: AtomicU64,
     revoked: ArcSwap<HashMap<String, Timestamp>>,
+    epochs: ArcSwap<Vec<Epoch>>,
 }
 
 impl Revocations {
@@ -51,8 +54,10 @@ impl Revocations {
         Ok(())
     }
 
-    /// Reads what other nodes revoked since the last time, and forgets what has expired.
+    /// Reads what other nodes revoked since the last time and whether the store was put back, and forgets what has
+    /// expired.
     pub async fn refresh(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+        self.enter_epochs(store).await?;
         loop {
             let page = store.revocations().revoked_since(self.position.load(Ordering::Acquire), now).await?;
             let full = page.len() >= FEED_PAGE;
@@ -61,6 +66,16 @@ impl Revocations {
                 return Ok(());
             }
         }
+    }
+
+    /// The feed of a store that was put back has begun anew somewhere before our position.
+    async fn enter_epochs(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let epochs = store.epochs().current().await?;
+        if **self.epochs.load() != epochs {
+            self.epochs.store(Arc::new(epochs));
+            self.position.store(0, Ordering::Release);
+        }
+        Ok(())
     }
 
     fn take_over(&self, page: &[RevokedToken], now: Timestamp) {
@@ -79,8 +94,12 @@ impl Revocations {
         });
     }
 
-    /// Whether a token with these claims, any token it was exchanged from, or its grant is revoked.
+    /// Whether a token with these claims, any token it was exchanged from, or its grant is revoked, or it is older than
+    /// the epoch of its issuer.
     pub fn covers(&self, claims: &Map<String, Value>) -> bool {
+        if self.epochs.load().iter().any(|epoch| epoch.voids(claims)) {
+            return true;
+        }
         let revoked = self.revoked.load();
         if revoked.is_empty() {
             return false;

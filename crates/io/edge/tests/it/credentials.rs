@@ -14,11 +14,11 @@ use gatehouse_identity::id::{GrantId, Issuer, TokenId};
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::jose::sign::SigningKey;
 use gatehouse_identity::static_key::KeyTable;
+use gatehouse_testkit::outage::FickleStore;
 use url::Url;
 
 use crate::house::{BRIEF_KEY, House, Site, TEAM_KEY};
 use crate::peer::{Peer, Reply};
-use crate::store::MemoryStore;
 
 /// The subject, or the reason of the refusal.
 async fn asked(gate: &ResourceServer, site: &Site, headers: &[(&'static str, &str)]) -> String {
@@ -176,7 +176,7 @@ async fn a_remembered_token_still_ends() {
 async fn a_remembered_token_ends_at_once_when_it_is_revoked() {
     let site = Site::anywhere();
     let gate = site.gate(CredentialPlaces::Bearer);
-    let store = MemoryStore::default();
+    let store = FickleStore::create();
     let until = site.clock.now().plus(Duration::from_secs(600));
     let with = |subject: &str, more: &[(&str, &str)]| {
         let mut claims = site.claims(subject);

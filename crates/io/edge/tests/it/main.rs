@@ -23,5 +23,4 @@ mod outbound;
 mod peer;
 mod records;
 mod revocation;
-mod store;
 mod tls;

@@ -1,15 +1,14 @@
 //! The deny-list: what this node revokes, what other nodes revoke, and what has expired anyway.
 
-use std::sync::atomic::Ordering;
-
+use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_identity::clock::Timestamp;
-use gatehouse_identity::id::TokenId;
+use gatehouse_identity::id::{Issuer, TokenId};
 use gatehouse_store::Store as _;
-
-use crate::store::MemoryStore;
+use gatehouse_store::epoch::Epoch;
+use gatehouse_testkit::outage::FickleStore;
 
 fn token(id: &str) -> Map<String, Value> {
     let Value::Object(claims) = json!({ "jti": id }) else { unreachable!() };
@@ -22,21 +21,22 @@ const fn at(seconds: i64) -> Timestamp {
 
 #[tokio::test]
 async fn what_the_store_did_not_keep_is_not_revoked() {
-    let (store, revocations) = (MemoryStore::default(), Revocations::default());
-    store.down.store(true, Ordering::SeqCst);
+    let (store, revocations) = (FickleStore::create(), Revocations::default());
+    store.set_away(true);
     assert!(revocations.revoke(&store, &TokenId::new("a"), at(100)).await.is_err());
     assert!(!revocations.covers(&token("a")), "durable first, or not at all");
-    store.down.store(false, Ordering::SeqCst);
+    store.set_away(false);
     revocations.revoke(&store, &TokenId::new("a"), at(100)).await.unwrap();
     assert!(revocations.covers(&token("a")));
 }
 
 #[tokio::test]
 async fn another_node_learns_of_everything_however_much_it_is() {
-    let (store, here, there) = (MemoryStore::default(), Revocations::default(), Revocations::default());
+    let (store, here, there) = (FickleStore::create(), Revocations::default(), Revocations::default());
     let many = 2_500;
-    for number in 0..many {
-        store.revocations().revoke_token(&TokenId::new(format!("t-{number}")), at(100)).await.unwrap();
+    let tokens: Vec<TokenId> = (0..many).map(|number| TokenId::new(format!("t-{number}"))).collect();
+    for revoked in join_all(tokens.iter().map(|id| store.revocations().revoke_token(id, at(100)))).await {
+        revoked.unwrap();
     }
     there.refresh(&store, at(0)).await.unwrap();
     for number in [0, 1, 999, 1_000, 1_001, many - 1] {
@@ -51,16 +51,16 @@ async fn another_node_learns_of_everything_however_much_it_is() {
 
 #[tokio::test]
 async fn a_node_that_lost_its_store_keeps_what_it_knows() {
-    let (store, revocations) = (MemoryStore::default(), Revocations::default());
+    let (store, revocations) = (FickleStore::create(), Revocations::default());
     revocations.revoke(&store, &TokenId::new("a"), at(100)).await.unwrap();
-    store.down.store(true, Ordering::SeqCst);
+    store.set_away(true);
     assert!(revocations.refresh(&store, at(10)).await.is_err());
     assert!(revocations.covers(&token("a")));
 }
 
 #[tokio::test]
 async fn what_has_expired_is_forgotten() {
-    let (store, revocations) = (MemoryStore::default(), Revocations::default());
+    let (store, revocations) = (FickleStore::create(), Revocations::default());
     revocations.revoke(&store, &TokenId::new("a"), at(100)).await.unwrap();
     revocations.revoke(&store, &TokenId::new("b"), at(200)).await.unwrap();
     revocations.refresh(&store, at(99)).await.unwrap();
@@ -69,4 +69,47 @@ async fn what_has_expired_is_forgotten() {
     revocations.refresh(&store, at(150)).await.unwrap();
     let covered = ["a", "b", "c"].map(|id| revocations.covers(&token(id)));
     assert_eq!(covered, [false, true, true]);
+}
+
+#[tokio::test]
+async fn after_a_restore_older_tokens_of_that_issuer_are_void_on_every_node() {
+    let (store, node) = (FickleStore::create(), Revocations::default());
+    let issued = |issuer: &str, second: i64| {
+        let Value::Object(claims) = json!({ "jti": "a", "iss": issuer, "iat": second }) else {
+            unreachable!()
+        };
+        claims
+    };
+    let own = "https://gw.example.com";
+    node.refresh(&store, at(50)).await.unwrap();
+    assert!(!node.covers(&issued(own, 99)));
+    let epoch = Epoch { issuer: Issuer::new(own), began_at: at(100) };
+    store.epochs().begin(&epoch).await.unwrap();
+    store.set_away(true);
+    assert!(node.refresh(&store, at(101)).await.is_err());
+    store.set_away(false);
+    node.refresh(&store, at(101)).await.unwrap();
+    assert!(node.covers(&issued(own, 99)));
+    assert!(!node.covers(&issued(own, 100)));
+    assert!(!node.covers(&issued("https://idp.example.com", 99)));
+    let fresh = Revocations::default();
+    fresh.refresh(&store, at(102)).await.unwrap();
+    assert!(fresh.covers(&issued(own, 99)));
+}
+
+/// The store of before: its feed is shorter than what the node has read.
+#[tokio::test]
+async fn after_a_restore_the_feed_is_read_anew() {
+    let (before, after) = (FickleStore::create(), FickleStore::create());
+    let node = Revocations::default();
+    for id in ["a", "b", "c"] {
+        before.revocations().revoke_token(&TokenId::new(id), at(100)).await.unwrap();
+    }
+    node.refresh(&before, at(0)).await.unwrap();
+    let epoch = Epoch { issuer: Issuer::new("https://gw.example.com"), began_at: at(10) };
+    after.epochs().begin(&epoch).await.unwrap();
+    after.revocations().revoke_token(&TokenId::new("d"), at(100)).await.unwrap();
+    node.refresh(&after, at(11)).await.unwrap();
+    let covered = ["a", "b", "c", "d"].map(|id| node.covers(&token(id)));
+    assert_eq!(covered, [true; 4]);
 }

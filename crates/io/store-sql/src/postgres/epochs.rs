@@ -1,0 +1,56 @@
+//! Epochs in PostgreSQL.
+
+use async_trait::async_trait;
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::Issuer;
+use gatehouse_store::epoch::{Ended, Epoch, EpochRepository};
+use gatehouse_store::error::StoreError;
+use sqlx::{Postgres, Transaction};
+
+use super::{PostgresStore, store_error};
+
+/// What has to happen first: emptying large tables takes its time, and what other nodes write at this moment must come
+/// before or after all of it.
+const PREPARE: [&str; 2] = [
+    "SET LOCAL statement_timeout = 0",
+    "LOCK TABLE grants, refresh_families, sessions, consents IN EXCLUSIVE MODE",
+];
+
+#[async_trait]
+impl EpochRepository for PostgresStore {
+    async fn begin(&self, epoch: &Epoch) -> Result<Ended, StoreError> {
+        let refused = |error: sqlx::Error| store_error(&error);
+        let mut transaction = self.pool.begin().await.map_err(refused)?;
+        for sql in PREPARE {
+            end(&mut transaction, sql).await.map_err(refused)?;
+        }
+        let ended = Ended {
+            grants: end(&mut transaction, "DELETE FROM grants").await.map_err(refused)?,
+            families: end(&mut transaction, "DELETE FROM refresh_families").await.map_err(refused)?,
+            sessions: end(&mut transaction, "DELETE FROM sessions").await.map_err(refused)?,
+            consents: end(&mut transaction, "DELETE FROM consents").await.map_err(refused)?,
+        };
+        sqlx::query("INSERT INTO epochs (issuer, began_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(epoch.issuer.as_str())
+            .bind(epoch.began_at.unix_nanos())
+            .execute(&mut *transaction)
+            .await
+            .map_err(refused)?;
+        transaction.commit().await.map_err(refused)?;
+        Ok(ended)
+    }
+
+    async fn current(&self) -> Result<Vec<Epoch>, StoreError> {
+        let query = sqlx::query_as("SELECT issuer, max(began_at) FROM epochs GROUP BY issuer");
+        let rows: Vec<(String, i64)> = self.bounded(query.fetch_all(&self.pool)).await?;
+        let epochs = rows.into_iter().map(|(issuer, began_at)| Epoch {
+            issuer: Issuer::new(issuer),
+            began_at: Timestamp::from_unix_nanos(began_at),
+        });
+        Ok(epochs.collect())
+    }
+}
+
+async fn end(transaction: &mut Transaction<'_, Postgres>, sql: &'static str) -> Result<u64, sqlx::Error> {
+    sqlx::query(sql).execute(&mut **transaction).await.map(|done| done.rows_affected())
+}
