@@ -107,13 +107,15 @@ impl Gateway {
             rng: Arc::clone(&surroundings.rng),
             audit: Arc::clone(&audit),
         };
-        let assembled = assemble::assemble(&snapshot, &store, surroundings).await?;
+        let assembled = assemble::assemble(&snapshot, &store, audit.as_ref(), surroundings).await?;
         let public_certificate = assemble::certificate(&snapshot.public)?;
         let admin_certificate = assemble::certificate(&snapshot.admin)?;
         let public = bind(&snapshot.public, public_certificate.as_ref()).await?;
         let admin = bind(&snapshot.admin, admin_certificate.as_ref()).await?;
-        let event = Event::new(EventKind::NodeStarted, Outcome::Allow, surroundings.clock.now());
-        audit.append(event.with_revision(&snapshot.revision)).await?;
+        for kind in [EventKind::ConfigLoaded, EventKind::NodeStarted] {
+            let event = Event::new(kind, Outcome::Allow, surroundings.clock.now());
+            audit.append(event.with_revision(&snapshot.revision)).await?;
+        }
         Ok(Self {
             public: (public, Arc::new(Door::new(assembled.public, fittings.clone()))),
             admin: (admin, Arc::new(Door::new(assembled.admin, fittings))),
@@ -179,12 +181,13 @@ impl Gateway {
             console.announce_drain();
         });
         let (public, public_door) = self.public;
+        let revision = public_door.running().snapshot.revision.clone();
         let cut = public.serve(public_door, stop, limits).await;
         admin_stop.cancel();
         tasks.close();
         tasks.wait().await;
         let stopped = Event::new(EventKind::NodeStopped, Outcome::Allow, self.clock.now());
-        if let Err(error) = self.audit.append(stopped).await {
+        if let Err(error) = self.audit.append(stopped.with_revision(&revision)).await {
             tracing::error!(error = %error, "the end of this run is not in the audit log");
         }
         cut
@@ -208,8 +211,10 @@ fn open_audit(snapshot: &Snapshot, surroundings: &Surroundings) -> Result<Arc<dy
         spool_bytes: usize::try_from(snapshot.audit.spool_records).unwrap_or(usize::MAX).saturating_mul(1024),
         patience: snapshot.audit.timeout,
     };
-    let opened = Event::new(EventKind::AuditOpened, Outcome::Allow, surroundings.clock.now());
-    Ok(Arc::new(audit_file::open(options, opened.with_revision(&snapshot.revision))?))
+    let (clock, revision) = (Arc::clone(&surroundings.clock), snapshot.revision.clone());
+    let event = move |kind| Event::new(kind, Outcome::Allow, clock.now()).with_revision(&revision);
+    let opened = event(EventKind::AuditOpened);
+    Ok(Arc::new(audit_file::open(options, opened, move || event(EventKind::AuditClosed))?))
 }
 
 /// The name of this machine, for records.

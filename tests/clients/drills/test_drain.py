@@ -73,7 +73,7 @@ def test_what_runs_is_finished(site, puppet, figure):
 
     node.verify_audit()
     records = node.audit()
-    assert records[-1]["event"] == "node.stopped"
+    assert [record["event"] for record in records[-2:]] == ["node.stopped", "audit.closed"]
     finished = {record["event"]: record for record in records}
     assert {finished[kind]["outcome"] for kind in ("model.call", "tool.call")} == {"allow"}
 

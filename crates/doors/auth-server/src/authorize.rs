@@ -36,7 +36,7 @@ pub(crate) async fn authorize(door: Arc<AuthServer>, body: Incoming, context: Co
     let server = configured(&context)?;
     let form = parameters(body, &context).await?;
     let id = form.one("client_id").map(ClientId::new).ok_or_else(no_client)?;
-    let registered = door.clients.find(&id, server).await.map_err(as_bad_request)?;
+    let registered = door.clients.find(&id, &context).await.map_err(as_bad_request)?;
     let client = &registered.client;
     note_client(client, &context);
     let request = match AuthorizationRequest::parse(&form, client, &rules(server)) {

@@ -15,7 +15,7 @@ use gatehouse_oauth::form::{Form, MAX_BYTES};
 
 use crate::authorize::audited_kind;
 use crate::refusal::Refusal;
-use crate::server::{AuthServer, configured};
+use crate::server::AuthServer;
 
 /// A form and the registration of the client that claims to send it.
 pub(crate) struct ClientRequest {
@@ -50,7 +50,7 @@ impl ClientRequest {
         context: &Context<Public>,
     ) -> Result<Self, Refusal> {
         let presented = presented(&context.head.headers, &form)?;
-        let found = door.clients.find(presented.client_id(), configured(context)?).await;
+        let found = door.clients.find(presented.client_id(), context).await;
         let registered = found.map_err(|rejection| {
             if rejection.kind.is_failure() {
                 return Refusal::from(rejection);
@@ -70,6 +70,7 @@ impl ClientRequest {
         context.note(|event| event.with_client(id, kind, Some(client.assurance())));
         Ok(client)
     }
+
     /// The token that introspection and revocation are about (RFC 7662 §2.1, RFC 7009 §2.1).
     pub(crate) fn token(&self) -> Result<&str, OAuthError> {
         self.form.one("token").ok_or_else(|| OAuthError::new(ErrorCode::InvalidRequest, "token is missing"))

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use gatehouse_audit::chain::{Head, Summary, Verifier};
+use gatehouse_audit::chain::{Ending, Head, Summary, Verifier};
 
 use super::output::{Failure, line};
 use crate::gateway::load::load;
@@ -99,14 +99,24 @@ fn verify(path: &Path) -> Result<(), Failure> {
         let text = std::str::from_utf8(text).unwrap_or_default();
         verifier.push(text).map_err(|broken| Failure::new(&name, broken))?;
     };
-    let Summary { records, head } = verifier.finish();
+    let Summary { records, head, ending, interruptions } = verifier.finish();
     if unfinished > 0 {
         line(format!(
             "warning: {name}: {unfinished} bytes of a record that is not finished stand at the end"
         ))?;
     }
+    if interruptions > 0 {
+        line(format!(
+            "warning: {name}: opened {interruptions} times without having been closed before: its writer was killed, \
+             or the last records were cut off"
+        ))?;
+    }
+    let ending = match ending {
+        Ending::Closed => "closed in good order",
+        Ending::Open => "not closed: it is being written, its writer was killed, or its end was cut off",
+    };
     line(format!(
-        "{name}: intact, {records} records, last record {} with hash {}",
+        "{name}: intact, {records} records, last record {} with hash {}; {ending}",
         head.seq,
         hexadecimal(&head.hash)
     ))

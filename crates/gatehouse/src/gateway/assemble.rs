@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use gatehouse_audit::sink::AuditSink;
 use gatehouse_auth_server::AuthServer;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::connector::Connector;
@@ -64,6 +65,7 @@ struct Served {
 pub(super) async fn assemble(
     snapshot: &Arc<Snapshot>,
     store: &Arc<dyn Store>,
+    audit: &dyn AuditSink,
     surroundings: &Surroundings,
 ) -> Result<Assembled, StartError> {
     let profiles = outbound_profiles(snapshot);
@@ -74,7 +76,9 @@ pub(super) async fn assemble(
     let issuer = match &snapshot.authorization_server {
         None => None,
         Some(server) => {
-            let keys = keys::local_keys(server, store.as_ref(), surroundings.clock.as_ref()).await?;
+            let clock = surroundings.clock.as_ref();
+            let registrar = keys::Registrar { audit, clock, revision: &snapshot.revision };
+            let keys = keys::local_keys(server, store.as_ref(), &registrar).await?;
             let rng = Arc::clone(&surroundings.rng);
             Some(TokenIssuer::new(server.issuer.clone(), keys, Arc::clone(&revocations), rng))
         }

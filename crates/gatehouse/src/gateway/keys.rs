@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use gatehouse_audit::event::{Change, Event, EventKind, Outcome, Target};
+use gatehouse_audit::sink::{AuditError, AuditSink};
 use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_identity::clock::Clock;
@@ -20,6 +22,26 @@ pub enum KeyError {
     /// The store failed.
     #[error("signing keys cannot be read: {0}")]
     Store(#[from] StoreError),
+    /// The audit log failed.
+    #[error("the signing keys cannot be put on record: {0}")]
+    Audit(#[from] AuditError),
+}
+
+/// Puts on record what becomes of keys.
+pub(super) struct Registrar<'a> {
+    pub(super) audit: &'a dyn AuditSink,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) revision: &'a str,
+}
+
+impl Registrar<'_> {
+    /// Returns once it is durable: no key that is not on record signs anything.
+    async fn record(&self, kid: &str, change: Change) -> Result<(), AuditError> {
+        let event = Event::new(EventKind::KeyChanged, Outcome::Allow, self.clock.now());
+        let target = Target { object: Some(kid.to_owned()), ..Target::default() };
+        let event = event.with_revision(self.revision).with_target(target).with_change(change);
+        self.audit.append(event).await
+    }
 }
 
 /// The keys to sign with. Without configured ones, an ES256 and an RS256 key are made once and kept in the store, so
@@ -27,7 +49,7 @@ pub enum KeyError {
 pub(super) async fn local_keys(
     server: &AuthorizationServer,
     store: &dyn Store,
-    clock: &dyn Clock,
+    registrar: &Registrar<'_>,
 ) -> Result<Arc<LocalKeys>, KeyError> {
     let mut keys = Vec::new();
     for key in &server.signing_keys {
@@ -35,8 +57,11 @@ pub(super) async fn local_keys(
     }
     if keys.is_empty() {
         for algorithm in [Algorithm::Es256, Algorithm::Rs256] {
-            keys.push(stored_or_made(algorithm, store, clock).await?);
+            keys.push(stored_or_made(algorithm, store, registrar).await?);
         }
+    }
+    for key in &keys {
+        registrar.record(key.kid(), Change::Activated).await?;
     }
     Ok(Arc::new(LocalKeys::new(keys)))
 }
@@ -44,7 +69,7 @@ pub(super) async fn local_keys(
 async fn stored_or_made(
     algorithm: Algorithm,
     store: &dyn Store,
-    clock: &dyn Clock,
+    registrar: &Registrar<'_>,
 ) -> Result<SigningKey, KeyError> {
     let all = store.signing_keys().all().await?;
     let standing = all.into_iter().find(|key| key.algorithm == algorithm && key.retired_at.is_none());
@@ -56,9 +81,11 @@ async fn stored_or_made(
             kid: made.kid().to_owned(),
             algorithm,
             private_key: made.to_pkcs8_pem()?,
-            created_at: clock.now(),
+            created_at: registrar.clock.now(),
             retired_at: None,
         };
+        // Of nodes that start at the same moment each makes a key; only that of the first is ever activated.
+        registrar.record(made.kid(), Change::Made).await?;
         store.signing_keys().insert_if_none_of(&candidate).await?
     };
     Ok(SigningKey::from_pkcs8_pem(stored.algorithm, stored.private_key.expose())?)

@@ -14,6 +14,7 @@ mod canaries;
 mod commands;
 mod config_documents;
 mod docs;
+mod evidence;
 mod mutations;
 mod policy_edges;
 mod routes;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
+use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::RequestId;
@@ -83,9 +84,19 @@ impl<Who> Context<Who> {
     }
 
     /// Adds to the audit record, on routes that leave one.
-    pub fn note(&self, add: impl FnOnce(gatehouse_audit::event::Event) -> gatehouse_audit::event::Event) {
+    pub fn note(&self, add: impl FnOnce(Event) -> Event) {
         if let Some(row) = &self.audit {
             row.note(add);
         }
+    }
+
+    /// Begins the record of something else that the same request does, on routes that leave records.
+    pub(crate) fn beside(&self, kind: EventKind) -> Option<Arc<AuditRow>> {
+        let row = self.audit.as_ref()?;
+        let event = Event::new(kind, Outcome::Allow, self.now)
+            .with_revision(&self.snapshot.revision)
+            .with_request_id(&self.request_id)
+            .with_source(self.source.ip, self.source.peer_ip, None);
+        Some(row.beside(event))
     }
 }

@@ -96,11 +96,16 @@ pub enum OpenError {
     },
 }
 
-/// Opens the log and records `opened` in it, with what had to be mended.
+/// Opens the log and records `opened` in it, with what had to be mended. When the log is closed, the record of what
+/// `closed` makes then is its last: a log without one was not closed, or has lost its end.
 ///
 /// A last line without its line feed was being written when the process or the machine died. Nobody was told that
 /// it is durable, so it is cut off, and `opened` says how long it was.
-pub fn open(options: AuditFileOptions, opened: Event) -> Result<FileAudit, OpenError> {
+pub fn open(
+    options: AuditFileOptions,
+    opened: Event,
+    closed: impl FnOnce() -> Event + Send + 'static,
+) -> Result<FileAudit, OpenError> {
     let AuditFileOptions { path, node, spool_bytes, patience } = options;
     let (medium, head, cut_bytes) = match take_over(&path) {
         Ok(taken) => taken,
@@ -117,7 +122,8 @@ pub fn open(options: AuditFileOptions, opened: Event) -> Result<FileAudit, OpenE
     }
     let spool = Arc::new(Spool::new(spool_bytes));
     let shared = Arc::clone(&spool);
-    let thread = std::thread::Builder::new().name("audit-writer".into()).spawn(move || writer.run(&shared));
+    let thread =
+        std::thread::Builder::new().name("audit-writer".into()).spawn(move || writer.run(&shared, closed));
     match thread {
         Ok(thread) => Ok(FileAudit { spool, patience, writer: Some(thread) }),
         Err(error) => Err(OpenError::Io { path, error }),

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
-use gatehouse_audit::chain;
+use gatehouse_audit::chain::{self, Ending};
 use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_audit::sink::AuditSink as _;
 use gatehouse_identity::clock::Timestamp;
@@ -25,7 +25,7 @@ fn open_at(path: PathBuf) -> Result<FileAudit, OpenError> {
         spool_bytes: 1 << 24,
         patience: Duration::from_secs(60),
     };
-    open(options, event(EventKind::AuditOpened))
+    open(options, event(EventKind::AuditOpened), || event(EventKind::AuditClosed))
 }
 
 /// The process that is killed: appends for ever, says so each time. Does nothing in an ordinary test run.
@@ -66,4 +66,5 @@ fn acknowledged_records_survive_and_the_chain_goes_on() {
     assert!(issued >= acknowledged, "{issued} of {acknowledged} acknowledged records are there");
     assert_eq!(text.lines().filter(|line| line.contains("audit.opened")).count(), 6);
     assert_eq!(summary.records, text.lines().count() as u64);
+    assert_eq!((summary.ending, summary.interruptions), (Ending::Closed, 5));
 }

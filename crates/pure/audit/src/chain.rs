@@ -15,10 +15,11 @@ use std::fmt;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::sink::AuditError;
 
 const HASH_MEMBER: &str = ",\"hash\":\"";
+const EVENT_MEMBER: &str = ",\"event\":\"";
 const PREV_MEMBER: &str = ",\"prev_hash\":\"";
 const DIGITS: usize = 64;
 
@@ -49,6 +50,19 @@ pub struct Summary {
     pub records: u64,
     /// The last of them. A log whose end was cut off is intact up to there: compare this with an earlier head.
     pub head: Head,
+    /// Whether the last of them closed the log.
+    pub ending: Ending,
+    /// How many times the log was opened again without having been closed.
+    pub interruptions: u64,
+}
+
+/// How a log ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It was closed in good order: nothing that was written then is missing.
+    Closed,
+    /// It is being written, whoever wrote it was killed, or its end was cut off.
+    Open,
 }
 
 /// The first record that is not as it was written.
@@ -94,6 +108,8 @@ pub enum Why {
 pub struct Verifier {
     head: Head,
     line: u64,
+    ending: Ending,
+    interruptions: u64,
 }
 
 /// Lower-case hexadecimal digits of some bytes.
@@ -168,7 +184,7 @@ pub fn verify<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Summary, B
 impl Verifier {
     /// A verifier of the records that follow `head`.
     pub fn after(head: Head) -> Self {
-        Self { head, line: 0 }
+        Self { head, line: 0, ending: Ending::Open, interruptions: 0 }
     }
 
     /// Checks the next line (without its line feed).
@@ -191,12 +207,19 @@ impl Verifier {
             return broken(self.head.seq.max(1), Why::Replaced);
         }
         self.head = Head { seq: parts.seq, hash: parts.hash };
+        let event = parts.event();
+        if event == Some(EventKind::AuditOpened.code()) && self.line > 1 && self.ending == Ending::Open {
+            self.interruptions += 1;
+        }
+        let is_closing = event == Some(EventKind::AuditClosed.code());
+        self.ending = if is_closing { Ending::Closed } else { Ending::Open };
         Ok(())
     }
 
     /// The result when every line was pushed.
     pub fn finish(self) -> Summary {
-        Summary { records: self.line, head: self.head }
+        let Self { head, line, ending, interruptions } = self;
+        Summary { records: line, head, ending, interruptions }
     }
 }
 
@@ -217,6 +240,13 @@ impl<'a> Parts<'a> {
         let (seq, _) = line.strip_prefix("{\"seq\":")?.split_once(',')?;
         let seq = seq.parse().ok().filter(|seq: &u64| *seq > 0)?;
         Some(Self { seq, hashed, prev_hash, hash })
+    }
+
+    /// The code of the event. Of all that stands before it only the name of the node is free text, in which every
+    /// quotation mark is escaped.
+    fn event(&self) -> Option<&'a str> {
+        let (_, rest) = self.hashed.split_once(EVENT_MEMBER)?;
+        rest.split_once('"').map(|(code, _)| code)
     }
 
     fn computed_hash(&self) -> [u8; 32] {

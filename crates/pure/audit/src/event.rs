@@ -14,7 +14,7 @@ use gatehouse_identity::principal::Principal;
 use serde::{Serialize, Serializer};
 
 pub use self::actor::ClientKind;
-pub use self::facts::{Exchange, Policy, Recovery, RequestFacts, Target, TokenUsage};
+pub use self::facts::{Change, Exchange, Policy, Recovery, RequestFacts, Target, TokenUsage};
 pub use self::kind::{EventKind, Family, Outcome};
 
 use self::actor::Actor;
@@ -44,6 +44,8 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<Target>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<Change>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<Policy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exchange: Option<Exchange>,
@@ -68,6 +70,7 @@ impl Event {
             actor: Actor::default(),
             source: None,
             target: None,
+            change: None,
             policy: None,
             exchange: None,
             tokens: None,
@@ -188,6 +191,13 @@ impl Event {
     #[must_use]
     pub fn with_target(mut self, target: Target) -> Self {
         self.target = Some(target.bounded());
+        self
+    }
+
+    /// What became of the target.
+    #[must_use]
+    pub fn with_change(mut self, change: Change) -> Self {
+        self.change = Some(change);
         self
     }
 

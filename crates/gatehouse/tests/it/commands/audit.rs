@@ -9,11 +9,16 @@ use gatehouse_identity::clock::Timestamp;
 use super::{gatehouse, write};
 
 /// A log of `count` records.
-fn log(count: i64) -> String {
+fn log(count: usize) -> String {
+    log_of(&vec![EventKind::NodeStarted; count])
+}
+
+/// A log of one record of each of `kinds`, one a second.
+fn log_of(kinds: &[EventKind]) -> String {
     let mut chain = Chain::after(Head::START, "node-1");
     let mut text = String::new();
-    for second in 0..count {
-        let event = Event::new(EventKind::NodeStarted, Outcome::Allow, Timestamp::from_unix_seconds(second));
+    for (second, kind) in (0..).zip(kinds) {
+        let event = Event::new(*kind, Outcome::Allow, Timestamp::from_unix_seconds(second));
         chain.append(&Record::encode(&event).unwrap(), &mut text);
     }
     text
@@ -29,6 +34,19 @@ fn an_intact_log_is_summed_up() {
     let here = tempfile::tempdir().unwrap();
     let out = verify(here.path(), &log(7)).ok();
     assert!(out.starts_with("audit.jsonl: intact, 7 records, last record 7 with hash "), "{out}");
+    assert!(out.contains("; not closed: "), "{out}");
+}
+
+#[test]
+fn a_log_that_was_closed_is_told_from_one_that_lost_its_end() {
+    use EventKind::{AuditClosed, AuditOpened, NodeStarted};
+    let here = tempfile::tempdir().unwrap();
+    let whole = log_of(&[AuditOpened, NodeStarted, AuditClosed]);
+    assert!(verify(here.path(), &whole).ok().ends_with("; closed in good order\n"));
+    let cut: String = whole.lines().take(2).map(|line| format!("{line}\n")).collect();
+    assert!(verify(here.path(), &cut).ok().contains("; not closed: "));
+    let out = verify(here.path(), &log_of(&[AuditOpened, NodeStarted, AuditOpened, AuditClosed])).ok();
+    assert!(out.starts_with("warning: audit.jsonl: opened 1 times without having been closed"), "{out}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use moka::future::Cache;
 use tokio::time::Instant;
 use url::Url;
 
-use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
+use gatehouse_audit::event::{ClientKind, EventKind, Outcome, Target};
 use gatehouse_config::snapshot::client::RegisteredClient;
 use gatehouse_config::snapshot::pinned::MetadataClients;
 use gatehouse_identity::id::ClientId;
@@ -22,6 +22,7 @@ use gatehouse_oauth::error::OAuthError;
 use gatehouse_oauth::form::Form;
 
 use self::budget::{Budget, Standing};
+use crate::context::Context;
 use crate::outbound::fetch::{FetchError, Fetcher, Trust};
 use crate::rejection::{Rejection, RejectionKind};
 
@@ -74,22 +75,23 @@ impl ClientDirectory {
     /// The client `id`, or why there is none. A document that is neither pinned nor held is fetched, once for all
     /// who wait; one that cannot be used is not kept, and not asked for again too soon. While none can be had, the
     /// last good one of the URL stands in.
-    pub async fn find(
+    pub async fn find<Who>(
         &self,
         id: &ClientId,
-        server: &AuthorizationServer,
+        context: &Context<Who>,
     ) -> Result<Arc<RegisteredClient>, Rejection> {
-        if let Some(registered) = server.clients.get(id) {
-            return Ok(Arc::clone(registered));
-        }
         let unknown = || {
             Rejection::new(RejectionKind::Unauthenticated, "client_unknown", "This client is not known here.")
         };
+        let server = context.snapshot.authorization_server.as_ref().ok_or_else(unknown)?;
+        if let Some(registered) = server.clients.get(id) {
+            return Ok(Arc::clone(registered));
+        }
         let Some(metadata) = &server.metadata_clients else { return Err(unknown()) };
         let Ok(url) = ClientMetadataUrl::parse(id.as_str()) else { return Err(unknown()) };
         let document = match metadata.pinned.get(id) {
             Some(pinned) => Arc::clone(pinned),
-            None => self.fetched(&url, metadata).await?,
+            None => self.fetched(&url, metadata, context).await?,
         };
         let client = MetadataDocument::clone(&document).into_client(&metadata.template);
         Ok(Arc::new(RegisteredClient {
@@ -99,10 +101,11 @@ impl ClientDirectory {
         }))
     }
 
-    async fn fetched(
+    async fn fetched<Who>(
         &self,
         url: &ClientMetadataUrl,
         metadata: &MetadataClients,
+        context: &Context<Who>,
     ) -> Result<Arc<MetadataDocument>, Rejection> {
         let parsed = Url::parse(url.as_str())
             .map_err(|error| unusable(&ClientId::new(url.as_str()), &error.to_string()))?;
@@ -120,7 +123,7 @@ impl ClientDirectory {
             let standing = if last_good.is_some() { Standing::Proven } else { Standing::Unknown };
             let fetched = match self.budget.admit(standing, host, url.as_str(), Instant::now()) {
                 Err(why) => Err(throttled(url, why)),
-                Ok(()) => self.fetch(url, &parsed).await,
+                Ok(()) => self.fetch_recorded(url, &parsed, context).await,
             };
             match (fetched, last_good) {
                 (Ok(fetched), _) => {
@@ -143,6 +146,26 @@ impl ClientDirectory {
         };
         let fetched = self.documents.try_get_with(url.as_str().to_owned(), fetch).await;
         fetched.map(|fetched| fetched.document).map_err(|shared: Arc<Rejection>| Rejection::clone(&shared))
+    }
+
+    /// Every document that was asked for is on record: that it was taken, or why not.
+    async fn fetch_recorded<Who>(
+        &self,
+        url: &ClientMetadataUrl,
+        parsed: &Url,
+        context: &Context<Who>,
+    ) -> Result<Fetched, Rejection> {
+        let missing = || Rejection::internal("audit_missing", "clients are looked for without a record");
+        let row = context.beside(EventKind::ClientMetadata).ok_or_else(missing)?;
+        let target = Target { upstream: Some(parsed.origin().ascii_serialization()), ..Target::default() };
+        let id = ClientId::new(url.as_str());
+        row.note(|event| event.with_client(&id, ClientKind::MetadataDocument, None).with_target(target));
+        let fetched = self.fetch(url, parsed).await;
+        if let Err(rejection) = &fetched {
+            let outcome = if rejection.kind.is_failure() { Outcome::Error } else { Outcome::Deny };
+            row.conclude(outcome, rejection.reason);
+        }
+        row.submit().and(fetched)
     }
 
     async fn fetch(&self, url: &ClientMetadataUrl, parsed: &Url) -> Result<Fetched, Rejection> {

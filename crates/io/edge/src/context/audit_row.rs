@@ -62,6 +62,14 @@ impl AuditRow {
         self.event.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
+    /// Hands the record to the spool: it is complete, whatever becomes of the request.
+    pub(crate) fn submit(&self) -> Result<(), Rejection> {
+        let event = self.event.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(event) = event else { return Ok(()) };
+        let submitted = self.sink.submit(self.finished(event));
+        submitted.map_err(|error| Rejection::unavailable("audit_unavailable", error.to_string()))
+    }
+
     /// Writes the record now and returns once it is durable. What it describes must not be acknowledged before, and
     /// not at all on an error: then the medium failed, or took longer than `audit.onBlocked.timeout`, in which case
     /// the record may still appear.

@@ -11,8 +11,7 @@ use moka::future::Cache;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use gatehouse_audit::event::{Event, EventKind, Exchange as TokenFacts, Outcome};
-use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
+use gatehouse_audit::event::{EventKind, Exchange as TokenFacts, Outcome};
 use gatehouse_config::snapshot::client::RegisteredClient;
 use gatehouse_config::snapshot::outbound::{Authority, Exchange, Outbound as OutboundRule, Reach, ToolRule};
 use gatehouse_identity::audience::Audience;
@@ -252,12 +251,10 @@ impl Delegation {
     /// leaves the same record: durable before the token is used.
     async fn mint(&self, ask: &Ask<'_>, context: &Context<Verified>) -> Result<OutboundToken, Rejection> {
         let kind = if ask.subject.is_some() { EventKind::TokenExchange } else { EventKind::TokenIssue };
-        let event = Event::new(kind, Outcome::Allow, context.now)
-            .with_revision(&context.snapshot.revision)
-            .with_request_id(&context.request_id)
-            .with_source(context.source.ip, context.source.peer_ip, None)
-            .with_principal(&context.who.caller().principal);
-        let row = context.audit.as_ref().map(|row| row.beside(event));
+        let row = context.beside(kind);
+        if let Some(row) = &row {
+            row.note(|event| event.with_principal(&context.who.caller().principal));
+        }
         let minted = self.mint_recorded(ask, &Context { audit: row.clone(), ..context.clone() }).await;
         if let (Err(rejection), Some(row)) = (&minted, &row) {
             let outcome = if rejection.kind.is_failure() { Outcome::Error } else { Outcome::Deny };
@@ -277,7 +274,7 @@ impl Delegation {
         let nothing = || Rejection::internal("no_authorization_server", "this process issues no tokens");
         let issuer = self.issuer.as_ref().ok_or_else(nothing)?;
         let server = context.snapshot.authorization_server.as_ref().ok_or_else(nothing)?;
-        let client = self.clients.find(&ask.authority.client_id, server).await?;
+        let client = self.clients.find(&ask.authority.client_id, context).await?;
         let secret =
             client.client.secrets.first().ok_or_else(|| refused("the exchanging client has no secret"))?;
         let form = Form::parse(ask.form(Some((&client.client.id, secret))).as_bytes()).map_err(refusal)?;
@@ -288,7 +285,7 @@ impl Delegation {
         let subject = ask.subject.and_then(|caller| caller.token.as_ref());
         let issued = match (&request, subject) {
             (TokenRequest::TokenExchange(request), Some(subject)) => {
-                let subject_client = self.subject_client(subject.verified.claims(), server).await;
+                let subject_client = self.subject_client(subject.verified.claims(), context).await;
                 let revoked = issuer.revocations().covers(subject.verified.claims());
                 let facts = ExchangeFacts {
                     requester,
@@ -350,10 +347,10 @@ impl Delegation {
     async fn subject_client(
         &self,
         claims: &serde_json::Map<String, serde_json::Value>,
-        server: &AuthorizationServer,
+        context: &Context<Verified>,
     ) -> Option<Arc<RegisteredClient>> {
         let id = claims.get("client_id").and_then(serde_json::Value::as_str)?;
-        self.clients.find(&ClientId::new(id), server).await.ok()
+        self.clients.find(&ClientId::new(id), context).await.ok()
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatehouse_audit::chain::{self, Summary, Why};
+use gatehouse_audit::chain::{self, Ending, Summary, Why};
 use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_audit::sink::{AuditError, AuditSink as _};
 use gatehouse_identity::clock::Timestamp;
@@ -24,8 +24,12 @@ fn options(path: &Path, spool_bytes: usize) -> AuditFileOptions {
 }
 
 fn open_at(path: &Path) -> Result<FileAudit, OpenError> {
-    let options = options(path, 1 << 20);
-    open(options, Event::new(EventKind::AuditOpened, Outcome::Allow, NOW))
+    open_with(options(path, 1 << 20))
+}
+
+fn open_with(options: AuditFileOptions) -> Result<FileAudit, OpenError> {
+    let event = |kind| Event::new(kind, Outcome::Allow, NOW);
+    open(options, event(EventKind::AuditOpened), move || event(EventKind::AuditClosed))
 }
 
 fn verified(path: &Path) -> (String, Summary) {
@@ -65,7 +69,9 @@ async fn parallel_appends_and_submits_make_one_chain_over_restarts() {
             done.unwrap();
         }
     }
-    assert_eq!(verified(&path).1.records, 3 * (1 + 20 * 21));
+    let (_, summary) = verified(&path);
+    assert_eq!(summary.records, 3 * (1 + 20 * 21 + 1));
+    assert_eq!((summary.ending, summary.interruptions), (Ending::Closed, 0));
 }
 
 #[tokio::test]
@@ -80,10 +86,10 @@ async fn an_unfinished_last_record_is_cut_and_the_cut_recorded() {
         let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(&whole[..cut.min(40)]).unwrap();
         drop(open_at(&path).unwrap());
-        let (text, _) = verified(&path);
-        assert!(
-            text.lines().last().unwrap().contains(&format!("\"recovery\":{{\"cut_bytes\":{}}}", cut.min(40)))
-        );
+        let (text, summary) = verified(&path);
+        let opened = text.lines().rev().nth(1).unwrap();
+        assert!(opened.contains(&format!("\"recovery\":{{\"cut_bytes\":{}}}", cut.min(40))), "{opened}");
+        assert_eq!(summary.interruptions, 0, "what was cut was no record");
     }
 }
 
@@ -93,7 +99,7 @@ fn a_log_of_nothing_but_an_unfinished_record_starts_anew() {
     let path = folder.path().join("audit.jsonl");
     fs::write(&path, "{\"seq\":1,").unwrap();
     drop(open_at(&path).unwrap());
-    assert_eq!(verified(&path).1.records, 1);
+    assert_eq!(verified(&path).1.records, 2);
 }
 
 #[test]
@@ -102,7 +108,7 @@ fn a_damaged_last_record_is_not_continued() {
     let path = folder.path().join("audit.jsonl");
     drop(open_at(&path).unwrap());
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("allow", "deny")).unwrap();
+    fs::write(&path, text.replace("closed", "cloned")).unwrap();
     assert!(matches!(open_at(&path), Err(OpenError::Damaged { why: Why::Edited, .. })));
     fs::write(&path, "hello\n").unwrap();
     assert!(matches!(open_at(&path), Err(OpenError::Damaged { why: Why::Malformed, .. })));
@@ -122,12 +128,12 @@ fn two_writers_cannot_share_a_file() {
 fn a_full_spool_refuses_instead_of_blocking() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
-    let audit = open(options(&path, 2_000), Event::new(EventKind::AuditOpened, Outcome::Allow, NOW)).unwrap();
+    let audit = open_with(options(&path, 2_000)).unwrap();
     let results: Vec<_> = (0..10_000).map(|call| audit.submit(event(&call.to_string()))).collect();
     drop(audit);
     let accepted = results.iter().filter(|result| result.is_ok()).count() as u64;
     assert!(results.contains(&Err(AuditError::Full { limit: 2_000 })));
-    assert_eq!(verified(&path).1.records, accepted + 1);
+    assert_eq!(verified(&path).1.records, accepted + 2);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 
 use gatehouse_audit::chain::{Chain, Record};
+use gatehouse_audit::event::Event;
 use gatehouse_audit::sink::AuditError;
 
 use super::spool::{Ack, Batch, Spool, Wake};
@@ -65,16 +66,16 @@ impl<M: Medium> Writer<M> {
         Self { medium, chain, text: String::new(), unsynced_batches: 0 }
     }
 
-    /// Writes until the spool is closed or the medium fails for good.
-    pub(super) fn run(mut self, spool: &Spool) {
+    /// Writes until the spool is closed, and then the event of that, or until the medium fails for good.
+    pub(super) fn run(mut self, spool: &Spool, closed: impl FnOnce() -> Event) {
         loop {
             let end = match spool.next(SYNC_EVERY, LINGER) {
                 Wake::Batch(batch) => self.handle(batch, spool),
                 Wake::Idle if self.unsynced_batches > 0 => self.sync(),
                 Wake::Idle => Ok(()),
                 Wake::Closed => {
-                    if let Err(error) = self.sync() {
-                        tracing::error!(%error, "audit log not synced at close");
+                    if let Err(error) = self.close(&closed()) {
+                        tracing::error!(%error, "audit log not closed in good order");
                     }
                     return;
                 }
@@ -85,6 +86,13 @@ impl<M: Medium> Writer<M> {
                 return;
             }
         }
+    }
+
+    /// Writes the last record. Those before it are synced even when there is no room for it.
+    fn close(&mut self, closed: &Event) -> Result<(), AuditError> {
+        let written = Record::encode(closed).and_then(|record| self.write(&[record]));
+        let whole = written.or_else(|error| self.take_back().and(Err(error)));
+        self.sync().and(whole)
     }
 
     /// Writes a batch; an error is final.

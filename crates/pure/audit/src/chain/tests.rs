@@ -2,7 +2,7 @@ use gatehouse_identity::clock::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::{Broken, Chain, Head, Record, Verifier, Why, verify};
+use super::{Broken, Chain, Ending, Head, Record, Verifier, Why, verify};
 use crate::event::{Event, EventKind, Outcome};
 
 fn record(user: &str) -> Record {
@@ -52,6 +52,28 @@ fn a_chain_goes_on_after_a_restart() {
     verifier.push(&lines[1]).unwrap();
     verifier.push(&lines[2]).unwrap();
     assert_eq!(verifier.finish().head.seq, 3);
+}
+
+#[test]
+fn a_log_says_whether_it_was_closed() {
+    use EventKind::{AuditClosed, AuditOpened, SigninFailure};
+    let summary = |kinds: &[EventKind]| {
+        let mut chain = Chain::after(Head::START, r#"gw","event":"audit.closed"#);
+        let mut text = String::new();
+        for kind in kinds {
+            let event = Event::new(*kind, Outcome::Allow, Timestamp::from_unix_seconds(1_795_271_974));
+            chain.append(&Record::encode(&event.with_claimed_user("audit.closed")).unwrap(), &mut text);
+        }
+        let summary = verify(text.lines()).unwrap();
+        (summary.ending, summary.interruptions)
+    };
+    assert_eq!(summary(&[]), (Ending::Open, 0));
+    assert_eq!(summary(&[AuditOpened]), (Ending::Open, 0));
+    assert_eq!(summary(&[AuditOpened, SigninFailure, AuditClosed]), (Ending::Closed, 0));
+    assert_eq!(summary(&[AuditOpened, AuditClosed, AuditOpened, AuditClosed]), (Ending::Closed, 0));
+    assert_eq!(summary(&[AuditOpened, AuditClosed, AuditOpened, SigninFailure]), (Ending::Open, 0));
+    assert_eq!(summary(&[AuditOpened, SigninFailure, AuditOpened, AuditClosed]), (Ending::Closed, 1));
+    assert_eq!(summary(&[AuditOpened, AuditOpened, AuditOpened]), (Ending::Open, 2));
 }
 
 #[test]

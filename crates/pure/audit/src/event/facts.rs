@@ -165,6 +165,16 @@ pub(super) struct Response {
     pub(super) upstream: Option<Duration>,
 }
 
+/// What became of the object of an administrative act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// It was made.
+    Made,
+    /// It is used from now on.
+    Activated,
+}
+
 /// What a writer mended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Recovery {

@@ -122,7 +122,7 @@ event_kinds! {
     TokenRevoke = "token.revoke" in Token,
     /// A token was introspected.
     TokenIntrospect = "token.introspect" in Authentication,
-    /// A client metadata document was fetched.
+    /// A client metadata document was asked for: it was taken, or not.
     ClientMetadata = "client.metadata" in Client,
     /// A client registered itself.
     ClientRegistered = "client.registered" in Administration,
@@ -144,9 +144,9 @@ event_kinds! {
     ModelCount = "model.count_tokens" in Model,
     /// Models were listed.
     ModelList = "model.list" in Model,
-    /// A configuration was put into force, or refused.
+    /// A configuration was put into force.
     ConfigLoaded = "config.loaded" in Administration,
-    /// A signing key was made, rotated or retired.
+    /// A signing key was made, or is used from now on.
     KeyChanged = "key.changed" in Administration,
     /// The process started.
     NodeStarted = "node.started" in Administration,
@@ -156,7 +156,7 @@ event_kinds! {
     AdminAction = "admin.action" in Administration,
     /// The log was opened; says what had to be mended.
     AuditOpened = "audit.opened" in Audit,
-    /// The log was closed in good order.
+    /// The log was closed in good order: whatever stands behind it belongs to another run.
     AuditClosed = "audit.closed" in Audit,
 }
 

@@ -1,23 +1,37 @@
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use async_trait::async_trait;
+use gatehouse_audit::event::{Event, EventKind, Outcome};
+use gatehouse_audit::sink::{AuditError, AuditSink};
 use gatehouse_config::document::Document;
 use gatehouse_config::problem::Problem;
-use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_config::snapshot::compile;
 use gatehouse_config::source::Source;
 use gatehouse_config::source::environment::Environment;
 use gatehouse_config::source::loader::MemoryLoader;
-use gatehouse_identity::id::ClientId;
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::{ClientId, RequestId};
+use gatehouse_identity::rng::Rng;
 use gatehouse_oauth::cimd::{ClientMetadataUrl, MetadataDocument};
-use serde_json::json;
+use http::Request;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use url::Url;
 
 use super::{ClientDirectory, is_allowed};
+use crate::context::{AuditRow, Context, Public, Trace};
 use crate::outbound::fetch::tests::World;
+use crate::server::address::ClientAddress;
 
-fn server(metadata: &str) -> AuthorizationServer {
+/// A request to a server with these `clientIDMetadata`, whose records go nowhere.
+fn asking(metadata: &str) -> Context<Public> {
+    recorded(metadata, &Arc::default())
+}
+
+/// A request to a server with these `clientIDMetadata`.
+fn recorded(metadata: &str, records: &Arc<Records>) -> Context<Public> {
     let text = format!(
         r#"
 http: {{ address: "127.0.0.1:9420", publicURL: "http://127.0.0.1:9420" }}
@@ -48,7 +62,49 @@ apps:
     let document = Document::read(&Source::new("gatehouse.yaml", text), &environment, &loader)
         .unwrap_or_else(|problems| panic!("{}", printed(&problems)));
     let snapshot = compile(document, &loader).unwrap_or_else(|problems| panic!("{}", printed(&problems)));
-    snapshot.authorization_server.unwrap()
+    let now = Timestamp::from_unix_seconds(1_795_271_974);
+    let event = Event::new(EventKind::AuthorizationRequest, Outcome::Allow, now);
+    let sink = Arc::clone(records) as Arc<dyn AuditSink>;
+    let loopback = "127.0.0.1".parse().unwrap();
+    Context {
+        who: Public::new(),
+        head: Arc::new(Request::new(()).into_parts().0),
+        snapshot: Arc::new(snapshot),
+        now,
+        source: ClientAddress { ip: loopback, peer_ip: loopback },
+        request_id: RequestId::new("req_1"),
+        audit: Some(AuditRow::begin(event, sink, Duration::from_secs(60))),
+        trace: Trace::join(None, &Zeros),
+        segment: None,
+    }
+}
+
+/// Audit records in memory.
+#[derive(Default)]
+struct Records(Mutex<Vec<Event>>);
+
+#[async_trait]
+impl AuditSink for Records {
+    async fn append(&self, event: Event) -> Result<(), AuditError> {
+        self.submit(event)
+    }
+
+    fn submit(&self, event: Event) -> Result<(), AuditError> {
+        self.0.lock().unwrap().push(event);
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        true
+    }
+}
+
+struct Zeros;
+
+impl Rng for Zeros {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
 }
 
 fn reply(id: &str) -> String {
@@ -71,19 +127,19 @@ async fn free_port() -> u16 {
 const OPEN: &str = "{ enabled: true, allowedHosts: [docs.example] }";
 
 /// Believes `docs.example` at `port`.
-fn open_at(port: u16) -> AuthorizationServer {
-    server(&format!("{{ enabled: true, allowedHosts: [\"docs.example:{port}\"] }}"))
+fn open_at(port: u16) -> Context<Public> {
+    asking(&format!("{{ enabled: true, allowedHosts: [\"docs.example:{port}\"] }}"))
 }
 
 #[tokio::test]
 async fn registered_and_pinned_clients_need_no_network() {
     let world = World::new(&[]);
     let directory = ClientDirectory::new(world.fetcher);
-    let server = server("{ enabled: true, allowedHosts: [claude.ai] }");
-    let found = directory.find(&ClientId::new("cli"), &server).await.unwrap();
+    let context = asking("{ enabled: true, allowedHosts: [claude.ai] }");
+    let found = directory.find(&ClientId::new("cli"), &context).await.unwrap();
     assert_eq!(found.client.id.as_str(), "cli");
     let pinned = "https://claude.ai/oauth/claude-code-client-metadata";
-    let found = directory.find(&ClientId::new(pinned), &server).await.unwrap();
+    let found = directory.find(&ClientId::new(pinned), &context).await.unwrap();
     assert_eq!(found.client.id.as_str(), pinned);
 }
 
@@ -91,8 +147,8 @@ async fn registered_and_pinned_clients_need_no_network() {
 async fn others_are_unknown_or_not_trusted() {
     let world = World::new(&[]);
     let directory = ClientDirectory::new(world.fetcher);
-    let (open, closed, other_port) = (server(OPEN), server("{ enabled: false }"), open_at(8443));
-    for (server, id, expected) in [
+    let (open, closed, other_port) = (asking(OPEN), asking("{ enabled: false }"), open_at(8443));
+    for (context, id, expected) in [
         (&open, "nobody", "client_unknown"),
         (&open, "http://docs.example/client", "client_unknown"),
         (&open, "https://evil.example/client", "client_host_untrusted"),
@@ -105,7 +161,7 @@ async fn others_are_unknown_or_not_trusted() {
         (&closed, "https://docs.example/client", "client_unknown"),
     ] {
         let refused =
-            directory.find(&ClientId::new(id), server).await.err().map(|rejection| rejection.reason);
+            directory.find(&ClientId::new(id), context).await.err().map(|rejection| rejection.reason);
         assert_eq!(refused, Some(expected), "{id}");
     }
 }
@@ -117,13 +173,13 @@ async fn a_document_is_fetched_once_for_all_and_kept() {
     let id = format!("https://docs.example:{}/client", world.port);
     let fetches = world.serve("127.0.0.2", &reply(&id)).await;
     let directory = ClientDirectory::new(world.fetcher.clone());
-    let server = open_at(world.port);
+    let context = open_at(world.port);
     let client = ClientId::new(id.as_str());
-    let found = futures_util::future::join_all((0..32).map(|_| directory.find(&client, &server))).await;
+    let found = futures_util::future::join_all((0..32).map(|_| directory.find(&client, &context))).await;
     for found in found {
         assert_eq!(found.unwrap().client.id, client);
     }
-    directory.find(&client, &server).await.unwrap();
+    directory.find(&client, &context).await.unwrap();
     assert_eq!(fetches.load(Ordering::SeqCst), 1);
 }
 
@@ -132,11 +188,12 @@ async fn a_document_that_cannot_be_used_is_neither_kept_nor_asked_for_again_at_o
     let mut world = World::new(&[&["127.0.0.2"]]);
     let fetches = world.serve("127.0.0.2", &reply("https://docs.example/another-client")).await;
     let directory = ClientDirectory::new(world.fetcher.clone());
-    let server = open_at(world.port);
+    let context = open_at(world.port);
     let client = ClientId::new(format!("https://docs.example:{}/client", world.port));
     let mut reasons = Vec::new();
     for _ in 0..5 {
-        reasons.push(directory.find(&client, &server).await.err().map(|rejection| rejection.reason).unwrap());
+        reasons
+            .push(directory.find(&client, &context).await.err().map(|rejection| rejection.reason).unwrap());
     }
     assert_eq!(reasons[0], "client_document_unusable");
     assert!(reasons[1..].iter().all(|reason| *reason == "client_document_throttled"), "{reasons:?}");
@@ -168,25 +225,25 @@ async fn the_last_good_document_stands_in_while_no_other_can_be_had() {
     let id = format!("https://docs.example:{}/client", world.port);
     let fetches = world.serve("127.0.0.2", &reply(&id)).await;
     let directory = ClientDirectory::new(world.fetcher.clone());
-    let server = open_at(world.port);
+    let context = open_at(world.port);
     let client = ClientId::new(id.as_str());
-    directory.find(&client, &server).await.unwrap();
+    directory.find(&client, &context).await.unwrap();
     for number in 0..10 {
         let made_up = ClientId::new(format!("https://docs.example:{}/{number}", world.port));
-        assert!(directory.find(&made_up, &server).await.is_err());
+        assert!(directory.find(&made_up, &context).await.is_err());
     }
     let unseen = ClientId::new(format!("https://docs.example:{}/unseen", world.port));
-    let refused = directory.find(&unseen, &server).await.err().map(|rejection| rejection.reason);
+    let refused = directory.find(&unseen, &context).await.err().map(|rejection| rejection.reason);
     assert_eq!(refused, Some("client_document_throttled"));
     // Its time is over: it is fetched again, whatever was asked of its host.
     directory.documents.invalidate(client.as_str()).await;
     let before = fetches.load(Ordering::SeqCst);
-    directory.find(&client, &server).await.unwrap();
+    directory.find(&client, &context).await.unwrap();
     assert_eq!(fetches.load(Ordering::SeqCst), before + 1);
     // It cannot be fetched: the one from before stands in.
     directory.documents.invalidate(client.as_str()).await;
     directory.budget.failed(client.as_str(), Instant::now());
-    let found = directory.find(&client, &server).await.unwrap();
+    let found = directory.find(&client, &context).await.unwrap();
     assert_eq!(found.client.id, client);
     assert_eq!(fetches.load(Ordering::SeqCst), before + 1);
 }
@@ -208,10 +265,10 @@ async fn only_the_word_of_the_host_ends_a_client() {
         let mut world = World::new(&[&["127.0.0.2"]]);
         let _fetches = world.serve("127.0.0.2", answer).await;
         let id = format!("https://docs.example:{}/client", world.port);
-        let server = open_at(world.port);
+        let context = open_at(world.port);
         let client = ClientId::new(id.as_str());
         let strange = ClientDirectory::new(world.fetcher.clone());
-        let refused = strange.find(&client, &server).await.err().unwrap();
+        let refused = strange.find(&client, &context).await.err().unwrap();
         assert_eq!((refused.reason, refused.kind.is_failure()), (reason, stands_in), "{answer}");
 
         let known = ClientDirectory::new(world.fetcher.clone());
@@ -219,7 +276,38 @@ async fn only_the_word_of_the_host_ends_a_client() {
         let document = text.split_once("\r\n\r\n").unwrap().1.as_bytes();
         let document = MetadataDocument::parse(&ClientMetadataUrl::parse(&id).unwrap(), document).unwrap();
         known.last_good.insert(id.clone(), Arc::new(document)).await;
-        assert_eq!(known.find(&client, &server).await.is_ok(), stands_in, "{answer}");
+        assert_eq!(known.find(&client, &context).await.is_ok(), stands_in, "{answer}");
         assert_eq!(known.last_good.contains_key(&id), stands_in, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn every_document_that_was_asked_for_is_on_record() {
+    let mut world = World::new(&[&["127.0.0.2"]]);
+    world.port = free_port().await;
+    let host = format!("https://docs.example:{}", world.port);
+    let _fetches = world.serve("127.0.0.2", &reply(&format!("{host}/client"))).await;
+    let directory = ClientDirectory::new(world.fetcher.clone());
+    let records = Arc::new(Records::default());
+    let context = recorded(&format!("{{ allowedHosts: [\"docs.example:{}\"] }}", world.port), &records);
+    for (path, expected) in [
+        ("client", Some(("allow", Value::Null))),
+        ("another", Some(("deny", json!("client_document_unusable")))),
+        // Held, and refused before anything is asked.
+        ("client", None),
+        ("another", None),
+    ] {
+        let id = format!("{host}/{path}");
+        let found = directory.find(&ClientId::new(id.as_str()), &context).await;
+        assert_eq!(found.is_ok(), path == "client", "{path}");
+        let records: Vec<Event> = std::mem::take(&mut *records.0.lock().unwrap());
+        assert_eq!(records.len(), usize::from(expected.is_some()), "{records:?}");
+        let (Some((outcome, reason)), Some(record)) = (expected, records.first()) else { continue };
+        let record = serde_json::to_value(record).unwrap();
+        assert_eq!((&record["event"], &record["outcome"]), (&json!("client.metadata"), &json!(outcome)));
+        assert_eq!(record["reason"], reason, "{record}");
+        assert_eq!(record["actor"]["client_id"], json!(id), "{record}");
+        assert_eq!(record["target"]["upstream"], json!(host), "{record}");
+        assert_eq!(record["request"]["id"], json!("req_1"), "{record}");
     }
 }

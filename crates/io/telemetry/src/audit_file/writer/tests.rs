@@ -2,7 +2,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gatehouse_audit::chain::{self, Chain, Head, Record};
+use gatehouse_audit::chain::{self, Chain, Ending, Head, Record};
 use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_audit::sink::AuditError;
 use gatehouse_identity::clock::Timestamp;
@@ -47,27 +47,35 @@ impl Medium for Disk {
 }
 
 impl Disk {
+    /// Whom the records are about, in their order, without the one that closes the log.
     fn users(&self) -> Vec<String> {
         let disk = self.0.lock().unwrap();
-        chain::verify(disk.text.lines()).unwrap();
+        let summary = chain::verify(disk.text.lines()).unwrap();
         let value = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
-        disk.text
-            .lines()
-            .map(|line| value(line)["actor"]["claimed_user"].as_str().unwrap().to_owned())
-            .collect()
+        let users = disk.text.lines().map(value).filter(|record| record["event"] != "audit.closed");
+        let users: Vec<String> =
+            users.map(|record| record["actor"]["claimed_user"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(summary.records - users.len() as u64, u64::from(summary.ending == Ending::Closed));
+        users
+    }
+
+    fn ending(&self) -> Ending {
+        chain::verify(self.0.lock().unwrap().text.lines()).unwrap().ending
     }
 }
 
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_271_974);
+
 fn record(user: &str) -> Record {
-    let now = Timestamp::from_unix_seconds(1_795_271_974);
-    Record::encode(&Event::new(EventKind::SigninFailure, Outcome::Deny, now).with_claimed_user(user)).unwrap()
+    Record::encode(&Event::new(EventKind::SigninFailure, Outcome::Deny, NOW).with_claimed_user(user)).unwrap()
 }
 
 fn start(disk: &Disk) -> (Arc<Spool>, std::thread::JoinHandle<()>) {
     let spool = Arc::new(Spool::new(1 << 20));
     let writer = Writer::new(disk.clone(), Chain::after(Head::START, "gw-1"));
     let shared = Arc::clone(&spool);
-    (spool, std::thread::spawn(move || writer.run(&shared)))
+    let closed = || Event::new(EventKind::AuditClosed, Outcome::Allow, NOW);
+    (spool, std::thread::spawn(move || writer.run(&shared, closed)))
 }
 
 fn append(spool: &Spool, user: &str) -> Result<(), AuditError> {
@@ -109,10 +117,11 @@ fn a_failed_sync_ends_the_log() {
     disk.0.lock().unwrap().fails_to_sync = false;
     assert_eq!(spool.submit(record("late")), Err(error.clone()));
     assert_eq!(append(&spool, "late"), Err(error));
+    assert_eq!(disk.ending(), Ending::Open);
 }
 
 #[test]
-fn closing_writes_what_is_queued() {
+fn closing_writes_what_is_queued_and_says_that_it_is_all() {
     let disk = Disk::default();
     let (spool, writer) = start(&disk);
     for call in 0..100 {
@@ -122,4 +131,17 @@ fn closing_writes_what_is_queued() {
     assert_eq!(spool.submit(record("late")), Err(AuditError::Closed));
     writer.join().unwrap();
     assert_eq!(disk.users().len(), 100);
+    assert_eq!(disk.ending(), Ending::Closed);
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_end_leaves_a_log_that_was_not_closed() {
+    let disk = Disk::default();
+    let (spool, writer) = start(&disk);
+    append(&spool, "before").unwrap();
+    disk.0.lock().unwrap().is_full = true;
+    spool.close();
+    writer.join().unwrap();
+    assert_eq!(disk.users(), ["before"]);
+    assert_eq!(disk.ending(), Ending::Open);
 }

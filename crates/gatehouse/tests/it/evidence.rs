@@ -1,0 +1,112 @@
+//! What the process itself leaves in the audit trail: its beginning, its keys, the documents that it asked for, its
+//! end.
+
+use gatehouse_testkit::fixture::World;
+use gatehouse_testkit::process::{Gateway, Stopped, run};
+use gatehouse_testkit::wire::Request;
+use serde_json::{Value, json};
+
+/// A world whose gateway makes its own keys and believes client documents at one host, which is an internal one.
+fn world() -> World {
+    let mut world = World::new(&crate::binary(), "");
+    let text = std::mem::take(&mut world.configuration);
+    let (before, rest) = text.split_once("  jwks:\n").unwrap();
+    let (_, after) = rest.split_once("\nmcpProvider:").unwrap();
+    let documents = "  clientIDMetadata: { allowedHosts: [\"127.0.0.1:9\"] }\n";
+    world.configuration = format!("{before}{documents}\nmcpProvider:{after}");
+    world
+}
+
+fn records(stopped: &Stopped) -> Vec<Value> {
+    let text = std::fs::read_to_string(stopped.folder.path().join("audit.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn events(records: &[Value]) -> Vec<&str> {
+    records.iter().map(|record| record["event"].as_str().unwrap()).collect()
+}
+
+fn keys<'a>(records: &'a [Value], change: &str) -> Vec<&'a str> {
+    let of = |record: &&Value| record["event"] == "key.changed" && record["change"] == change;
+    records.iter().filter(of).map(|record| record["target"]["object"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_run_is_on_record_from_its_opening_to_its_closing() {
+    let world = world();
+    let gateway = world.serve();
+    let published = gateway.send(&Request::get("/oauth2/jwks")).json();
+    let published: Vec<&str> =
+        published["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap()).collect();
+    let stopped = gateway.stop();
+    assert_eq!(stopped.code, Some(0), "{}", stopped.log);
+    let first = records(&stopped);
+    let expected = [
+        "audit.opened",
+        "key.changed",
+        "key.changed",
+        "key.changed",
+        "key.changed",
+        "config.loaded",
+        "node.started",
+        "node.stopped",
+        "audit.closed",
+    ];
+    assert_eq!(events(&first), expected);
+    assert_eq!(keys(&first, "made"), published);
+    assert_eq!(keys(&first, "activated"), published);
+    let revision = &first[0]["rev"];
+    assert!(revision.as_str().unwrap().starts_with("sha256:"), "{revision}");
+    for record in &first {
+        assert_eq!((&record["outcome"], &record["rev"]), (&json!("allow"), revision), "{record}");
+    }
+
+    // Another run in the same folder goes on with the keys and with the chain.
+    let stopped = Gateway::serve_in(&crate::binary(), stopped.folder, "gatehouse.yaml").stop();
+    let both = records(&stopped);
+    let second = &both[first.len()..];
+    assert_eq!((keys(second, "made"), keys(second, "activated")), (Vec::new(), published));
+    assert_eq!(events(second).last(), Some(&"audit.closed"));
+    let verified = run(&crate::binary(), stopped.folder.path(), &["audit", "verify"], "");
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+    assert!(verified.out.ends_with("; closed in good order\n"), "{verified:?}");
+}
+
+#[test]
+fn a_client_document_that_is_not_taken_is_on_record() {
+    let world = world();
+    let gateway = world.serve();
+    let id = "https://127.0.0.1:9/client";
+    let path = format!("/oauth2/auth?response_type=code&client_id={id}");
+    let refused = gateway.send(&Request::get(&path));
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    let records = records(&gateway.stop());
+    let record = records.iter().find(|record| record["event"] == "client.metadata").unwrap();
+    assert_eq!((&record["outcome"], &record["reason"]), (&json!("deny"), &json!("client_document_unusable")));
+    assert_eq!(record["actor"]["client_id"], json!(id), "{record}");
+    assert_eq!(record["actor"]["client_kind"], json!("metadata_document"), "{record}");
+    assert_eq!(record["target"]["upstream"], json!("https://127.0.0.1:9"), "{record}");
+    assert_eq!(record["source"]["ip"], json!("127.0.0.1"), "{record}");
+    let request = records.iter().find(|record| record["event"] == "authorization.request").unwrap();
+    assert_eq!(request["request"]["id"], record["request"]["id"], "{request}");
+}
+
+/// The log of a process that was killed does not look like that of one that was stopped.
+#[test]
+fn a_killed_run_has_no_closing_record() {
+    let world = world();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in world.files() {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let path = folder.path().join("audit.jsonl");
+    let gateway = Gateway::serve_in(&crate::binary(), folder, "gatehouse.yaml");
+    assert_eq!(events(&gateway.audit()).last(), Some(&"node.started"));
+    let copy = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
+    // Dropping kills it.
+    drop(gateway);
+    std::fs::write(copy.path().join("audit.jsonl"), text).unwrap();
+    let verified = run(&crate::binary(), copy.path(), &["audit", "verify", "audit.jsonl"], "");
+    assert!(verified.code == Some(0) && verified.out.contains("; not closed: "), "{verified:?}");
+}
