@@ -162,7 +162,11 @@ impl Gateway {
 
     /// Serves until `stop` is cancelled, then drains. Returns how many connections had to be cut.
     pub async fn serve(self, stop: CancellationToken) -> usize {
-        let limits = ListenerLimits { header_read_timeout: self.header_read_timeout, drain: DRAIN };
+        let limits = ListenerLimits {
+            header_read_timeout: self.header_read_timeout,
+            drain: DRAIN,
+            max_age: ListenerLimits::MAX_AGE,
+        };
         let tasks = TaskTracker::new();
         let upkeep = self.upkeep;
         let upkeep_stop = stop.clone();

@@ -224,8 +224,11 @@ impl Setup {
         };
         let door = Arc::new(Door::new(running, fittings));
         let stop = CancellationToken::new();
-        let limits =
-            ListenerLimits { header_read_timeout: Duration::from_secs(30), drain: Duration::from_secs(1) };
+        let limits = ListenerLimits {
+            header_read_timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(1),
+            max_age: ListenerLimits::MAX_AGE,
+        };
         TaskTracker::new().spawn(listener.serve(Arc::clone(&door), stop.clone(), limits));
         let issuer = format!("http://{address}{}", self.issuer_path);
         Server { address, clock, records, store, issuer, parts, door, setup: self, stop, _kept: kept }

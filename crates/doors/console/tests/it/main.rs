@@ -105,8 +105,11 @@ impl Site {
             proxies: TrustedProxies::new(Vec::new()),
         };
         let fittings = Fittings { clock: Arc::new(Noon), rng: Arc::new(Sevens), audit: Arc::new(FullSpool) };
-        let limits =
-            ListenerLimits { header_read_timeout: Duration::from_secs(10), drain: Duration::from_secs(1) };
+        let limits = ListenerLimits {
+            header_read_timeout: Duration::from_secs(10),
+            drain: Duration::from_secs(1),
+            max_age: ListenerLimits::MAX_AGE,
+        };
         let stop = CancellationToken::new();
         let door = Arc::new(Door::new(running, fittings));
         TaskTracker::new().spawn(listener.serve(door, stop.clone(), limits));

@@ -131,8 +131,11 @@ impl Gateway {
         };
         let door = Arc::new(Door::new(run(&snapshot, copy, &clock, plan.patience), fittings));
         let stop = CancellationToken::new();
-        let limits =
-            ListenerLimits { header_read_timeout: Duration::from_secs(10), drain: Duration::from_secs(1) };
+        let limits = ListenerLimits {
+            header_read_timeout: Duration::from_secs(10),
+            drain: Duration::from_secs(1),
+            max_age: ListenerLimits::MAX_AGE,
+        };
         TaskTracker::new().spawn(listener.serve(door, stop.clone(), limits));
         Self { address, clock, records, key, stop }
     }

@@ -145,8 +145,11 @@ impl Gateway {
         };
         let door = Arc::new(Door::new(running, fittings));
         let stop = CancellationToken::new();
-        let limits =
-            ListenerLimits { header_read_timeout: Duration::from_secs(5), drain: Duration::from_secs(1) };
+        let limits = ListenerLimits {
+            header_read_timeout: Duration::from_secs(5),
+            drain: Duration::from_secs(1),
+            max_age: ListenerLimits::MAX_AGE,
+        };
         TaskTracker::new().spawn(listener.serve(door, stop.clone(), limits));
         Self { address, records, clock, key, stop }
     }

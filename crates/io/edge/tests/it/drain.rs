@@ -28,7 +28,8 @@ impl Waiting {
     async fn with_drain(drain: Duration) -> Self {
         let (inside, go) = (Arc::<AtomicUsize>::default(), Arc::new(Semaphore::new(0)));
         let (count, gate) = (Arc::clone(&inside), Arc::clone(&go));
-        let limits = ListenerLimits { header_read_timeout: Duration::from_secs(10), drain };
+        let limits =
+            ListenerLimits { header_read_timeout: Duration::from_secs(10), drain, ..Plan::default().limits };
         let house = House::with(Plan { limits, ..Plan::default() }, move |site| {
             let wait = site.guarded("/wait", Method::GET, move |_body, _context: Verified| {
                 count.fetch_add(1, Ordering::SeqCst);

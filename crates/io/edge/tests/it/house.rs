@@ -136,8 +136,11 @@ pub(crate) struct House {
 
 impl Default for Plan {
     fn default() -> Self {
-        let limits =
-            ListenerLimits { header_read_timeout: Duration::from_secs(10), drain: Duration::from_secs(20) };
+        let limits = ListenerLimits {
+            header_read_timeout: Duration::from_secs(10),
+            drain: Duration::from_secs(20),
+            max_age: ListenerLimits::MAX_AGE,
+        };
         Self { trusted: Vec::new(), origins: vec!["https://page.example"], limits, tls: None }
     }
 }

@@ -20,13 +20,14 @@ use crate::house::{House, Plan, Site, TEAM_KEY, Verified, plain, text};
 use crate::peer::{LONG, get};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
-const GOAWAY: u8 = 7;
+pub(crate) const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
+pub(crate) const END_STREAM: u8 = 1;
 const END_STREAM_AND_HEADERS: u8 = 5;
 
 fn routes(_site: &Site) -> Vec<Route> {
@@ -34,19 +35,22 @@ fn routes(_site: &Site) -> Vec<Route> {
 }
 
 /// A frame as it was read.
-struct Frame {
+pub(crate) struct Frame {
     kind: u8,
-    stream: u32,
-    payload: Vec<u8>,
+    pub(crate) flags: u8,
+    pub(crate) stream: u32,
+    pub(crate) payload: Vec<u8>,
 }
 
-struct Http2 {
+pub(crate) struct Http2 {
     stream: TcpStream,
 }
 
 impl Http2 {
-    async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
+        // A frame that waits for the other side's kernel waits for ever where the clock stands still.
+        stream.set_nodelay(true).unwrap();
         stream.write_all(PREFACE).await.unwrap();
         stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
         Self { stream }
@@ -60,7 +64,7 @@ impl Http2 {
         let mut payload = vec![0; length];
         self.stream.read_exact(&mut payload).await.ok()?;
         let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
-        Some(Frame { kind: head[3], stream, payload })
+        Some(Frame { kind: head[3], flags: head[4], stream, payload })
     }
 
     /// Frames until one of this kind, or the end.
@@ -74,7 +78,7 @@ impl Http2 {
     }
 
     /// Frames until one of this kind, or the end, however long that takes; pings are answered.
-    async fn patiently_until(&mut self, kind: u8) -> Option<Frame> {
+    pub(crate) async fn patiently_until(&mut self, kind: u8) -> Option<Frame> {
         loop {
             let mut head = [0; 9];
             self.stream.read_exact(&mut head).await.ok()?;
@@ -85,9 +89,21 @@ impl Http2 {
             }
             if head[3] == kind {
                 let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
-                return Some(Frame { kind, stream, payload });
+                return Some(Frame { kind, flags: head[4], stream, payload });
             }
         }
+    }
+
+    /// Begins `stream` with a `GET` as the team.
+    pub(crate) async fn ask(&mut self, stream: u32, authority: &str, path: &str) {
+        let mut block = vec![0x82, 0x86, 0x04];
+        string(&mut block, path);
+        block.push(0x01);
+        string(&mut block, authority);
+        block.push(0x00);
+        string(&mut block, "x-api-key");
+        string(&mut block, TEAM_KEY);
+        self.stream.write_all(&frame(HEADERS, END_STREAM_AND_HEADERS, stream, &block)).await.unwrap();
     }
 
     /// How a connection that is abused ends: GOAWAY, or just closed.
@@ -135,7 +151,7 @@ fn string(block: &mut Vec<u8>, text: &str) {
 }
 
 /// The `:status` of a HEADERS frame whose first field is that one: indexed, or a literal of three digits.
-fn status(headers: &Frame) -> u16 {
+pub(crate) fn status(headers: &Frame) -> u16 {
     match headers.payload[0] {
         0x88 => 200,
         0x8c => 400,
@@ -325,17 +341,6 @@ async fn closed_window(address: SocketAddr) -> Http2 {
     client
 }
 
-async fn begin(client: &mut Http2, authority: &str, stream: u32, path: &str) {
-    let mut block = vec![0x82, 0x86, 0x04];
-    string(&mut block, path);
-    block.push(0x01);
-    string(&mut block, authority);
-    block.push(0x00);
-    string(&mut block, "x-api-key");
-    string(&mut block, TEAM_KEY);
-    client.stream.write_all(&frame(HEADERS, END_STREAM_AND_HEADERS, stream, &block)).await.unwrap();
-}
-
 /// Pings are answered, so the connection is alive; what is not read is given up all the same [AC-83].
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_a_closed_window_holds_back_is_given_up_and_recorded() {
@@ -344,13 +349,13 @@ async fn an_answer_that_a_closed_window_holds_back_is_given_up_and_recorded() {
         let house = House::open(|site| unread(site, &working)).await;
         let authority = house.address().to_string();
         let mut client = closed_window(house.address()).await;
-        begin(&mut client, &authority, 1, path).await;
+        client.ask(1, &authority, path).await;
         let reset = client.patiently_until(RST_STREAM).await.expect("the stream alone is reset");
         assert_eq!((reset.stream, &reset.payload[..]), (1, &8_u32.to_be_bytes()[..]), "CANCEL");
         let record = house.records.only().await;
         assert_eq!((&record["outcome"], &record["reason"]), (&"error".into(), &"client_stalled".into()));
         assert_eq!(working.load(Ordering::SeqCst), 0, "the upstream's work has ended");
-        begin(&mut client, &authority, 3, "/nothing").await;
+        client.ask(3, &authority, "/nothing").await;
         assert!(client.patiently_until(HEADERS).await.is_some(), "the connection goes on");
     }
 }
@@ -365,10 +370,10 @@ async fn a_third_answer_that_is_not_read_ends_the_connection_unless_it_is_a_prox
         let authority = house.address().to_string();
         let mut client = closed_window(house.address()).await;
         for stream in [1, 3] {
-            begin(&mut client, &authority, stream, "/events").await;
+            client.ask(stream, &authority, "/events").await;
             assert_eq!(client.patiently_until(RST_STREAM).await.map(|reset| reset.stream), Some(stream));
         }
-        begin(&mut client, &authority, 5, "/events").await;
+        client.ask(5, &authority, "/events").await;
         assert_eq!(client.patiently_until(RST_STREAM).await.is_some(), goes_on);
         assert_eq!(house.records.at_least(3).await.len(), 3);
     }

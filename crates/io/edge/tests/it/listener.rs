@@ -24,9 +24,13 @@ fn routes(_site: &Site) -> Vec<Route> {
 }
 
 fn impatient() -> Plan {
-    let limits =
-        ListenerLimits { header_read_timeout: Duration::from_millis(400), drain: Duration::from_secs(1) };
-    Plan { limits, ..Plan::default() }
+    let plan = Plan::default();
+    let limits = ListenerLimits {
+        header_read_timeout: Duration::from_millis(400),
+        drain: Duration::from_secs(1),
+        ..plan.limits
+    };
+    Plan { limits, ..plan }
 }
 
 #[tokio::test]

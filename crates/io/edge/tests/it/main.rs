@@ -10,6 +10,7 @@
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value of a known shape")]
 
 mod admission;
+mod age;
 mod credentials;
 mod delegation;
 mod door;

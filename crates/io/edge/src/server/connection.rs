@@ -1,0 +1,138 @@
+//! One connection, from its first byte to its end.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::{Request, Version};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use super::body::BodyError;
+use super::closing::Closing;
+use super::connections::Slot;
+use super::stall::Unstalled;
+use super::uptake::{LeftUnread, Streams, paced};
+use super::{Answer, admission};
+
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An accepted connection that nothing was read from yet.
+pub(super) struct Connection {
+    pub(super) peer: IpAddr,
+    pub(super) slot: Slot,
+    pub(super) closing: Arc<Closing>,
+    /// How long a request may take to come. The first one is timed here: the protocol is told apart by its first
+    /// bytes, and hyper's own timer runs only after that.
+    pub(super) header_read_timeout: Duration,
+    /// How long it takes new requests.
+    pub(super) age: Duration,
+    pub(super) left_unread: Arc<LeftUnread>,
+}
+
+impl Connection {
+    /// Serves it until it ends.
+    pub(super) async fn run<A: Answer>(self, stream: TcpStream, tls: Option<TlsAcceptor>, answer: Arc<A>) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(error = %error, "TCP_NODELAY not set");
+        }
+        let peer = self.peer;
+        let stream = Unstalled::new(stream, Arc::clone(&self.left_unread));
+        let served = match tls {
+            None => self.serve(stream, answer).await,
+            Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+                Ok(Ok(stream)) => self.serve(stream, answer).await,
+                Ok(Err(error)) => {
+                    return tracing::debug!(peer.ip = %peer, error = %error, "TLS handshake failed");
+                }
+                Err(_) => return tracing::debug!(peer.ip = %peer, "TLS handshake timed out"),
+            },
+        };
+        match served {
+            Some(Err(error)) => {
+                tracing::debug!(peer.ip = %peer, error = %error, "connection ended with an error");
+            }
+            None => tracing::debug!(peer.ip = %peer, "connection closed, no request came"),
+            Some(Ok(())) => {}
+        }
+        drop(self.slot);
+    }
+
+    /// Answers the requests on `stream`; `None` when none came.
+    async fn serve<S, A>(&self, stream: S, answer: Arc<A>) -> Option<Result<(), BodyError>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        A: Answer,
+    {
+        let peer = self.peer;
+        let streams = Streams::new(Arc::clone(&self.left_unread));
+        let builder = connection_builder(self.header_read_timeout, streams.clone());
+        let heard = Arc::new(AtomicBool::new(false));
+        let hears = Arc::clone(&heard);
+        let service = service_fn(move |request: Request<Incoming>| {
+            hears.store(true, Ordering::Relaxed);
+            let answer = Arc::clone(&answer);
+            let uptake = (request.version() == Version::HTTP_2).then(|| streams.begin());
+            async move {
+                let response = answer.answer(request, peer, uptake.clone()).await;
+                Ok::<_, Infallible>(match uptake {
+                    None => response,
+                    Some(uptake) => response.map(|body| paced(body, uptake)),
+                })
+            }
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let attended: Pin<Box<dyn Future<Output = _> + Send + '_>> =
+            Box::pin(self.closing.attend(connection, self.age));
+        unless_silent(attended, &heard, self.header_read_timeout).await
+    }
+}
+
+/// What became of `connection`; `None` when it was given up because no request came within `patience`.
+async fn unless_silent<C: Future + Unpin>(
+    mut connection: C,
+    heard: &AtomicBool,
+    patience: Duration,
+) -> Option<C::Output> {
+    if let Ok(served) = tokio::time::timeout(patience, &mut connection).await {
+        return Some(served);
+    }
+    if heard.load(Ordering::Relaxed) { Some(connection.await) } else { None }
+}
+
+/// HTTP/1.1 and HTTP/2 with the limits of a server that faces the internet.
+fn connection_builder(header_read_timeout: Duration, streams: Streams) -> Builder<Streams> {
+    let mut builder = Builder::new(streams);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_read_timeout)
+        .max_headers(admission::MAX_HEADER_FIELDS + 1)
+        .max_buf_size(64 * 1024)
+        .half_close(false)
+        .pipeline_flush(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(100)
+        .initial_stream_window_size(64 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .max_frame_size(16 * 1024)
+        .max_header_list_size(32 * 1024)
+        .max_pending_accept_reset_streams(50)
+        .max_local_error_reset_streams(1024)
+        .max_send_buf_size(64 * 1024)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
