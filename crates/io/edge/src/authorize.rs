@@ -2,12 +2,12 @@
 
 use std::marker::PhantomData;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use tokio::time::Instant;
 
 use gatehouse_audit::event::Policy as PolicyVerdict;
 use gatehouse_identity::principal::Principal;
-use gatehouse_policy::input::{self, HttpFacts, Input, Request, User};
+use gatehouse_policy::input::{self, HeaderFields, HttpFacts, Input, Request, User};
 use gatehouse_policy::{Decision, DenyReason, Outcome, Policy, evaluate_all};
 
 use crate::context::{Context, Verified};
@@ -19,7 +19,7 @@ pub trait Facts {
     type Act;
 
     /// The input for the policy.
-    fn input(&self, request: &Request<'_>) -> Input;
+    fn input<'a>(&'a self, request: &'a Request<'a>) -> Input<'a>;
 }
 
 /// Calling one tool, or seeing it in a list.
@@ -42,7 +42,7 @@ pub enum Discovery {}
 impl Facts for input::ToolCall<'_> {
     type Act = ToolUse;
 
-    fn input(&self, request: &Request<'_>) -> Input {
+    fn input<'a>(&'a self, request: &'a Request<'a>) -> Input<'a> {
         input::ToolCall::input(self, request)
     }
 }
@@ -50,7 +50,7 @@ impl Facts for input::ToolCall<'_> {
 impl Facts for input::ModelCall<'_> {
     type Act = ModelUse;
 
-    fn input(&self, request: &Request<'_>) -> Input {
+    fn input<'a>(&'a self, request: &'a Request<'a>) -> Input<'a> {
         input::ModelCall::input(self, request)
     }
 }
@@ -58,7 +58,7 @@ impl Facts for input::ModelCall<'_> {
 impl Facts for input::TokenMinting<'_> {
     type Act = Minting;
 
-    fn input(&self, request: &Request<'_>) -> Input {
+    fn input<'a>(&'a self, request: &'a Request<'a>) -> Input<'a> {
         input::TokenMinting::input(self, request)
     }
 }
@@ -125,8 +125,7 @@ fn decide<F: Facts, Who>(
     context: &Context<Who>,
     user: Option<User<'_>>,
 ) -> Decision {
-    let replaced = replaced(&context.head.headers);
-    let headers = readable(&context.head.headers, &replaced);
+    let headers = Readable(&context.head.headers);
     let request = Request {
         source_ip: context.source.ip,
         peer_ip: context.source.peer_ip,
@@ -151,21 +150,17 @@ pub fn user_of(context: &Context<Verified>) -> User<'_> {
     }
 }
 
-/// The values that are not text, as text: what is not UTF-8 in them is U+FFFD. An upstream may be sent such a value as
-/// it is, so a policy must at least see that it is there.
-fn replaced(headers: &HeaderMap) -> Vec<String> {
-    let odd = headers.values().filter(|value| std::str::from_utf8(value.as_bytes()).is_err());
-    odd.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
-}
+/// The header fields as text: what is not UTF-8 in a value is U+FFFD. An upstream may be sent such a value as it is, so
+/// a policy must at least see that it is there.
+#[derive(Debug)]
+struct Readable<'a>(&'a HeaderMap);
 
-/// Every header, with `replaced` where the value is not text.
-fn readable<'a>(headers: &'a HeaderMap, replaced: &'a [String]) -> Vec<(&'a str, &'a str)> {
-    let mut replaced = replaced.iter();
-    let mut text = |value: &'a HeaderValue| match std::str::from_utf8(value.as_bytes()) {
-        Ok(text) => text,
-        Err(_) => replaced.next().map_or("\u{fffd}", String::as_str),
-    };
-    headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect()
+impl HeaderFields for Readable<'_> {
+    fn each(&self, tell: &mut dyn FnMut(&str, &str)) {
+        for (name, value) in self.0 {
+            tell(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
+        }
+    }
 }
 
 fn denial(decision: Decision, reason: DenyReason) -> Rejection {

@@ -5,7 +5,7 @@ use divan::{Bencher, black_box};
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::scope::ScopeSet;
-use gatehouse_policy::input::{Client, HttpFacts, Request, TokenMinting};
+use gatehouse_policy::input::{Client, HttpFacts, Input, Request, TokenMinting};
 use gatehouse_policy::{Policy, PolicyOptions, PolicySource};
 use serde_json::Map;
 
@@ -23,22 +23,19 @@ fn main() {
     divan::main();
 }
 
+/// An input that the policy has not seen before.
 #[divan::bench(args = POLICIES.map(|(name, _)| name))]
 fn decision(bencher: Bencher<'_, '_>, name: &str) {
-    measure(bencher, name, "both");
+    measure(bencher, name, true);
 }
 
+/// An input that the policy has decided on before.
 #[divan::bench(args = POLICIES.map(|(name, _)| name))]
-fn evaluation(bencher: Bencher<'_, '_>, name: &str) {
-    measure(bencher, name, "evaluation");
+fn repeated(bencher: Bencher<'_, '_>, name: &str) {
+    measure(bencher, name, false);
 }
 
-#[divan::bench]
-fn input(bencher: Bencher<'_, '_>) {
-    measure(bencher, "network", "input");
-}
-
-fn measure(bencher: Bencher<'_, '_>, name: &str, part: &str) {
+fn measure(bencher: Bencher<'_, '_>, name: &str, is_new: bool) {
     let text = POLICIES.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| *text);
     let source = PolicySource { name: name.into(), text: text.into() };
     let Ok(policy) = Policy::compile(&source, &PolicyOptions::default()) else { return };
@@ -67,16 +64,14 @@ fn measure(bencher: Bencher<'_, '_>, name: &str, part: &str) {
         http: HttpFacts {
             method: "POST",
             path: "/oauth2/token",
-            headers: &[("host", "auth.example.com"), ("content-type", "application/x-www-form-urlencoded")],
+            headers: &&[("host", "auth.example.com"), ("content-type", "application/x-www-form-urlencoded")]
+                [..],
         },
         user: None,
         now: Timestamp::from_unix_seconds(1_700_000_000),
         revision: "r1",
     };
-    let input = minting.input(&request);
-    match part {
-        "input" => bencher.bench_local(|| black_box(&minting).input(&request)),
-        "evaluation" => bencher.bench_local(|| policy.evaluate(black_box(&input))),
-        _ => bencher.bench_local(|| policy.evaluate(&black_box(&minting).input(&request))),
-    }
+    let decide =
+        |input: &Input<'_>| if is_new { policy.evaluate_anew(input) } else { policy.evaluate(input) };
+    bencher.bench_local(|| decide(&black_box(&minting).input(&request)));
 }

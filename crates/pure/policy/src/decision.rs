@@ -65,6 +65,12 @@ impl Decision {
         self.outcome == Outcome::Allow
     }
 
+    /// Whether the policy says the same again: an answer, or none where it has none. Failures may be of the moment.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        use DenyReason::{Malformed, Rule, Undefined};
+        matches!(self.outcome, Outcome::Allow | Outcome::Deny(Rule | Undefined | Malformed))
+    }
+
     pub(crate) fn failed(policy: &str, reason: DenyReason, internal_message: impl Into<String>) -> Self {
         Self {
             outcome: Outcome::Deny(reason),
@@ -77,7 +83,7 @@ impl Decision {
 
 /// The verdict of all `policies`: the first denial, else the last approval. With no policy configured the request
 /// is allowed and [`Decision::policy`] is empty.
-pub fn evaluate_all(policies: &[Policy], input: &Input) -> Decision {
+pub fn evaluate_all(policies: &[Policy], input: &Input<'_>) -> Decision {
     let mut verdict = Decision {
         outcome: Outcome::Allow,
         policy: String::new(),

@@ -1,27 +1,41 @@
 //! What policies see: one input per decision point, every documented field always there.
 
-mod document;
 mod mcp;
 mod model;
+mod section;
+mod sink;
 mod token;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 
 use gatehouse_identity::clock::Timestamp;
 use regorus::Value;
 use serde_json::{Map, Value as Json};
 
-use document::{Document, claims, strings, text};
+use section::Section;
+use sink::{Sink, Trace, Values};
+
+use crate::reads::Reads;
 
 pub use mcp::{Target, ToolCall};
 pub use model::ModelCall;
+pub(crate) use sink::Sight;
 pub use token::{Client, TokenMinting};
 
-/// A finished input.
-#[derive(Clone, Debug)]
-pub struct Input {
-    value: Value,
-    now_ns: i64,
+/// What one decision point knows of one request. A policy is told of it what it reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    facts: Facts<'a>,
+    request: &'a Request<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Facts<'a> {
+    Token(&'a TokenMinting<'a>),
+    Tool(&'a ToolCall<'a>),
+    Model(&'a ModelCall<'a>),
 }
 
 /// The part that every decision point has.
@@ -48,8 +62,20 @@ pub struct HttpFacts<'a> {
     pub method: &'a str,
     /// The path without query.
     pub path: &'a str,
-    /// Names in any case, and values; equal names are joined with `, ` (RFC 9110 §5.3).
-    pub headers: &'a [(&'a str, &'a str)],
+    /// The header fields; equal names are joined with `, ` (RFC 9110 §5.3).
+    pub headers: &'a dyn HeaderFields,
+}
+
+/// Header fields, read only when a policy does.
+pub trait HeaderFields: std::fmt::Debug {
+    /// Calls `tell` with the name, in any case, and the value of every field in their order.
+    fn each(&self, tell: &mut dyn FnMut(&str, &str));
+}
+
+impl HeaderFields for &[(&str, &str)] {
+    fn each(&self, tell: &mut dyn FnMut(&str, &str)) {
+        self.iter().for_each(|(name, value)| tell(name, value));
+    }
 }
 
 /// The signed-in user.
@@ -72,53 +98,89 @@ pub struct User<'a> {
 /// Headers whose values are credentials; `Authorization` stays for policies that decode it.
 const CREDENTIAL_HEADERS: [&str; 5] = ["cookie", "x-api-key", "proxy-authorization", "dpop", "set-cookie"];
 
-impl Input {
-    pub(crate) fn value(&self) -> &Value {
-        &self.value
+impl Input<'_> {
+    /// The values that the engine gets for a policy that reads `reads`.
+    pub(crate) fn values(&self, reads: &Reads) -> Value {
+        let mut values = Values::default();
+        self.tell(&mut Section::new(reads, &mut values));
+        values.finish()
     }
 
+    /// What stands for those values.
+    pub(crate) fn sight(&self, reads: &Reads) -> Sight {
+        let mut trace = Trace::new();
+        self.tell(&mut Section::new(reads, &mut trace));
+        trace.finish()
+    }
+
+    /// What `time.now_ns()` gives.
     pub(crate) fn now_ns(&self) -> i64 {
-        self.now_ns
+        self.request.now.unix_nanos()
+    }
+
+    fn tell<S: Sink>(&self, input: &mut Section<'_, S>) {
+        input.object("request", |request| {
+            self.request.http.tell(request);
+            match self.facts {
+                Facts::Token(facts) => facts.request(request),
+                Facts::Tool(facts) => facts.request(request),
+                Facts::Model(facts) => facts.request(request),
+            }
+        });
+        self.request.tell(input);
+        match self.facts {
+            Facts::Token(facts) => facts.beside(input),
+            Facts::Tool(facts) => facts.beside(input),
+            Facts::Model(facts) => facts.beside(input),
+        }
     }
 }
 
 impl Request<'_> {
-    /// The common document; `request` holds what the decision point adds under `input.request`.
-    fn document(&self, mut request: Document) -> Document {
-        request.put("http", self.http.document().value());
-        let mut source = Document::new();
-        source.put("ip", text(&normalise(self.source_ip).to_string()));
-        source.put("peer_ip", text(&normalise(self.peer_ip).to_string()));
-        let mut time = Document::new();
-        time.put("now_ns", Value::from(self.now.unix_nanos()));
-        let mut input = Document::new();
-        input.put("request", request.value());
-        input.put("source", source.value());
-        input.put("time", time.value());
-        input.put("user", self.user.as_ref().map_or_else(User::nobody, User::document).value());
-        input.put("revision", text(self.revision));
-        input
-    }
-
-    fn finish(&self, document: Document) -> Input {
-        Input { value: document.value(), now_ns: self.now.unix_nanos() }
+    fn tell<S: Sink>(&self, input: &mut Section<'_, S>) {
+        input.object("source", |source| {
+            for (name, address) in [("ip", self.source_ip), ("peer_ip", self.peer_ip)] {
+                if source.sees(name) {
+                    source.text(name, &normalise(address).to_string());
+                }
+            }
+        });
+        input.object("time", |time| time.number("now_ns", self.now.unix_nanos()));
+        input.object("user", |user| match &self.user {
+            Some(known) => known.tell(user),
+            None => User::of_token("", &Map::new()).tell(user),
+        });
+        input.text("revision", self.revision);
     }
 }
 
 impl HttpFacts<'_> {
-    fn document(&self) -> Document {
-        let mut headers = Document::new();
-        let mut canonical = String::with_capacity(64);
-        for (name, value) in self.headers {
-            let is_secret = CREDENTIAL_HEADERS.iter().any(|secret| secret.eq_ignore_ascii_case(name));
-            canonicalise(name, &mut canonical);
-            headers.join(&canonical, if is_secret { "[redacted]" } else { value });
-        }
-        let mut http = Document::new();
-        http.put("method", text(self.method));
-        http.put("path", text(self.path));
-        http.put("headers", headers.value());
-        http
+    fn tell<S: Sink>(&self, request: &mut Section<'_, S>) {
+        request.object("http", |http| {
+            http.text("method", self.method);
+            http.text("path", self.path);
+            http.object("headers", |headers| {
+                let mut joined: BTreeMap<String, String> = BTreeMap::new();
+                self.headers.each(&mut |name, value| {
+                    let name = canonicalise(name);
+                    if !headers.sees(&name) {
+                        return;
+                    }
+                    let is_secret =
+                        CREDENTIAL_HEADERS.iter().any(|secret| secret.eq_ignore_ascii_case(&name));
+                    let value = if is_secret { "[redacted]" } else { value };
+                    match joined.entry(name) {
+                        Entry::Vacant(entry) => {
+                            entry.insert(value.to_owned());
+                        }
+                        Entry::Occupied(mut entry) => entry.get_mut().extend([", ", value]),
+                    }
+                });
+                for (name, value) in &joined {
+                    headers.text(name, value);
+                }
+            });
+        });
     }
 }
 
@@ -133,22 +195,16 @@ impl<'a> User<'a> {
         Self { id, connector: "", claims, groups: texts("groups"), auth_time, amr: texts("amr") }
     }
 
-    fn document(&self) -> Document {
-        let mut user = Document::new();
-        user.put("id", text(self.id));
-        user.put("connector", text(self.connector));
-        user.put("claims", claims(self.claims));
-        user.put("groups", strings(&self.groups));
-        user.put("amr", strings(&self.amr));
+    fn tell<S: Sink>(&self, user: &mut Section<'_, S>) {
+        user.text("id", self.id);
+        user.text("connector", self.connector);
+        user.claims("claims", self.claims);
+        user.texts("groups", self.groups.iter().copied());
+        user.texts("amr", self.amr.iter().copied());
         // Absent means unknown: a policy that asks how old a sign-in is must not read the epoch.
         if let Some(time) = self.auth_time {
-            user.put("auth_time", Value::from(time.unix_seconds()));
+            user.number("auth_time", time.unix_seconds());
         }
-        user
-    }
-
-    fn nobody() -> Document {
-        User::of_token("", &Map::new()).document()
     }
 }
 
@@ -165,14 +221,14 @@ pub fn parse_address(written: &str) -> Option<IpAddr> {
 }
 
 /// Writes `x-request-id` as `X-Request-Id`.
-fn canonicalise(name: &str, canonical: &mut String) {
-    canonical.clear();
+fn canonicalise(name: &str) -> String {
     let mut start = true;
-    canonical.extend(name.chars().map(|letter| {
+    let letters = name.chars().map(|letter| {
         let letter = if start { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() };
         start = letter == '-';
         letter
-    }));
+    });
+    letters.collect()
 }
 
 #[cfg(test)]

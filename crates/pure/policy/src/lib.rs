@@ -8,8 +8,10 @@ mod builtin;
 mod decision;
 mod error;
 pub mod input;
+mod memory;
 mod policy;
 mod program;
+mod reads;
 mod scan;
 pub mod testing;
 

@@ -12,7 +12,10 @@ use crate::builtin::{Builtin, Meter, to_rego};
 use crate::decision::{Decision, DenyReason, Outcome};
 use crate::error::{PolicyError, PolicyErrorKind};
 use crate::input::Input;
-use crate::{program, scan};
+use crate::memory::Memory;
+use crate::program::{self, Uses};
+use crate::reads::Reads;
+use crate::scan;
 
 /// How long one evaluation may take.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_millis(25);
@@ -65,6 +68,9 @@ pub struct Policy {
     version: RegoVersion,
     engine: Engine,
     guarded: Vec<&'static Builtin>,
+    reads: Reads,
+    /// None for a policy that looks at the clock.
+    memory: Option<Arc<Memory>>,
 }
 
 impl std::fmt::Debug for Policy {
@@ -77,11 +83,14 @@ impl Policy {
     /// Checks and compiles `source`. The worst text within the limits takes well under a second.
     pub fn compile(source: &PolicySource, options: &PolicyOptions) -> Result<Self, PolicyError> {
         let (mut engine, version) = load(std::slice::from_ref(source), options.version)?;
-        let guarded = program::check(engine.get_modules())?;
+        let Uses { builtins, reads } = program::check(engine.get_modules())?;
         let rule = entry(&mut engine, options)?;
         prepare(&mut engine, &rule)?;
-        let guarded = guarded.into_iter().filter(|builtin| builtin.is_guarded()).collect();
-        Ok(Self { name: source.name.clone(), rule, version, engine, guarded })
+        let is_timeless =
+            reads.member("time").is_none() && builtins.iter().all(|builtin| !builtin.is_clock());
+        let memory = is_timeless.then(|| Arc::new(Memory::new()));
+        let guarded = builtins.into_iter().filter(|builtin| builtin.is_guarded()).collect();
+        Ok(Self { name: source.name.clone(), rule, version, engine, guarded, reads, memory })
     }
 
     /// The configured name.
@@ -95,14 +104,32 @@ impl Policy {
     }
 
     /// Decides on `input`. Allows only when the entry rule is an object whose `allowed` is `true`.
-    pub fn evaluate(&self, input: &Input) -> Decision {
-        self.decide(input.value().clone(), input.now_ns())
+    ///
+    /// What the policy reads and has decided on before, it is not asked again.
+    pub fn evaluate(&self, input: &Input<'_>) -> Decision {
+        let Some(memory) = &self.memory else { return self.evaluate_anew(input) };
+        let sight = input.sight(&self.reads);
+        memory.recall(&sight).unwrap_or_else(|| {
+            let decision = self.evaluate_anew(input);
+            memory.keep(sight, &decision);
+            decision
+        })
+    }
+
+    /// Decides on `input` whatever was decided before.
+    pub fn evaluate_anew(&self, input: &Input<'_>) -> Decision {
+        self.decide(input.values(&self.reads), input.now_ns())
     }
 
     /// Decides on an input written by hand, as `policy eval` reads it; `time.now_ns()` is `input.time.now_ns`, or 0.
     pub fn evaluate_json(&self, input: &serde_json::Value) -> Decision {
         let now_ns = input.pointer("/time/now_ns").and_then(serde_json::Value::as_i64).unwrap_or(0);
         self.decide(to_rego(input), now_ns)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     fn decide(&self, input: Value, now_ns: i64) -> Decision {

@@ -13,6 +13,7 @@ use regorus::unstable::{Expr, ExprRef, Module, Ref, Rule, RuleHead};
 
 use crate::builtin::{self, Builtin};
 use crate::error::{PolicyError, PolicyErrorKind};
+use crate::reads::Reads;
 
 use body::Collector;
 pub(crate) use bounds::Growth;
@@ -38,20 +39,30 @@ struct Body {
     references: Vec<usize>,
 }
 
-/// Checks `modules` and names the built-ins that they call and that must be run under a guard.
-pub(crate) fn check(modules: &[Ref<Module>]) -> Result<Vec<&'static Builtin>, PolicyError> {
+/// What checked modules use.
+#[derive(Debug)]
+pub(crate) struct Uses {
+    /// The built-ins that they call.
+    pub(crate) builtins: Vec<&'static Builtin>,
+    /// The parts of the input that any of their rules can see.
+    pub(crate) reads: Reads,
+}
+
+/// Checks `modules` and names what they use.
+pub(crate) fn check(modules: &[Ref<Module>]) -> Result<Uses, PolicyError> {
     let mut program = Program::declare(modules);
     for module in modules {
         program.collect(module)?;
     }
     bounds::check(&program.nodes)?;
-    Ok(program.builtins.into_values().collect())
+    Ok(Uses { builtins: program.builtins.into_values().collect(), reads: program.reads })
 }
 
 struct Program {
     nodes: Vec<Node>,
     index: BTreeMap<String, usize>,
     builtins: BTreeMap<&'static str, &'static Builtin>,
+    reads: Reads,
     edges: usize,
 }
 
@@ -70,8 +81,13 @@ struct Names {
 
 impl Program {
     fn declare(modules: &[Ref<Module>]) -> Self {
-        let mut program =
-            Self { nodes: Vec::new(), index: BTreeMap::new(), builtins: BTreeMap::new(), edges: 0 };
+        let mut program = Self {
+            nodes: Vec::new(),
+            index: BTreeMap::new(),
+            builtins: BTreeMap::new(),
+            reads: Reads::NOTHING,
+            edges: 0,
+        };
         for module in modules {
             let package = package_of(module);
             for rule in &module.policy {
@@ -93,6 +109,9 @@ impl Program {
 
     fn collect(&mut self, module: &Ref<Module>) -> Result<(), PolicyError> {
         let names = Names::of(module);
+        for import in &module.imports {
+            self.sees(&static_path(&import.refr));
+        }
         for rule in &module.policy {
             let (refr, _) = head(rule);
             let name = format!("{}.{}", names.package, static_path(refr).join("."));
@@ -103,6 +122,13 @@ impl Program {
             }
         }
         Ok(())
+    }
+
+    /// Takes note of a path that begins at the input; at a name of that kind, even where a rule calls its own so.
+    fn sees(&mut self, path: &[String]) {
+        if let Some((_, below)) = path.split_first().filter(|(root, _)| *root == "input") {
+            self.reads.add(below);
+        }
     }
 
     /// The rules that a path reads: those at it, under it, and the one it reaches into.

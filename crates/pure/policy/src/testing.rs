@@ -40,8 +40,8 @@ pub enum Verdict {
 /// of their names. Errors when the modules do not load.
 pub fn run(modules: &[PolicySource]) -> Result<Vec<TestOutcome>, PolicyError> {
     let (mut engine, _) = load(modules, RegoVersion::Auto)?;
-    let guarded: Vec<&'static Builtin> =
-        program::check(engine.get_modules())?.into_iter().filter(|builtin| builtin.is_guarded()).collect();
+    let used = program::check(engine.get_modules())?.builtins;
+    let guarded: Vec<&'static Builtin> = used.into_iter().filter(|builtin| builtin.is_guarded()).collect();
     let tests: BTreeMap<String, (String, u32, u32)> =
         engine.get_modules().iter().flat_map(tests_of).collect();
     // The first evaluation orders all statements; that is not part of any test's time.

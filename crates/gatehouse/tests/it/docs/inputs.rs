@@ -33,7 +33,7 @@ fn token_minting() {
         "scope": "openid offline_access", "iat": NOW, "exp": NOW + 900, "jti": "tok_1", "auth_time": NOW - 60
     }));
     let attributes = claims(&json!({"sub": "ada", "email": "ada@example.com", "groups": ["eng"]}));
-    let input = TokenMinting {
+    let facts = TokenMinting {
         client: Client {
             id: "claude-code",
             name: "claude-code",
@@ -47,11 +47,12 @@ fn token_minting() {
         subject_token: None,
         actor_token: None,
         token: &token,
-    }
-    .input(&request(
+    };
+    let headers: &[_] = &[("content-type", "application/x-www-form-urlencoded"), ("user-agent", "Bun/1.4.4")];
+    let request = request(
         "POST",
         "/oauth2/token",
-        &[("content-type", "application/x-www-form-urlencoded"), ("user-agent", "Bun/1.4.4")],
+        &headers,
         Some(User {
             id: "ada",
             connector: "staff",
@@ -60,14 +61,14 @@ fn token_minting() {
             auth_time: Some(Timestamp::from_unix_seconds(NOW - 60)),
             amr: vec!["pwd"],
         }),
-    ));
-    compare("token-minting", &input);
+    );
+    compare("token-minting", &facts.input(&request));
 }
 
 #[test]
 fn tool_call() {
     let principal = principal();
-    let input = ToolCall {
+    let facts = ToolCall {
         principal: &principal,
         method: "tools/call",
         app: "ledger",
@@ -79,20 +80,16 @@ fn tool_call() {
             arguments: Some(&json!({"customerId": "c-17"})),
             annotations: Some(&json!({"readOnlyHint": true})),
         },
-    }
-    .input(&request(
-        "POST",
-        "/mcp",
-        &[("content-type", "application/json"), ("authorization", "Bearer eyJ...")],
-        Some(user(&principal)),
-    ));
-    compare("tool-call", &input);
+    };
+    let headers: &[_] = &[("content-type", "application/json"), ("authorization", "Bearer eyJ...")];
+    let request = request("POST", "/mcp", &headers, Some(user(&principal)));
+    compare("tool-call", &facts.input(&request));
 }
 
 #[test]
 fn model_call() {
     let principal = principal();
-    let input = ModelCall {
+    let facts = ModelCall {
         principal: &principal,
         model: "claude-opus-4-7",
         stream: true,
@@ -105,18 +102,14 @@ fn model_call() {
         provider: "anthropic",
         region: "eu-central-1",
         residency: "eu",
-    }
-    .input(&request(
-        "POST",
-        "/v1/messages",
-        &[("content-type", "application/json"), ("x-api-key", "gwk_secret")],
-        Some(user(&principal)),
-    ));
-    compare("model-call", &input);
+    };
+    let headers: &[_] = &[("content-type", "application/json"), ("x-api-key", "gwk_secret")];
+    let request = request("POST", "/v1/messages", &headers, Some(user(&principal)));
+    compare("model-call", &facts.input(&request));
 }
 
 /// What a policy sees: one that shows its input is asked.
-fn compare(name: &str, input: &Input) {
+fn compare(name: &str, input: &Input<'_>) {
     let text =
         "package orchestrator\n\nresult := {\"allowed\": true, \"internal_message\": json.marshal(input)}\n";
     let source = PolicySource { name: "show".to_owned(), text: text.to_owned() };
@@ -135,7 +128,7 @@ fn compare(name: &str, input: &Input) {
 fn request<'a>(
     method: &'a str,
     path: &'a str,
-    headers: &'a [(&'a str, &'a str)],
+    headers: &'a &'a [(&'a str, &'a str)],
     user: Option<User<'a>>,
 ) -> Request<'a> {
     Request {

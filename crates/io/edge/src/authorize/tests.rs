@@ -1,7 +1,7 @@
 use gatehouse_policy::{Decision, DenyReason, Outcome};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{denial, readable, replaced};
+use super::{HeaderFields, Readable, denial};
 
 #[test]
 fn the_log_line_of_a_denial_names_the_policy_and_what_it_says_inside() {
@@ -33,8 +33,8 @@ fn no_header_is_invisible_to_policies() {
     ] {
         headers.append(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
     }
-    let replaced = replaced(&headers);
-    let mut seen = readable(&headers, &replaced);
+    let mut seen = Vec::new();
+    Readable(&headers).each(&mut |name, value| seen.push((name.to_owned(), value.to_owned())));
     seen.sort_unstable();
     let expected = [
         ("x-empty", ""),
@@ -44,5 +44,5 @@ fn no_header_is_invisible_to_policies() {
         ("x-text", "plain"),
         ("x-utf8", "Zoë"),
     ];
-    assert_eq!(seen, expected);
+    assert_eq!(seen, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
 }

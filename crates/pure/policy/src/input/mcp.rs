@@ -1,12 +1,11 @@
 //! Tool calls, resource reads and prompts at the MCP gateway, and the listing of each.
 
 use gatehouse_identity::principal::Principal;
-use regorus::Value;
 use serde_json::Value as Json;
 
-use super::document::{Document, caller, text};
-use super::{Input, Request};
-use crate::builtin::to_rego;
+use super::section::Section;
+use super::sink::Sink;
+use super::{Facts, Input, Request};
 
 /// One call, or one item of a listing.
 #[derive(Clone, Debug)]
@@ -53,43 +52,45 @@ pub enum Target<'a> {
     },
 }
 
-impl ToolCall<'_> {
+impl<'a> ToolCall<'a> {
     /// The input for this decision. Only the kind of target that is meant is there: a rule about tools is
     /// undefined for a resource.
-    pub fn input(&self, request: &Request<'_>) -> Input {
-        let object = |value: Option<&Json>| value.map_or_else(Value::new_object, to_rego);
-        let mut params = Document::new();
-        let mut target = Document::new();
-        let kind = match &self.target {
-            Target::Tool { name, qualified_name, arguments, annotations } => {
-                params.put("name", text(name));
-                params.put("arguments", object(*arguments));
-                target.put("qualified_name", text(qualified_name));
-                target.put("annotations", object(*annotations));
-                "tool"
-            }
-            Target::Resource { uri } => {
-                params.put("uri", text(uri));
-                "resource"
-            }
-            Target::Prompt { name, arguments } => {
-                params.put("name", text(name));
-                params.put("arguments", object(*arguments));
-                "prompt"
-            }
-        };
-        target.put("params", params.value());
-
-        let mut mcp = Document::new();
-        mcp.put("method", text(self.method));
-        mcp.put("app", text(self.app));
-        mcp.put("protocol_version", text(self.protocol_version));
-        mcp.put("client_info", object(self.client_info));
-        mcp.put(kind, target.value());
-        let mut part = Document::new();
-        part.put("mcp", mcp.value());
-        let mut input = request.document(part);
-        caller(self.principal, request.user.as_ref(), &mut input);
-        request.finish(input)
+    pub fn input(&'a self, request: &'a Request<'a>) -> Input<'a> {
+        Input { facts: Facts::Tool(self), request }
     }
+
+    /// What stands under `input.request`.
+    pub(super) fn request<S: Sink>(&self, request: &mut Section<'_, S>) {
+        request.object("mcp", |mcp| {
+            mcp.text("method", self.method);
+            mcp.text("app", self.app);
+            mcp.text("protocol_version", self.protocol_version);
+            mcp.json("client_info", self.client_info);
+            match &self.target {
+                Target::Tool { name, qualified_name, arguments, annotations } => mcp.object("tool", |tool| {
+                    tool.text("qualified_name", qualified_name);
+                    tool.json("annotations", *annotations);
+                    named(tool, name, *arguments);
+                }),
+                Target::Resource { uri } => mcp.object("resource", |resource| {
+                    resource.object("params", |params| params.text("uri", uri));
+                }),
+                Target::Prompt { name, arguments } => {
+                    mcp.object("prompt", |prompt| named(prompt, name, *arguments));
+                }
+            }
+        });
+    }
+
+    /// What stands beside `input.request`.
+    pub(super) fn beside<S: Sink>(&self, input: &mut Section<'_, S>) {
+        input.caller(self.principal);
+    }
+}
+
+fn named<S: Sink>(target: &mut Section<'_, S>, name: &str, arguments: Option<&Json>) {
+    target.object("params", |params| {
+        params.text("name", name);
+        params.json("arguments", arguments);
+    });
 }

@@ -1,10 +1,10 @@
 //! Model calls at the LLM gateway.
 
 use gatehouse_identity::principal::Principal;
-use regorus::Value;
 
-use super::document::{Document, caller, strings, text};
-use super::{Input, Request};
+use super::section::Section;
+use super::sink::Sink;
+use super::{Facts, Input, Request};
 
 /// One Messages API request and the route it would take.
 #[derive(Clone, Debug)]
@@ -35,27 +35,33 @@ pub struct ModelCall<'a> {
     pub residency: &'a str,
 }
 
-impl ModelCall<'_> {
+impl<'a> ModelCall<'a> {
     /// The input for this decision.
-    pub fn input(&self, request: &Request<'_>) -> Input {
-        let mut llm = Document::new();
-        llm.put("model", text(self.model));
-        llm.put("stream", Value::from(self.stream));
-        llm.put("max_tokens", Value::from(self.max_tokens));
-        llm.put("tool_names", strings(self.tool_names));
-        llm.put("api_version", text(self.api_version));
-        llm.put("betas", strings(self.betas));
-        llm.put("input_bytes", Value::from(self.input_bytes));
-        let mut route = Document::new();
-        route.put("app", text(self.app));
-        route.put("provider", text(self.provider));
-        route.put("region", text(self.region));
-        route.put("residency", text(self.residency));
-        let mut part = Document::new();
-        part.put("llm", llm.value());
-        let mut input = request.document(part);
-        input.put("route", route.value());
-        caller(self.principal, request.user.as_ref(), &mut input);
-        request.finish(input)
+    pub fn input(&'a self, request: &'a Request<'a>) -> Input<'a> {
+        Input { facts: Facts::Model(self), request }
+    }
+
+    /// What stands under `input.request`.
+    pub(super) fn request<S: Sink>(&self, request: &mut Section<'_, S>) {
+        request.object("llm", |llm| {
+            llm.text("model", self.model);
+            llm.flag("stream", self.stream);
+            llm.number("max_tokens", self.max_tokens);
+            llm.texts("tool_names", self.tool_names.iter().map(String::as_str));
+            llm.text("api_version", self.api_version);
+            llm.texts("betas", self.betas.iter().map(String::as_str));
+            llm.number("input_bytes", self.input_bytes);
+        });
+    }
+
+    /// What stands beside `input.request`.
+    pub(super) fn beside<S: Sink>(&self, input: &mut Section<'_, S>) {
+        input.object("route", |route| {
+            route.text("app", self.app);
+            route.text("provider", self.provider);
+            route.text("region", self.region);
+            route.text("residency", self.residency);
+        });
+        input.caller(self.principal);
     }
 }

@@ -1,10 +1,11 @@
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::scope::ScopeSet;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
 
-fn request<'a>(ip: &str, headers: &'a [(&'a str, &'a str)]) -> Request<'a> {
+fn request<'a>(ip: &str, headers: &'a &'a [(&'a str, &'a str)]) -> Request<'a> {
     Request {
         source_ip: ip.parse().unwrap(),
         peer_ip: "127.0.0.1".parse().unwrap(),
@@ -33,15 +34,16 @@ fn token_minting_has_every_documented_field() {
         actor_token: None,
         token: &claims,
     };
-    let headers = [
+    let headers: &[_] = &[
         ("x-request-id", "7"),
         ("AUTHORIZATION", "Bearer t"),
         ("accept", "a"),
         ("Accept", "b"),
         ("cookie", "s"),
     ];
-    let input = minting.input(&request("::ffff:10.1.2.3", &headers));
-    let found: serde_json::Value = serde_json::from_str(&input.value().to_json_str().unwrap()).unwrap();
+    let request = request("::ffff:10.1.2.3", &headers);
+    let values = minting.input(&request).values(&Reads::All);
+    let found: Json = serde_json::from_str(&values.to_json_str().unwrap()).unwrap();
     assert_eq!(
         found,
         json!({
@@ -63,6 +65,47 @@ fn token_minting_has_every_documented_field() {
             "revision": "r1",
         })
     );
+}
+
+/// Audiences, resources, whether the client is public, claims, header fields.
+type Told = (Vec<String>, Vec<String>, bool, Json, Vec<(String, String)>);
+
+/// What a request may differ in, as few values each, so that equal requests come up.
+fn facts() -> impl Strategy<Value = Told> {
+    let texts = || proptest::collection::vec("[ab]{0,2}", 0..3);
+    let json = prop_oneof![
+        Just(json!({})),
+        Just(json!({"a": 1})),
+        Just(json!({"a": "1"})),
+        Just(json!({"a": [1, 2], "b": null})),
+        Just(json!({"a": [1], "b": [2, null]})),
+        Just(json!({"a": {"b": true}})),
+        Just(json!({"a": 1.5, "b": {}})),
+    ];
+    (texts(), texts(), any::<bool>(), json, proptest::collection::vec(("[xX]|accept", "[ab]{0,1}"), 0..3))
+}
+
+proptest! {
+    #[test]
+    fn sights_are_equal_exactly_when_the_values_are(one in facts(), other in facts(), path in 0_usize..6) {
+        let paths = ["", "request.oauth.audiences", "request.http.headers.X", "request.oauth.response", "client", "user.id"];
+        let mut reads = Reads::NOTHING;
+        reads.add(&paths[path].split('.').filter(|name| !name.is_empty()).map(str::to_owned).collect::<Vec<_>>());
+        let told = |(audiences, resources, public, token, headers): &Told| {
+            let client = Client { id: "c", name: "C", public: *public, assurance: Assurance::SelfAsserted };
+            let minting = TokenMinting {
+                client, grant_type: "g", scopes: &ScopeSet::none(), audiences, resources,
+                subject_token: None, actor_token: None, token: token.as_object().unwrap(),
+            };
+            let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            let headers = headers.as_slice();
+            let request = request("10.0.0.1", &headers);
+            let input = minting.input(&request);
+            (input.values(&reads), input.sight(&reads))
+        };
+        let ((one, one_sight), (other, other_sight)) = (told(&one), told(&other));
+        prop_assert_eq!(one == other, one_sight == other_sight, "{} {}", one, other);
+    }
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::scope::ScopeSet;
-use regorus::Value;
 use serde_json::{Map, Value as Json};
 
-use super::document::{Document, claims, strings, text};
-use super::{Input, Request};
+use super::section::Section;
+use super::sink::Sink;
+use super::{Facts, Input, Request};
 
 /// A token about to be minted.
 #[derive(Clone, Debug)]
@@ -42,39 +42,41 @@ pub struct Client<'a> {
     pub assurance: Assurance,
 }
 
-impl TokenMinting<'_> {
+impl<'a> TokenMinting<'a> {
     /// The input for this decision.
-    pub fn input(&self, request: &Request<'_>) -> Input {
+    pub fn input(&'a self, request: &'a Request<'a>) -> Input<'a> {
+        Input { facts: Facts::Token(self), request }
+    }
+
+    /// What stands under `input.request`.
+    pub(super) fn request<S: Sink>(&self, request: &mut Section<'_, S>) {
         let none = Map::new();
-        let with_claims = |claims_of: &Map<String, Json>| {
-            let mut document = Document::new();
-            document.put("claims", claims(claims_of));
-            document.value()
-        };
-        let mut response = Document::new();
-        response.put("access_token", with_claims(self.token));
-        let mut oauth = Document::new();
-        oauth.put("client_id", text(self.client.id));
-        oauth.put("grant_type", text(self.grant_type));
-        oauth.put("scope", text(&self.scopes.to_string()));
-        oauth.put("scopes", strings(self.scopes.iter()));
-        oauth.put("audience", text(self.audiences.first().map_or("", String::as_str)));
-        oauth.put("audiences", strings(self.audiences));
-        oauth.put("resource", strings(self.resources));
-        oauth.put("subject_token", with_claims(self.subject_token.unwrap_or(&none)));
-        oauth.put("actor_token", with_claims(self.actor_token.unwrap_or(&none)));
-        oauth.put("response", response.value());
+        request.object("oauth", |oauth| {
+            oauth.text("client_id", self.client.id);
+            oauth.text("grant_type", self.grant_type);
+            if oauth.sees("scope") {
+                oauth.text("scope", &self.scopes.to_string());
+            }
+            oauth.texts("scopes", self.scopes.iter());
+            oauth.text("audience", self.audiences.first().map_or("", String::as_str));
+            oauth.texts("audiences", self.audiences.iter().map(String::as_str));
+            oauth.texts("resource", self.resources.iter().map(String::as_str));
+            oauth
+                .object("subject_token", |token| token.claims("claims", self.subject_token.unwrap_or(&none)));
+            oauth.object("actor_token", |token| token.claims("claims", self.actor_token.unwrap_or(&none)));
+            oauth.object("response", |response| {
+                response.object("access_token", |token| token.claims("claims", self.token));
+            });
+        });
+    }
 
-        let mut client = Document::new();
-        client.put("id", text(self.client.id));
-        client.put("name", text(self.client.name));
-        client.put("public", Value::from(self.client.public));
-        client.put("assurance", text(self.client.assurance.as_str()));
-
-        let mut part = Document::new();
-        part.put("oauth", oauth.value());
-        let mut input = request.document(part);
-        input.put("client", client.value());
-        request.finish(input)
+    /// What stands beside `input.request`.
+    pub(super) fn beside<S: Sink>(&self, input: &mut Section<'_, S>) {
+        input.object("client", |client| {
+            client.text("id", self.client.id);
+            client.text("name", self.client.name);
+            client.flag("public", self.client.public);
+            client.text("assurance", self.client.assurance.as_str());
+        });
     }
 }

@@ -285,6 +285,130 @@ fn fragment() -> impl Strategy<Value = String> {
         .prop_map(|tokens| tokens.concat())
 }
 
+/// Statements that look at an input in every way there is.
+fn statement() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(vec![
+        "input.a.b == 1",
+        "not input.a.c",
+        "input[\"a\"][\"b\"] > 0",
+        "some k; input.a[k] == 1",
+        "some k, v in input.d; v == k",
+        "\"x\" in input.a.c",
+        "every v in input.d { v != input.e }",
+        "count(input) == 3",
+        "count(input.a) > 1",
+        "x := input.a; x.b == 1",
+        "x := input; x.e == true",
+        "object.get(input.a, [\"b\"], 7) == 7",
+        "walk(input.a, [p, 1]); count(p) == 1",
+        "g(input.a)",
+        "h(\"b\")",
+        "r.b == 1",
+        "q == 1 with input.e as 1",
+        "q == 1 with input as {\"e\": 1}",
+        "q == 1 with input.a.b as 2",
+        "r == {\"b\": 2} with input.a as {\"b\": 2}",
+        "{v | some v in input.d} == {0, 1}",
+        "[k | input[k]] == [\"a\", \"d\"]",
+        "{k: v | some k, v in input.a}.b == 1",
+        "input == {\"a\": {}, \"d\": [], \"e\": true}",
+        "input.a == {\"b\": 1}",
+        "json.marshal(input.a) == \"{}\"",
+        "data.orchestrator.q == 1",
+        "is_object(input.a)",
+        "input.e != input.a.b",
+    ])
+}
+
+fn some_input() -> impl Strategy<Value = serde_json::Value> {
+    let value = || {
+        prop_oneof![
+            Just(json!(1)),
+            Just(json!({})),
+            Just(json!([])),
+            Just(json!([0, 1])),
+            Just(json!({"b": 1})),
+            Just(json!({"b": 2, "c": ["x"]})),
+            Just(json!(true)),
+            Just(json!({"c": {"x": 1}})),
+        ]
+    };
+    let names = || proptest::sample::select(vec!["a", "d", "e", "z"]);
+    proptest::collection::btree_map(names(), value(), 0..5).prop_map(|members| json!(members))
+}
+
+/// What is left of `input` for a policy that reads `reads`.
+fn project(input: &serde_json::Value, reads: &Reads) -> serde_json::Value {
+    match input {
+        serde_json::Value::Object(members) => members
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), project(value, reads.member(name)?))))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn what_a_policy_does_not_read_changes_no_decision(
+        bodies in proptest::collection::vec(proptest::collection::vec(statement(), 1..4), 1..3),
+        input in some_input(),
+    ) {
+        let mut text = "package orchestrator\ndefault result := {\"allowed\": false}\nr := input.a\nq := input.e\n\
+                        g(x) if x.b\nh(k) if input.a[k]\n".to_owned();
+        for body in bodies {
+            let _ = writeln!(text, "result := {{\"allowed\": true}} if {{ {} }}", body.join("\n"));
+        }
+        // Two statements of one body may name the same variable: no policy.
+        let Ok(policy) = compile(&text) else { return Ok(()) };
+        let reduced = project(&input, policy.reads());
+        prop_assert_eq!(policy.evaluate_json(&input), policy.evaluate_json(&reduced), "{} of {}: {}", reduced, input, text);
+    }
+}
+
+#[test]
+fn a_policy_that_looks_at_the_clock_is_asked_every_time() {
+    use crate::input::{Client, HttpFacts, Request, TokenMinting};
+    use gatehouse_identity::{assurance::Assurance, clock::Timestamp, scope::ScopeSet};
+    let scopes = ScopeSet::none();
+    let claims = serde_json::Map::new();
+    let client = Client { id: "c", name: "C", public: true, assurance: Assurance::SelfAsserted };
+    let minting = TokenMinting {
+        client,
+        grant_type: "g",
+        scopes: &scopes,
+        audiences: &[],
+        resources: &[],
+        subject_token: None,
+        actor_token: None,
+        token: &claims,
+    };
+    let none: &[(&str, &str)] = &[];
+    let at = |seconds| Request {
+        source_ip: [10, 0, 0, 1].into(),
+        peer_ip: [10, 0, 0, 1].into(),
+        http: HttpFacts { method: "POST", path: "/", headers: &none },
+        user: None,
+        now: Timestamp::from_unix_seconds(seconds),
+        revision: "r",
+    };
+    for clock in ["time.now_ns()", "input.time.now_ns", "input[\"time\"].now_ns"] {
+        let policy =
+            compile(&format!("package orchestrator\nresult := {{\"allowed\": {clock} < 2000000000}}\n"))
+                .unwrap();
+        let allowed = [1, 3, 1].map(|seconds| policy.evaluate(&minting.input(&at(seconds))).is_allowed());
+        assert_eq!(allowed, [true, false, true], "{clock}");
+        assert!(policy.memory.is_none(), "{clock}");
+    }
+    let policy = compile("package orchestrator\nresult := {\"allowed\": input.client.public}\n").unwrap();
+    let twice = [1, 3].map(|seconds| policy.evaluate(&minting.input(&at(seconds))).is_allowed());
+    assert_eq!(twice, [true, true]);
+    let sight = minting.input(&at(9)).sight(policy.reads());
+    assert!(policy.memory.as_ref().unwrap().recall(&sight).is_some());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

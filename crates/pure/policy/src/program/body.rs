@@ -269,6 +269,7 @@ impl<'a> Collector<'a> {
 
     fn reference(&mut self, expr: &ExprRef) -> Result<Growth, PolicyError> {
         let path = static_path(expr);
+        self.program.sees(&path);
         if !path.is_empty() && !self.is_local(&path) {
             let absolute = self.names.absolute(&path);
             let found = self.program.referenced(&absolute)?;
