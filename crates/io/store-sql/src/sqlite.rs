@@ -1,8 +1,8 @@
 //! The embedded store: one SQLite file in WAL mode, one writer thread, a few readers.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use self::reader::Readers;
 use self::writer::Writer;
 
+pub mod backup;
 mod consents;
 mod epochs;
 mod failure;
@@ -41,8 +42,10 @@ pub struct SqliteStore {
 /// Blocks for as long as migrations take. A write is acknowledged after its commit is synced to disk.
 pub fn open(path: &Path) -> Result<SqliteStore, StoreError> {
     create_private(path).map_err(|error| refused(path, &error))?;
+    let place = place(path).map_err(|error| refused(path, &error))?;
     let mut connection =
         connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| refused(path, &error))?;
+    wait_for_restore(&connection, path, place)?;
     prepare_file(&connection, path)?;
     migrate::run(&mut connection)?;
     let readers = (0..reader::CONNECTIONS)
@@ -63,6 +66,23 @@ fn create_private(path: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Waits while another process puts a copy in the place of the database, and refuses the file that was there before.
+fn wait_for_restore(connection: &Connection, path: &Path, opened: (u64, u64)) -> Result<(), StoreError> {
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| refused(path, &error))?;
+    let now = place(path);
+    connection.execute_batch("COMMIT").map_err(|error| refused(path, &error))?;
+    if now.is_ok_and(|now| now == opened) {
+        return Ok(());
+    }
+    Err(refused(path, &"the file was replaced while it was being opened; start again"))
+}
+
+/// Which file it is, whatever its name.
+fn place(path: &Path) -> std::io::Result<(u64, u64)> {
+    let found = fs::metadata(path)?;
+    Ok((found.dev(), found.ino()))
 }
 
 fn parent(path: &Path) -> PathBuf {

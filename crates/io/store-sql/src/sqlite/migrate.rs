@@ -26,9 +26,23 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
     transaction.commit().map_err(refused)
 }
 
-fn applied(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<Applied>> {
+/// Whether Gatehouse made this database; an error when this program cannot go on from where it stands.
+pub(super) fn is_ours(connection: &Connection) -> Result<bool, StoreError> {
+    const REGISTERED: &str =
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'";
+    let refused = |error: rusqlite::Error| store_error(&error);
+    let registered: i64 = connection.query_row(REGISTERED, [], |row| row.get(0)).map_err(refused)?;
+    if registered == 0 {
+        return Ok(false);
+    }
+    let applied = applied(connection).map_err(refused)?;
+    migration::pending(migration::SQLITE, &applied)?;
+    Ok(!applied.is_empty())
+}
+
+fn applied(connection: &Connection) -> rusqlite::Result<Vec<Applied>> {
     let mut statement =
-        transaction.prepare("SELECT number, name, checksum FROM schema_migrations ORDER BY number")?;
+        connection.prepare("SELECT number, name, checksum FROM schema_migrations ORDER BY number")?;
     let rows = statement
         .query_map([], |row| Ok(Applied { number: row.get(0)?, name: row.get(1)?, checksum: row.get(2)? }))?;
     rows.collect()

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
+mod backups;
 mod kill_nine;
 mod on_postgres;
 mod on_sqlite;

@@ -1,0 +1,207 @@
+//! A copy of the store while it is in use, and the way back.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use gatehouse_store::epoch::{Ended, Epoch};
+use gatehouse_store::error::StoreError;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::failure::store_error;
+use super::{connect, create_private, epochs, migrate, parent, refused};
+
+/// What lies beside a database that is in use, or was when its process died.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// A store that was put back.
+#[derive(Debug)]
+pub struct Restored {
+    /// Where the store lies that was there before.
+    pub replaced: Option<PathBuf>,
+    /// What the new epoch has ended.
+    pub ended: Ended,
+}
+
+/// Writes what is in the store at `store` at one moment to the new file `copy`, readable by its owner only. The store
+/// may be in use. Blocks; returns once the copy is checked and on disk.
+pub fn backup(store: &Path, copy: &Path) -> Result<(), StoreError> {
+    let connection =
+        connect(store, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| refused(store, &error))?;
+    check_history(&connection, store)?;
+    create_new(copy)?;
+    let written = write_copy(&connection, copy);
+    if written.is_err() {
+        // Half a copy is worse than none; what is wrong with the folder is being told already.
+        drop(fs::remove_file(copy));
+    }
+    written
+}
+
+/// Puts `copy` in the place of the store at `store`, which no process may be using, and begins `epoch` in it. Blocks.
+///
+/// Until everything is ready nothing is touched; then one rename decides. The store that was there before is kept
+/// beside it.
+pub fn restore(copy: &Path, store: &Path, epoch: &Epoch) -> Result<Restored, StoreError> {
+    refuse_unfinished(copy, store)?;
+    // Held until the new file is in place: a process that starts meanwhile fails or finds the new one.
+    let lock = lock_out_others(store)?;
+    let staged = Staged::copy_of(copy, store)?;
+    let ended = prepare(&staged.path, copy, epoch)?;
+    let failed = |error: io::Error| refused(store, &error);
+    let replaced =
+        lock.as_ref().map(|_| beside(store, &format!(".replaced-{}", epoch.began_at.unix_seconds())));
+    if let Some(replaced) = &replaced {
+        fs::hard_link(store, replaced).map_err(|error| refused(replaced, &error))?;
+    }
+    fs::rename(&staged.path, store).map_err(failed)?;
+    sync_folder(store).map_err(failed)?;
+    drop(lock);
+    Ok(Restored { replaced, ended })
+}
+
+fn write_copy(connection: &Connection, copy: &Path) -> Result<(), StoreError> {
+    let name = copy.to_str().ok_or_else(|| refused(copy, &"the name of the copy has to be UTF-8"))?;
+    connection.execute("VACUUM INTO ?1", [name]).map_err(|error| refused(copy, &error))?;
+    let written = connect(copy, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| refused(copy, &error))?;
+    check_integrity(&written, copy)?;
+    drop(written);
+    let synced = File::open(copy).and_then(|file| file.sync_all()).and_then(|()| sync_folder(copy));
+    synced.map_err(|error| refused(copy, &error))
+}
+
+fn create_new(copy: &Path) -> Result<(), StoreError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(copy) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Err(refused(copy, &"the file exists and is not overwritten; name another"))
+        }
+        Err(error) => Err(refused(copy, &error)),
+    }
+}
+
+/// A finished copy is one file, and not the store itself.
+fn refuse_unfinished(copy: &Path, store: &Path) -> Result<(), StoreError> {
+    let found = fs::metadata(copy).map_err(|error| refused(copy, &error))?;
+    if !found.is_file() {
+        return Err(refused(copy, &"this is not a file"));
+    }
+    if fs::metadata(store).is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino())) {
+        return Err(refused(copy, &"this is the store itself"));
+    }
+    for companion in [beside(copy, "-wal"), beside(copy, "-journal")] {
+        if fs::metadata(&companion).is_ok_and(|companion| companion.len() > 0) {
+            let reason = format!(
+                "this is a database in use, with writes in {}, and not a finished copy; make one with `gatehouse backup`",
+                companion.display()
+            );
+            return Err(refused(copy, &reason));
+        }
+    }
+    Ok(())
+}
+
+/// Takes the store for ourselves and folds its write-ahead log into it; `None` when there is none yet.
+fn lock_out_others(store: &Path) -> Result<Option<Connection>, StoreError> {
+    if !store.try_exists().map_err(|error| refused(store, &error))? {
+        return Ok(None);
+    }
+    let busy = |error: &rusqlite::Error| match store_error(error) {
+        StoreError::Unavailable { .. } => {
+            refused(store, &format!("another process uses the store ({error}): stop the gateway first"))
+        }
+        _ => refused(
+            store,
+            &format!("what is there is no store ({error}): move it and its -wal and -shm files away first"),
+        ),
+    };
+    let connection = connect(store, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| busy(&error))?;
+    // SQLite leaves this mode only when no other connection is open, idle or not.
+    let mode: String = connection
+        .query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))
+        .map_err(|error| busy(&error))?;
+    if mode != "delete" {
+        return Err(refused(store, &"another process uses the store: stop the gateway first"));
+    }
+    connection.execute_batch("BEGIN EXCLUSIVE").map_err(|error| busy(&error))?;
+    Ok(Some(connection))
+}
+
+/// The copy that becomes the store, in the same folder; gone when it is dropped before.
+struct Staged {
+    path: PathBuf,
+}
+
+impl Staged {
+    fn copy_of(copy: &Path, store: &Path) -> Result<Self, StoreError> {
+        let staged = Self { path: beside(store, ".restoring") };
+        staged.clear();
+        create_private(&staged.path).map_err(|error| refused(&staged.path, &error))?;
+        let mut from = File::open(copy).map_err(|error| refused(copy, &error))?;
+        let into = OpenOptions::new().write(true).open(&staged.path);
+        into.and_then(|mut into| io::copy(&mut from, &mut into))
+            .map_err(|error| refused(&staged.path, &error))?;
+        Ok(staged)
+    }
+
+    fn clear(&self) {
+        let companions = COMPANIONS.map(|ending| beside(&self.path, ending));
+        for path in companions.iter().chain([&self.path]) {
+            // Mostly there is none; one that stays is found when the file is made.
+            drop(fs::remove_file(path));
+        }
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Proves that `staged` is a sound store that this program knows, brings its schema up to date, and begins `epoch`.
+fn prepare(staged: &Path, copy: &Path, epoch: &Epoch) -> Result<Ended, StoreError> {
+    let failed = |error: rusqlite::Error| refused(copy, &error);
+    let mut connection = connect(staged, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+    check_integrity(&connection, copy)?;
+    check_history(&connection, copy)?;
+    connection
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA secure_delete = ON;")
+        .map_err(failed)?;
+    migrate::run(&mut connection)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    let ended = epochs::begin(&transaction, epoch)?;
+    transaction.commit().map_err(failed)?;
+    // One file, whatever mode the copy was in.
+    connection.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())).map_err(failed)?;
+    connection.close().map_err(|(_, error)| failed(error))?;
+    File::open(staged).and_then(|file| file.sync_all()).map_err(|error| refused(staged, &error))?;
+    Ok(ended)
+}
+
+fn check_integrity(connection: &Connection, file: &Path) -> Result<(), StoreError> {
+    let verdict: String = connection
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(|error| refused(file, &error))?;
+    if verdict == "ok" { Ok(()) } else { Err(refused(file, &format!("the file is damaged: {verdict}"))) }
+}
+
+/// Whether Gatehouse made this, and no newer one than we are.
+fn check_history(connection: &Connection, file: &Path) -> Result<(), StoreError> {
+    if migrate::is_ours(connection).map_err(|error| refused(file, &error))? {
+        return Ok(());
+    }
+    Err(refused(file, &"this is a database, but no store of Gatehouse: it has no migrations"))
+}
+
+/// `path` with more behind its name.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(parent(path))?.sync_all()
+}

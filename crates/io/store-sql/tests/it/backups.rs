@@ -1,0 +1,233 @@
+//! SQLite: a copy of a store in use, and the way back.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gatehouse_identity::id::Issuer;
+use gatehouse_store::Store as _;
+use gatehouse_store::conformance::{Redeemable, Scene};
+use gatehouse_store::epoch::Epoch;
+use gatehouse_store::error::StoreError;
+use gatehouse_store_sql::sqlite::backup::{Restored, backup, restore};
+use gatehouse_store_sql::sqlite::{self, SqliteStore};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::random::{KernelRng, NOW};
+
+struct Place {
+    folder: TempDir,
+    store: PathBuf,
+    copy: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, copy) = (folder.path().join("gatehouse.db"), folder.path().join("copy.db"));
+        Self { folder, store, copy }
+    }
+
+    fn open(&self) -> SqliteStore {
+        sqlite::open(&self.store).unwrap()
+    }
+
+    fn restore(&self) -> Result<Restored, StoreError> {
+        restore(&self.copy, &self.store, &epoch())
+    }
+
+    /// The names of all files, in order.
+    fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+fn epoch() -> Epoch {
+    Epoch { issuer: Issuer::new("https://gw.example.com"), began_at: NOW.plus(Duration::from_secs(60)) }
+}
+
+/// A code that waits.
+async fn grant(store: &SqliteStore) -> Redeemable {
+    let scene = Scene { store, other_node: store, rng: &KernelRng, now: NOW };
+    scene.redeemable("client", "ada").await.unwrap()
+}
+
+async fn knows(store: &SqliteStore, grant: &Redeemable) -> bool {
+    store.grants().find(&grant.active.id, NOW).await.unwrap().is_some()
+}
+
+/// Why `file` was refused.
+#[track_caller]
+fn reason<T>(refused: Result<T, StoreError>, file: &Path) -> String {
+    let error = refused.err().expect("it should have been refused");
+    let said = error.to_string();
+    let about = format!("cannot open the store {}: ", file.display());
+    said.strip_prefix(&about).expect(&said).to_owned()
+}
+
+#[tokio::test]
+async fn a_copy_is_of_one_moment_while_the_store_goes_on() {
+    let place = Place::new();
+    let store = place.open();
+    let before = grant(&store).await;
+    backup(&place.store, &place.copy).unwrap();
+    assert_eq!(fs::metadata(&place.copy).unwrap().permissions().mode() & 0o777, 0o600);
+    let after = grant(&store).await;
+    let copied = sqlite::open(&place.copy).unwrap();
+    assert!(knows(&copied, &before).await);
+    assert!(!knows(&copied, &after).await);
+    assert!(knows(&store, &after).await);
+}
+
+#[tokio::test]
+async fn a_copy_of_a_store_that_nobody_uses_needs_no_server() {
+    let place = Place::new();
+    let before = grant(&place.open()).await;
+    backup(&place.store, &place.copy).unwrap();
+    assert!(knows(&sqlite::open(&place.copy).unwrap(), &before).await);
+}
+
+#[tokio::test]
+async fn a_copy_overwrites_nothing_and_leaves_no_half() {
+    let place = Place::new();
+    assert!(reason(backup(&place.store, &place.copy), &place.store).contains("unable to open"));
+    assert!(place.files().is_empty(), "{:?}", place.files());
+    fs::write(&place.copy, "mine").unwrap();
+    drop(place.open());
+    assert!(reason(backup(&place.store, &place.copy), &place.copy).contains("not overwritten"));
+    assert_eq!(fs::read_to_string(&place.copy).unwrap(), "mine");
+    let elsewhere = place.folder.path().join("absent/copy.db");
+    reason(backup(&place.store, &elsewhere), &elsewhere);
+    fs::write(&place.store, "listen: 0.0.0.0:9420\n".repeat(500)).unwrap();
+    let other = place.folder.path().join("other.db");
+    assert!(reason(backup(&place.store, &other), &place.store).contains("not a database"));
+    assert!(!other.exists());
+}
+
+#[tokio::test]
+async fn what_is_put_back_is_the_copy_in_a_new_epoch() {
+    let place = Place::new();
+    let store = place.open();
+    let before = grant(&store).await;
+    backup(&place.store, &place.copy).unwrap();
+    let after = grant(&store).await;
+    drop(store);
+    let bytes = fs::read(&place.copy).unwrap();
+    let restored = place.restore().unwrap();
+    assert_eq!((restored.ended.grants, restored.ended.families), (1, 0));
+    assert_eq!(fs::read(&place.copy).unwrap(), bytes, "the copy stays as it was");
+    assert_eq!(fs::metadata(&place.store).unwrap().permissions().mode() & 0o777, 0o600);
+    let replaced = restored.replaced.unwrap();
+    let name = replaced.file_name().unwrap().to_str().unwrap().to_owned();
+    assert_eq!(place.files(), ["copy.db", "gatehouse.db", &name]);
+
+    let store = place.open();
+    assert!(!knows(&store, &before).await && !knows(&store, &after).await);
+    assert_eq!(store.epochs().current().await.unwrap(), [epoch()]);
+    grant(&store).await;
+    let kept = sqlite::open(&replaced).unwrap();
+    assert!(knows(&kept, &before).await && knows(&kept, &after).await, "nothing of the old store is lost");
+}
+
+#[tokio::test]
+async fn a_store_can_be_put_back_where_there_is_none() {
+    let place = Place::new();
+    drop(place.open());
+    fs::rename(&place.store, &place.copy).unwrap();
+    assert!(place.restore().unwrap().replaced.is_none());
+    assert_eq!(place.open().epochs().current().await.unwrap(), [epoch()]);
+}
+
+#[tokio::test]
+async fn writes_that_a_dead_process_left_in_its_log_are_kept_with_the_old_store() {
+    let place = Place::new();
+    let store = place.open();
+    backup(&place.store, &place.copy).unwrap();
+    let last = grant(&store).await;
+    // As after a crash: the log lies there, and nobody has it open.
+    let crashed = Place::new();
+    for ending in ["", "-wal"] {
+        let name = format!("gatehouse.db{ending}");
+        fs::copy(place.folder.path().join(&name), crashed.folder.path().join(&name)).unwrap();
+    }
+    let restored = restore(&place.copy, &crashed.store, &epoch()).unwrap();
+    assert!(knows(&sqlite::open(&restored.replaced.unwrap()).unwrap(), &last).await);
+    assert!(!knows(&crashed.open(), &last).await);
+}
+
+#[tokio::test]
+async fn a_store_in_use_is_not_replaced() {
+    let place = Place::new();
+    let store = place.open();
+    backup(&place.store, &place.copy).unwrap();
+    let held = grant(&store).await;
+    assert!(reason(place.restore(), &place.store).contains("stop the gateway first"));
+    assert!(knows(&store, &held).await);
+    grant(&store).await;
+    assert!(!place.files().iter().any(|name| name.contains("restoring") || name.contains("replaced")));
+}
+
+#[tokio::test]
+async fn what_is_no_sound_copy_of_a_store_is_refused_and_nothing_is_touched() {
+    let place = Place::new();
+    let held = grant(&place.open()).await;
+    let refused = |prepare: &dyn Fn(&Path), why: &str| {
+        drop(fs::remove_file(&place.copy));
+        prepare(&place.copy);
+        let said = reason(place.restore(), &place.copy);
+        assert!(said.contains(why), "expected {why:?} in {said:?}");
+    };
+    let alter = |path: &Path, sql: &str| Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    refused(&|_| (), "No such file");
+    refused(&|copy| fs::write(copy, "apps: []\n".repeat(500)).unwrap(), "not a database");
+    refused(&|copy| fs::write(copy, "").unwrap(), "no store of Gatehouse");
+    refused(&|copy| alter(copy, "CREATE TABLE notes (text)"), "no store of Gatehouse");
+    refused(&|copy| fs::hard_link(&place.store, copy).unwrap(), "the store itself");
+    let newer = "INSERT INTO schema_migrations (number, name, checksum) VALUES (9, 'devices', 'ff')";
+    refused(
+        &|copy| {
+            backup(&place.store, copy).unwrap();
+            alter(copy, newer);
+        },
+        "migration 9 `devices`",
+    );
+    refused(
+        &|copy| {
+            backup(&place.store, copy).unwrap();
+            let mut bytes = fs::read(copy).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle..middle + 4096].fill(0x5a);
+            fs::write(copy, bytes).unwrap();
+        },
+        "",
+    );
+    assert_eq!(place.files(), ["copy.db", "gatehouse.db"]);
+    assert!(knows(&place.open(), &held).await);
+}
+
+#[tokio::test]
+async fn a_copy_of_an_older_program_is_brought_up_to_date() {
+    let place = Place::new();
+    drop(place.open());
+    backup(&place.store, &place.copy).unwrap();
+    let older = "DROP TABLE epochs; DELETE FROM schema_migrations WHERE number > 1";
+    Connection::open(&place.copy).unwrap().execute_batch(older).unwrap();
+    place.restore().unwrap();
+    assert_eq!(place.open().epochs().current().await.unwrap(), [epoch()]);
+}
+
+/// `cp` of a database in use misses what is in its log.
+#[tokio::test]
+async fn a_database_in_use_is_no_copy() {
+    let (place, other) = (Place::new(), Place::new());
+    let store = place.open();
+    grant(&store).await;
+    let said = reason(restore(&place.store, &other.store, &epoch()), &place.store);
+    assert!(said.contains("in use") && said.contains("gatehouse backup"), "{said}");
+}
