@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod backup;
 mod check;
 mod demo;
 mod init;
@@ -47,6 +48,10 @@ enum Command {
     /// Check and read audit logs
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Copy the store (SQLite) while it is in use
+    Backup(backup::Backup),
+    /// Put a copy of the store back, and end everything that it brings back to life
+    Restore(backup::Restore),
 }
 
 /// Runs the command line of this process. Exit codes: 0 ok, 1 failed, 2 usage, 78 configuration refused.
@@ -63,6 +68,8 @@ pub fn run() -> ExitCode {
         Command::Init(init) => init::run(&init, config),
         Command::Policy(command) => policy::run(command, config),
         Command::Audit(command) => audit::run(command, config),
+        Command::Backup(backup) => backup::backup(&backup, config),
+        Command::Restore(restore) => backup::restore(&restore, config),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -207,7 +207,11 @@ async fn bind(
     Listener::bind(address, tls).await.map_err(|error| StartError::Listen { address, error })
 }
 
-fn open_audit(snapshot: &Snapshot, surroundings: &Surroundings) -> Result<Arc<dyn AuditSink>, StartError> {
+/// Opens the audit log of a configuration; no other process has it then.
+pub(crate) fn open_audit(
+    snapshot: &Snapshot,
+    surroundings: &Surroundings,
+) -> Result<Arc<dyn AuditSink>, StartError> {
     let options = AuditFileOptions {
         path: surroundings.folder.join(&snapshot.audit.path),
         node: snapshot.audit.node.clone().unwrap_or_else(host_name),
@@ -228,7 +232,11 @@ fn host_name() -> String {
     if name.is_empty() { "gatehouse".to_owned() } else { name.to_owned() }
 }
 
-async fn open_store(settings: &StoreSettings, folder: &Path) -> Result<Arc<dyn Store>, StoreError> {
+/// Opens the store of a configuration whose relative paths start at `folder`.
+pub(crate) async fn open_store(
+    settings: &StoreSettings,
+    folder: &Path,
+) -> Result<Arc<dyn Store>, StoreError> {
     Ok(match settings {
         StoreSettings::Sqlite { path } => Arc::new(sqlite::open(&folder.join(path))?),
         StoreSettings::Postgres { url, max_connections } => {

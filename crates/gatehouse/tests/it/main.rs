@@ -10,6 +10,7 @@
     reason = "helpers of tests fail as tests do, and small texts may be copied"
 )]
 
+mod backups;
 mod canaries;
 mod commands;
 mod config_documents;

@@ -148,6 +148,8 @@ event_kinds! {
     ConfigLoaded = "config.loaded" in Administration,
     /// A signing key was made, or is used from now on.
     KeyChanged = "key.changed" in Administration,
+    /// The store was put back to an earlier state, and what was alive in it has ended.
+    StoreRestored = "store.restored" in Administration,
     /// The process started.
     NodeStarted = "node.started" in Administration,
     /// The process is about to stop.
