@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use url::Url;
-
+use gatehouse_config::snapshot::discovery::Discovery;
 use gatehouse_config::snapshot::protection::{KeySource as ConfiguredKeys, Protection, TrustedServer};
 use gatehouse_edge::authn::resource::{KeySource, TrustedIssuer};
 use gatehouse_edge::issuer::keys::LocalKeys;
@@ -18,7 +17,7 @@ pub(super) struct Gatekeeper<'a> {
     pub(super) local: Option<Arc<LocalKeys>>,
     pub(super) outbound: &'a Outbound,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) remote: HashMap<Url, Arc<IssuerKeys>>,
+    pub(super) remote: HashMap<Discovery, Arc<IssuerKeys>>,
 }
 
 impl Gatekeeper<'_> {
@@ -30,12 +29,12 @@ impl Gatekeeper<'_> {
     fn issuer(&mut self, server: &TrustedServer, more: &[Audience]) -> Option<TrustedIssuer> {
         let keys = match &server.keys {
             ConfiguredKeys::Local => KeySource::Local(Arc::clone(self.local.as_ref()?)),
-            ConfiguredKeys::Remote { well_known, refresh_interval, tls } => {
+            ConfiguredKeys::Remote { discovery, refresh_interval, tls } => {
                 let fetcher = &self.outbound.egress(tls.as_ref()).fetcher;
-                let keys = self.remote.entry(well_known.clone()).or_insert_with(|| {
+                let keys = self.remote.entry(discovery.clone()).or_insert_with(|| {
                     Arc::new(IssuerKeys::new(
                         server.issuer.clone(),
-                        well_known.clone(),
+                        discovery.clone(),
                         *refresh_interval,
                         fetcher.clone(),
                         Arc::clone(&self.clock),

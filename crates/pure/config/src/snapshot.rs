@@ -8,6 +8,7 @@ pub mod client;
 mod coherence;
 pub(crate) mod compiler;
 pub mod connector;
+pub mod discovery;
 pub mod llm;
 pub mod mcp;
 mod minting;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use url::Url;
 
 use gatehouse_config::snapshot::connector::OidcConnector;
+use gatehouse_config::snapshot::discovery::Discovery;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::jwks::{IssuerKeys, Published};
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
@@ -28,8 +29,8 @@ pub(crate) struct Upstreams {
     known: Mutex<HashMap<Provider, Arc<IssuerKeys>>>,
 }
 
-/// Issuer, discovery URL and TLS profile.
-type Provider = (String, String, Option<String>);
+/// Issuer, discovery and TLS profile.
+type Provider = (String, Discovery, Option<String>);
 
 impl Upstreams {
     pub(crate) fn new(outbound: Arc<Outbound>, clock: Arc<dyn Clock>) -> Self {
@@ -51,7 +52,7 @@ impl Upstreams {
         let profile = connector.tls.as_ref();
         let key = (
             connector.issuer.as_str().to_owned(),
-            connector.discovery.to_string(),
+            connector.discovery.clone(),
             profile.map(|profile| profile.name.clone()),
         );
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

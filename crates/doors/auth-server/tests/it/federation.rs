@@ -503,3 +503,37 @@ async fn a_refusal_of_the_provider_goes_to_the_client() {
     assert_eq!(record["actor"]["connector"], "corp");
     assert!(idp.asked("/token").is_empty());
 }
+
+/// The provider's metadata names hosts of the internal network: those that the connector lists are asked, others are
+/// not.
+#[tokio::test]
+async fn endpoints_on_another_internal_host_are_asked_when_the_connector_names_it() {
+    let (idp, inner) = (Idp::start().await, Idp::start_at("127.0.0.2").await);
+    for name in ["jwks_uri", "token_endpoint", "userinfo_endpoint"] {
+        let path = name.trim_end_matches("_uri").trim_end_matches("_endpoint");
+        idp.publish(name, json!(format!("{}/{path}", inner.issuer())));
+    }
+    let allowed = format!("    allowedHosts: [\"{}\"]\n", inner.address);
+    let elsewhere = "    allowedHosts: [\"127.0.0.2:1\", \"127.0.0.3\"]\n";
+    for (hosts, asked) in [("", false), (elsewhere, false), (allowed.as_str(), true)] {
+        let server = setup(&idp, hosts).start().await;
+        if !asked {
+            let answer = Browser::new(&server).visit(&fed(&server).authorization_url(&[])).await;
+            assert_eq!(answer.status, 502, "{hosts}: {}", answer.text);
+            continue;
+        }
+        let mut leg = Leg::begin(&server, &idp, &[]).await;
+        // An ID token that says little, so that userinfo is asked too.
+        let claims = leg.claims(&json!({ "email": null, "name": null }));
+        let id_token = Idp::key().sign("JWT", claims.as_object().unwrap()).unwrap();
+        inner.answer_token(
+            200,
+            json!({ "id_token": id_token, "access_token": "up-at", "token_type": "Bearer" }),
+        );
+        inner.answer_userinfo(json!({ "sub": "u-1", "email": "grace@corp.example" }));
+        let tokens = leg.finish().await;
+        let claims = server.claims(text(&tokens, "access_token"));
+        assert_eq!((&claims["mail"], &claims["groups"]), (&json!("grace@corp.example"), &json!(["navy"])));
+    }
+    assert_eq!((inner.asked("/token").len(), inner.asked("/userinfo").len()), (1, 1));
+}

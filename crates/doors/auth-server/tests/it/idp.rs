@@ -42,7 +42,12 @@ struct State {
 
 impl Idp {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1").await
+    }
+
+    /// A provider at another loopback address.
+    pub(crate) async fn start_at(ip: &str) -> Self {
+        let listener = TcpListener::bind((ip, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let issuer = format!("http://{address}");
         let metadata = json!({

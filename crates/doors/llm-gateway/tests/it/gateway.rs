@@ -270,10 +270,10 @@ fn run(snapshot: &Arc<Snapshot>, key: SigningKey, clock: &Arc<HandClock>, patien
     let trusted = settings.protection.iter().flat_map(|protection| &protection.servers).map(|server| {
         let keys = match &server.keys {
             ConfiguredKeys::Local => KeySource::Local(Arc::clone(&own)),
-            ConfiguredKeys::Remote { well_known, refresh_interval, .. } => {
+            ConfiguredKeys::Remote { discovery, refresh_interval, .. } => {
                 KeySource::Remote(Arc::new(IssuerKeys::new(
                     server.issuer.clone(),
-                    well_known.clone(),
+                    discovery.clone(),
                     *refresh_interval,
                     outbound.egress(None).fetcher.clone(),
                     Arc::clone(clock) as Arc<dyn Clock>,

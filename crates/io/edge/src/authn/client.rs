@@ -209,6 +209,7 @@ fn not_had(url: &ClientMetadataUrl, error: &FetchError) -> Rejection {
     match error {
         FetchError::Url(_)
         | FetchError::Blocked(_)
+        | FetchError::Undeclared { .. }
         | FetchError::Body(_)
         | FetchError::Status { status: StatusCode::NOT_FOUND | StatusCode::GONE, .. } => {
             unusable(&ClientId::new(url.as_str()), &error.to_string())

@@ -223,10 +223,10 @@ impl Delegation {
     async fn fresh(&self, ask: &Ask<'_>, context: &Context<Verified>) -> Result<OutboundToken, Rejection> {
         match &ask.authority.reach {
             Reach::Local => self.mint(ask, context).await,
-            Reach::Remote { well_known, client_secret, tls } => {
+            Reach::Remote { discovery, client_secret, tls } => {
                 let fetcher = &self.outbound.egress(tls.as_ref()).fetcher;
-                let metadata = self.metadata.try_get_with(well_known.clone(), async {
-                    fetch_metadata(fetcher, &ask.authority.issuer, well_known).await.map(Arc::new)
+                let metadata = self.metadata.try_get_with(discovery.url.clone(), async {
+                    fetch_metadata(fetcher, &ask.authority.issuer, discovery).await.map(Arc::new)
                 });
                 let metadata = metadata
                     .await
@@ -234,7 +234,7 @@ impl Delegation {
                 let endpoint = metadata.token_endpoint.as_deref().and_then(|url| Url::parse(url).ok());
                 let endpoint = endpoint
                     .ok_or_else(|| Rejection::unavailable("exchange_unavailable", "no token_endpoint"))?;
-                let trust = crate::outbound::fetch::Trust::configured(well_known);
+                let trust = crate::outbound::fetch::Trust::configured(discovery);
                 let authorization = basic(&ask.authority.client_id, client_secret)?;
                 let form = ask.form(None);
                 let answer =

@@ -20,6 +20,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::{Host, Origin, Url};
 
+use gatehouse_config::snapshot::discovery::Discovery;
+
 use crate::outbound::guard::{AddressGuard, Blocked};
 
 /// How long connecting may take.
@@ -30,17 +32,31 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// On whose word a URL is fetched.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// The operator's: this origin stands in the configuration. Internal addresses and plain HTTP are fine there;
+    /// The operator's: these origins stand in the configuration. Internal addresses and plain HTTP are fine there;
     /// any other origin is treated as [`Trust::Public`].
-    Configured(Origin),
+    Configured(Vec<Origin>),
     /// Anybody's: https and public addresses only.
     Public,
 }
 
 impl Trust {
-    /// Trust in the origin of a configured URL.
-    pub fn configured(url: &Url) -> Self {
-        Self::Configured(url.origin())
+    /// Trust in the origin of a metadata document, and in those that the operator lets it name.
+    pub fn configured(discovery: &Discovery) -> Self {
+        Self::Configured(discovery.allowed.iter().cloned().chain([discovery.url.origin()]).collect())
+    }
+
+    fn covers(&self, url: &Url) -> bool {
+        matches!(self, Self::Configured(origins) if origins.contains(&url.origin()))
+    }
+
+    /// An internal address that a metadata document names is the operator's business, and says how to allow it.
+    fn refuse(&self, url: &Url, blocked: Blocked) -> FetchError {
+        match self {
+            Self::Public => FetchError::Blocked(blocked),
+            Self::Configured(_) => {
+                FetchError::Undeclared { origin: url.origin().ascii_serialization(), blocked }
+            }
+        }
     }
 }
 
@@ -75,11 +91,25 @@ pub struct Document {
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The URL is not https where it must be, carries credentials or has no host.
-    #[error("{0} cannot be fetched: only https URLs with a host and without user information")]
+    #[error(
+        "{0} cannot be fetched: only https URLs with a host and without user information, and http ones of loopback \
+         hosts that the configuration names"
+    )]
     Url(Box<Url>),
     /// The address guard said no.
     #[error(transparent)]
     Blocked(#[from] Blocked),
+    /// The address guard said no to what a metadata document of the configuration names.
+    #[error(
+        "a metadata document names {origin}, but {blocked}; if that host is meant, write it under `allowedHosts`, beside \
+         the URL of the document"
+    )]
+    Undeclared {
+        /// What the document names.
+        origin: String,
+        /// What the guard said.
+        blocked: Blocked,
+    },
     /// Connecting or talking failed.
     #[error("{host} cannot be reached: {why}")]
     Unreachable {
@@ -205,7 +235,8 @@ impl Fetcher {
 
     async fn connect(&self, url: &Url, trust: &Trust) -> Result<TcpStream, FetchError> {
         let refuse = || FetchError::Url(Box::new(url.clone()));
-        let configured = matches!(trust, Trust::Configured(origin) if *origin == url.origin());
+        let configured = trust.covers(url);
+        let blocked = |blocked| trust.refuse(url, blocked);
         let scheme_fits = url.scheme() == "https" || (configured && url.scheme() == "http");
         let host =
             url.host().filter(|_| scheme_fits && url.username().is_empty() && url.password().is_none());
@@ -214,18 +245,18 @@ impl Fetcher {
         let unreachable =
             |error: std::io::Error| FetchError::Unreachable { host: name.clone(), why: error.to_string() };
         if !configured {
-            self.guard.check_name(&name)?;
+            self.guard.check_name(&name).map_err(blocked)?;
         }
         let resolved = self.names.resolve(&host, port).await.map_err(unreachable)?;
         if !configured {
-            self.guard.check_all(&resolved)?;
+            self.guard.check_all(&resolved).map_err(blocked)?;
         }
         let mut failure = FetchError::Blocked(Blocked::NoAddress(name.clone()));
         for address in resolved {
             match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) if configured => return Ok(stream),
                 Ok(Ok(stream)) => {
-                    self.guard.check(stream.peer_addr().map_err(unreachable)?.ip())?;
+                    self.guard.check(stream.peer_addr().map_err(unreachable)?.ip()).map_err(blocked)?;
                     return Ok(stream);
                 }
                 Ok(Err(error)) => failure = unreachable(error),

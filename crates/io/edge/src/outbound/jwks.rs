@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 use url::Url;
 
+use gatehouse_config::snapshot::discovery::Discovery;
 use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_identity::id::Issuer;
 use gatehouse_identity::jose::jwk::KeySet;
@@ -80,7 +81,7 @@ pub enum PublishedError {
 /// The metadata and keys of one issuer.
 pub struct IssuerKeys {
     issuer: Issuer,
-    well_known: Url,
+    discovery: Discovery,
     refresh: Duration,
     fetcher: Fetcher,
     clock: Arc<dyn Clock>,
@@ -89,16 +90,16 @@ pub struct IssuerKeys {
 }
 
 impl IssuerKeys {
-    /// The keys of `issuer`, found through the configured URL `well_known` and read again every `refresh`.
+    /// The keys of `issuer`, found through the configured `discovery` and read again every `refresh`.
     pub fn new(
         issuer: Issuer,
-        well_known: Url,
+        discovery: Discovery,
         refresh: Duration,
         fetcher: Fetcher,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (held, last_attempt) = (Arc::default(), Arc::default());
-        Self { issuer, well_known, refresh, fetcher, clock, held, last_attempt }
+        Self { issuer, discovery, refresh, fetcher, clock, held, last_attempt }
     }
 
     /// The issuer.
@@ -108,7 +109,7 @@ impl IssuerKeys {
 
     /// The configured metadata URL.
     pub fn well_known(&self) -> &Url {
-        &self.well_known
+        &self.discovery.url
     }
 
     /// What is held now, without fetching.
@@ -147,9 +148,9 @@ impl IssuerKeys {
         let cooling = self.is_cooling(*attempt, now);
         match held {
             Some(held) if cooling || kid.is_some_and(|kid| held.keys.contains(kid)) => Ok(held),
-            None if cooling => Err(PublishedError::CoolingDown(self.well_known.clone())),
+            None if cooling => Err(PublishedError::CoolingDown(self.discovery.url.clone())),
             held => {
-                let cooling = || PublishedError::CoolingDown(self.well_known.clone());
+                let cooling = || PublishedError::CoolingDown(self.discovery.url.clone());
                 let fetched = match self.refetch(attempt) {
                     Some(work) => work.await.unwrap_or_else(|_| Err(cooling())),
                     None => Ok(()),
@@ -183,7 +184,7 @@ impl IssuerKeys {
         *attempt = Some(now);
         let order = FetchOrder {
             issuer: self.issuer.clone(),
-            well_known: self.well_known.clone(),
+            discovery: self.discovery.clone(),
             refresh: self.refresh,
             fetcher: self.fetcher.clone(),
         };
@@ -192,7 +193,7 @@ impl IssuerKeys {
             let fetched = order.fetch(now).await;
             let outcome = fetched.map(|published| held.store(Some(Arc::new(published))));
             if let Err(error) = &outcome {
-                tracing::warn!(issuer.metadata_url = %order.well_known, error = %error, "issuer metadata not refreshed");
+                tracing::warn!(issuer.metadata_url = %order.discovery.url, error = %error, "issuer metadata not refreshed");
             }
             drop(attempt);
             outcome
@@ -206,17 +207,17 @@ impl IssuerKeys {
 /// What one attempt needs, so that it can outlive whoever asked for it.
 struct FetchOrder {
     issuer: Issuer,
-    well_known: Url,
+    discovery: Discovery,
     refresh: Duration,
     fetcher: Fetcher,
 }
 
 impl FetchOrder {
     async fn fetch(&self, now: Timestamp) -> Result<Published, PublishedError> {
-        let trust = Trust::configured(&self.well_known);
-        let metadata = fetch_metadata(&self.fetcher, &self.issuer, &self.well_known).await?;
+        let trust = Trust::configured(&self.discovery);
+        let metadata = fetch_metadata(&self.fetcher, &self.issuer, &self.discovery).await?;
         let jwks_url = Url::parse(&metadata.jwks_uri).map_err(|error| {
-            document(&self.well_known, format!("jwks_uri {:?}: {error}", metadata.jwks_uri))
+            document(&self.discovery.url, format!("jwks_uri {:?}: {error}", metadata.jwks_uri))
         })?;
         let jwks = self.fetcher.get_json(&jwks_url, &trust, DOCUMENT_LIMIT).await?;
         let keys = KeySet::parse(&jwks.bytes).map_err(|error| document(&jwks_url, error.to_string()))?;
@@ -233,9 +234,10 @@ impl FetchOrder {
 pub async fn fetch_metadata(
     fetcher: &Fetcher,
     issuer: &Issuer,
-    well_known: &Url,
+    discovery: &Discovery,
 ) -> Result<Metadata, PublishedError> {
-    let fetched = fetcher.get_json(well_known, &Trust::configured(well_known), DOCUMENT_LIMIT).await?;
+    let well_known = &discovery.url;
+    let fetched = fetcher.get_json(well_known, &Trust::configured(discovery), DOCUMENT_LIMIT).await?;
     let metadata: Metadata =
         serde_json::from_slice(&fetched.bytes).map_err(|error| document(well_known, error.to_string()))?;
     if metadata.issuer != issuer.as_str() {

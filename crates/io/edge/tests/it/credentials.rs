@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
+use gatehouse_config::snapshot::discovery::Discovery;
 use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer};
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::outbound::jwks::IssuerKeys;
@@ -221,7 +222,7 @@ async fn an_issuer_that_is_down_is_no_reason_to_blame_the_caller() {
     let fetcher = site.outbound.egress(None).fetcher.clone();
     let issuer = Issuer::new("https://idp.example");
     let clock = Arc::clone(&site.clock) as Arc<dyn Clock>;
-    let keys = IssuerKeys::new(issuer.clone(), url, Duration::from_secs(300), fetcher, clock);
+    let keys = IssuerKeys::new(issuer.clone(), Discovery::at(url), Duration::from_secs(300), fetcher, clock);
     let trusted = site.trusting(KeySource::Remote(Arc::new(keys)), issuer);
     let no_keys = KeyTable::new(Issuer::new("urn:keys"), []);
     let gate = ResourceServer::new(CredentialPlaces::Bearer, vec![trusted], no_keys, Arc::default());

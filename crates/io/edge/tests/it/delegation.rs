@@ -11,6 +11,7 @@ use http::Method;
 use serde_json::{Value, json};
 use url::Url;
 
+use gatehouse_config::snapshot::discovery::Discovery;
 use gatehouse_config::snapshot::outbound::{
     Authority, Exchange, ExchangeKind, Outbound as OutboundRule, Reach, ToolRule,
 };
@@ -84,7 +85,8 @@ fn authority(site: &Site, peer: Option<&Peer>) -> Authority {
         Some(peer) => {
             let well_known = Url::parse(&peer.url("/.well-known/openid-configuration")).unwrap();
             let client_secret = Secret::new("s&c ret".to_owned());
-            (Issuer::new("https://idp.example"), Reach::Remote { well_known, client_secret, tls: None })
+            let discovery = Discovery::at(well_known);
+            (Issuer::new("https://idp.example"), Reach::Remote { discovery, client_secret, tls: None })
         }
     };
     Authority { issuer, client_id: ClientId::new("gateway"), reach }

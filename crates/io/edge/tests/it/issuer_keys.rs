@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use url::Url;
 
+use gatehouse_config::snapshot::discovery::Discovery;
 use gatehouse_edge::outbound::jwks::{IssuerKeys, PublishedError};
 use gatehouse_identity::clock::Clock;
 use gatehouse_identity::id::Issuer;
@@ -73,7 +74,7 @@ impl Publisher {
 fn keys_at(peer: &Peer, site: &Site, refresh: Duration) -> IssuerKeys {
     IssuerKeys::new(
         Issuer::new("https://idp.example"),
-        Url::parse(&peer.url("/.well-known/openid-configuration")).unwrap(),
+        Discovery::at(Url::parse(&peer.url("/.well-known/openid-configuration")).unwrap()),
         refresh,
         site.outbound.egress(None).fetcher.clone(),
         Arc::clone(&site.clock) as Arc<dyn Clock>,

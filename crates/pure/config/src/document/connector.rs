@@ -40,6 +40,7 @@ section! {
         name: Placed<String> = required("name"),
         tls: Option<Placed<String>> = optional("tls"),
         well_known: Placed<Url> = required("oidcWellKnownURL"),
+        allowed_hosts: Vec<Placed<String>> = list("allowedHosts"),
         client_id: String = required("oauthClientID"),
         client_secret: Option<Placed<Secret>> = optional("oauthClientSecret"),
         login_redirect: UrlList = nested("oauthLoginRedirect"),

@@ -21,6 +21,7 @@ section! {
     /// An authorization server whose tokens are accepted.
     TrustedServer {
         well_known: Placed<Url> = required("wellKnownEndpoint"),
+        allowed_hosts: Vec<Placed<String>> = list("allowedHosts"),
         issuer: Option<Placed<String>> = optional("issuer"),
         refresh_interval: Duration = or("refreshInterval", Duration::from_hours(24)),
         token_validation: TokenValidation = nested("tokenValidation"),

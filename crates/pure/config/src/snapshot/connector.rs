@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::compiler::{Compiler, is_loopback};
+use super::discovery::{self, Discovery};
 use super::protection::issuer_of;
 use super::tls::TlsProfile;
 use crate::document::Root;
@@ -47,7 +48,7 @@ pub struct OidcConnector {
     /// Its name.
     pub name: ConnectorName,
     /// The discovery document.
-    pub discovery: Url,
+    pub discovery: Discovery,
     /// The issuer that the discovery document and ID tokens must name.
     pub issuer: Issuer,
     /// Our client id there.
@@ -212,7 +213,7 @@ fn compile_oidc(
     let redirects = connector.login_redirect.urls.iter().chain(&connector.login_redirect_url);
     Some(OidcConnector {
         name: name.clone(),
-        discovery: connector.well_known.value.clone(),
+        discovery: discovery::compile(&connector.well_known, &connector.allowed_hosts, compiler),
         issuer,
         client_id: connector.client_id.clone(),
         client_secret: connector.client_secret.as_ref().map(|secret| secret.value.clone()),

@@ -8,9 +8,9 @@ use gatehouse_identity::audience::Audience;
 use gatehouse_identity::id::{ClientId, Issuer};
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_identity::secret::Secret;
-use url::Url;
 
 use super::compiler::Compiler;
+use super::discovery::{self, Discovery};
 use super::minting::scopes;
 use super::protection::issuer_of;
 use super::tls::TlsProfile;
@@ -85,7 +85,7 @@ pub enum Reach {
     /// Over HTTP.
     Remote {
         /// Its metadata document.
-        well_known: Url,
+        discovery: Discovery,
         /// Our client secret there.
         client_secret: Secret,
         /// How its certificate is checked.
@@ -225,7 +225,7 @@ fn authority(
         return None;
     };
     let reach = Reach::Remote {
-        well_known: connector.well_known.value.clone(),
+        discovery: discovery::compile(&connector.well_known, &connector.allowed_hosts, compiler),
         client_secret: secret.value.clone(),
         tls: compiler.tls_profile(connector.tls.as_ref()),
     };

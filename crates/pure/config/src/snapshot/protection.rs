@@ -11,6 +11,7 @@ use gatehouse_identity::principal::ClaimRules;
 use url::Url;
 
 use super::compiler::{Compiler, is_loopback};
+use super::discovery::{self, Discovery};
 use super::tls::TlsProfile;
 use crate::document::Root;
 use crate::document::app::App;
@@ -52,8 +53,8 @@ pub enum KeySource {
     Local,
     /// Its metadata document.
     Remote {
-        /// The document's URL.
-        well_known: Url,
+        /// The document.
+        discovery: Discovery,
         /// How long it is good.
         refresh_interval: Duration,
         /// How its certificate is checked.
@@ -135,11 +136,11 @@ fn compile_server(
         [] => Algorithm::ALL.to_vec(),
         named => named.iter().copied().map(super::authorization_server::algorithm).collect(),
     };
+    let discovery = discovery::compile(&server.well_known, &server.allowed_hosts, compiler);
     let keys = if local {
         KeySource::Local
     } else {
-        let well_known = server.well_known.value.clone();
-        KeySource::Remote { well_known, refresh_interval: server.refresh_interval, tls }
+        KeySource::Remote { discovery, refresh_interval: server.refresh_interval, tls }
     };
     Some(TrustedServer {
         token_type: token_type(jwt.token_type.as_ref(), local, gateway, compiler)?,

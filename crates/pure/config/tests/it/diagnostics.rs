@@ -54,6 +54,12 @@ const CHANGES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         AUTH_PROVIDER,
+        "    oauthClientID: ",
+        "    allowedHosts: [keys.internal, \"https://keys.internal\"]\n    oauthClientID: ",
+        "allowedHosts[1]: expected a host, or a host and a port, found the text `https://keys.internal`",
+    ),
+    (
+        AUTH_PROVIDER,
         "email: keycloak.email",
         "email: keycloack.email",
         "no connector is named `keycloack` (did you mean `keycloak`?)",

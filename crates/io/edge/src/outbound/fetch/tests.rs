@@ -13,6 +13,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use gatehouse_config::snapshot::discovery::Discovery;
+
 use super::{Document, FetchError, Fetcher, Names, Trust};
 use crate::outbound::guard::{AddressGuard, Blocked};
 
@@ -264,11 +266,44 @@ async fn a_configured_origin_may_be_internal_and_no_other() {
     let mut world = World::new(&[&["127.0.0.1"]]);
     world.serve("127.0.0.1", JSON).await;
     let url = Url::parse(&format!("https://docs.example:{}/keys", world.port)).unwrap();
-    let trust = Trust::configured(&url);
+    let trust = Trust::configured(&Discovery::at(url.clone()));
     assert_eq!(world.fetcher.get_json(&url, &trust, 64).await.unwrap().bytes, "{}");
     for other in ["http://docs.example:PORT/", "https://docs.example/", "https://other.example:PORT/"] {
         let other = Url::parse(&other.replace("PORT", &world.port.to_string())).unwrap();
         let refused = world.fetcher.get_json(&other, &trust, 64).await;
-        assert!(matches!(refused, Err(FetchError::Blocked(_) | FetchError::Url(_))), "{other}: {refused:?}");
+        assert!(
+            matches!(refused, Err(FetchError::Undeclared { .. } | FetchError::Url(_))),
+            "{other}: {refused:?}"
+        );
     }
+}
+
+/// A metadata document may send us to the internet, but on the internal network only where the operator says.
+#[tokio::test]
+async fn a_document_names_no_internal_host_unless_the_operator_does() {
+    let mut world = World::new(&[&["127.0.0.1"]]);
+    world.serve("127.0.0.1", JSON).await;
+    let port = world.port;
+    let keys = Url::parse(&format!("https://docs.example:{port}/keys")).unwrap();
+    let document = Url::parse("https://idp.example/.well-known/openid-configuration").unwrap();
+    let alone = Discovery::at(document);
+    let refused = world.fetcher.get_json(&keys, &Trust::configured(&alone), 64).await;
+    let expected = format!(
+        "a metadata document names https://docs.example:{port}, but 127.0.0.1 is not a public address (127.0.0.1/32: in \
+         this test); if that host is meant, write it under `allowedHosts`, beside the URL of the document"
+    );
+    assert_eq!(refused.unwrap_err().to_string(), expected);
+    let local = Url::parse("https://keys.internal/").unwrap();
+    let refused = world.fetcher.get_json(&local, &Trust::configured(&alone), 64).await;
+    assert!(refused.unwrap_err().to_string().contains("\"keys.internal\" is a local name"));
+
+    let another = Discovery { allowed: vec![local.origin()], ..alone.clone() };
+    let refused = world.fetcher.get_json(&keys, &Trust::configured(&another), 64).await;
+    assert!(matches!(refused, Err(FetchError::Undeclared { .. })), "{refused:?}");
+    let allowed = Discovery { allowed: vec![local.origin(), keys.origin()], ..alone };
+    let fetched = world.fetcher.get_json(&keys, &Trust::configured(&allowed), 64).await;
+    assert_eq!(fetched.unwrap().bytes, "{}");
+    // The word of the operator is for documents of the configuration, not for those of strangers.
+    let refused = world.fetcher.get_json(&keys, &Trust::Public, 64).await;
+    assert!(matches!(refused, Err(FetchError::Blocked(_))), "{refused:?}");
 }
