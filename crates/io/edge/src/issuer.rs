@@ -6,6 +6,7 @@
 pub mod keys;
 pub mod revocations;
 pub mod sightings;
+mod signers;
 pub mod user;
 
 use std::borrow::Cow;
@@ -39,6 +40,7 @@ use gatehouse_policy::input::{self, TokenMinting, User};
 
 use self::keys::LocalKeys;
 use self::revocations::Revocations;
+use self::signers::Signers;
 use self::user::as_of_now;
 use crate::authorize::{Minting, Permit, authorize};
 use crate::context::Context;
@@ -49,6 +51,7 @@ use crate::rejection::{Rejection, RejectionKind};
 pub struct TokenIssuer {
     issuer: Issuer,
     keys: Arc<LocalKeys>,
+    signers: Signers,
     revocations: Arc<Revocations>,
     rng: Arc<dyn Rng>,
 }
@@ -135,7 +138,8 @@ impl TokenIssuer {
         revocations: Arc<Revocations>,
         rng: Arc<dyn Rng>,
     ) -> Self {
-        Self { issuer, keys, revocations, rng }
+        let signers = Signers::start(&keys);
+        Self { issuer, keys, signers, revocations, rng }
     }
 
     /// Our issuer identifier.
@@ -259,7 +263,7 @@ impl TokenIssuer {
         self.keys.algorithms().contains(&Algorithm::Rs256).then_some(Algorithm::Rs256)
     }
 
-    /// Signs claims. RSA takes a few hundred microseconds and so leaves the reactor; the others do not.
+    /// Signs claims, off the reactor where that takes long.
     async fn sign(
         &self,
         algorithm: Option<Algorithm>,
@@ -269,19 +273,10 @@ impl TokenIssuer {
         let failed = |why: String| IssueError::Failed(Box::new(Rejection::internal("signing_failed", why)));
         let key =
             self.keys.signing_key(algorithm).ok_or_else(|| failed(format!("no key for {algorithm:?}")))?;
-        if !matches!(key.algorithm(), Algorithm::Rs256 | Algorithm::Ps256) {
-            return key.sign(typ, &claims).map_err(|error| failed(error.to_string()));
+        if signers::is_slow(key.algorithm()) {
+            return self.signers.sign(key.algorithm(), typ, claims).await.map_err(failed);
         }
-        let (keys, algorithm) = (Arc::clone(&self.keys), Some(key.algorithm()));
-        let signed = tokio::task::spawn_blocking(move || {
-            keys.signing_key(algorithm).map(|key| key.sign(typ, &claims))
-        });
-        match signed.await {
-            Ok(Some(Ok(token))) => Ok(token),
-            Ok(Some(Err(error))) => Err(failed(error.to_string())),
-            Ok(None) => Err(failed("the key went away".to_owned())),
-            Err(error) => Err(failed(error.to_string())),
-        }
+        key.sign(typ, &claims).map_err(|error| failed(error.to_string()))
     }
 }
 

@@ -84,9 +84,12 @@ impl Spool {
         }
         self.make_room(&mut state, &record)?;
         let (ack, written) = oneshot::channel();
+        let first = state.batch.appended.is_empty();
         state.batch.appended.push((record, ack));
         drop(state);
-        self.changed.notify_one();
+        if first {
+            self.changed.notify_one();
+        }
         Ok(written)
     }
 
@@ -105,7 +108,8 @@ impl Spool {
         Ok(())
     }
 
-    /// Waits at most `idle` for something to write, then lets more gather for `linger` unless an append waits.
+    /// Waits at most `idle` for something to write, then lets more gather: for `linger`, or when an append waits, as
+    /// long as others that are ready to run take to get here.
     pub(super) fn next(&self, idle: Duration, linger: Duration) -> Wake {
         let mut state = self.lock();
         if state.batch.is_empty() && state.condition.is_open() {
@@ -114,8 +118,9 @@ impl Spool {
         if state.batch.is_empty() {
             return if state.condition.is_open() { Wake::Idle } else { Wake::Closed };
         }
-        state =
-            self.wait(state, linger, |state| state.batch.appended.is_empty() && state.condition.is_open());
+        drop(self.wait(state, linger, |state| state.batch.appended.is_empty() && state.condition.is_open()));
+        std::thread::yield_now();
+        let mut state = self.lock();
         state.bytes = 0;
         Wake::Batch(mem::take(&mut state.batch))
     }
