@@ -25,12 +25,12 @@ pub use self::cors::OriginRules;
 use self::reply::AuditedBody;
 use crate::context::{AuditRow, Context, Public, Trace, Verified};
 use crate::rejection::{Rejection, RejectionKind};
-use crate::server::Answer;
 use crate::server::address::{ClientAddress, TrustedProxies};
 use crate::server::admission::{self, HostRules};
 use crate::server::body::{Body, discard};
 use crate::server::routes::{self, Entry, Found, Refused, Render, Route, RouteTable};
 use crate::server::uptake::Uptake;
+use crate::server::{Answer, Arrival};
 
 /// What runs now: one snapshot and everything built from it. Swapped whole.
 pub struct Running {
@@ -79,15 +79,10 @@ impl Door {
         self.running.load_full()
     }
 
-    async fn pass(
-        &self,
-        request: Request<Incoming>,
-        peer: IpAddr,
-        uptake: Option<Arc<Uptake>>,
-    ) -> Response<Body> {
+    async fn pass(&self, request: Request<Incoming>, arrival: Arrival) -> Response<Body> {
         let (head, body) = request.into_parts();
         let head = Arc::new(head);
-        let Answered { mut response, unread } = self.answered(&head, body, peer, uptake).await;
+        let Answered { mut response, unread } = self.answered(&head, body, arrival).await;
         // Only after the whole of this request can its connection carry another.
         if let Some(body) = unread
             && !discard(&head.headers, body).await
@@ -102,8 +97,7 @@ impl Door {
         &self,
         head: &Arc<Parts>,
         body: Incoming,
-        peer: IpAddr,
-        uptake: Option<Arc<Uptake>>,
+        Arrival { peer, framing, uptake }: Arrival,
     ) -> Answered {
         let running = self.running.load_full();
         let located = running.proxies.locate(peer, &head.headers);
@@ -115,10 +109,10 @@ impl Door {
             head_only: head.method == Method::HEAD,
             uptake,
         };
-        if let Err(rejection) = located.and_then(|_| admission::admit(head, &running.hosts)) {
+        if let Err(rejection) = located.and_then(|_| admission::admit(head, framing, &running.hosts)) {
             self.record_refusal(head, &rejection, &visit, &running);
             let mut response = visit.turn_away(&rejection, running.routes.render_for(&visit.path));
-            if admission::framing(&head.headers).is_err() && head.version < Version::HTTP_2 {
+            if admission::framing(&head.headers, framing).is_err() && head.version < Version::HTTP_2 {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             return Answered::without(body, response);
@@ -278,13 +272,8 @@ impl Door {
 }
 
 impl Answer for Door {
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-        peer: IpAddr,
-        uptake: Option<Arc<Uptake>>,
-    ) -> Response<Body> {
-        self.pass(request, peer, uptake).await
+    async fn answer(&self, request: Request<Incoming>, arrival: Arrival) -> Response<Body> {
+        self.pass(request, arrival).await
     }
 
     fn carries_many(&self, peer: IpAddr) -> bool {

@@ -6,6 +6,7 @@ pub mod body;
 mod closing;
 mod connection;
 mod connections;
+pub mod framing;
 pub mod routes;
 mod stall;
 pub mod tls;
@@ -28,21 +29,30 @@ use self::body::Body;
 use self::closing::Closing;
 use self::connection::Connection;
 use self::connections::ConnectionLimits;
+use self::framing::Framing;
 use self::uptake::{LeftUnread, Uptake};
 
 /// Answers requests; one per listener.
 pub trait Answer: Send + Sync + 'static {
-    /// The answer to `request`, which came in from `peer`. Where streams of one connection are read on their own,
-    /// `uptake` knows how this one is.
+    /// The answer to `request`.
     fn answer(
         &self,
         request: Request<Incoming>,
-        peer: IpAddr,
-        uptake: Option<Arc<Uptake>>,
+        arrival: Arrival,
     ) -> impl Future<Output = Response<Body>> + Send;
 
     /// Whether `peer` is a proxy that carries many clients, and so is exempt from the limit per address.
     fn carries_many(&self, peer: IpAddr) -> bool;
+}
+
+/// How a request came in, besides what it says itself.
+pub struct Arrival {
+    /// The other end of its connection.
+    pub peer: IpAddr,
+    /// How its head said where its body ends.
+    pub framing: Framing,
+    /// How its answer is read, where the streams of one connection are read on their own.
+    pub uptake: Option<Arc<Uptake>>,
 }
 
 /// How a listener treats its connections.

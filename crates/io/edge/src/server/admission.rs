@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method};
 
+use super::framing::Framing;
 use crate::rejection::{Rejection, RejectionKind};
 
 /// Most header fields in a request; HTTP/2 cookie crumbs count one by one.
@@ -56,9 +57,9 @@ impl HostRules {
 }
 
 /// Runs every check on a request head.
-pub fn admit(head: &Parts, hosts: &HostRules) -> Result<(), Rejection> {
+pub fn admit(head: &Parts, framed: Framing, hosts: &HostRules) -> Result<(), Rejection> {
     method(&head.method, &head.headers)?;
-    framing(&head.headers)?;
+    framing(&head.headers, framed)?;
     header_sizes(&head.headers)?;
     header_names(&head.headers)?;
     path(head.uri.path())?;
@@ -76,12 +77,16 @@ fn method(method: &Method, headers: &HeaderMap) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Accepts one way to find the end of a body besides its length: chunks, said once (AC-81). Other codings would reach
-/// handlers still coded, and whoever reads `chunked, chunked` differently sees another request behind this one.
-///
-/// A `Content-Length` beside it never gets here: hyper drops it, reads the chunks and closes the connection after the
-/// answer (RFC 9112 §6.3).
-pub(crate) fn framing(headers: &HeaderMap) -> Result<(), Rejection> {
+/// Accepts one way to find the end of a body: its length, or chunks, said once (AC-81). Whoever reads a length beside
+/// chunks or `chunked, chunked` differently sees another request behind this one; other codings would reach handlers
+/// still coded.
+pub(crate) fn framing(headers: &HeaderMap, framed: Framing) -> Result<(), Rejection> {
+    if framed == Framing::Contradictory {
+        return Err(Rejection::malformed(
+            "body_length_contradictory",
+            "The end of the body is given by `Content-Length` or by chunks, not by both.",
+        ));
+    }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let (coding, another) = (codings.next(), codings.next());
     match coding {

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, Version};
@@ -20,12 +19,15 @@ use tokio_rustls::TlsAcceptor;
 use super::body::BodyError;
 use super::closing::Closing;
 use super::connections::Slot;
+use super::framing::{Followed, PARSED_FIELDS, Requests};
 use super::stall::Unstalled;
 use super::uptake::{LeftUnread, Streams, paced};
-use super::{Answer, admission};
+use super::{Answer, Arrival};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most that is read of a head of HTTP/1 before it is refused.
+pub(super) const READ_BUFFER: usize = 64 * 1024;
 
 /// An accepted connection that nothing was read from yet.
 pub(super) struct Connection {
@@ -77,14 +79,16 @@ impl Connection {
         let peer = self.peer;
         let streams = Streams::new(Arc::clone(&self.left_unread));
         let builder = connection_builder(self.header_read_timeout, streams.clone());
-        let heard = Arc::new(AtomicBool::new(false));
-        let hears = Arc::clone(&heard);
+        let requests = Requests::new();
+        let stream = Followed::new(stream, Arc::clone(&requests));
+        let heard = Arc::clone(&requests);
         let service = service_fn(move |request: Request<Incoming>| {
-            hears.store(true, Ordering::Relaxed);
+            let framing = requests.begin();
             let answer = Arc::clone(&answer);
             let uptake = (request.version() == Version::HTTP_2).then(|| streams.begin());
             async move {
-                let response = answer.answer(request, peer, uptake.clone()).await;
+                let arrival = Arrival { peer, framing, uptake: uptake.clone() };
+                let response = answer.answer(request, arrival).await;
                 Ok::<_, Infallible>(match uptake {
                     None => response,
                     Some(uptake) => response.map(|body| paced(body, uptake)),
@@ -101,13 +105,13 @@ impl Connection {
 /// What became of `connection`; `None` when it was given up because no request came within `patience`.
 async fn unless_silent<C: Future + Unpin>(
     mut connection: C,
-    heard: &AtomicBool,
+    heard: &Requests,
     patience: Duration,
 ) -> Option<C::Output> {
     if let Ok(served) = tokio::time::timeout(patience, &mut connection).await {
         return Some(served);
     }
-    if heard.load(Ordering::Relaxed) { Some(connection.await) } else { None }
+    if heard.any() { Some(connection.await) } else { None }
 }
 
 /// HTTP/1.1 and HTTP/2 with the limits of a server that faces the internet.
@@ -117,8 +121,8 @@ fn connection_builder(header_read_timeout: Duration, streams: Streams) -> Builde
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(header_read_timeout)
-        .max_headers(admission::MAX_HEADER_FIELDS + 1)
-        .max_buf_size(64 * 1024)
+        .max_headers(PARSED_FIELDS)
+        .max_buf_size(READ_BUFFER)
         .half_close(false)
         .pipeline_flush(false);
     builder

@@ -15,6 +15,7 @@ mod credentials;
 mod delegation;
 mod door;
 mod drain;
+mod framing;
 mod house;
 mod http2;
 mod issuer_keys;

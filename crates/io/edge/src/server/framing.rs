@@ -1,0 +1,212 @@
+//! Requests that say twice where their body ends, by `Content-Length` and by chunks (AC-81).
+//!
+//! hyper goes by the chunks, drops the length and leaves no trace of it (RFC 9112 §6.3 allows that). But a proxy before
+//! us may have gone by the length, and then the two of us see different requests on one connection. So the bytes of
+//! HTTP/1 are followed here on their way to hyper: heads with the parser that hyper uses, bodies by skipping them.
+//!
+//! What hyper refuses to read ends both its reading and the following, and so does a request that is refused for its
+//! framing: its connection closes. Whoever follows can therefore not be misled about a request that is answered.
+
+mod chunks;
+mod followed;
+
+use std::mem::{MaybeUninit, take};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use self::chunks::Chunks;
+pub(super) use self::followed::Followed;
+use super::admission::MAX_HEADER_FIELDS;
+
+/// The most header fields that a request is parsed with. One more than are admitted, so that the refusal is ours.
+pub(super) const PARSED_FIELDS: usize = MAX_HEADER_FIELDS + 1;
+/// The most that a head may hold: far more than hyper, which gives up at [`super::connection::READ_BUFFER`], needs.
+const LONGEST_HEAD: usize = 2 * super::connection::READ_BUFFER;
+
+/// How a request says where its body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// In one way, or it has no body.
+    Single,
+    /// By its length and by chunks.
+    Contradictory,
+}
+
+/// The requests of a connection: counted where their heads are read, and again where they are answered.
+pub(super) struct Requests {
+    begun: AtomicU64,
+    /// The number of the first that is [`Framing::Contradictory`]; the last number there is when none was.
+    contradictory: AtomicU64,
+}
+
+impl Requests {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { begun: AtomicU64::new(0), contradictory: AtomicU64::new(u64::MAX) })
+    }
+
+    /// Counts a request that is to be answered. Those behind a contradictory one are none the better for it.
+    pub(super) fn begin(&self) -> Framing {
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        let contradictory = self.contradictory.load(Ordering::Relaxed);
+        if number < contradictory { Framing::Single } else { Framing::Contradictory }
+    }
+
+    /// Whether there was any request.
+    pub(super) fn any(&self) -> bool {
+        self.begun.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// Follows the bytes of one connection from request to request.
+struct Follower {
+    at: Place,
+    /// The beginning of a head that came in pieces.
+    head: Vec<u8>,
+    heads: u64,
+    requests: Arc<Requests>,
+}
+
+enum Place {
+    Head,
+    /// So many bytes before the end of a body; never none.
+    Body(u64),
+    Chunks(Chunks),
+    /// Behind what is no request any more, of HTTP/2, or of no interest.
+    Beyond,
+}
+
+/// What follows a head.
+#[derive(Debug, PartialEq, Eq)]
+enum Body {
+    Length(u64),
+    Chunks,
+    /// Both are said.
+    Contradictory,
+    /// Nobody will answer it and read on.
+    Refused,
+}
+
+impl Follower {
+    fn new(requests: Arc<Requests>) -> Self {
+        Self { at: Place::Head, head: Vec::new(), heads: 0, requests }
+    }
+
+    /// Takes note of the next bytes.
+    fn follow(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            bytes = match &mut self.at {
+                Place::Beyond => return,
+                Place::Head => self.follow_head(bytes),
+                Place::Body(left) => {
+                    let skipped = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                    *left -= skipped as u64;
+                    if *left == 0 {
+                        self.at = Place::Head;
+                    }
+                    bytes.get(skipped..).unwrap_or_default()
+                }
+                Place::Chunks(chunks) => match chunks.skip(bytes) {
+                    Ok(None) => return,
+                    Ok(Some(rest)) => {
+                        self.at = Place::Head;
+                        rest
+                    }
+                    Err(_) => {
+                        self.at = Place::Beyond;
+                        return;
+                    }
+                },
+            };
+        }
+    }
+
+    /// Takes note of a head or a piece of one, and gives back what is behind it.
+    fn follow_head<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let before = self.head.len();
+        let read = if before == 0 {
+            read_head(bytes)
+        } else {
+            self.head.extend_from_slice(bytes);
+            if may_end(&self.head, before) { read_head(&self.head) } else { Ok(None) }
+        };
+        let (length, body) = match read {
+            Ok(Some(head)) => head,
+            Ok(None) if before + bytes.len() <= LONGEST_HEAD => {
+                if before == 0 {
+                    self.head.extend_from_slice(bytes);
+                }
+                return &[];
+            }
+            Ok(None) | Err(_) => {
+                self.head = Vec::new();
+                self.at = Place::Beyond;
+                return &[];
+            }
+        };
+        self.at = match body {
+            Body::Length(0) => Place::Head,
+            Body::Length(length) => Place::Body(length),
+            Body::Chunks => Place::Chunks(Chunks::default()),
+            Body::Refused => Place::Beyond,
+            Body::Contradictory => {
+                self.requests.contradictory.store(self.heads, Ordering::Relaxed);
+                Place::Beyond
+            }
+        };
+        self.heads += 1;
+        drop(take(&mut self.head));
+        bytes.get(length.saturating_sub(before)..).unwrap_or_default()
+    }
+}
+
+/// The length of the head at the beginning of `bytes` and what is to follow it; `None` when it is not complete.
+fn read_head(bytes: &[u8]) -> Result<Option<(usize, Body)>, httparse::Error> {
+    let mut fields = [const { MaybeUninit::uninit() }; PARSED_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let status = parser.parse_request_with_uninit_headers(&mut request, bytes, &mut fields)?;
+    let httparse::Status::Complete(length) = status else { return Ok(None) };
+    Ok(Some((length, body(request.headers))))
+}
+
+/// What follows a head of these fields, as hyper reads it and [`super::admission`] lets it in.
+fn body(fields: &[httparse::Header<'_>]) -> Body {
+    let (mut lengths, mut codings, mut length, mut refused) = (0, 0, 0, false);
+    for field in fields {
+        if field.name.eq_ignore_ascii_case("content-length") {
+            match digits(field.value) {
+                Some(said) if lengths == 0 || said == length => length = said,
+                _ => refused = true,
+            }
+            lengths += 1;
+        } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
+            refused |= codings > 0 || !field.value.eq_ignore_ascii_case(b"chunked");
+            codings += 1;
+        }
+    }
+    match (lengths, codings) {
+        (1.., 1..) => Body::Contradictory,
+        _ if refused => Body::Refused,
+        (_, 1..) => Body::Chunks,
+        _ => Body::Length(length),
+    }
+}
+
+/// A number without sign (RFC 9110 §8.6).
+fn digits(value: &[u8]) -> Option<u64> {
+    let number = value.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    });
+    number.filter(|_| !value.is_empty())
+}
+
+/// Whether a head may end in `head`, if it did not in the first `before` bytes: with an empty line. This spares parsing
+/// it again for every byte of a slow client.
+fn may_end(head: &[u8], before: usize) -> bool {
+    let news = head.get(before.saturating_sub(3)..).unwrap_or_default();
+    news.windows(2).any(|pair| pair == b"\n\n") || news.windows(3).any(|three| three == b"\n\r\n")
+}
+
+#[cfg(test)]
+mod tests;
