@@ -5,6 +5,7 @@ mod events;
 mod tally;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
@@ -30,13 +31,17 @@ pub struct Request {
     pub path: Uri,
     /// Everything but `Host` and `Content-Length`.
     pub headers: HeaderMap,
-    /// Empty for none.
-    pub body: Bytes,
+    /// Empty for none; with the spaces that make it larger.
+    body: Bytes,
+    /// How many sizes it comes in, one byte apart.
+    sizes: usize,
+    sent: AtomicUsize,
 }
 
 impl Request {
-    /// A request to `url`, which is plain http; a POST if there is a body. `headers` are written `Name: value`.
-    pub fn new(url: &str, headers: &[String], body: Bytes) -> anyhow::Result<Self> {
+    /// A request to `url`, which is plain http; a POST if there is a body. `headers` are written `Name: value`. The
+    /// body comes in `sizes` sizes, each a space longer than the one before.
+    pub fn new(url: &str, headers: &[String], mut body: Vec<u8>, sizes: usize) -> anyhow::Result<Self> {
         let url: Uri = url.parse().with_context(|| format!("not a URL: {url}"))?;
         ensure!(url.scheme_str() == Some("http"), "expected an http URL, found {url}");
         let authority = url.authority().context("the URL names no host")?.to_string();
@@ -50,7 +55,23 @@ impl Request {
             map.append(name, value.trim().parse()?);
         }
         let method = if body.is_empty() { Method::GET } else { Method::POST };
-        Ok(Self { authority, method, path, headers: map, body })
+        body.resize(body.len() + sizes.saturating_sub(1), b' ');
+        Ok(Self {
+            authority,
+            method,
+            path,
+            headers: map,
+            body: body.into(),
+            sizes,
+            sent: AtomicUsize::new(0),
+        })
+    }
+
+    /// The body of the next request.
+    fn next_body(&self) -> Bytes {
+        let spaces = self.sent.fetch_add(1, Ordering::Relaxed) % self.sizes.max(1);
+        let most = self.sizes.saturating_sub(1);
+        self.body.slice(..self.body.len() - (most - spaces))
     }
 }
 

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use bytes::Bytes;
 use clap::{Args, Parser, Subcommand};
 
 use gatehouse_bench::load::{self, Request};
@@ -55,6 +54,9 @@ struct Shape {
     /// A file; a request with a body is a POST
     #[arg(long)]
     body: Option<PathBuf>,
+    /// In how many sizes the body comes, each a space longer than the one before
+    #[arg(long, default_value_t = 1)]
+    sizes: usize,
 }
 
 impl Shape {
@@ -63,7 +65,7 @@ impl Shape {
             Some(path) => fs::read(path).with_context(|| path.display().to_string())?,
             None => Vec::new(),
         };
-        Request::new(&self.url, &self.headers, Bytes::from(body))
+        Request::new(&self.url, &self.headers, body, self.sizes)
     }
 }
 

@@ -78,7 +78,7 @@ impl Connection {
     }
 
     async fn send(&mut self) -> anyhow::Result<http::Response<hyper::body::Incoming>> {
-        let mut request = http::Request::new(Full::new(self.request.body.clone()));
+        let mut request = http::Request::new(Full::new(self.request.next_body()));
         *request.method_mut() = self.request.method.clone();
         *request.uri_mut() = self.request.path.clone();
         let headers = request.headers_mut();

@@ -73,6 +73,15 @@ impl Scenario {
         }
     }
 
+    /// In how many sizes the body comes. The policy of the model calls reads the size, as no two real calls have the
+    /// same: it must not be able to remember what it decided.
+    pub(super) const fn sizes(self) -> u32 {
+        match self {
+            Self::LlmJson | Self::LlmSse | Self::LlmTtft => 4096,
+            Self::McpCall | Self::TokenRs256 | Self::TokenEs256 => 1,
+        }
+    }
+
     /// Whether the reply of every target must have the same bytes.
     pub(super) const fn is_verbatim(self) -> bool {
         matches!(self, Self::LlmJson | Self::LlmSse | Self::LlmTtft)

@@ -127,7 +127,7 @@ impl World {
         }
         let authorization = format!("authorization: Bearer {credential}");
         let headers = scenario.headers().iter().copied().chain([authorization.as_str()]);
-        Ok(Request::new(&self.url(target, scenario.path(target)), headers, &body))
+        Ok(Request::new(&self.url(target, scenario.path(target)), headers, &body, scenario.sizes()))
     }
 
     /// A run of the load generator; anything but 200 with the expected events is an error.
@@ -180,7 +180,7 @@ impl World {
         );
         write(&body, form.as_bytes())?;
         let url = self.url(Target::Gatehouse, "/oauth2/token");
-        Ok(Request::new(&url, ["content-type: application/x-www-form-urlencoded"].into_iter(), &body))
+        Ok(Request::new(&url, ["content-type: application/x-www-form-urlencoded"].into_iter(), &body, 1))
     }
 
     fn url(&self, target: Target, path: &str) -> String {
@@ -194,12 +194,13 @@ impl World {
 }
 
 impl Request {
-    fn new<'a>(url: &str, headers: impl Iterator<Item = &'a str>, body: &Path) -> Self {
+    fn new<'a>(url: &str, headers: impl Iterator<Item = &'a str>, body: &Path, sizes: u32) -> Self {
         let mut arguments = vec!["--url".to_owned(), url.to_owned()];
         for header in headers {
             arguments.extend(["--header".to_owned(), header.to_owned()]);
         }
         arguments.extend(["--body".to_owned(), body.display().to_string()]);
+        arguments.extend(["--sizes".to_owned(), sizes.to_string()]);
         Self { arguments }
     }
 }
