@@ -107,3 +107,6 @@ pub async fn fetch(request: Request) -> anyhow::Result<(StatusCode, Bytes)> {
     let exchange = async { Connection::open(Arc::new(request)).await?.fetch().await };
     tokio::time::timeout(PATIENCE, exchange).await.context("no complete reply in time")?
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use gatehouse_bench::load::{Request, fetch, run};
 use gatehouse_bench::payload::Payload;
 use gatehouse_bench::upstream::{Pace, serve};
@@ -20,7 +19,7 @@ async fn upstream(tasks: &mut JoinSet<std::io::Result<()>>) -> anyhow::Result<St
 }
 
 fn request(url: &str, payload: Payload) -> anyhow::Result<Request> {
-    Request::new(url, &["content-type: application/json".into()], Bytes::from(payload.body()))
+    Request::new(url, &["content-type: application/json".into()], payload.body().into(), 1)
 }
 
 #[tokio::test]
@@ -64,7 +63,7 @@ async fn a_tool_call_is_answered_under_its_id() {
     assert_eq!(reply["result"]["resultType"], "complete");
     for (method, member) in [("server/discover", "supportedVersions"), ("tools/list", "tools")] {
         let call = json!({ "jsonrpc": "2.0", "id": "a", "method": method, "params": {} }).to_string();
-        let (status, body) = fetch(Request::new(&url, &[], Bytes::from(call)).unwrap()).await.unwrap();
+        let (status, body) = fetch(Request::new(&url, &[], call.into(), 1).unwrap()).await.unwrap();
         let reply: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(status, 200);
         assert!(reply["result"][member].is_array(), "{reply}");
