@@ -161,6 +161,18 @@ fn account(app: &LlmApp, compiler: &mut Compiler<'_>) -> Option<Account> {
             return None;
         }
     };
+    let (AccountCredential::ApiKey(secret) | AccountCredential::BearerToken(secret)) = &credential;
+    if let Some(found) = secret.expose().chars().find(|letter| !letter.is_ascii_graphic()) {
+        let message = format!(
+            "expected a credential of visible ASCII characters, as it is sent in a header; found U+{:04X} in it",
+            u32::from(found)
+        );
+        compiler.report.error_with(
+            &app.credentials.place,
+            message,
+            "look for a line end or a space around it",
+        );
+    }
     Some(Account {
         name: AppName::new(app.name.value.clone()),
         provider: app.provider,

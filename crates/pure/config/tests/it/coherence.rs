@@ -141,3 +141,19 @@ fn a_connector_to_ourselves_has_the_secret_of_its_client() {
     );
     assert!(!found.contains("another-long-enough-secret"), "{found}");
 }
+
+#[test]
+fn a_provider_credential_that_no_header_holds_is_refused_and_not_repeated() {
+    for (key, found) in [
+        ("\"sk-ant-secret\\n\"", "U+000A"),
+        ("\"sk-ant secret\"", "U+0020"),
+        ("\"sk-ant-s\u{e9}cret\"", "U+00E9"),
+    ] {
+        let refused = refused(&changed("\"{{ env.ANTHROPIC_KEY }}\"", key));
+        let expected = format!(
+            "expected a credential of visible ASCII characters, as it is sent in a header; found {found} in it"
+        );
+        assert!(refused.contains(&expected) && refused.contains("credentials"), "{key}: {refused}");
+        assert!(!refused.contains("sk-ant"), "{refused}");
+    }
+}
