@@ -70,7 +70,7 @@ pub(super) fn run(init: &Init, config: Option<PathBuf>) -> Result<(), Failure> {
 /// into: what is wrong with the name of the user is told of its flag.
 fn prove(path: &Path, text: &str, username: &str) -> Result<(), Failure> {
     let source = Source::new(&path.display().to_string(), text);
-    let environment: Environment = [("ANTHROPIC_API_KEY", "set by the operator")].into_iter().collect();
+    let environment: Environment = [("ANTHROPIC_API_KEY", "set-by-the-operator")].into_iter().collect();
     let failure = match from_source(&source, &environment, &DiskLoader::beside(path)) {
         Ok(_) => return Ok(()),
         Err(LoadFailure::Refused(problems)) => problems,
