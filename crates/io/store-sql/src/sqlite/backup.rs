@@ -166,15 +166,14 @@ fn prepare(staged: &Path, copy: &Path, epoch: &Epoch) -> Result<Ended, StoreErro
     let mut connection = connect(staged, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
     check_integrity(&connection, copy)?;
     check_history(&connection, copy)?;
-    connection
-        .execute_batch("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA secure_delete = ON;")
-        .map_err(failed)?;
+    // No journal and no syncs until all is done: whatever fails, this file is thrown away.
+    connection.query_row("PRAGMA journal_mode = OFF", [], |_| Ok(())).map_err(failed)?;
+    connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA secure_delete = ON;").map_err(failed)?;
     migrate::run(&mut connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     let ended = epochs::begin(&transaction, epoch)?;
     transaction.commit().map_err(failed)?;
-    // One file, whatever mode the copy was in.
-    connection.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())).map_err(failed)?;
+    connection.execute_batch("VACUUM").map_err(failed)?;
     connection.close().map_err(|(_, error)| failed(error))?;
     File::open(staged).and_then(|file| file.sync_all()).map_err(|error| refused(staged, &error))?;
     Ok(ended)

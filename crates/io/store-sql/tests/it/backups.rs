@@ -145,6 +145,19 @@ async fn a_store_can_be_put_back_where_there_is_none() {
 }
 
 #[tokio::test]
+async fn what_a_killed_restore_left_is_in_nobodys_way() {
+    let place = Place::new();
+    drop(place.open());
+    backup(&place.store, &place.copy).unwrap();
+    for ending in ["", "-wal", "-journal"] {
+        fs::write(place.folder.path().join(format!("gatehouse.db.restoring{ending}")), "half").unwrap();
+    }
+    let replaced = place.restore().unwrap().replaced.unwrap();
+    let name = replaced.file_name().unwrap().to_str().unwrap().to_owned();
+    assert_eq!(place.files(), ["copy.db", "gatehouse.db", &name]);
+}
+
+#[tokio::test]
 async fn writes_that_a_dead_process_left_in_its_log_are_kept_with_the_old_store() {
     let place = Place::new();
     let store = place.open();
