@@ -171,7 +171,7 @@ pub(crate) fn hint_allows(
         audiences: &request.audiences,
         grant_type: GrantType::AuthorizationCode,
     };
-    let Ok(subject) = subject_of(&sources, user, |_| false) else { return false };
+    let Ok(subject) = subject_of(&sources, user, |_| None) else { return false };
     let hinted = token.claims().get("sub").and_then(serde_json::Value::as_str).unwrap_or_default();
     request.honours_hint(hinted, subject.as_str()).is_ok()
 }

@@ -21,7 +21,7 @@ use gatehouse_config::snapshot::client::RegisteredClient;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::delegation::DelegationChain;
-use gatehouse_identity::id::{ClientId, GrantId, Issuer, TokenId};
+use gatehouse_identity::id::{ClientId, GrantId, Issuer, SubjectId, TokenId};
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::rng::Rng;
 use gatehouse_identity::scope::ScopeSet;
@@ -32,8 +32,8 @@ use gatehouse_oauth::exchange::ExchangeGrant;
 use gatehouse_oauth::grant::AuthenticatedUser;
 use gatehouse_oauth::lineage::Lineage;
 use gatehouse_oauth::mint::{
-    ACCESS_TOKEN_TYPE, AccessTokenClaims, ID_TOKEN_TYPE, IdTokenClaims, declared_claims, mint_access_token,
-    mint_id_token, sign_in_claims, subject_of,
+    ACCESS_TOKEN_TYPE, AccessTokenClaims, Holder, ID_TOKEN_TYPE, IdTokenClaims, declared_claims,
+    mint_access_token, mint_id_token, sign_in_claims, subject_of,
 };
 use gatehouse_policy::Policy;
 use gatehouse_policy::input::{self, TokenMinting, User};
@@ -200,7 +200,7 @@ impl TokenIssuer {
         let (direct, none) = (DelegationChain::direct(), Lineage::none());
         let mut token = AccessTokenClaims {
             issuer: &self.issuer,
-            subject: &gatehouse_identity::id::SubjectId::new(client.id.as_str()),
+            subject: &SubjectId::new(client.id.as_str()),
             audiences: issuance.audiences,
             client: &client.id,
             scopes: issuance.scopes,
@@ -217,7 +217,7 @@ impl TokenIssuer {
             Party::Client => mint_access_token(&token, context.now),
             Party::User(user) => {
                 let subject =
-                    subject_of(&sources, user, is_client(server)).map_err(|error| subject_error(&error))?;
+                    subject_of(&sources, user, holder(server)).map_err(|error| subject_error(&error))?;
                 let sign_in = sign_in_claims(user);
                 token.subject = &subject;
                 token.sign_in = &sign_in;
@@ -245,7 +245,7 @@ impl TokenIssuer {
             return Ok(None);
         }
         let sources = sources(issuance);
-        let subject = subject_of(&sources, user, is_client(server)).map_err(|error| subject_error(&error))?;
+        let subject = subject_of(&sources, user, holder(server)).map_err(|error| subject_error(&error))?;
         let token = IdTokenClaims {
             issuer: &self.issuer,
             subject: &subject,
@@ -368,9 +368,14 @@ fn user_facts<'a>(issuance: &Issuance<'a>) -> Option<User<'a>> {
     }
 }
 
-/// A user must not be able to pass for a program (OAuth 2.1 §7.13).
-fn is_client(server: &AuthorizationServer) -> impl Fn(&str) -> bool {
-    |subject| server.clients.contains_key(&ClientId::new(subject))
+/// A user must not be able to pass for a program (OAuth 2.1 §7.13), nor for another user.
+fn holder(server: &AuthorizationServer) -> impl Fn(&SubjectId) -> Option<Holder> {
+    |subject| {
+        if server.clients.contains_key(&ClientId::new(subject.as_str())) {
+            return Some(Holder::Client);
+        }
+        server.user_subjects.contains(subject).then_some(Holder::User)
+    }
 }
 
 fn subject_error(error: &gatehouse_oauth::mint::SubjectError) -> IssueError {

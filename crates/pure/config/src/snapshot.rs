@@ -18,6 +18,7 @@ pub mod platform;
 mod policy;
 mod preset;
 pub mod protection;
+mod subjects;
 pub mod tls;
 
 use std::collections::BTreeMap;
@@ -107,13 +108,14 @@ fn assemble(root: &crate::document::Root, compiler: &mut Compiler<'_>) -> Option
     let audit = platform::audit(root, compiler);
     let connectors = connector::compile_all(root, compiler);
     let resources = protection::own_resources(root, &compiler.origin);
-    let authorization_server = authorization_server::compile(root, &resources, compiler);
+    let authorization_server = authorization_server::compile(root, &resources, &connectors, compiler);
     let mcp = mcp::compile(root, compiler);
     let llm = llm::compile(root, compiler);
     if authorization_server.is_none() && mcp.is_none() && llm.is_none() {
         compiler.nothing_served(root);
     }
     coherence::check(root, compiler);
+    subjects::check(root, compiler);
     Some(Snapshot {
         revision: String::new(),
         logging: platform::logging(root, compiler),

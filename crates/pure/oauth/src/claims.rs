@@ -89,6 +89,17 @@ const FACTS: [(&str, Fact); 10] = [
     ("user.upstream_issuer", Fact::UserUpstreamIssuer),
 ];
 
+/// Whom a value tells apart when it stands for the subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distinction {
+    /// All people of this server.
+    Everybody,
+    /// People of one connector; those of another may have the same value.
+    PeopleOfOneConnector,
+    /// Nobody: many people share the value.
+    Nobody,
+}
+
 /// A claim expression that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimExpressionError {
@@ -164,6 +175,18 @@ impl ClaimExpression {
         match &self.0 {
             Source::Attribute { connector, .. } => Some(connector),
             _ => None,
+        }
+    }
+
+    /// Whom the value tells apart, as far as can be said before anybody signs in: an attribute is taken for one that
+    /// its connector gives to one person only.
+    pub fn distinguishes(&self) -> Distinction {
+        match &self.0 {
+            Source::Fact(Fact::UserSub) => Distinction::Everybody,
+            Source::Attribute { .. } | Source::Fact(Fact::UserUpstreamSub) => {
+                Distinction::PeopleOfOneConnector
+            }
+            Source::Literal(_) | Source::Fact(_) => Distinction::Nobody,
         }
     }
 

@@ -80,16 +80,31 @@ pub enum SubjectError {
     /// The subject reads like a client id: the user could pass for a program (OAuth 2.1 §7.13).
     #[error("subject {0} is the id of a registered client")]
     IsClient(SubjectId),
+    /// The subject belongs to another person.
+    #[error(
+        "claimsMapping.sub yields {0}, which is the subject of another user, who stands in the configuration"
+    )]
+    IsAnother(SubjectId),
+}
+
+/// Whose a subject is by configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A client's, as its id.
+    Client,
+    /// A user's.
+    User,
 }
 
 /// `sub` of a user for one client: `claimsMapping.sub` when it is mapped, else the user's subject at this server.
 ///
 /// A mapping that yields nothing is an error, never the default: a token for another subject than the operator
-/// chose would open someone else's account downstream.
+/// chose would open someone else's account downstream. For the same reason nobody is given the subject of another:
+/// `holder` says whose it is, if it is anybody's by configuration.
 pub fn subject_of(
     sources: &ClaimSources<'_>,
     user: &AuthenticatedUser,
-    is_client: impl Fn(&str) -> bool,
+    holder: impl Fn(&SubjectId) -> Option<Holder>,
 ) -> Result<SubjectId, SubjectError> {
     let mapping = sources.client.claims_mapping.iter().find(|(claim, _)| claim == "sub");
     let subject = match mapping {
@@ -100,7 +115,11 @@ pub fn subject_of(
             _ => return Err(SubjectError::Unmapped),
         },
     };
-    if is_client(subject.as_str()) { Err(SubjectError::IsClient(subject)) } else { Ok(subject) }
+    match holder(&subject) {
+        Some(Holder::Client) => Err(SubjectError::IsClient(subject)),
+        Some(Holder::User) if subject != user.subject => Err(SubjectError::IsAnother(subject)),
+        Some(Holder::User) | None => Ok(subject),
+    }
 }
 
 /// The declarative access-token claims of a client; protected names never come out.

@@ -537,3 +537,32 @@ async fn endpoints_on_another_internal_host_are_asked_when_the_connector_names_i
     }
     assert_eq!((inner.asked("/token").len(), inner.asked("/userinfo").len()), (1, 1));
 }
+
+/// `claimsMapping.sub` may not make one person of two: a user of the configuration has a subject already.
+#[tokio::test]
+async fn a_mapped_subject_is_never_that_of_a_user_of_the_configuration() {
+    let idp = Idp::start().await;
+    let app = r#"
+  - { name: short, type: oidc, clientID: short, public: true, redirectURLs: ["http://127.0.0.1/callback"],
+      defaultAudience: "https://tools.example/api", authentication: { idps: [corp] },
+      claimsMapping: { sub: corp.preferred_username } }
+"#;
+    let server = setup(&idp, "").app(app).start().await;
+    let client = Client::public(&server, "short", "http://127.0.0.1:6000/callback");
+    for (name, expected) in [("grace", None), ("ada", Some("subject_unusable"))] {
+        let mut leg = Leg::of(&server, &idp, &client, &[]).await;
+        leg.give_signed(&json!({ "preferred_username": name }));
+        let consent = leg.come_back(&[]).await;
+        let answer = leg.browser.decide(&consent, "approve").await;
+        let answer = client.redeem(&answer.redirected_with("code").unwrap()).await;
+        match expected {
+            None => assert_eq!(server.claims(text(&answer.ok(), "access_token"))["sub"], json!(name)),
+            Some(reason) => {
+                assert_eq!(answer.status, 400, "{}", answer.text);
+                let records = server.records.all();
+                let issue = records.iter().rfind(|record| record["event"] == "token.issue").unwrap();
+                assert_eq!(issue["reason"], json!(reason), "{issue}");
+            }
+        }
+    }
+}

@@ -1,10 +1,10 @@
 //! The authorization server: issuer, endpoints, keys, clients.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use gatehouse_identity::audience::Audience;
-use gatehouse_identity::id::{ClientId, Issuer};
+use gatehouse_identity::id::{ClientId, ConnectorName, Issuer, SubjectId};
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::jose::sign::SigningKey;
 use gatehouse_identity::scope::ScopeSet;
@@ -12,6 +12,7 @@ use url::Url;
 
 use super::client::{self, RegisteredClient};
 use super::compiler::{Compiler, is_loopback, origin_of};
+use super::connector::Connector;
 use super::pinned::{self, MetadataClients};
 use crate::document::Root;
 use crate::document::app::App;
@@ -32,6 +33,8 @@ pub struct AuthorizationServer {
     pub clients: BTreeMap<ClientId, Arc<RegisteredClient>>,
     /// Clients known by a metadata document; `None` while that is off.
     pub metadata_clients: Option<MetadataClients>,
+    /// The subjects of the users of the configuration.
+    pub user_subjects: HashSet<SubjectId>,
     /// Every scope that some client may be granted; safe to be asked for in full.
     pub scopes: ScopeSet,
     /// The resources that this process itself protects.
@@ -65,6 +68,7 @@ pub const STANDARD_SCOPES: &str = "openid profile email offline_access";
 pub(crate) fn compile(
     root: &Root,
     resources: &[Audience],
+    connectors: &BTreeMap<ConnectorName, Arc<Connector>>,
     compiler: &mut Compiler<'_>,
 ) -> Option<AuthorizationServer> {
     let Some(provider) = root.oidc_provider.as_ref().filter(|provider| provider.enabled) else {
@@ -95,9 +99,18 @@ pub(crate) fn compile(
         signing_keys,
         clients,
         metadata_clients,
+        user_subjects: user_subjects(connectors),
         scopes,
         resources: resources.to_vec(),
     })
+}
+
+fn user_subjects(connectors: &BTreeMap<ConnectorName, Arc<Connector>>) -> HashSet<SubjectId> {
+    let users = connectors.values().flat_map(|connector| match connector.as_ref() {
+        Connector::Local(local) => local.users.values().collect::<Vec<_>>(),
+        Connector::Oidc(_) => Vec::new(),
+    });
+    users.map(|user| user.subject.clone()).collect()
 }
 
 /// RFC 8414 §2: https, no query, no fragment.

@@ -157,3 +157,33 @@ fn a_provider_credential_that_no_header_holds_is_refused_and_not_repeated() {
         assert!(!refused.contains("sk-ant"), "{refused}");
     }
 }
+
+/// A mapped subject must tell people apart, also those of two identity providers.
+#[test]
+fn subjects_that_two_people_may_share_are_a_warning() {
+    let more = "\nconnectors:\n  - name: other\n    type: oidc\n    oauthClientID: gw\n    oidcWellKnownURL: \
+                https://other.example/.well-known/openid-configuration\n";
+    let two = |first: &str, second: &str| {
+        let client = |name: &str, idp: &str, sub: &str| {
+            format!(
+                "  - name: {name}\n    type: oidc\n    clientID: {name}\n    public: true\n    redirectURLs: \
+                 [\"http://127.0.0.1/callback\"]\n    authentication: {{ idps: [{idp}] }}\n    \
+                 claimsMapping: {{ sub: {sub} }}\n"
+            )
+        };
+        let apps = client("one", "upstream-idp", first) + &client("two", "other", second);
+        let text = CLAUDE.replacen("\napps:\n", &format!("\napps:\n{apps}"), 1);
+        let text = text.replacen("      sub: upstream-idp.sub\n", "", 1);
+        warnings(&loaded(&text.replacen("\nconnectors:\n", more, 1)))
+    };
+    assert_eq!(two("user.sub", "other.sub"), [""; 0]);
+    for (first, second) in [("upstream-idp.email", "other.email"), ("user.upstream_sub", "other.oid")] {
+        let found = two(first, second);
+        assert_eq!(found.len(), 2, "{found:?}");
+        let expected = "claimsMapping.sub: people of `other` and `upstream-idp` may get the same subject";
+        assert!(found.iter().all(|warning| warning.contains(expected)), "{found:?}");
+    }
+    let found = two("user.upstream_issuer", "other.sub");
+    let expected = "claimsMapping.sub: many people would have the subject `user.upstream_issuer`";
+    assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+}

@@ -21,7 +21,7 @@ fn mint(client: &Client, actors: &DelegationChain, audiences: &[Audience]) -> Ma
     };
     let token = AccessTokenClaims {
         issuer: &Issuer::new(ISSUER),
-        subject: &subject_of(&sources, &user, |_| false).unwrap(),
+        subject: &subject_of(&sources, &user, |_| None).unwrap(),
         audiences,
         client: &client.id,
         scopes: &scopes,
@@ -88,9 +88,14 @@ fn declared_claims_never_override_the_issuers() {
 }
 
 #[test]
-fn the_subject_is_mapped_or_the_users_own_but_never_a_client() {
+fn the_subject_is_mapped_or_the_users_own_but_never_anybody_elses() {
     let (user, scopes) = (user(), scopes("openid"));
-    let subject = |mapping: &[(&str, &str)], is_client: &dyn Fn(&str) -> bool| {
+    let held = |subject: &SubjectId| match subject.as_str() {
+        "gateway" => Some(Holder::Client),
+        "ada" | "https://idp.example.com|u-1" => Some(Holder::User),
+        _ => None,
+    };
+    let subject = |mapping: &[(&str, &str)]| {
         let client = Client { claims_mapping: expressions(mapping), ..public_client() };
         let sources = ClaimSources {
             user: Some(&user),
@@ -99,15 +104,17 @@ fn the_subject_is_mapped_or_the_users_own_but_never_a_client() {
             audiences: &[],
             grant_type: GrantType::AuthorizationCode,
         };
-        subject_of(&sources, &user, is_client).map(|subject| subject.as_str().to_owned())
+        subject_of(&sources, &user, held).map(|subject| subject.as_str().to_owned())
     };
-    assert_eq!(subject(&[], &|_| false), Ok("https://idp.example.com|u-1".to_owned()));
-    assert_eq!(subject(&[("sub", "upstream-idp.oid")], &|_| false), Ok("0b1c".to_owned()));
-    assert_eq!(subject(&[("sub", "upstream-idp.absent")], &|_| false), Err(SubjectError::Unmapped));
-    assert_eq!(subject(&[("sub", "upstream-idp.address")], &|_| false), Err(SubjectError::Unmapped));
-    assert_eq!(subject(&[("sub", "''")], &|_| false), Err(SubjectError::Unmapped));
-    let clash = subject(&[("sub", "'gateway'")], &|id| id == "gateway");
-    assert_eq!(clash, Err(SubjectError::IsClient(SubjectId::new("gateway"))));
+    for own in [[].as_slice(), &[("sub", "user.sub")]] {
+        assert_eq!(subject(own), Ok("https://idp.example.com|u-1".to_owned()));
+    }
+    assert_eq!(subject(&[("sub", "upstream-idp.oid")]), Ok("0b1c".to_owned()));
+    for absent in ["upstream-idp.absent", "upstream-idp.address", "''"] {
+        assert_eq!(subject(&[("sub", absent)]), Err(SubjectError::Unmapped), "{absent}");
+    }
+    assert_eq!(subject(&[("sub", "'gateway'")]), Err(SubjectError::IsClient(SubjectId::new("gateway"))));
+    assert_eq!(subject(&[("sub", "'ada'")]), Err(SubjectError::IsAnother(SubjectId::new("ada"))));
 }
 
 #[test]
