@@ -22,8 +22,11 @@ use super::stall::PATIENCE;
 
 /// How many streams a client may leave unread until its connection ends.
 const FORGIVEN: usize = 2;
-/// The most that is offered at once: what a closed window holds in memory after its stream was answered.
+/// The most that is offered at once.
 const PIECE: usize = 16 * 1024;
+/// The most that is offered last. A piece goes out once the window has room for any of it, and with the last one the
+/// stream's task ends: so much of an answer can lie in memory, within no time limit, for a client that does not read.
+const LAST_PIECE: usize = 1024;
 
 /// Whose turn it is while an answer is sent. All but [`Self::given_up`] belongs to the task of the stream.
 #[derive(Default)]
@@ -161,8 +164,11 @@ impl HttpBody for Paced {
         }
         this.uptake.taken.store(false, Ordering::Relaxed);
         this.uptake.offered.fetch_add(1, Ordering::Relaxed);
-        let piece = this.rest.split_to(this.rest.len().min(PIECE));
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        let length = match this.rest.len() {
+            last @ ..=LAST_PIECE => last,
+            more => (more - LAST_PIECE).min(PIECE),
+        };
+        Poll::Ready(Some(Ok(Frame::data(this.rest.split_to(length)))))
     }
 
     fn is_end_stream(&self) -> bool {

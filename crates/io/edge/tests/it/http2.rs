@@ -334,10 +334,10 @@ fn unread(site: &Site, working: &Arc<AtomicUsize>) -> Vec<Route> {
     vec![small, events]
 }
 
-/// A client whose streams have no window, and that answers pings.
-async fn closed_window(address: SocketAddr) -> Http2 {
+/// A client whose streams have a window of so many bytes that it never opens any wider, and that answers pings.
+async fn window(address: SocketAddr, bytes: u8) -> Http2 {
     let mut client = Http2::connect(address).await;
-    client.stream.write_all(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])).await.unwrap();
+    client.stream.write_all(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, bytes])).await.unwrap();
     client
 }
 
@@ -348,7 +348,7 @@ async fn an_answer_that_a_closed_window_holds_back_is_given_up_and_recorded() {
         let working = Arc::<AtomicUsize>::default();
         let house = House::open(|site| unread(site, &working)).await;
         let authority = house.address().to_string();
-        let mut client = closed_window(house.address()).await;
+        let mut client = window(house.address(), 0).await;
         client.ask(1, &authority, path).await;
         let reset = client.patiently_until(RST_STREAM).await.expect("the stream alone is reset");
         assert_eq!((reset.stream, &reset.payload[..]), (1, &8_u32.to_be_bytes()[..]), "CANCEL");
@@ -360,6 +360,21 @@ async fn an_answer_that_a_closed_window_holds_back_is_given_up_and_recorded() {
     }
 }
 
+/// A window that opens a little is no reason to keep the whole of an answer in memory.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_a_narrow_window_holds_back_is_given_up_and_recorded() {
+    let house = House::open(|site| {
+        vec![site.guarded("/", Method::GET, |_body, _context: Verified| async { text("z".repeat(12_000)) })]
+    })
+    .await;
+    let mut client = window(house.address(), 1).await;
+    client.ask(1, &house.address().to_string(), "/").await;
+    let reset = client.patiently_until(RST_STREAM).await.expect("the stream alone is reset");
+    assert_eq!((reset.stream, &reset.payload[..]), (1, &8_u32.to_be_bytes()[..]), "CANCEL");
+    let record = house.records.only().await;
+    assert_eq!((&record["outcome"], &record["reason"]), (&"error".into(), &"client_stalled".into()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_third_answer_that_is_not_read_ends_the_connection_unless_it_is_a_proxys() {
     let working = Arc::<AtomicUsize>::default();
@@ -368,7 +383,7 @@ async fn a_third_answer_that_is_not_read_ends_the_connection_unless_it_is_a_prox
     let behind = House::with(trusting, |site| unread(site, &working)).await;
     for (house, goes_on) in [(&alone, false), (&behind, true)] {
         let authority = house.address().to_string();
-        let mut client = closed_window(house.address()).await;
+        let mut client = window(house.address(), 0).await;
         for stream in [1, 3] {
             client.ask(stream, &authority, "/events").await;
             assert_eq!(client.patiently_until(RST_STREAM).await.map(|reset| reset.stream), Some(stream));

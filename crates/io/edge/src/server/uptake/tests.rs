@@ -6,7 +6,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, StreamBody};
 use tokio::time::{Duration, Instant, timeout};
 
-use super::{LeftUnread, PIECE, Uptake, paced, while_taken};
+use super::{LAST_PIECE, LeftUnread, PIECE, Uptake, paced, while_taken};
 use crate::server::body::{empty, full};
 use crate::server::stall::PATIENCE;
 
@@ -25,9 +25,21 @@ async fn a_long_answer_goes_out_whole_and_in_pieces() {
         whole.extend_from_slice(&data);
         assert_eq!(body.is_end_stream(), whole.len() == bytes.len());
     }
-    assert_eq!((lengths, whole), (vec![PIECE, PIECE, 7], bytes));
+    let last_but_one = PIECE + 7 - LAST_PIECE;
+    assert_eq!((lengths, whole), (vec![PIECE, last_but_one, LAST_PIECE], bytes));
     assert_eq!(uptake.held_back(), None);
     assert!(paced(empty(), uptake).is_end_stream());
+}
+
+#[tokio::test]
+async fn a_short_answer_goes_out_in_one_piece() {
+    for (length, pieces) in [(1, 1), (LAST_PIECE, 1), (LAST_PIECE + 1, 2), (PIECE + LAST_PIECE, 2)] {
+        let mut body = paced(full(vec![0; length]), Arc::default());
+        for left in (0..pieces).rev() {
+            body.frame().await.unwrap().unwrap();
+            assert_eq!(body.is_end_stream(), left == 0, "{length}");
+        }
+    }
 }
 
 /// The work of a stream whose client never takes the frame that it was offered.
