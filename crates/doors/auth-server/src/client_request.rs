@@ -43,6 +43,15 @@ pub(crate) async fn form(body: Incoming, context: &Context<Public>) -> Result<Fo
 }
 
 impl ClientRequest {
+    /// Reads the form of a request and finds the client that sends it.
+    pub(crate) async fn receive(
+        door: &AuthServer,
+        body: Incoming,
+        context: &Context<Public>,
+    ) -> Result<Self, Refusal> {
+        Self::read(door, form(body, context).await?, context).await
+    }
+
     /// Finds the client that `form` and the `Authorization` header name. An unknown client reads like a wrong secret.
     pub(crate) async fn read(
         door: &AuthServer,

@@ -12,7 +12,7 @@ use gatehouse_identity::jose::verify::TokenType;
 use gatehouse_oauth::exchange::Standing;
 use gatehouse_oauth::introspection as rules;
 
-use crate::client_request::{self, ClientRequest};
+use crate::client_request::ClientRequest;
 use crate::own_token::{behind, verify};
 use crate::refusal::{self, Refusal};
 use crate::server::AuthServer;
@@ -28,8 +28,7 @@ async fn look(
     body: Incoming,
     context: &Context<Public>,
 ) -> Result<Response<Body>, Refusal> {
-    let form = client_request::form(body, context).await?;
-    let asked = ClientRequest::read(door, form, context).await?;
+    let asked = ClientRequest::receive(door, body, context).await?;
     let caller = asked.authenticate(context)?;
     let token = asked.token()?;
     let verified = verify(door, token, TokenType::AccessTokenStrict, context);

@@ -14,6 +14,7 @@ use gatehouse_identity::id::{ClientId, GrantId};
 use gatehouse_identity::jose::strict_json::parse_object;
 use gatehouse_identity::jose::token::UnverifiedToken;
 use gatehouse_identity::jose::verify::{Expectations, TokenType, VerifiedToken};
+use gatehouse_oauth::claims::texts;
 use gatehouse_oauth::exchange::Standing;
 use gatehouse_oauth::grant::{AuthenticatedUser, Grant};
 
@@ -51,11 +52,7 @@ pub(crate) fn verify(
 fn named_audiences(token: &str) -> Vec<Audience> {
     let payload = token.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
     let claims = payload.and_then(|payload| parse_object(&payload).ok()).unwrap_or_default();
-    match claims.get("aud") {
-        Some(Value::String(one)) => vec![Audience::new(one.clone())],
-        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).map(Audience::new).collect(),
-        _ => Vec::new(),
-    }
+    texts(claims.get("aud")).into_iter().map(Audience::new).collect()
 }
 
 /// What stands behind a token, as it is now.

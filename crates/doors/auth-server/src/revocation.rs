@@ -18,7 +18,7 @@ use gatehouse_oauth::client::AuthenticatedClient;
 use gatehouse_oauth::refresh::{RefreshDecision, RefreshRules, RefreshToken, decide};
 use gatehouse_store::error::StoreError;
 
-use crate::client_request::{self, ClientRequest};
+use crate::client_request::ClientRequest;
 use crate::own_token::{LONGEST_LIFE, LONGEST_SKEW, verify};
 use crate::refusal::{self, Refusal};
 use crate::server::AuthServer;
@@ -35,8 +35,7 @@ async fn take_back(
     body: Incoming,
     context: &Context<Public>,
 ) -> Result<Response<Body>, Refusal> {
-    let form = client_request::form(body, context).await?;
-    let asked = ClientRequest::read(door, form, context).await?;
+    let asked = ClientRequest::receive(door, body, context).await?;
     let client = asked.authenticate(context)?;
     let token = asked.token()?;
     let done = match RefreshToken::parse(token) {

@@ -13,13 +13,13 @@ use gatehouse_identity::secret::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::claims::ClaimExpression;
+use crate::claims::{ClaimExpression, texts};
 use crate::exchange::{ExchangeRules, SubjectAudience};
 use crate::redirect::{RedirectSet, RegisteredRedirect};
 
 mod authentication;
 
-pub use authentication::{AuthenticatedClient, PresentedCredentials, authenticate};
+pub use authentication::{AuthenticatedClient, PresentedCredentials, authenticate, basic_authorization};
 
 /// A registered client, whether an operator wrote it down or its metadata document says so.
 #[derive(Clone)]
@@ -178,11 +178,8 @@ impl Client {
     /// Whether a token with `claims` is meant for this client: `aud` names its id, or an audience that its exchange
     /// rules say it answers for.
     pub fn answers_for(&self, claims: &Map<String, Value>) -> bool {
-        let named = |name: &str| match claims.get("aud") {
-            Some(Value::String(one)) => one == name,
-            Some(Value::Array(many)) => many.iter().any(|audience| audience.as_str() == Some(name)),
-            _ => false,
-        };
+        let audiences = texts(claims.get("aud"));
+        let named = |name: &str| audiences.iter().any(|audience| audience == name);
         let served = match self.exchange.as_ref().map(|rules| &rules.subjects) {
             Some(SubjectAudience::Named(audiences)) => audiences.as_slice(),
             Some(SubjectAudience::Any) | None => &[],

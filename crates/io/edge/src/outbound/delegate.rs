@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use moka::future::Cache;
 use url::Url;
@@ -20,7 +18,7 @@ use gatehouse_identity::id::ClientId;
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_identity::secret::Secret;
 use gatehouse_identity::static_key::KeyHash;
-use gatehouse_oauth::client::{GrantType, PresentedCredentials, authenticate};
+use gatehouse_oauth::client::{GrantType, PresentedCredentials, authenticate, basic_authorization};
 use gatehouse_oauth::client_credentials;
 use gatehouse_oauth::exchange::{ExchangeFacts, Standing, exchange};
 use gatehouse_oauth::form::Form;
@@ -415,11 +413,8 @@ impl Ask<'_> {
     }
 }
 
-/// RFC 6749 §2.3.1: both halves form-urlencoded, then base64.
 fn basic(client: &ClientId, secret: &Secret) -> Result<HeaderValue, Rejection> {
-    let half = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", half(client.as_str()), half(secret.expose()));
-    HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair)))
+    HeaderValue::from_str(basic_authorization(client.as_str(), secret).expose())
         .map_err(|error| Rejection::internal("exchange_credential_unusable", error.to_string()))
 }
 

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::id::ClientId;
 use gatehouse_identity::secret::Secret;
+use url::form_urlencoded::byte_serialize;
 
 use crate::client::{Client, ClientKind};
 use crate::error::{ErrorCode, OAuthError, invalid_request};
@@ -129,6 +130,14 @@ fn read_basic(header: &str) -> Result<(ClientId, Secret), OAuthError> {
     let id = decode_value(id.as_bytes()).map_err(|_| malformed())?;
     let secret = decode_value(secret.as_bytes()).map_err(|_| malformed())?;
     if id.is_empty() { Err(malformed()) } else { Ok((ClientId::new(id), Secret::new(secret))) }
+}
+
+/// The value of the `Authorization` header with which a client authenticates by its secret (RFC 6749 §2.3.1): the
+/// inverse of what [`PresentedCredentials::read`] reads.
+pub fn basic_authorization(id: &str, secret: &Secret) -> Secret {
+    let half = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", half(id), half(secret.expose()));
+    Secret::new(format!("Basic {}", STANDARD.encode(pair)))
 }
 
 fn zeroize_on_drop(bytes: Vec<u8>) -> Option<Secret> {

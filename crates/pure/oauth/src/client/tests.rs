@@ -1,6 +1,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gatehouse_identity::assurance::Assurance;
+use proptest::prelude::*;
 
 use super::fixtures::{form, gateway_client, public_client, redirects};
 use super::*;
@@ -45,6 +46,21 @@ fn t2_basic_decodes_strict_base64_and_then_urldecodes_both_halves() {
         String::new(),
     ] {
         assert_eq!(by_header(&bad, &[]), Err(ErrorCode::InvalidClient), "{bad}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn t2_what_is_written_is_what_is_read(id in ".{1,20}", secret in ".{1,40}") {
+        let header = basic_authorization(&id, &Secret::new(secret.clone()));
+        let presented = PresentedCredentials::read(Some(header.expose()), &form(&[])).unwrap();
+        prop_assert_eq!(presented.client_id().as_str(), id.as_str());
+        let client = Client {
+            id: ClientId::new(id.as_str()),
+            secrets: vec![Secret::new(secret)],
+            ..gateway_client()
+        };
+        prop_assert_eq!(authenticate(&client, &presented).unwrap().assurance(), Assurance::Secret);
     }
 }
 

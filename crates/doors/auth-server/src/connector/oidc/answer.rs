@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
-use url::form_urlencoded::{Serializer, byte_serialize};
+use url::form_urlencoded::Serializer;
 
 use gatehouse_config::snapshot::connector::OidcConnector;
 use gatehouse_edge::outbound::fetch::{Fetcher, Trust};
@@ -22,6 +20,7 @@ use gatehouse_identity::jose::token::UnverifiedToken;
 use gatehouse_identity::jose::verify::{Expectations, TokenType};
 use gatehouse_identity::secret::Secret;
 use gatehouse_oauth::claims::texts;
+use gatehouse_oauth::client::basic_authorization;
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{AuthenticatedUser, UpstreamLeg, federated_subject};
@@ -194,7 +193,9 @@ fn token_form(
         }
         // Not stated means Basic (RFC 8414 §2).
         Some(secret) if offered.is_empty() || offers("client_secret_basic") => {
-            authorization = Some(basic(&connector.client_id, secret).map_err(failed)?);
+            let header = basic_authorization(&connector.client_id, secret);
+            authorization =
+                Some(HeaderValue::from_str(header.expose()).map_err(|error| failed(error.to_string()))?);
         }
         Some(secret) if offers("client_secret_post") => {
             form.append_pair("client_id", &connector.client_id).append_pair("client_secret", secret.expose());
@@ -266,13 +267,6 @@ async fn complete(
         claims.entry(name).or_insert(value);
     }
     Ok(())
-}
-
-/// RFC 6749 §2.3.1: both halves form-urlencoded, then base64.
-fn basic(client: &str, secret: &Secret) -> Result<HeaderValue, String> {
-    let half = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", half(client), half(secret.expose()));
-    HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).map_err(|error| error.to_string())
 }
 
 fn mixed_up(why: String) -> Rejection {
