@@ -116,10 +116,11 @@ async fn recorded(loaded: &Loaded, from: Option<&Path>, epoch: &Epoch) -> Result
     })?;
     let restored = put_back(loaded, from, epoch).await;
     let outcome = if restored.is_ok() { Outcome::Allow } else { Outcome::Error };
-    let object = from.map(|from| from.display().to_string());
-    let event = Event::new(EventKind::StoreRestored, outcome, SystemClock.now())
-        .with_revision(&loaded.snapshot.revision)
-        .with_target(Target { object, ..Target::default() });
+    let event = Event::new(EventKind::StoreRestored, outcome, SystemClock.now());
+    let mut event = event.with_revision(&loaded.snapshot.revision);
+    if let Some(from) = from {
+        event = event.with_target(Target { object: Some(from.display().to_string()), ..Target::default() });
+    }
     let appended = audit.append(event).await;
     let restored = restored.map_err(|error| Failure::new("restore", error))?;
     appended.map_err(|error| Failure::new("restore: done, but the audit log does not say so", error))?;
