@@ -37,6 +37,11 @@ impl Authority {
         self.key.to_pkcs8_pem().unwrap().expose().to_owned()
     }
 
+    /// Its key once more, for a gateway that signs in its name.
+    pub fn signing_key(&self) -> SigningKey {
+        SigningKey::from_pkcs8_pem(Algorithm::Es256, &self.private_pem()).unwrap()
+    }
+
     /// Its key set.
     pub fn jwks(&self) -> Value {
         json!({ "keys": [self.key.public_jwk()] })

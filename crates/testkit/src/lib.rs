@@ -1,8 +1,14 @@
-//! What tests of the whole gateway share: a client that sends exactly the bytes it is told to, upstreams that record
-//! every byte, an authority that signs whatever it is asked to, a browser, an empty store, a store
-//! that goes away, and the running binary.
+//! What tests share, in two halves.
 //!
-//! Everything blocks and runs on loopback; nothing here knows how the gateway is built.
+//! Tests of the whole gateway run the binary, block, and know nothing of how it is built: a client that sends exactly
+//! the bytes it is told to ([`wire`]), upstreams that record every byte, an authority that signs whatever it is asked
+//! to, a browser, and the running binary.
+//!
+//! Tests of one door run it in their own runtime: a clock to wind and randomness ([`surroundings`]), audit records in
+//! memory ([`recorded`]), snapshots of what a test wrote down ([`configuration`]), a port to serve it on ([`serving`]),
+//! and patience. An empty store, and one that goes away, serve both.
+//!
+//! Everything stays on loopback.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,12 +20,18 @@
 
 pub mod authority;
 pub mod browser;
+pub mod configuration;
 pub mod documents;
 pub mod fixture;
+pub mod loopback;
 pub mod mcp;
 pub mod outage;
+pub mod patience;
 pub mod process;
+pub mod recorded;
 pub mod sample;
+pub mod serving;
 pub mod store;
+pub mod surroundings;
 pub mod upstream;
 pub mod wire;

@@ -43,14 +43,6 @@ impl Gatekeeper<'_> {
                 KeySource::Remote(Arc::clone(keys))
             }
         };
-        Some(TrustedIssuer {
-            issuer: server.issuer.clone(),
-            keys,
-            audiences: server.audiences.iter().chain(more).cloned().collect(),
-            algorithms: server.algorithms.clone(),
-            token_type: server.token_type,
-            leeway: server.clock_skew,
-            claims: server.claims.clone(),
-        })
+        Some(TrustedIssuer::of(server, keys, more))
     }
 }

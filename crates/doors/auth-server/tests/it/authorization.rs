@@ -121,7 +121,7 @@ async fn the_page_and_the_record_name_what_was_received() {
     let url = server.portal().authorization_url(&[("redirect_uri", "https://portal.example/CB?env=1")]);
     let answer = Browser::new(&server).get(&url).await;
     answer.assert_page(400, "https://portal.example/CB?env=1");
-    let record = server.record("redirect_uri_unregistered").await;
+    let record = server.records.with_reason("redirect_uri_unregistered").await;
     assert_eq!(record["event"], "authorization.request");
 }
 

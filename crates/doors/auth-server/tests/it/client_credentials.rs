@@ -54,5 +54,5 @@ async fn no_user_is_called_like_a_client() {
     let code = portal.code_for("gateway", &[]).await;
     let answer = portal.redeem(&code).await;
     assert_eq!(answer.error(), (400, "access_denied".into()));
-    server.record("subject_unusable").await;
+    server.records.with_reason("subject_unusable").await;
 }

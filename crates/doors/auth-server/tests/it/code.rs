@@ -95,7 +95,7 @@ async fn a_second_redemption_revokes_what_the_first_got() {
     let exchanged = gateway.exchange(text(&tokens, "access_token"), &[]).await.ok();
     server.clock.advance(Duration::from_secs(3));
     assert_eq!(portal.redeem(&code).await.error(), (400, "invalid_grant".into()));
-    let record = server.record("code_reused").await;
+    let record = server.records.with_reason("code_reused").await;
     assert_eq!(record["event"], "token.theft");
     assert_eq!(portal.refresh(text(&tokens, "refresh_token"), &[]).await.error().1, "invalid_grant");
     for (client, token) in [(&portal, &tokens), (&gateway, &exchanged)] {
@@ -164,7 +164,7 @@ async fn token_requests_are_posted_forms() {
     }
     let in_url = portal.post("/oauth2/token?code=x", &good).await;
     assert_eq!(in_url.error(), (400, "invalid_request".into()));
-    server.record("parameters_in_url").await;
+    server.records.with_reason("parameters_in_url").await;
     for (change, expected) in [
         (("grant_type", ""), "invalid_request"),
         (("grant_type", "password"), "unsupported_grant_type"),

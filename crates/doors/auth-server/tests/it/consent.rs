@@ -50,7 +50,7 @@ async fn denial_ends_the_transaction_and_tells_the_client() {
     assert_eq!(answer.redirected_with("state").as_deref(), Some("s&1"));
     assert_eq!(answer.redirected_with("iss").as_deref(), Some(server.issuer.as_str()));
     browser.decide(&page, "approve").await.assert_page(403, "another browser, or it took too long");
-    let record = server.record("user_declined").await;
+    let record = server.records.with_reason("user_declined").await;
     assert_eq!((&record["event"], &record["outcome"]), (&json!("consent.denied"), &json!("deny")));
     // A denial is not remembered.
     consent_page(&mut browser, &server.portal(), &[]).await;

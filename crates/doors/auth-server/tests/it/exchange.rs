@@ -178,7 +178,7 @@ async fn a_token_that_was_not_meant_for_the_requester_is_refused() {
     let stranger = Client::confidential(&server, "stranger", "");
     let answer = stranger.exchange(&subject(&server).await, &[("audience", FILES)]).await;
     assert_eq!(answer.error(), (400, "invalid_request".into()));
-    server.record("exchange_not_for_requester").await;
+    server.records.with_reason("exchange_not_for_requester").await;
 }
 
 /// Everything that is not a live access token of our own, of the declared type.
@@ -377,7 +377,7 @@ async fn revoking_any_token_of_a_line_reaches_all_below_it() {
         }
         let longer = gateway.exchange(line.last().unwrap(), &[]).await;
         assert_eq!(longer.error(), (400, "invalid_request".into()), "a line has an end");
-        server.record("exchange_chain").await;
+        server.records.with_reason("exchange_chain").await;
         let ids: Vec<Value> = line.iter().map(|token| server.claims(token)["jti"].clone()).collect();
         let last = server.claims(line.last().unwrap());
         assert_eq!(

@@ -453,7 +453,7 @@ async fn a_connector_that_the_client_left_ends_refresh() {
     };
     server.reconfigure("idps: [corp]", "idps: [staff]");
     assert_eq!(fed(&server).refresh(&refresh, &[]).await.error(), (400, "invalid_grant".into()));
-    server.record("user_not_active").await;
+    server.records.with_reason("user_not_active").await;
 }
 
 /// Each connector is answered at its own address, so that one provider cannot answer for another.
@@ -498,7 +498,7 @@ async fn a_refusal_of_the_provider_goes_to_the_client() {
         assert_eq!(answer.redirected_with("state").unwrap(), "of-the-client");
         assert_eq!(answer.redirected_with("iss").unwrap(), server.issuer);
     }
-    let record = server.record("upstream_idp_refused").await;
+    let record = server.records.with_reason("upstream_idp_refused").await;
     assert_eq!((&record["event"], &record["outcome"]), (&json!("signin.failure"), &json!("deny")));
     assert_eq!(record["actor"]["connector"], "corp");
     assert!(idp.asked("/token").is_empty());

@@ -74,7 +74,7 @@ async fn nothing_is_handed_out_without_evidence() {
     let consent = browser.visit(&cli.authorization_url(&[])).await;
     let consent = browser.sign_in(&consent, "ada", PASSWORD).await;
 
-    server.records.refuse(true);
+    server.records.close(true);
     let own = pairs(&[("grant_type", "client_credentials"), ("audience", "https://tools.example/api")]);
     let answers = [
         cli.redeem(&code).await,
@@ -87,7 +87,7 @@ async fn nothing_is_handed_out_without_evidence() {
         assert!(answer.json().get("access_token").is_none());
     }
     assert_passing(&browser.decide(&consent, "approve").await);
-    server.records.refuse(false);
+    server.records.close(false);
     gateway.token(&own).await.ok();
     // The answer that was held back can be had again: nobody has used the successor.
     cli.refresh(text(&tokens, "refresh_token"), &[]).await.ok();

@@ -123,7 +123,7 @@ async fn a_successor_in_use_is_not_handed_out_again() {
         // Within the window it is still a race, after it no longer.
         let refused = client.refresh(refresh, &[]).await;
         assert_eq!(refused.error(), (400, "invalid_grant".into()), "{outcome}");
-        server.record(outcome).await;
+        server.records.with_reason(outcome).await;
     }
 }
 
@@ -158,7 +158,7 @@ async fn a_stale_token_is_refused_and_kills_nothing() {
     let third = cli.refresh(text(&second, "refresh_token"), &[]).await.ok();
     server.clock.advance(Duration::from_hours(3));
     assert_eq!(cli.refresh(old, &[]).await.error(), (400, "invalid_grant".into()));
-    let record = server.record("refresh_stale").await;
+    let record = server.records.with_reason("refresh_stale").await;
     assert_eq!((&record["event"], &record["outcome"]), (&json!("token.refresh"), &json!("deny")));
     cli.refresh(text(&third, "refresh_token"), &[]).await.ok();
 }
@@ -202,7 +202,7 @@ async fn a_confidential_web_client_has_no_tolerance() {
     server.clock.advance(Duration::from_secs(1));
     assert_eq!(portal.refresh(old, &[]).await.error().1, "invalid_grant");
     assert_eq!(portal.refresh(text(&third, "refresh_token"), &[]).await.error().1, "invalid_grant");
-    server.record("refresh_theft").await;
+    server.records.with_reason("refresh_theft").await;
 }
 
 #[tokio::test]

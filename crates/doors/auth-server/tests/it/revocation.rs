@@ -113,7 +113,7 @@ async fn revocation_of_foreign_and_unknown_tokens_has_no_effect() {
     // A made-up secret for a real family proves nothing.
     let (head, _) = text(&tokens, "refresh_token").rsplit_once('.').unwrap();
     revoke(&cli, &format!("{head}.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")).await;
-    server.record("token_not_of_client").await;
+    server.records.with_reason("token_not_of_client").await;
     assert_eq!(introspect(&gateway, text(&tokens, "access_token")).await["active"], json!(true));
     cli.refresh(text(&tokens, "refresh_token"), &[]).await.ok();
     let unproven = portal.with_proof(Proof::Basic("guess".into()));

@@ -1,47 +1,38 @@
 //! An authorization server: one configuration, one store in a folder of its own, one listener, one clock to wind.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use argon2::{Algorithm as Variant, Argon2, Params, PasswordHasher as _, Version};
-use async_trait::async_trait;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use serde_json::{Map, Value};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use gatehouse_audit::event::Event;
-use gatehouse_audit::sink::{AuditError, AuditSink};
 use gatehouse_auth_server::{AuthServer, Parts};
-use gatehouse_config::document::Document;
-use gatehouse_config::snapshot::{Snapshot, compile};
-use gatehouse_config::source::Source;
-use gatehouse_config::source::environment::Environment;
+use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::source::loader::MemoryLoader;
 use gatehouse_edge::authn::client::ClientDirectory;
 use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer, TrustedIssuer};
-use gatehouse_edge::door::{Door, Fittings, OriginRules, Running};
+use gatehouse_edge::door::{OriginRules, Running};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::rejection::Rejection;
-use gatehouse_edge::server::address::TrustedProxies;
-use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::RouteTable;
-use gatehouse_edge::server::{Listener, ListenerLimits};
 use gatehouse_identity::audience::Audience;
-use gatehouse_identity::clock::{Clock, Timestamp};
+use gatehouse_identity::clock::Clock;
 use gatehouse_identity::id::Issuer;
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::jose::sign::SigningKey;
 use gatehouse_identity::rng::Rng;
 use gatehouse_identity::static_key::KeyTable;
 use gatehouse_store::Store;
+use gatehouse_testkit::configuration::snapshot_with;
+use gatehouse_testkit::recorded::Records;
+use gatehouse_testkit::serving::{Port, Serving, running};
 use gatehouse_testkit::store::TemporaryStore;
+use gatehouse_testkit::surroundings::{HandClock, SystemRng, fittings};
 
 use crate::client::Client;
 
@@ -116,9 +107,8 @@ pub(crate) struct Server {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) issuer: String,
     parts: Surroundings,
-    door: Arc<Door>,
+    serving: Serving,
     setup: Setup,
-    stop: CancellationToken,
     _kept: TemporaryStore,
 }
 
@@ -128,19 +118,6 @@ struct Surroundings {
     revocations: Arc<Revocations>,
     outbound: Arc<Outbound>,
 }
-
-/// Audit records in memory, or a log that cannot be written.
-#[derive(Default)]
-pub(crate) struct Records {
-    written: Mutex<Vec<Value>>,
-    refusing: AtomicBool,
-}
-
-/// A clock that tests wind.
-pub(crate) struct HandClock(Mutex<Timestamp>);
-
-/// Randomness of the system.
-pub(crate) struct SystemRng;
 
 impl Setup {
     pub(crate) fn new() -> Self {
@@ -196,7 +173,7 @@ impl Setup {
             assert!(text.contains(from.as_str()), "{from:?} does not stand in the configuration");
             text.replace(from, to)
         });
-        load(&text, &self.files)
+        snapshot_with(&text, &self.files)
     }
 
     pub(crate) async fn start(self) -> Server {
@@ -207,31 +184,18 @@ impl Setup {
     pub(crate) async fn start_behind(self, front: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Server {
         let kept = TemporaryStore::create();
         let store = front(kept.shared());
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let clock = Arc::new(HandClock(Mutex::new(Timestamp::from_unix_seconds(1_800_000_000))));
-        let records = Arc::<Records>::default();
+        let port = Port::take().await;
+        let address = port.address;
+        let (clock, records) = (Arc::<HandClock>::default(), Arc::<Records>::default());
         let parts = Surroundings {
             keys: Arc::new(LocalKeys::new(vec![key_pair(Algorithm::Es256), key_pair(Algorithm::Rs256)])),
             revocations: Arc::default(),
             outbound: Arc::new(Outbound::new([]).unwrap()),
         };
         let running = run(self.snapshot(address), &parts, &store, &clock);
-        let fittings = Fittings {
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            rng: Arc::new(SystemRng),
-            audit: Arc::clone(&records) as Arc<dyn AuditSink>,
-        };
-        let door = Arc::new(Door::new(running, fittings));
-        let stop = CancellationToken::new();
-        let limits = ListenerLimits {
-            header_read_timeout: Duration::from_secs(30),
-            drain: Duration::from_secs(1),
-            max_age: ListenerLimits::MAX_AGE,
-        };
-        TaskTracker::new().spawn(listener.serve(Arc::clone(&door), stop.clone(), limits));
+        let serving = port.serve(running, fittings(&clock, &records));
         let issuer = format!("http://{address}{}", self.issuer_path);
-        Server { address, clock, records, store, issuer, parts, door, setup: self, stop, _kept: kept }
+        Server { address, clock, records, store, issuer, parts, serving, setup: self, _kept: kept }
     }
 }
 
@@ -250,7 +214,7 @@ impl Server {
     pub(crate) fn reconfigure_all(&mut self, edits: &[(&str, &str)]) {
         self.setup.edits.extend(edits.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())));
         let snapshot = self.setup.snapshot(self.address);
-        self.door.replace(run(snapshot, &self.parts, &self.store, &self.clock));
+        self.serving.door.replace(run(snapshot, &self.parts, &self.store, &self.clock));
     }
 
     /// Tells the store which tokens were seen in use, as a running gateway does twice a second.
@@ -268,16 +232,11 @@ impl Server {
     /// What the gate of the MCP gateway says to a token, once it has read and tidied the list of revoked ones.
     pub(crate) async fn knock(&self, token: &str) -> Result<(), Rejection> {
         self.parts.revocations.refresh(self.store.as_ref(), self.clock.now()).await.unwrap();
-        let running = self.door.running();
+        let running = self.serving.door.running();
         let settings = running.snapshot.mcp.as_ref().unwrap();
         let issuers = settings.protection.servers.iter().map(|server| TrustedIssuer {
-            issuer: server.issuer.clone(),
-            keys: KeySource::Local(Arc::clone(&self.parts.keys)),
             audiences: vec![Audience::new(settings.resource.clone())],
-            algorithms: server.algorithms.clone(),
-            token_type: server.token_type,
-            leeway: server.clock_skew,
-            claims: server.claims.clone(),
+            ..TrustedIssuer::of(server, KeySource::Local(Arc::clone(&self.parts.keys)), &[])
         });
         let no_keys = KeyTable::new(Issuer::new("unused"), []);
         let revocations = Arc::clone(&self.parts.revocations);
@@ -311,76 +270,9 @@ impl Server {
         key.sign(typ, claims.as_object().unwrap()).unwrap()
     }
 
-    /// The audit records of one kind so far, once there is one with `reason`.
-    pub(crate) async fn record(&self, reason: &str) -> Value {
-        for _ in 0..500 {
-            let found = self.records.all().into_iter().find(|record| record["reason"] == reason);
-            if let Some(found) = found {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("no audit record with reason {reason:?}: {:#?}", self.records.all());
-    }
-
     /// Every claim of a token that this server issued, after its signature was verified with the published keys.
     pub(crate) fn claims(&self, token: &str) -> Map<String, Value> {
         crate::client::verified_claims(token, self.parts.keys.verification_keys())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-impl Records {
-    pub(crate) fn all(&self) -> Vec<Value> {
-        self.written.lock().unwrap().clone()
-    }
-
-    /// Whether writing fails from now on.
-    pub(crate) fn refuse(&self, refusing: bool) {
-        self.refusing.store(refusing, Ordering::SeqCst);
-    }
-}
-
-impl HandClock {
-    pub(crate) fn advance(&self, by: Duration) {
-        let mut now = self.0.lock().unwrap();
-        *now = now.plus(by);
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
-    }
-}
-
-impl Rng for SystemRng {
-    fn fill(&self, bytes: &mut [u8]) {
-        aws_lc_rs::rand::fill(bytes).unwrap();
-    }
-}
-
-#[async_trait]
-impl AuditSink for Records {
-    async fn append(&self, event: Event) -> Result<(), AuditError> {
-        self.submit(event)
-    }
-
-    fn submit(&self, event: Event) -> Result<(), AuditError> {
-        if self.refusing.load(Ordering::SeqCst) {
-            return Err(AuditError::Closed);
-        }
-        self.written.lock().unwrap().push(serde_json::to_value(&event).unwrap());
-        Ok(())
-    }
-
-    fn has_room(&self) -> bool {
-        true
     }
 }
 
@@ -406,16 +298,6 @@ fn password_hash() -> &'static str {
     })
 }
 
-fn load(text: &str, files: &MemoryLoader) -> Snapshot {
-    let environment: Environment = std::iter::empty::<(String, String)>().collect();
-    let printed = |problems: &[gatehouse_config::problem::Problem]| {
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    };
-    let document = Document::read(&Source::new("gatehouse.yaml", text), &environment, files)
-        .unwrap_or_else(|problems| panic!("{}", printed(&problems)));
-    compile(document, files).unwrap_or_else(|problems| panic!("{}", printed(&problems)))
-}
-
 fn run(snapshot: Snapshot, parts: &Surroundings, store: &Arc<dyn Store>, clock: &Arc<HandClock>) -> Running {
     let server = snapshot.authorization_server.as_ref().unwrap();
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);
@@ -433,13 +315,8 @@ fn run(snapshot: Snapshot, parts: &Surroundings, store: &Arc<dyn Store>, clock: 
         rng,
     });
     let routes = door.routes(&snapshot);
-    let hosts = snapshot.ingress.allowed_hosts.clone();
-    Running {
-        routes: RouteTable::build(routes, AuthServer::fallbacks(&snapshot), gatehouse_auth_server::render)
-            .unwrap(),
-        hosts: HostRules::new(hosts),
-        origins: OriginRules::new([snapshot.ingress.origin.clone()]),
-        proxies: TrustedProxies::new(Vec::new()),
-        snapshot: Arc::new(snapshot),
-    }
+    let fallbacks = AuthServer::fallbacks(&snapshot);
+    let origins = OriginRules::new([snapshot.ingress.origin.clone()]);
+    let table = RouteTable::build(routes, fallbacks, gatehouse_auth_server::render).unwrap();
+    Running { origins, ..running(Arc::new(snapshot), table) }
 }

@@ -51,7 +51,7 @@ async fn wrong_passwords_and_unknown_names_read_the_same() {
         again.assert_page(200, "Allow");
     }
     assert!(pages.windows(2).all(|pair| pair[0] == pair[1]), "{pages:#?}");
-    let record = server.record("password_wrong").await;
+    let record = server.records.with_reason("password_wrong").await;
     assert_eq!((&record["event"], &record["outcome"]), (&json!("signin.failure"), &json!("deny")));
 }
 
@@ -71,7 +71,7 @@ async fn guessing_is_slowed_down_for_the_user_and_then_allowed_again() {
     locked.assert_page(429, "Too many attempts");
     let wait: u64 = locked.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=300).contains(&wait), "{wait}");
-    server.record("too_many_attempts").await;
+    server.records.with_reason("too_many_attempts").await;
     // Others are not held up.
     let bob = other.sign_in(&locked, "bob", PASSWORD).await;
     bob.assert_page(200, "Allow");
@@ -111,7 +111,7 @@ async fn sign_ins_are_not_begun_without_end() {
     refused.assert_page(429, "Too many sign-ins were begun");
     assert_eq!(refused.header("retry-after"), Some("60"));
     assert!(refused.header("set-cookie").is_none());
-    server.record("too_many_signins").await;
+    server.records.with_reason("too_many_signins").await;
     server.clock.advance(Duration::from_mins(1));
     login_page(&mut Browser::new(&server), &server).await;
 }
@@ -142,7 +142,7 @@ async fn a_form_without_its_token_is_refused() {
         let answer = browser.post("/login", &fields).await;
         answer.assert_page(403, "did not come from our own page");
     }
-    server.record("csrf_token_wrong").await;
+    server.records.with_reason("csrf_token_wrong").await;
 }
 
 /// Another browser can neither sign in to a transaction nor be made to [A17, AC-40, AC-46].

@@ -80,7 +80,7 @@ async fn tokens_of_those_who_act_for_the_user_open_nothing() {
         server.gateway().exchange(text(&tokens, "access_token"), &[("scope", "openid")]).await.ok();
     let answer = get(&server, &[&format!("Bearer {}", text(&exchanged, "access_token"))]).await;
     assert_eq!(answer.error(), (401, "invalid_token".into()));
-    server.record("token_delegated").await;
+    server.records.with_reason("token_delegated").await;
     // The user's own client still learns who the user is.
     get(&server, &[&format!("Bearer {}", text(&tokens, "access_token"))]).await.ok();
 }

@@ -1,67 +1,37 @@
 //! The operations routes as a probe or a person meets them.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use gatehouse_audit::event::Event;
 use gatehouse_audit::sink::{AuditError, AuditSink};
-use gatehouse_config::document::Document;
-use gatehouse_config::snapshot::compile;
-use gatehouse_config::source::Source;
-use gatehouse_config::source::environment::Environment;
-use gatehouse_config::source::loader::MemoryLoader;
 use gatehouse_console::Console;
-use gatehouse_edge::door::{Door, Fittings, OriginRules, Running};
-use gatehouse_edge::server::address::TrustedProxies;
+use gatehouse_edge::door::{Fittings, Running};
 use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::RouteTable;
-use gatehouse_edge::server::{Listener, ListenerLimits};
-use gatehouse_identity::clock::{Clock, Timestamp};
-use gatehouse_identity::rng::Rng;
 use gatehouse_store::Store;
+use gatehouse_testkit::configuration::snapshot;
 use gatehouse_testkit::outage::{FickleStore, OUTAGE};
+use gatehouse_testkit::serving::{Port, Serving, running};
+use gatehouse_testkit::surroundings::{HandClock, SystemRng};
 
 /// A console on a listener.
 struct Site {
     address: SocketAddr,
     store: Arc<FickleStore>,
     console: Arc<Console>,
-    stop: CancellationToken,
+    _serving: Serving,
 }
 
 /// No record is expected here: the spool has no room, and nobody minds.
 struct FullSpool;
-
-struct Noon;
-
-struct Sevens;
-
-impl Clock for Noon {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_seconds(1_800_000_000)
-    }
-}
-
-impl Rng for Sevens {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(7);
-    }
-}
 
 #[async_trait]
 impl AuditSink for FullSpool {
@@ -80,8 +50,8 @@ impl AuditSink for FullSpool {
 
 impl Site {
     async fn open(location: &str) -> Self {
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let port = Port::take().await;
+        let address = port.address;
         let text = format!(
             "http: {{ address: \"127.0.0.1:9420\", publicURL: \"http://127.0.0.1:9420\" }}\n\
              health: {{ location: {location} }}\n\
@@ -89,31 +59,19 @@ impl Site {
              apps: [{{ name: a, type: llm, provider: anthropic, credentials: {{ apiKey: k }} }}]\n",
             "a".repeat(64)
         );
-        let loader = MemoryLoader::empty();
-        let environment: Environment = std::iter::empty::<(String, String)>().collect();
-        let document = Document::read(&Source::new("gatehouse.yaml", text), &environment, &loader);
-        let snapshot = Arc::new(compile(document.expect("readable"), &loader).expect("complete"));
+        let snapshot = Arc::new(snapshot(&text));
         let store = Arc::new(FickleStore::create());
         let console = Console::new(Arc::clone(&store) as Arc<dyn Store>);
         let routes =
             RouteTable::build(console.routes(&snapshot), Vec::new(), gatehouse_console::render).unwrap();
-        let running = Running {
-            snapshot,
-            routes,
-            hosts: HostRules::new([address.to_string()]),
-            origins: OriginRules::new([]),
-            proxies: TrustedProxies::new(Vec::new()),
+        let hosts = HostRules::new([address.to_string()]);
+        let running = Running { hosts, ..running(snapshot, routes) };
+        let fittings = Fittings {
+            clock: Arc::new(HandClock::new()),
+            rng: Arc::new(SystemRng),
+            audit: Arc::new(FullSpool),
         };
-        let fittings = Fittings { clock: Arc::new(Noon), rng: Arc::new(Sevens), audit: Arc::new(FullSpool) };
-        let limits = ListenerLimits {
-            header_read_timeout: Duration::from_secs(10),
-            drain: Duration::from_secs(1),
-            max_age: ListenerLimits::MAX_AGE,
-        };
-        let stop = CancellationToken::new();
-        let door = Arc::new(Door::new(running, fittings));
-        TaskTracker::new().spawn(listener.serve(door, stop.clone(), limits));
-        Self { address, store, console, stop }
+        Self { address, store, console, _serving: port.serve(running, fittings) }
     }
 
     /// Status, media type and body.
@@ -132,12 +90,6 @@ impl Site {
 
     async fn status_of(&self, path: &str) -> u16 {
         self.ask(&format!("GET {path}")).await.0
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        self.stop.cancel();
     }
 }
 

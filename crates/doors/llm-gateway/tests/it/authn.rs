@@ -1,12 +1,13 @@
 //! Who may call models: static keys, our own tokens, and tokens of an identity provider in both modes.
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use gatehouse_identity::jose::algorithm::Algorithm;
-use gatehouse_identity::jose::sign::SigningKey;
+use serde_json::{Map, Value, json};
+
+use gatehouse_testkit::authority::Authority;
 
 use crate::client::post;
-use crate::gateway::{Gateway, PROVIDER_KEY, Plan, TEAM_KEY, sign};
+use crate::gateway::{Gateway, PROVIDER_KEY, Plan, TEAM_KEY};
 use crate::provider::{Provider, Reply};
 
 const ASK: &[u8] = br#"{"model":"claude-opus","max_tokens":9,"messages":[]}"#;
@@ -14,14 +15,13 @@ const CLIENT: &str = "11111111-2222-3333-4444-555555555555";
 
 /// An identity provider with one key.
 struct Directory {
-    server: Provider,
-    key: SigningKey,
+    authority: Authority,
 }
 
 impl Directory {
     async fn start() -> Self {
-        let key = SigningKey::generate(Algorithm::Es256).unwrap();
-        let keys = json!({"keys": [key.public_jwk()]}).to_string();
+        let authority = Authority::new("");
+        let keys = authority.jwks().to_string();
         let server = Provider::start(move |seen| {
             if seen.head.starts_with("GET /jwks ") {
                 return Reply::json("200 OK", &keys);
@@ -31,16 +31,12 @@ impl Directory {
             Reply::json("200 OK", &json!({"issuer": at(""), "jwks_uri": at("/jwks")}).to_string())
         })
         .await;
-        Self { server, key }
-    }
-
-    fn issuer(&self) -> String {
-        format!("http://{}", self.server.address)
+        Self { authority: authority.named(format!("http://{}", server.address)) }
     }
 
     /// The server as an item of `servers`.
     fn trusted(&self, token_type: &str) -> String {
-        let issuer = self.issuer();
+        let issuer = &self.authority.issuer;
         format!(
             "        - wellKnownEndpoint: {issuer}/.well-known/openid-configuration\n          \
              tokenValidation: {{ method: jwt, expectedAudiences: [{CLIENT}], jwt: {{ tokenType: {token_type}, algorithms: [ES256] }} }}\n          \
@@ -85,7 +81,7 @@ async fn a_static_key_and_our_own_token_count_in_both_places() {
         assert_eq!(seen.header("x-api-key"), Some(PROVIDER_KEY));
     }
     let names: Vec<Value> =
-        gateway.records(9).await.iter().map(|record| record["actor"]["sub"].clone()).collect();
+        gateway.records.at_least(9).await.iter().map(|record| record["actor"]["sub"].clone()).collect();
     assert_eq!(names[..5], [json!("team"), json!("team"), json!("team"), json!("ada"), json!("ada")]);
 }
 
@@ -100,14 +96,14 @@ async fn tokens_of_a_directory_count_by_mode() {
         let servers = directory.trusted(mode);
         let gateway = Gateway::start(&provider, &Plan { servers: &servers, ..Plan::default() }).await;
         let with = |name: &str, value: Value| {
-            let mut claims = gateway.claims(&directory.issuer(), CLIENT, "pairwise-subject");
-            claims["oid"] = json!("object-id");
-            claims[name] = value;
+            let mut claims = gateway.claims(&directory.authority.issuer, CLIENT, "pairwise-subject");
+            claims.insert("oid".to_owned(), json!("object-id"));
+            claims.insert(name.to_owned(), value);
             claims
         };
         let fine = with("nonce", json!("n"));
-        let send = async |typ: &str, claims: &Value| {
-            let bearer = format!("Bearer {}", sign(&directory.key, typ, claims));
+        let send = async |typ: &str, claims: &Map<String, Value>| {
+            let bearer = format!("Bearer {}", directory.authority.sign(typ, claims));
             status(&gateway, &[("authorization", &bearer)]).await
         };
         assert_eq!(send("JWT", &fine).await, id_token, "ID token in mode {mode}");
@@ -123,10 +119,10 @@ async fn tokens_of_a_directory_count_by_mode() {
             ("iss", json!("https://evil.example")),
         ] {
             let mut claims = base.clone();
-            claims[name] = value;
+            claims.insert(name.to_owned(), value);
             assert_eq!(send(typ, &claims).await, 401, "{name} in mode {mode}");
         }
-        let record = gateway.records(1).await.remove(usize::from(mode == "accessToken"));
+        let record = gateway.records.at_least(1).await.remove(usize::from(mode == "accessToken"));
         assert_eq!(record["actor"]["sub"], "object-id", "the user claim names the user: {record}");
     }
 }
@@ -138,7 +134,7 @@ async fn a_token_that_expires_between_two_calls_ends_there() {
     let bearer = format!("Bearer {}", gateway.token("ada"));
     let headers = [("authorization", bearer.as_str())];
     assert_eq!(status(&gateway, &headers).await, 200);
-    gateway.clock.advance(660);
+    gateway.clock.advance(Duration::from_secs(660));
     let answer = post(&gateway, "/v1/messages", &headers, ASK).await;
     assert_eq!(answer.error(), (401, "authentication_error".to_owned()));
     assert_eq!(answer.header("x-should-retry"), Some("false"), "the client signs in again instead");

@@ -40,7 +40,7 @@ async fn an_alias_changes_one_value_and_no_other_byte() {
         assert_eq!(String::from_utf8_lossy(&seen.body), expected);
         assert_eq!(seen.header("content-length"), Some(expected.len().to_string().as_str()));
     }
-    let records = gateway.records(2).await;
+    let records = gateway.records.at_least(2).await;
     assert_eq!(records[0]["target"]["model"], "alias");
     assert_eq!(records[0]["target"]["upstream_model"], "vendor/claude-opus-4-7");
 }
@@ -57,7 +57,7 @@ async fn a_large_request_and_a_large_reply_pass_untouched() {
     let answer = message(&gateway, body.to_string().as_bytes()).await;
     assert!(answer.status == 200 && answer.whole && answer.body == reply.as_bytes(), "{}", answer.status);
     assert!(provider.only().body == body.to_string().as_bytes());
-    let record = gateway.record().await;
+    let record = gateway.records.only().await;
     assert_eq!(record["request"]["bytes"], body.to_string().len());
     assert_eq!(record["result"]["bytes"], reply.len());
     assert_eq!(record["tokens"]["output"], 2);
@@ -74,7 +74,7 @@ async fn counting_tokens_is_the_same_but_for_its_path() {
     let seen = provider.only();
     assert!(seen.head.starts_with("POST /prefix/v1/messages/count_tokens HTTP/1.1"), "{}", seen.head);
     assert_eq!(String::from_utf8_lossy(&seen.body), ODD);
-    assert_eq!(gateway.record().await["event"], "model.count_tokens");
+    assert_eq!(gateway.records.only().await["event"], "model.count_tokens");
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn what_was_used_is_recorded_and_nothing_of_what_was_said() {
     let gateway = Gateway::before(&provider).await;
     let body = ODD.replace("</script>", "the-secret-prompt");
     message(&gateway, body.as_bytes()).await;
-    let record = gateway.record().await;
+    let record = gateway.records.only().await;
     // 11 x 5.00 + 7 x 25.00 + 3 x 6.25 + 5 x 0.50 = 251.25 millionths of a dollar.
     let expected =
         json!({"input": 11, "output": 7, "cache_write": 3, "cache_read": 5, "cost_micro_usd": 251});

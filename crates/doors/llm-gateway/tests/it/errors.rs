@@ -42,7 +42,7 @@ async fn errors_of_the_provider_pass_in_its_own_words() {
             assert_eq!(answer.header(name), Some(*value), "{status}");
         }
         assert_eq!(answer.header("x-upstream-request-id"), Some("req_theirs"));
-        let record = gateway.record().await;
+        let record = gateway.records.only().await;
         assert_eq!((&record["outcome"], &record["reason"]), (&"error".into(), &"provider_error".into()));
         assert_eq!(record["result"]["status"], code);
     }
@@ -86,7 +86,7 @@ async fn a_provider_that_is_not_there_is_502() {
     let gateway = Gateway::start(&gone().await, &Plan { second: Some(&provider), ..Plan::default() }).await;
     let answer = message(&gateway, ASK).await;
     assert_eq!(answer.error(), (502, "api_error".to_owned()));
-    assert_eq!(gateway.record().await["reason"], "provider_unreachable");
+    assert_eq!(gateway.records.only().await["reason"], "provider_unreachable");
     assert!(!answer.text().contains("127.0.0.1"), "{answer:?}");
     let body = br#"{"model":"twice","max_tokens":9,"messages":[]}"#;
     assert_eq!(message(&gateway, body).await.status, 200, "the second route answers");
@@ -174,7 +174,7 @@ async fn every_refusal_of_the_door_is_an_envelope() {
         assert_eq!(answer.error(), (expected.0, expected.1.to_owned()), "{line} {headers:?}");
         assert_eq!(answer.header("www-authenticate").is_some(), expected.0 == 401);
     }
-    gateway.fill_spool();
+    gateway.records.fill(true);
     let answer = message(&gateway, ASK).await;
     assert_eq!(answer.error(), (503, "overloaded_error".to_owned()));
     assert_eq!(answer.header("retry-after"), Some("1"));

@@ -1,38 +1,26 @@
 //! A gateway between the tests: one listener, one snapshot, whatever providers a test starts.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use serde_json::{Map, Value, json};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use gatehouse_audit::event::Event;
-use gatehouse_audit::sink::{AuditError, AuditSink};
-use gatehouse_config::document::Document;
+use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::protection::KeySource as ConfiguredKeys;
-use gatehouse_config::snapshot::{Snapshot, compile};
-use gatehouse_config::source::Source;
-use gatehouse_config::source::environment::Environment;
-use gatehouse_config::source::loader::MemoryLoader;
 use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer, TrustedIssuer};
-use gatehouse_edge::door::{Door, Fittings, OriginRules, Running};
+use gatehouse_edge::door::Running;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::jwks::IssuerKeys;
-use gatehouse_edge::server::address::TrustedProxies;
-use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::RouteTable;
-use gatehouse_edge::server::{Listener, ListenerLimits};
-use gatehouse_identity::clock::{Clock, Timestamp};
-use gatehouse_identity::jose::algorithm::Algorithm;
-use gatehouse_identity::jose::sign::SigningKey;
-use gatehouse_identity::rng::Rng;
+use gatehouse_identity::clock::Clock;
 use gatehouse_identity::static_key::KeyHash;
 use gatehouse_llm_gateway::{LlmGateway, Patience};
+use gatehouse_testkit::authority::Authority;
+use gatehouse_testkit::configuration::snapshot;
+use gatehouse_testkit::recorded::Records;
+use gatehouse_testkit::serving::{Port, Serving, running};
+use gatehouse_testkit::surroundings::{HandClock, fittings};
 
 use crate::provider::Provider;
 
@@ -94,21 +82,10 @@ pub(crate) struct Plan<'a> {
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<HandClock>,
-    records: Arc<Records>,
-    key: SigningKey,
-    stop: CancellationToken,
+    pub(crate) records: Arc<Records>,
+    own: Authority,
+    _serving: Serving,
 }
-
-#[derive(Default)]
-struct Records {
-    written: Mutex<Vec<Value>>,
-    full: AtomicBool,
-}
-
-/// A clock that tests wind.
-pub(crate) struct HandClock(Mutex<Timestamp>);
-
-struct SystemRng;
 
 impl Gateway {
     pub(crate) async fn before(provider: &Provider) -> Self {
@@ -116,120 +93,30 @@ impl Gateway {
     }
 
     pub(crate) async fn start(provider: &Provider, plan: &Plan<'_>) -> Self {
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let snapshot = Arc::new(load(&text(address, provider, plan)));
-        let start = Timestamp::from_unix_seconds(1_800_000_000);
-        let (clock, records) = (Arc::new(HandClock(Mutex::new(start))), Arc::<Records>::default());
-        let key = SigningKey::generate(Algorithm::Es256).unwrap();
-        let copy =
-            SigningKey::from_pkcs8_pem(Algorithm::Es256, key.to_pkcs8_pem().unwrap().expose()).unwrap();
-        let fittings = Fittings {
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            rng: Arc::new(SystemRng),
-            audit: Arc::clone(&records) as Arc<dyn AuditSink>,
-        };
-        let door = Arc::new(Door::new(run(&snapshot, copy, &clock, plan.patience), fittings));
-        let stop = CancellationToken::new();
-        let limits = ListenerLimits {
-            header_read_timeout: Duration::from_secs(10),
-            drain: Duration::from_secs(1),
-            max_age: ListenerLimits::MAX_AGE,
-        };
-        TaskTracker::new().spawn(listener.serve(door, stop.clone(), limits));
-        Self { address, clock, records, key, stop }
+        let port = Port::take().await;
+        let address = port.address;
+        let snapshot = Arc::new(snapshot(&text(address, provider, plan)));
+        let (clock, records) = (Arc::<HandClock>::default(), Arc::<Records>::default());
+        let own = Authority::new(format!("http://{address}"));
+        let running = run(&snapshot, &own, &clock, plan.patience);
+        let serving = port.serve(running, fittings(&clock, &records));
+        Self { address, clock, records, own, _serving: serving }
     }
 
     /// An access token of our own for `subject`.
     pub(crate) fn token(&self, subject: &str) -> String {
-        let issuer = format!("http://{}", self.address);
-        sign(&self.key, "at+jwt", &self.claims(&issuer, &format!("{issuer}/v1"), subject))
+        let issuer = &self.own.issuer;
+        self.own.sign("at+jwt", &self.claims(issuer, &format!("{issuer}/v1"), subject))
     }
 
-    pub(crate) fn claims(&self, issuer: &str, audience: &str, subject: &str) -> Value {
+    pub(crate) fn claims(&self, issuer: &str, audience: &str, subject: &str) -> Map<String, Value> {
         let now = self.clock.now().unix_seconds();
-        json!({
+        let claims = json!({
             "iss": issuer, "sub": subject, "aud": audience, "client_id": "cli", "iat": now, "exp": now + 600,
             "jti": format!("jti-{subject}"), "groups": ["eng"],
-        })
+        });
+        claims.as_object().unwrap().clone()
     }
-
-    /// The audit records so far, once there are `count` of them.
-    pub(crate) async fn records(&self, count: usize) -> Vec<Value> {
-        let written = || self.records.written.lock().unwrap().clone();
-        eventually(|| written().len() >= count, || format!("{count} records: {:#?}", written())).await;
-        written()
-    }
-
-    /// The one record.
-    pub(crate) async fn record(&self) -> Value {
-        let mut records = self.records(1).await;
-        assert_eq!(records.len(), 1, "{records:#?}");
-        records.remove(0)
-    }
-
-    /// Nothing more can be recorded.
-    pub(crate) fn fill_spool(&self) {
-        self.records.full.store(true, Ordering::SeqCst);
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-impl HandClock {
-    pub(crate) fn advance(&self, seconds: u64) {
-        let mut now = self.0.lock().unwrap();
-        *now = now.plus(Duration::from_secs(seconds));
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
-    }
-}
-
-impl Rng for SystemRng {
-    fn fill(&self, bytes: &mut [u8]) {
-        aws_lc_rs::rand::fill(bytes).unwrap();
-    }
-}
-
-#[async_trait]
-impl AuditSink for Records {
-    async fn append(&self, event: Event) -> Result<(), AuditError> {
-        self.submit(event)
-    }
-
-    fn submit(&self, event: Event) -> Result<(), AuditError> {
-        self.written.lock().unwrap().push(serde_json::to_value(&event).unwrap());
-        Ok(())
-    }
-
-    fn has_room(&self) -> bool {
-        !self.full.load(Ordering::SeqCst)
-    }
-}
-
-pub(crate) fn sign(key: &SigningKey, typ: &str, claims: &Value) -> String {
-    let Value::Object(claims) = claims else { panic!("claims are an object") };
-    let claims: &Map<String, Value> = claims;
-    key.sign(typ, claims).unwrap()
-}
-
-/// Waits for a condition with the patience that a busy machine needs.
-pub(crate) async fn eventually(condition: impl Fn() -> bool, what: impl Fn() -> String) {
-    for _ in 0..3000 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("waited in vain for {}", what());
 }
 
 fn text(address: SocketAddr, provider: &Provider, plan: &Plan<'_>) -> String {
@@ -252,21 +139,10 @@ fn text(address: SocketAddr, provider: &Provider, plan: &Plan<'_>) -> String {
         .replace("INBOUND", &inbound)
 }
 
-fn load(text: &str) -> Snapshot {
-    let loader = MemoryLoader::empty();
-    let environment: Environment = std::iter::empty::<(String, String)>().collect();
-    let printed = |problems: &[gatehouse_config::problem::Problem]| {
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    };
-    let document = Document::read(&Source::new("gatehouse.yaml", text), &environment, &loader)
-        .unwrap_or_else(|problems| panic!("{}", printed(&problems)));
-    compile(document, &loader).unwrap_or_else(|problems| panic!("{}", printed(&problems)))
-}
-
-fn run(snapshot: &Arc<Snapshot>, key: SigningKey, clock: &Arc<HandClock>, patience: Patience) -> Running {
+fn run(snapshot: &Arc<Snapshot>, own: &Authority, clock: &Arc<HandClock>, patience: Patience) -> Running {
     let settings = snapshot.llm.as_ref().unwrap();
     let outbound = Arc::new(Outbound::new([]).unwrap());
-    let own = Arc::new(LocalKeys::new(vec![key]));
+    let own = Arc::new(LocalKeys::new(vec![own.signing_key()]));
     let trusted = settings.protection.iter().flat_map(|protection| &protection.servers).map(|server| {
         let keys = match &server.keys {
             ConfiguredKeys::Local => KeySource::Local(Arc::clone(&own)),
@@ -280,15 +156,7 @@ fn run(snapshot: &Arc<Snapshot>, key: SigningKey, clock: &Arc<HandClock>, patien
                 )))
             }
         };
-        TrustedIssuer {
-            issuer: server.issuer.clone(),
-            keys,
-            audiences: server.audiences.clone(),
-            algorithms: server.algorithms.clone(),
-            token_type: server.token_type,
-            leeway: server.clock_skew,
-            claims: server.claims.clone(),
-        }
+        TrustedIssuer::of(server, keys, &[])
     });
     let gate = ResourceServer::new(
         CredentialPlaces::BearerOrApiKey,
@@ -298,16 +166,7 @@ fn run(snapshot: &Arc<Snapshot>, key: SigningKey, clock: &Arc<HandClock>, patien
     );
     let door = LlmGateway::with_patience(Arc::clone(&outbound), patience);
     let fallback = vec![("/v1".to_owned(), gatehouse_llm_gateway::render as _)];
-    Running {
-        snapshot: Arc::clone(snapshot),
-        routes: RouteTable::build(
-            door.routes(settings, &Arc::new(gate)),
-            fallback,
-            gatehouse_llm_gateway::render,
-        )
-        .unwrap(),
-        hosts: HostRules::new(snapshot.ingress.allowed_hosts.clone()),
-        origins: OriginRules::new([]),
-        proxies: TrustedProxies::new(Vec::new()),
-    }
+    let routes = door.routes(settings, &Arc::new(gate));
+    let table = RouteTable::build(routes, fallback, gatehouse_llm_gateway::render).unwrap();
+    running(Arc::clone(snapshot), table)
 }

@@ -127,7 +127,7 @@ async fn the_client_gets_what_it_needs_and_nothing_about_the_account() {
     ];
     assert_eq!(names, known);
     assert_eq!(answer.header("x-upstream-request-id"), Some("req_theirs"));
-    assert_eq!(answer.header("request-id"), gateway.record().await["request"]["id"].as_str());
+    assert_eq!(answer.header("request-id"), gateway.records.only().await["request"]["id"].as_str());
     assert!(!format!("{answer:?}").contains("canary"));
 }
 
@@ -182,7 +182,7 @@ async fn nobody_may_keep_an_answer_unless_the_provider_says_so() {
 async fn hello_answers_anybody() {
     let provider = Provider::always(Reply::json("200 OK", "{}")).await;
     let gateway = Gateway::before(&provider).await;
-    gateway.fill_spool();
+    gateway.records.fill(true);
     for line in ["GET /api/hello", "HEAD /api/hello"] {
         let answer = ask(&gateway, line, &[], b"").await;
         assert_eq!(answer.status, 200, "{line}");

@@ -43,7 +43,7 @@ async fn each_caller_sees_what_they_may_call() {
     assert_eq!(words(&hidden, "secret"), words(&absent, "absent"), "hidden looks like absent");
     let shown = ask(&gateway, "GET /v1/models/secret", &[("authorization", &bearer)], b"").await;
     assert_eq!((shown.status, &shown.json()["id"]), (200, &json!("secret")));
-    let records = gateway.records(5).await;
+    let records = gateway.records.at_least(5).await;
     assert!(records.iter().all(|record| record["event"] == "model.list"), "{records:#?}");
 }
 

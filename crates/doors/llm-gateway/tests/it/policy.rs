@@ -23,7 +23,7 @@ async fn a_denial_speaks_to_the_caller_in_one_voice_and_to_the_log_in_another() 
         assert!(!answer.text().contains("not on the list"));
     }
     assert!(provider.seen().is_empty());
-    for record in gateway.records(2).await {
+    for record in gateway.records.at_least(2).await {
         assert_eq!(record["outcome"], "deny", "{record}");
         assert_eq!(record["policy"]["internal_message"], "not on the list");
         assert_eq!(record["policy"]["name"], "models");

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::sleep;
-use tokio_util::task::TaskTracker;
+
+use gatehouse_testkit::loopback::listen;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -101,25 +102,20 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) async fn start(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let (seen, gone) = (Arc::new(Mutex::new(Vec::new())), Arc::<AtomicUsize>::default());
         let (record, lost, answer) = (Arc::clone(&seen), Arc::clone(&gone), Arc::new(answer));
-        TaskTracker::new().spawn(async move {
-            let tasks = TaskTracker::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let (record, lost, answer) = (Arc::clone(&record), Arc::clone(&lost), Arc::clone(&answer));
-                tasks.spawn(async move {
-                    let mut stream = stream;
-                    stream.set_nodelay(true).unwrap();
-                    let Some(request) = read(&mut stream).await else { return };
-                    record.lock().unwrap().push(request.clone());
-                    if !send(&mut stream, &answer(&request)).await {
-                        lost.fetch_add(1, Ordering::SeqCst);
-                    }
-                });
+        let address = listen(move |mut stream| {
+            let (record, lost, answer) = (Arc::clone(&record), Arc::clone(&lost), Arc::clone(&answer));
+            async move {
+                stream.set_nodelay(true).unwrap();
+                let Some(request) = read(&mut stream).await else { return };
+                record.lock().unwrap().push(request.clone());
+                if !send(&mut stream, &answer(&request)).await {
+                    lost.fetch_add(1, Ordering::SeqCst);
+                }
             }
-        });
+        })
+        .await;
         Self { address, seen, gone }
     }
 

@@ -7,9 +7,10 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout};
 
 use gatehouse_llm_gateway::Patience;
+use gatehouse_testkit::patience::until;
 
 use crate::client::{Answer, LONG, message, open};
-use crate::gateway::{Gateway, Plan, TEAM_KEY, eventually};
+use crate::gateway::{Gateway, Plan, TEAM_KEY};
 use crate::provider::{Provider, Reply};
 
 const ASK: &[u8] = br#"{"model":"claude-opus","max_tokens":9,"stream":true,"messages":[]}"#;
@@ -26,7 +27,7 @@ async fn through(reply: Reply) -> (Answer, serde_json::Value) {
     let provider = Provider::always(reply).await;
     let gateway = Gateway::before(&provider).await;
     let answer = message(&gateway, ASK).await;
-    (answer, gateway.record().await)
+    (answer, gateway.records.only().await)
 }
 
 #[tokio::test]
@@ -67,7 +68,7 @@ async fn a_client_that_has_read_everything_may_leave() {
         read.extend_from_slice(&buffer[..count]);
     }
     drop(stream);
-    let record = gateway.record().await;
+    let record = gateway.records.only().await;
     assert_eq!((&record["outcome"], &record["reason"]), (&json!("allow"), &json!(null)), "{record}");
 }
 
@@ -102,7 +103,7 @@ async fn a_stream_passes_untouched_cut_at_every_position() {
             assert!(answer.whole && answer.body == stream.as_bytes(), "cut at {at}: {answer:?}");
         }
     }
-    for record in gateway.records(positions.len()).await {
+    for record in gateway.records.at_least(positions.len()).await {
         assert_eq!(record["tokens"]["output"], 7, "{record}");
     }
 }
@@ -170,9 +171,9 @@ async fn events_arrive_when_they_are_sent() {
     assert_eq!(provider.gone(), 0);
     drop(stream);
     let left = Instant::now();
-    eventually(|| provider.gone() == 1, || "the provider to see that nobody listens".to_owned()).await;
+    until(|| provider.gone() == 1, || "the provider to see that nobody listens".to_owned()).await;
     assert!(left.elapsed().as_millis() < 250, "{:?}", left.elapsed());
-    let record = gateway.record().await;
+    let record = gateway.records.only().await;
     assert_eq!((&record["outcome"], &record["reason"]), (&json!("error"), &json!("client_gone")));
     assert_eq!(record["tokens"]["input"], 3, "what was reported until then is charged: {record}");
 }
@@ -183,12 +184,12 @@ async fn a_client_that_leaves_before_the_reply_cancels_it() {
     let gateway = Gateway::before(&provider).await;
     let headers = [("content-type", "application/json"), ("x-api-key", TEAM_KEY)];
     let stream = open(&gateway, "POST /v1/messages", &headers, ASK).await;
-    eventually(|| provider.seen().len() == 1, || "the request".to_owned()).await;
+    until(|| provider.seen().len() == 1, || "the request".to_owned()).await;
     drop(stream);
     let left = Instant::now();
-    eventually(|| provider.gone() == 1, || "the provider to see it".to_owned()).await;
+    until(|| provider.gone() == 1, || "the provider to see it".to_owned()).await;
     assert!(left.elapsed().as_millis() < 250, "{:?}", left.elapsed());
-    assert_eq!(gateway.record().await["reason"], "client_gone");
+    assert_eq!(gateway.records.only().await["reason"], "client_gone");
 }
 
 fn hurried() -> Patience {
@@ -214,9 +215,9 @@ async fn silence_within_a_stream_is_bridged_by_pings_and_ended_in_words() {
     let last = rest.replace(ping, "");
     assert!(last.starts_with("event: error\ndata: ") && last.ends_with("\n\n"), "{last}");
     assert!(answer.whole);
-    let record = gateway.record().await;
+    let record = gateway.records.only().await;
     assert_eq!((&record["reason"], &record["tokens"]["input"]), (&json!("stream_idle"), &json!(3)));
-    eventually(|| provider.gone() == 1, || "the provider to see it".to_owned()).await;
+    until(|| provider.gone() == 1, || "the provider to see it".to_owned()).await;
 }
 
 /// In the middle of an event nothing may be inserted.
@@ -236,6 +237,6 @@ async fn a_provider_that_does_not_begin_is_given_up() {
     let gateway = Gateway::start(&provider, &Plan { patience: hurried(), ..Plan::default() }).await;
     let answer = message(&gateway, ASK).await;
     assert_eq!(answer.error(), (504, "timeout_error".to_owned()));
-    assert_eq!(gateway.record().await["reason"], "provider_timeout");
-    eventually(|| provider.gone() == 1, || "the provider to see it".to_owned()).await;
+    assert_eq!(gateway.records.only().await["reason"], "provider_timeout");
+    until(|| provider.gone() == 1, || "the provider to see it".to_owned()).await;
 }

@@ -125,7 +125,7 @@ async fn failures_of_an_api_are_told_to_the_model_and_recorded() {
         let answer = ada.call("staff_person", &json!({ "id": id }).to_string()).await;
         assert!(answer.tool_error().contains(text), "{id}: {answer:?}");
         assert_eq!(answer.header("www-authenticate"), None);
-        let record = gateway.records(index + 1).await.pop().unwrap();
+        let record = gateway.records.at_least(index + 1).await.pop().unwrap();
         assert_eq!((&record["outcome"], record["reason"].as_str()), (&json!(outcome), reason), "{id}");
     }
     assert!(api.seen().iter().all(|seen| !seen.target.contains("elsewhere")), "no redirect is followed");
@@ -138,6 +138,6 @@ async fn an_api_that_does_not_answer_is_given_up() {
     let answer = Modern::new(&gateway, "ada").call("staff_person", r#"{"id":"slow"}"#).await;
     assert!(answer.tool_error().contains("did not answer in time"), "{answer:?}");
     api.cut(1).await;
-    let record = gateway.records(1).await.remove(0);
+    let record = gateway.records.at_least(1).await.remove(0);
     assert_eq!((&record["outcome"], &record["reason"]), (&json!("error"), &json!("upstream_timeout")));
 }

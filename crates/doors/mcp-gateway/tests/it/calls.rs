@@ -5,11 +5,13 @@ use std::time::Duration;
 use http_body_util::BodyExt as _;
 use serde_json::json;
 
+use gatehouse_testkit::patience::until;
+
 use crate::apps::{OPEN, POLICED, bridge, proxy};
 use crate::client::{Legacy, Modern, modern_body, open, post};
 use crate::gateway::Gateway;
 use crate::mcp_server::{self, Kind};
-use crate::upstream::{Script, Seen, Upstream, wait_for};
+use crate::upstream::{Script, Seen, Upstream};
 
 #[tokio::test]
 async fn both_kinds_of_client_call_both_kinds_of_upstream() {
@@ -93,7 +95,7 @@ async fn policy_denies_a_call_in_words_for_the_model() {
     assert!(legacy.call("echo", "{}").await.tool_error().starts_with("Ask ops for echo."));
     assert_eq!(upstream.rpc("tools/call").len(), 0);
 
-    let records = gateway.records(6).await;
+    let records = gateway.records.at_least(6).await;
     let record = records.iter().find(|record| record["request"]["id"] == json!(request)).unwrap();
     assert_eq!((&record["event"], &record["outcome"]), (&json!("tool.call"), &json!("deny")));
     assert_eq!(record["policy"]["name"], "calls");
@@ -148,7 +150,7 @@ async fn a_client_that_goes_away_takes_its_call_along() {
             "tools/call" => seen.header("mcp-session-id") != Some("session-0"),
             _ => seen.method == "GET",
         };
-        let arrived = wait_for(|| upstream.seen().iter().any(sent), || format!("the call of {tool} arrives"));
+        let arrived = until(|| upstream.seen().iter().any(sent), || format!("the call of {tool}"));
         tokio::select! {
             answer = call => panic!("{tool}: {answer:?}"),
             () = arrived => {}
@@ -161,7 +163,7 @@ async fn a_client_that_goes_away_takes_its_call_along() {
     let call = old.rpc("tools/call").pop().unwrap();
     assert_eq!(cancelled.json()["params"]["requestId"], call.json()["id"]);
     assert_eq!(new.rpc("notifications/cancelled").len(), 0);
-    let records = gateway.records(3).await;
+    let records = gateway.records.at_least(3).await;
     assert!(records.iter().all(|record| record["reason"] == "client_gone"), "{records:#?}");
 }
 
@@ -179,7 +181,7 @@ async fn a_client_that_leaves_a_stream_takes_its_call_along() {
     assert!(String::from_utf8_lossy(&first).contains("notifications/progress"), "{first:?}");
     drop(response);
     upstream.cut(1).await;
-    let record = gateway.records(1).await.remove(0);
+    let record = gateway.records.at_least(1).await.remove(0);
     assert_eq!((&record["outcome"], &record["reason"]), (&json!("error"), &json!("client_gone")));
 }
 
@@ -199,7 +201,7 @@ async fn a_client_of_a_session_cancels_with_a_notification() {
                     .iter()
                     .any(|call| call.header("mcp-session-id") != Some("session-0"))
             };
-            wait_for(sent, || "the call arrives".to_owned()).await;
+            until(sent, || "the call".to_owned()).await;
             // Not theirs to cancel, and not the call that is meant.
             assert_eq!(mallory.send(cancel).await.status, 202);
             assert_eq!(ada.send(&other).await.status, 202);
@@ -212,7 +214,7 @@ async fn a_client_of_a_session_cancels_with_a_notification() {
         if kind == Kind::Legacy {
             upstream.heard("notifications/cancelled").await;
         }
-        let records = gateway.records(8).await;
+        let records = gateway.records.at_least(8).await;
         let call = records.iter().find(|record| record["event"] == "tool.call").unwrap();
         assert_eq!(call["reason"], "call_cancelled", "{call:#}");
     }
@@ -266,7 +268,7 @@ async fn a_stream_ends_when_its_client_cancels_the_call() {
     let rest = String::from_utf8(rest.to_vec()).unwrap();
     assert!(rest.contains("The client cancelled this call."), "{rest}");
     upstream.heard("notifications/cancelled").await;
-    let records = gateway.records(4).await;
+    let records = gateway.records.at_least(4).await;
     assert!(records.iter().any(|record| record["reason"] == "call_cancelled"), "{records:#?}");
 }
 

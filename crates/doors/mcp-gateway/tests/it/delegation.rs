@@ -89,7 +89,7 @@ async fn who_gets_no_token_calls_nothing() {
     let refused = Modern::new(&gateway, "mallory").call("staff_listPeople", "{}").await.tool_error();
     assert!(refused.contains("(request ") && !refused.contains("minting"), "{refused}");
     assert_eq!(api.seen().len(), 0);
-    let records = gateway.records(2).await;
+    let records = gateway.records.at_least(2).await;
     let record = |event| records.iter().find(|record| record["event"] == event).unwrap();
     assert_eq!(record("tool.call")["outcome"], "deny");
     assert_eq!(record("token.exchange")["policy"]["external_message"], "Mallory gets no token.");
@@ -195,7 +195,7 @@ async fn an_upstream_that_refuses_every_token_does_not_get_one_per_call() {
     }
     // One call found the token refused and tried another; that one is not replaced before long.
     assert_eq!((api.seen().len(), tokens(&api.seen()).len()), (1 + 2 + 4, 2));
-    let records = gateway.records(8).await;
+    let records = gateway.records.at_least(8).await;
     let exchanges = records.iter().filter(|record| record["event"] == "token.exchange").count();
     assert_eq!(exchanges, 2);
     assert_eq!(records.last().unwrap()["reason"], "upstream_refused_credential");

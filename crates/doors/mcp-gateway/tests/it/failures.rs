@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use gatehouse_testkit::patience::until;
+
 use crate::apps::{OPEN, proxy, proxy_at};
 use crate::client::{Legacy, Modern, modern_body};
 use crate::gateway::Gateway;
 use crate::mcp_server::{self, Kind};
-use crate::upstream::{Script, Seen, Upstream, wait_for};
+use crate::upstream::{Script, Seen, Upstream};
 
 /// A modern server of which `echo` answers as `script` says.
 async fn server(script: impl Fn(&Value) -> Script + Send + Sync + 'static) -> Upstream {
@@ -48,7 +50,7 @@ async fn every_failure_has_its_sentence_and_its_reason() {
         let text = answer.tool_error();
         assert!(text.starts_with(sentence) && text.contains("(request "), "{tool}: {text}");
         assert_eq!(answer.header("www-authenticate"), None);
-        let record = gateway.records(index + 2).await.pop().unwrap();
+        let record = gateway.records.at_least(index + 2).await.pop().unwrap();
         assert_eq!((&record["outcome"], &record["reason"]), (&json!("error"), &json!(reason)), "{tool}");
     }
 }
@@ -66,7 +68,7 @@ async fn nobody_waits_for_ever() {
         let headers = [("mcp-name", name.as_str()), ("accept", "application/json")];
         let answer = ada.send("tools/call", &body, &headers).await.tool_error();
         assert!(answer.starts_with("The tool's server did not answer in time."), "{tool}: {answer}");
-        let record = gateway.records(index + 2).await.pop().unwrap();
+        let record = gateway.records.at_least(index + 2).await.pop().unwrap();
         assert_eq!((&record["outcome"], &record["reason"]), (&json!("error"), &json!("upstream_timeout")));
         upstream.cut(index + 1).await;
     }
@@ -103,7 +105,7 @@ async fn http_statuses_of_an_upstream_do_not_become_ours() {
         let answer = Modern::new(&gateway, "ada").call("up_echo", "{}").await;
         answer.tool_error();
         assert_eq!(answer.header("www-authenticate"), None, "{status}");
-        let record = gateway.records(1).await.remove(0);
+        let record = gateway.records.at_least(1).await.remove(0);
         assert_eq!((&record["outcome"], &record["reason"]), (&json!("error"), &json!(reason)), "{status}");
         assert_eq!(elsewhere.seen().len(), 0, "{status}: no redirect is followed");
         assert_eq!(upstream.rpc("tools/call").len(), 1, "{status}: nothing is done twice");
@@ -143,7 +145,7 @@ async fn json_rpc_errors_of_an_upstream_reach_the_client_when_they_are_meant_for
         } else {
             assert_eq!(answer.error_code(), legacy, "{code}: {answer:?}");
         }
-        let record = gateway.records(1).await.remove(0);
+        let record = gateway.records.at_least(1).await.remove(0);
         assert_eq!(
             (&record["outcome"], &record["reason"]),
             (&json!("error"), &json!("upstream_rpc_error")),
@@ -306,7 +308,7 @@ async fn a_server_that_is_not_there_or_speaks_something_else_is_named() {
         let gateway = Gateway::start(&proxy_at("up", &url, OPEN)).await;
         let answer = Modern::new(&gateway, "ada").call("up_echo", "{}").await;
         assert!(answer.tool_error().starts_with(sentence), "{url}: {answer:?}");
-        let record = gateway.records(1).await.remove(0);
+        let record = gateway.records.at_least(1).await.remove(0);
         assert_eq!(record["reason"], reason, "{url}");
     }
     assert!(future.rpc("tools/list").is_empty() && future.rpc("tools/call").is_empty());
@@ -351,7 +353,7 @@ async fn an_older_server_is_answered_while_it_works_and_told_when_it_is_too_slow
     assert_eq!(ada.call("up_echo", "{}").await.json()["result"]["content"][0]["text"], "done");
     let pongs =
         || upstream.seen().into_iter().filter(|seen| seen.json()["id"] == "p\u{fc}-1").collect::<Vec<_>>();
-    wait_for(|| !pongs().is_empty(), || "the ping is answered".to_owned()).await;
+    until(|| !pongs().is_empty(), || "the answer to the ping".to_owned()).await;
     let pong = pongs().remove(0);
     assert_eq!((&pong.json()["result"], pong.header("mcp-session-id")), (&json!({}), Some("session-1")));
     assert_eq!(pong.header("mcp-protocol-version"), Some("2025-11-25"));

@@ -2,41 +2,32 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use serde_json::{Map, Value, json};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use serde_json::json;
 
-use gatehouse_audit::event::Event;
-use gatehouse_audit::sink::{AuditError, AuditSink};
-use gatehouse_config::document::Document;
-use gatehouse_config::snapshot::{Snapshot, compile};
-use gatehouse_config::source::Source;
-use gatehouse_config::source::environment::Environment;
-use gatehouse_config::source::loader::MemoryLoader;
+use gatehouse_config::snapshot::Snapshot;
 use gatehouse_edge::authn::client::ClientDirectory;
 use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer, TrustedIssuer};
-use gatehouse_edge::door::{Door, Fittings, OriginRules, Running};
+use gatehouse_edge::door::Running;
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::delegate::Delegation;
-use gatehouse_edge::server::address::TrustedProxies;
-use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::RouteTable;
-use gatehouse_edge::server::{Listener, ListenerLimits};
 use gatehouse_identity::audience::Audience;
-use gatehouse_identity::clock::{Clock, Timestamp};
+use gatehouse_identity::clock::Clock;
 use gatehouse_identity::id::Issuer;
-use gatehouse_identity::jose::algorithm::Algorithm;
-use gatehouse_identity::jose::sign::SigningKey;
 use gatehouse_identity::rng::Rng;
 use gatehouse_identity::static_key::KeyTable;
 use gatehouse_mcp_gateway::{McpGateway, Parts, Patience};
+use gatehouse_testkit::authority::Authority;
+use gatehouse_testkit::configuration::snapshot;
+use gatehouse_testkit::recorded::Records;
+use gatehouse_testkit::serving::{Port, Serving, running};
+use gatehouse_testkit::surroundings::{HandClock, SystemRng, fittings};
 
 /// What every gateway here has besides its apps.
 const FRAME: &str = r#"
@@ -90,18 +81,9 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) records: Arc<Records>,
     pub(crate) clock: Arc<HandClock>,
-    key: SigningKey,
-    stop: CancellationToken,
+    own: Authority,
+    _serving: Serving,
 }
-
-/// Audit records in memory.
-#[derive(Default)]
-pub(crate) struct Records(Mutex<Vec<Value>>);
-
-/// A clock that tests wind.
-pub(crate) struct HandClock(Mutex<Timestamp>);
-
-struct SystemRng;
 
 impl Gateway {
     /// Starts a gateway with the apps of `yaml`, list items indented by two spaces.
@@ -129,29 +111,14 @@ impl Gateway {
     }
 
     async fn start_with(frame: &str, yaml: &str, patience: Patience) -> Self {
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let snapshot = Arc::new(load(&format!("{frame}{yaml}").replace("ADDRESS", &address.to_string())));
-        let (clock, records) =
-            (Arc::new(HandClock(Mutex::new(Timestamp::from_unix_seconds(1_800_000_000)))), Arc::default());
-        let key = SigningKey::generate(Algorithm::Es256).unwrap();
-        let copy =
-            SigningKey::from_pkcs8_pem(Algorithm::Es256, key.to_pkcs8_pem().unwrap().expose()).unwrap();
-        let running = run(&snapshot, copy, &clock, patience);
-        let fittings = Fittings {
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            rng: Arc::new(SystemRng),
-            audit: Arc::clone(&records) as Arc<dyn AuditSink>,
-        };
-        let door = Arc::new(Door::new(running, fittings));
-        let stop = CancellationToken::new();
-        let limits = ListenerLimits {
-            header_read_timeout: Duration::from_secs(5),
-            drain: Duration::from_secs(1),
-            max_age: ListenerLimits::MAX_AGE,
-        };
-        TaskTracker::new().spawn(listener.serve(door, stop.clone(), limits));
-        Self { address, records, clock, key, stop }
+        let port = Port::take().await;
+        let address = port.address;
+        let snapshot = Arc::new(snapshot(&format!("{frame}{yaml}").replace("ADDRESS", &address.to_string())));
+        let (clock, records) = (Arc::<HandClock>::default(), Arc::<Records>::default());
+        let own = Authority::new(format!("http://{address}"));
+        let running = run(&snapshot, &own, &clock, patience);
+        let serving = port.serve(running, fittings(&clock, &records));
+        Self { address, records, clock, own, _serving: serving }
     }
 
     /// A token of `subject` for the whole gateway, from the client `cli`.
@@ -161,86 +128,20 @@ impl Gateway {
 
     pub(crate) fn token_for(&self, subject: &str, audience: &str, client: &str) -> String {
         let now = self.clock.now().unix_seconds();
-        let Value::Object(claims) = json!({
-            "iss": format!("http://{}", self.address), "sub": subject, "aud": audience, "client_id": client,
+        let claims = json!({
+            "iss": self.own.issuer, "sub": subject, "aud": audience, "client_id": client,
             "iat": now, "exp": now + 600, "jti": format!("jti-{subject}-{client}-{now}"), "scope": "tools:use",
-        }) else {
-            unreachable!()
-        };
-        let claims: Map<String, Value> = claims;
-        self.key.sign("at+jwt", &claims).unwrap()
-    }
-
-    /// The audit records so far, once there are `count` of them.
-    pub(crate) async fn records(&self, count: usize) -> Vec<Value> {
-        for _ in 0..200 {
-            let records = self.records.0.lock().unwrap().clone();
-            if records.len() >= count {
-                return records;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("fewer than {count} audit records: {:#?}", self.records.0.lock().unwrap());
+        });
+        self.own.sign("at+jwt", claims.as_object().unwrap())
     }
 }
 
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-impl HandClock {
-    pub(crate) fn advance(&self, by: Duration) {
-        let mut now = self.0.lock().unwrap();
-        *now = now.plus(by);
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
-    }
-}
-
-impl Rng for SystemRng {
-    fn fill(&self, bytes: &mut [u8]) {
-        aws_lc_rs::rand::fill(bytes).unwrap();
-    }
-}
-
-#[async_trait]
-impl AuditSink for Records {
-    async fn append(&self, event: Event) -> Result<(), AuditError> {
-        self.submit(event)
-    }
-
-    fn submit(&self, event: Event) -> Result<(), AuditError> {
-        self.0.lock().unwrap().push(serde_json::to_value(&event).unwrap());
-        Ok(())
-    }
-
-    fn has_room(&self) -> bool {
-        true
-    }
-}
-
-fn load(text: &str) -> Snapshot {
-    let loader = MemoryLoader::empty();
-    let environment: Environment = std::iter::empty::<(String, String)>().collect();
-    let printed = |problems: &[gatehouse_config::problem::Problem]| {
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    };
-    let document = Document::read(&Source::new("gatehouse.yaml", text), &environment, &loader)
-        .unwrap_or_else(|problems| panic!("{}", printed(&problems)));
-    compile(document, &loader).unwrap_or_else(|problems| panic!("{}", printed(&problems)))
-}
-
-fn run(snapshot: &Arc<Snapshot>, key: SigningKey, clock: &Arc<HandClock>, patience: Patience) -> Running {
+fn run(snapshot: &Arc<Snapshot>, own: &Authority, clock: &Arc<HandClock>, patience: Patience) -> Running {
     let settings = snapshot.mcp.as_ref().unwrap();
     let server = snapshot.authorization_server.as_ref().unwrap();
     let outbound = Arc::new(Outbound::new([]).unwrap());
-    let (keys, revocations) = (Arc::new(LocalKeys::new(vec![key])), Arc::<Revocations>::default());
+    let keys = Arc::new(LocalKeys::new(vec![own.signing_key()]));
+    let revocations = Arc::<Revocations>::default();
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);
     let issuer = TokenIssuer::new(
         server.issuer.clone(),
@@ -259,19 +160,9 @@ fn run(snapshot: &Arc<Snapshot>, key: SigningKey, clock: &Arc<HandClock>, patien
         patience,
     );
     let gate = |path: &str| {
-        let trusted = settings.protection.servers.iter().map(|server| TrustedIssuer {
-            issuer: server.issuer.clone(),
-            keys: KeySource::Local(Arc::clone(&keys)),
-            audiences: server
-                .audiences
-                .iter()
-                .cloned()
-                .chain([Audience::new(format!("{}{path}", settings.resource))])
-                .collect(),
-            algorithms: server.algorithms.clone(),
-            token_type: server.token_type,
-            leeway: server.clock_skew,
-            claims: server.claims.clone(),
+        let audience = Audience::new(format!("{}{path}", settings.resource));
+        let trusted = settings.protection.servers.iter().map(|server| {
+            TrustedIssuer::of(server, KeySource::Local(Arc::clone(&keys)), std::slice::from_ref(&audience))
         });
         let no_keys = KeyTable::new(Issuer::new("unused"), []);
         let metadata = format!(
@@ -290,11 +181,6 @@ fn run(snapshot: &Arc<Snapshot>, key: SigningKey, clock: &Arc<HandClock>, patien
         settings.apps.iter().map(|app| (app.name.clone(), gate(&format!("/{}", app.name)))).collect();
     let routes = door.routes(settings, &gate(""), &by_app);
     let fallback = vec![(settings.path.clone(), gatehouse_mcp_gateway::render as _)];
-    Running {
-        snapshot: Arc::clone(snapshot),
-        routes: RouteTable::build(routes, fallback, gatehouse_mcp_gateway::render).unwrap(),
-        hosts: HostRules::new(snapshot.ingress.allowed_hosts.clone()),
-        origins: OriginRules::new([]),
-        proxies: TrustedProxies::new(Vec::new()),
-    }
+    let table = RouteTable::build(routes, fallback, gatehouse_mcp_gateway::render).unwrap();
+    running(Arc::clone(snapshot), table)
 }

@@ -95,7 +95,7 @@ async fn an_app_that_is_down_leaves_the_others_listed_and_its_name_in_the_record
     let gateway = Gateway::start(&apps).await;
     let names = Modern::new(&gateway, "ada").list().await.names();
     assert_eq!((names.len(), names.iter().all(|name| name.starts_with("up_"))), (TOOLS.len(), true));
-    let record = gateway.records(1).await.remove(0);
+    let record = gateway.records.at_least(1).await.remove(0);
     assert_eq!((&record["event"], &record["reason"]), (&json!("tool.list"), &json!("apps_not_listed")));
     assert_eq!(record["target"]["object"], "not listed: down: upstream_status");
     // A call in its namespace says that it failed, not that there is no such tool.

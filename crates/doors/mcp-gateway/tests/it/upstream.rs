@@ -15,8 +15,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio_util::task::TaskTracker;
+
+use gatehouse_testkit::loopback::listen;
+use gatehouse_testkit::patience::until;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -104,31 +105,26 @@ impl Seen {
 
 impl Upstream {
     pub(crate) async fn start(answer: impl Fn(&Seen) -> Script + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let cut = Arc::<AtomicUsize>::default();
         let (record, answer, count) = (Arc::clone(&seen), Arc::new(answer), Arc::clone(&cut));
-        TaskTracker::new().spawn(async move {
-            let tasks = TaskTracker::new();
-            while let Ok((stream, _)) = listener.accept().await {
+        let address = listen(move |stream| {
+            let (record, answer, count) = (Arc::clone(&record), Arc::clone(&answer), Arc::clone(&count));
+            let service = service_fn(move |request: Request<Incoming>| {
                 let (record, answer, count) = (Arc::clone(&record), Arc::clone(&answer), Arc::clone(&count));
-                let service = service_fn(move |request: Request<Incoming>| {
-                    let (record, answer, count) =
-                        (Arc::clone(&record), Arc::clone(&answer), Arc::clone(&count));
-                    async move {
-                        let seen = read(request).await;
-                        record.lock().unwrap().push(seen.clone());
-                        Ok::<_, Infallible>(response(answer(&seen), count))
-                    }
-                });
-                tasks.spawn(async move {
-                    let builder = Builder::new(TokioExecutor::new());
-                    drop(builder.serve_connection(TokioIo::new(stream), service).await);
-                });
+                async move {
+                    let seen = read(request).await;
+                    record.lock().unwrap().push(seen.clone());
+                    Ok::<_, Infallible>(response(answer(&seen), count))
+                }
+            });
+            async move {
+                let builder = Builder::new(TokioExecutor::new());
+                drop(builder.serve_connection(TokioIo::new(stream), service).await);
             }
-        });
-        Self { url, seen, cut }
+        })
+        .await;
+        Self { url: format!("http://{address}"), seen, cut }
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -144,13 +140,13 @@ impl Upstream {
 impl Upstream {
     /// Waits until `count` answers were given up before their end.
     pub(crate) async fn cut(&self, count: usize) {
-        wait_for(|| self.cut.load(Ordering::SeqCst) >= count, || format!("{count} answers are given up"))
+        until(|| self.cut.load(Ordering::SeqCst) >= count, || format!("{count} answers to be given up"))
             .await;
     }
 
     /// Waits until there was a request of the JSON-RPC method.
     pub(crate) async fn heard(&self, method: &str) -> Seen {
-        wait_for(|| !self.rpc(method).is_empty(), || format!("{method} arrives")).await;
+        until(|| !self.rpc(method).is_empty(), || format!("{method} to arrive")).await;
         self.rpc(method).remove(0)
     }
 
@@ -158,17 +154,6 @@ impl Upstream {
     pub(crate) fn everything(&self) -> String {
         self.seen().iter().map(Seen::everything).collect::<Vec<_>>().join("\n\n")
     }
-}
-
-/// Waits for a condition with the patience that a busy machine needs.
-pub(crate) async fn wait_for(condition: impl Fn() -> bool, what: impl Fn() -> String) {
-    for _ in 0..1500 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("waited in vain until {}", what());
 }
 
 async fn read(request: Request<Incoming>) -> Seen {

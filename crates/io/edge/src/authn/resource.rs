@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use moka::sync::Cache;
 
+use gatehouse_config::snapshot::protection::TrustedServer;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::Issuer;
@@ -259,6 +260,19 @@ impl ResourceServer {
 }
 
 impl TrustedIssuer {
+    /// The issuer that `server` configures, whose tokens may also name one of `more` as their audience.
+    pub fn of(server: &TrustedServer, keys: KeySource, more: &[Audience]) -> Self {
+        Self {
+            issuer: server.issuer.clone(),
+            keys,
+            audiences: server.audiences.iter().chain(more).cloned().collect(),
+            algorithms: server.algorithms.clone(),
+            token_type: server.token_type,
+            leeway: server.clock_skew,
+            claims: server.claims.clone(),
+        }
+    }
+
     fn expectations(&self) -> Expectations {
         Expectations {
             issuer: self.issuer.clone(),

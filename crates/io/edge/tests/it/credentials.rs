@@ -151,9 +151,9 @@ async fn a_static_key_ends_when_it_says() {
     let site = Site::anywhere();
     let gate = site.gate(CredentialPlaces::BearerOrApiKey);
     assert_eq!(asked(&gate, &site, &[("x-api-key", BRIEF_KEY)]).await, "brief");
-    site.clock.advance(99);
+    site.clock.advance(Duration::from_secs(99));
     assert_eq!(asked(&gate, &site, &[("x-api-key", BRIEF_KEY)]).await, "brief");
-    site.clock.advance(1);
+    site.clock.advance(Duration::from_secs(1));
     assert_eq!(asked(&gate, &site, &[("x-api-key", BRIEF_KEY)]).await, "401 key_refused");
     assert_eq!(asked(&gate, &site, &[("x-api-key", TEAM_KEY)]).await, "team");
 }
@@ -165,11 +165,11 @@ async fn a_remembered_token_still_ends() {
     let bearer = format!("Bearer {}", site.token("ada"));
     let headers = [("authorization", bearer.as_str())];
     assert_eq!(asked(&gate, &site, &headers).await, "ada");
-    site.clock.advance(599);
+    site.clock.advance(Duration::from_secs(599));
     assert_eq!(asked(&gate, &site, &headers).await, "ada");
-    site.clock.advance(30);
+    site.clock.advance(Duration::from_secs(30));
     assert_eq!(asked(&gate, &site, &headers).await, "ada", "within the leeway");
-    site.clock.advance(2);
+    site.clock.advance(Duration::from_secs(2));
     assert_eq!(asked(&gate, &site, &headers).await, "401 token_expired");
 }
 

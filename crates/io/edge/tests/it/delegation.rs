@@ -160,9 +160,9 @@ async fn a_policy_that_refuses_the_token_refuses_the_call() {
 #[tokio::test]
 async fn what_cannot_be_recorded_is_not_used() {
     let house = local().await;
-    house.records.stuck.store(true, Ordering::SeqCst);
+    house.records.stick(true);
     assert_eq!(as_user(&house, "/read", "ada").await.verdict(), (503, "audit_unavailable"));
-    house.records.stuck.store(false, Ordering::SeqCst);
+    house.records.stick(false);
     assert_eq!(as_user(&house, "/read", "ada").await.status, 200, "and the failure is not kept");
 }
 
@@ -195,9 +195,9 @@ async fn a_held_token_is_not_used_in_its_last_thirty_seconds() {
     let house = local().await;
     let bearer = format!("Bearer {}", house.site.kept_token("ada"));
     let first = get(house.address(), "/read", &[("authorization", &bearer)]).await;
-    house.site.clock.advance(59);
+    house.site.clock.advance(Duration::from_secs(59));
     assert_eq!(get(house.address(), "/read", &[("authorization", &bearer)]).await.text, first.text);
-    house.site.clock.advance(1);
+    house.site.clock.advance(Duration::from_secs(1));
     let second = get(house.address(), "/read", &[("authorization", &bearer)]).await;
     assert_ne!(second.text, first.text);
     assert_eq!(claims(&second)["exp"], claims(&first)["exp"].as_i64().unwrap() + 60);

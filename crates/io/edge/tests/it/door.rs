@@ -17,10 +17,10 @@ use gatehouse_audit::event::EventKind;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::{Origins, Route};
+use gatehouse_testkit::patience::until;
 
 use crate::house::{House, Public, Site, TEAM_KEY, Verified, plain, text};
 use crate::peer::{LONG, ask, get, request};
-use crate::records::eventually;
 
 fn guarded(site: &Site) -> Vec<Route> {
     let inside = site.guarded("/in", Method::GET, |_body, context: Verified| async move {
@@ -117,7 +117,7 @@ async fn the_first_check_that_fails_decides() {
         let answer = get(house.address(), path, &headers).await;
         assert_eq!(answer.verdict(), expected, "{path} {headers:?}");
     }
-    house.records.full.store(true, Ordering::SeqCst);
+    house.records.fill(true);
     for (headers, expected) in [
         (vec![evil, bad_key], (403, "origin_unlisted")),
         (vec![bad_key], (503, "audit_unavailable")),
@@ -161,7 +161,7 @@ async fn a_full_spool_closes_the_door() {
         vec![protected, recorded, open]
     })
     .await;
-    house.records.full.store(true, Ordering::SeqCst);
+    house.records.fill(true);
     for path in ["/in", "/token"] {
         let answer = keyed(&house, path).await;
         assert_eq!(
@@ -171,8 +171,8 @@ async fn a_full_spool_closes_the_door() {
         );
     }
     assert_eq!(keyed(&house, "/open").await.text, "open", "what leaves no record goes on");
-    assert_eq!((runs.load(Ordering::SeqCst), house.records.now().len()), (0, 0));
-    house.records.full.store(false, Ordering::SeqCst);
+    assert_eq!((runs.load(Ordering::SeqCst), house.records.all().len()), (0, 0));
+    house.records.fill(false);
     assert_eq!(keyed(&house, "/in").await.status, 200);
 }
 
@@ -188,15 +188,15 @@ async fn a_record_that_does_not_become_durable_fails_what_it_describes() {
         vec![issue.with_audit(EventKind::TokenIssue)]
     })
     .await;
-    house.records.stuck.store(true, Ordering::SeqCst);
+    house.records.stick(true);
     let answer = timeout(LONG, get(house.address(), "/issue", &[])).await.unwrap();
     assert_eq!(answer.verdict(), (503, "audit_unavailable"), "{answer:?}");
-    house.records.stuck.store(false, Ordering::SeqCst);
+    house.records.stick(false);
     assert_eq!(get(house.address(), "/issue", &[]).await.text, "acknowledged");
     let records = house.records.at_least(1).await;
     assert_eq!(facts(&records[0]).1, "allow", "written before the answer, and not again at its end");
     sleep(Duration::from_millis(50)).await;
-    assert_eq!(house.records.now().len(), 1);
+    assert_eq!(house.records.all().len(), 1);
 }
 
 #[tokio::test]
@@ -216,9 +216,8 @@ async fn a_client_that_leaves_before_the_answer_is_recorded_as_gone() {
     let mut stream = TcpStream::connect(house.address()).await.unwrap();
     let head = request(house.address(), "GET /in", &[("x-api-key", TEAM_KEY)], "");
     stream.write_all(head.as_bytes()).await.unwrap();
-    eventually(|| (began.load(Ordering::SeqCst) == 1).then_some(()), || "the handler to run".to_owned())
-        .await;
-    assert!(house.records.now().is_empty());
+    until(|| began.load(Ordering::SeqCst) == 1, || "the handler to run".to_owned()).await;
+    assert!(house.records.all().is_empty());
     drop(stream);
     let record = house.records.only().await;
     assert_eq!(facts(&record), ("tool.call", "error", "client_gone", 0));
@@ -254,7 +253,7 @@ async fn the_record_of_a_stream_waits_for_its_end() {
         let count = timeout(LONG, stream.read(&mut buffer)).await.unwrap().unwrap();
         read.push_str(&String::from_utf8_lossy(&buffer[..count]));
     }
-    assert!(house.records.now().is_empty(), "the stream goes on");
+    assert!(house.records.all().is_empty(), "the stream goes on");
     send.send("-last").unwrap();
     drop(send);
     let record = house.records.only().await;

@@ -12,10 +12,10 @@ use tokio::time::timeout;
 
 use gatehouse_edge::server::ListenerLimits;
 use gatehouse_edge::server::routes::Route;
+use gatehouse_testkit::patience::until;
 
 use crate::house::{House, Plan, TEAM_KEY, Verified, plain, text};
 use crate::peer::{LONG, get, request, until_closed};
-use crate::records::eventually;
 
 /// Handlers that wait until they are told.
 struct Waiting {
@@ -54,8 +54,8 @@ impl Waiting {
         let own = self.house.address();
         let head = format!("GET /wait HTTP/1.1\r\nhost: {own}\r\nx-api-key: {TEAM_KEY}\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
-        let entered = || (self.inside.load(Ordering::SeqCst) > before).then_some(());
-        eventually(entered, || "the handler to run".to_owned()).await;
+        let entered = || self.inside.load(Ordering::SeqCst) > before;
+        until(entered, || "the handler to run".to_owned()).await;
         stream
     }
 

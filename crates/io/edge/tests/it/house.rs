@@ -12,14 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use gatehouse_audit::event::EventKind;
-use gatehouse_audit::sink::AuditSink;
-use gatehouse_config::document::Document;
-use gatehouse_config::snapshot::{Snapshot, compile};
-use gatehouse_config::source::Source;
-use gatehouse_config::source::environment::Environment;
-use gatehouse_config::source::loader::MemoryLoader;
+use gatehouse_config::snapshot::Snapshot;
 use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer, TrustedIssuer};
-use gatehouse_edge::door::{Door, Fittings, OriginRules, Running};
+use gatehouse_edge::door::{Door, OriginRules, Running};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_edge::issuer::revocations::Revocations;
@@ -34,13 +29,14 @@ use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Clock;
 use gatehouse_identity::id::Issuer;
 use gatehouse_identity::jose::algorithm::Algorithm;
-use gatehouse_identity::jose::sign::SigningKey;
 use gatehouse_identity::jose::verify::TokenType;
 use gatehouse_identity::principal::ClaimRules;
 use gatehouse_identity::rng::Rng;
 use gatehouse_identity::static_key::{KeyHash, KeyTable, StaticKey};
-
-use crate::records::{HandClock, Records, SystemRng};
+use gatehouse_testkit::authority::Authority;
+use gatehouse_testkit::configuration::snapshot;
+use gatehouse_testkit::recorded::Records;
+use gatehouse_testkit::surroundings::{HandClock, SystemRng, fittings};
 
 /// The static key of `team`.
 pub(crate) const TEAM_KEY: &str = "gwk_team";
@@ -113,7 +109,7 @@ pub(crate) struct Site {
     pub(crate) keys: Arc<LocalKeys>,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) outbound: Arc<Outbound>,
-    key: SigningKey,
+    own: Authority,
     kept: Mutex<HashMap<String, String>>,
 }
 
@@ -161,12 +157,7 @@ impl House {
             origins: OriginRules::new(plan.origins.iter().map(ToString::to_string)),
             proxies: TrustedProxies::new(plan.trusted.iter().map(|net| net.parse().unwrap()).collect()),
         };
-        let fittings = Fittings {
-            clock: Arc::clone(&site.clock) as Arc<dyn Clock>,
-            rng: Arc::new(SystemRng),
-            audit: Arc::clone(&records) as Arc<dyn AuditSink>,
-        };
-        let door = Arc::new(Door::new(running, fittings));
+        let door = Arc::new(Door::new(running, fittings(&site.clock, &records)));
         let stop = CancellationToken::new();
         let serving = listener.serve(Arc::clone(&door), stop.clone(), plan.limits);
         let served = TaskTracker::new().spawn(serving);
@@ -192,23 +183,21 @@ impl Site {
 
     fn at(address: SocketAddr) -> Self {
         let text = FRAME.replace("ADDRESS", &address.to_string()).replace("SECRET", SECRET);
-        let key = SigningKey::generate(Algorithm::Es256).unwrap();
-        let copy =
-            SigningKey::from_pkcs8_pem(Algorithm::Es256, key.to_pkcs8_pem().unwrap().expose()).unwrap();
+        let own = Authority::new(format!("http://{address}"));
         Self {
             address,
-            snapshot: Arc::new(load(&text)),
-            clock: Arc::new(HandClock::new()),
-            keys: Arc::new(LocalKeys::new(vec![copy])),
+            snapshot: Arc::new(snapshot(&text)),
+            clock: Arc::default(),
+            keys: Arc::new(LocalKeys::new(vec![own.signing_key()])),
             revocations: Arc::default(),
             outbound: Arc::new(Outbound::new([]).unwrap()),
-            key,
+            own,
             kept: Mutex::default(),
         }
     }
 
     pub(crate) fn issuer(&self) -> Issuer {
-        Issuer::new(format!("http://{}", self.address))
+        Issuer::new(self.own.issuer.clone())
     }
 
     pub(crate) fn token_issuer(&self) -> TokenIssuer {
@@ -264,14 +253,12 @@ impl Site {
     /// The claims of a good token.
     pub(crate) fn claims(&self, subject: &str) -> Map<String, Value> {
         let now = self.clock.now().unix_seconds();
-        let Value::Object(claims) = json!({
-            "iss": self.issuer().as_str(), "sub": subject, "aud": format!("http://{}/mcp", self.address),
+        let claims = json!({
+            "iss": self.own.issuer, "sub": subject, "aud": format!("http://{}/mcp", self.address),
             "client_id": "cli", "iat": now, "exp": now + 600, "jti": format!("jti-{subject}"),
             "scope": "tools:use",
-        }) else {
-            unreachable!()
-        };
-        claims
+        });
+        claims.as_object().unwrap().clone()
     }
 
     /// The same token of `subject` every time.
@@ -285,7 +272,7 @@ impl Site {
     }
 
     pub(crate) fn sign(&self, claims: &Map<String, Value>) -> String {
-        self.key.sign("at+jwt", claims).unwrap()
+        self.own.sign("at+jwt", claims)
     }
 }
 
@@ -318,15 +305,4 @@ fn tea(rejection: &Rejection, refused: &Refused<'_>) -> Response<Body> {
     let mut response = plain(rejection, refused);
     *response.body_mut() = body::full("short and stout");
     response
-}
-
-fn load(text: &str) -> Snapshot {
-    let loader = MemoryLoader::empty();
-    let environment: Environment = std::iter::empty::<(String, String)>().collect();
-    let printed = |problems: &[gatehouse_config::problem::Problem]| {
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    };
-    let document = Document::read(&Source::new("gatehouse.yaml", text), &environment, &loader)
-        .unwrap_or_else(|problems| panic!("{}", printed(&problems)));
-    compile(document, &loader).unwrap_or_else(|problems| panic!("{}", printed(&problems)))
 }

@@ -13,10 +13,10 @@ use gatehouse_identity::clock::Clock;
 use gatehouse_identity::id::Issuer;
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::jose::sign::SigningKey;
+use gatehouse_testkit::patience::eventually;
 
 use crate::house::Site;
 use crate::peer::{Peer, Reply};
-use crate::records::eventually;
 
 /// An issuer that publishes whatever keys a test wants.
 struct Publisher {
@@ -109,7 +109,7 @@ async fn an_unknown_kid_is_looked_for_once_in_thirty_seconds() {
         assert!(!held.keys.contains(&second), "it is too early to look again");
     }
     assert_eq!(publisher.reads(), 1);
-    site.clock.advance(30);
+    site.clock.advance(Duration::from_secs(30));
     assert!(keys.published(Some(&second)).await.unwrap().keys.contains(&second));
     for number in 0..20 {
         keys.published(Some(&format!("made-up-{number}"))).await.unwrap();
@@ -125,7 +125,7 @@ async fn known_keys_are_refreshed_without_anybody_waiting() {
     let keys = publisher.keys(&site, HOUR);
     keys.published(Some(&first)).await.unwrap();
     let second = publisher.publish();
-    site.clock.advance(3601);
+    site.clock.advance(Duration::from_secs(3601));
     let started = tokio::time::Instant::now();
     let held = keys.published(Some(&first)).await.unwrap();
     assert!(!held.keys.contains(&second), "what is held is given at once");
@@ -144,18 +144,18 @@ async fn the_last_good_keys_last_a_day_without_their_issuer() {
     keys.published(Some(&kid)).await.unwrap();
     publisher.down.store(true, Ordering::SeqCst);
     for _ in 0..23 {
-        site.clock.advance(3600);
+        site.clock.advance(Duration::from_secs(3600));
         assert!(keys.published(Some(&kid)).await.unwrap().keys.contains(&kid));
         assert!(keys.published(Some("unknown")).await.unwrap().keys.contains(&kid));
     }
-    site.clock.advance(2 * 3600);
+    site.clock.advance(Duration::from_secs(2 * 3600));
     let outdated = keys.published(Some(&kid)).await;
     assert!(
         matches!(outdated, Err(PublishedError::Fetch(_) | PublishedError::CoolingDown(_))),
         "{outdated:?}"
     );
     publisher.down.store(false, Ordering::SeqCst);
-    site.clock.advance(31);
+    site.clock.advance(Duration::from_secs(31));
     assert!(keys.published(Some(&kid)).await.unwrap().keys.contains(&kid), "and recovers by itself");
 }
 
@@ -167,7 +167,7 @@ async fn a_removed_key_is_gone_after_the_refresh() {
     let keys = publisher.keys(&site, Duration::from_secs(300));
     keys.published(Some(&old)).await.unwrap();
     publisher.keys.lock().unwrap().remove(0);
-    site.clock.advance(301);
+    site.clock.advance(Duration::from_secs(301));
     keys.published(Some(&new)).await.unwrap();
     eventually(|| keys.held().filter(|held| !held.keys.contains(&old)), || "the key to go".to_owned()).await;
 }
@@ -182,7 +182,7 @@ async fn an_issuer_that_starts_after_us_is_noticed_within_seconds() {
     assert!(matches!(keys.published(Some(&kid)).await, Err(PublishedError::Fetch(_))));
     assert!(matches!(keys.published(Some(&kid)).await, Err(PublishedError::CoolingDown(_))));
     publisher.down.store(false, Ordering::SeqCst);
-    site.clock.advance(2);
+    site.clock.advance(Duration::from_secs(2));
     assert!(keys.published(Some(&kid)).await.unwrap().keys.contains(&kid));
 }
 

@@ -23,6 +23,5 @@ mod issuing;
 mod listener;
 mod outbound;
 mod peer;
-mod records;
 mod revocation;
 mod tls;

@@ -14,9 +14,9 @@ use gatehouse_edge::authorize::Permit;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body;
+use gatehouse_testkit::patience::until;
 
 use crate::peer::{LONG, Peer, Reply};
-use crate::records::eventually;
 
 /// Sends a request with a permit that needs no policy; which permit it is, is the types' business.
 async fn send(
@@ -131,7 +131,7 @@ async fn an_upstream_that_is_not_there_or_does_not_answer_is_told_apart() {
     let silent = Peer::start(|_| Reply::Begin(String::new())).await;
     let late = send(&outbound(), &silent.url("/"), &[], Duration::from_millis(200)).await.unwrap_err();
     assert_eq!((late.reason, late.kind.status().as_u16()), ("upstream_timeout", 504));
-    eventually(|| (silent.gone() == 1).then_some(()), || "the upstream to see it".to_owned()).await;
+    until(|| silent.gone() == 1, || "the upstream to see it".to_owned()).await;
 
     let rude = Peer::start(|_| Reply::Bytes("what?\r\n\r\n".to_owned())).await;
     let nonsense = send(&outbound(), &rude.url("/"), &[], LONG).await.unwrap_err();
@@ -158,7 +158,7 @@ async fn whoever_drops_the_call_cancels_it_within_250_ms() {
     let waiting = send(&client, &url, &[], LONG);
     assert!(timeout(Duration::from_millis(300), waiting).await.is_err());
     let dropped = Instant::now();
-    eventually(|| (silent.gone() == 1).then_some(()), || "the upstream to see it".to_owned()).await;
+    until(|| silent.gone() == 1, || "the upstream to see it".to_owned()).await;
     assert!(dropped.elapsed() < Duration::from_millis(250), "{:?}", dropped.elapsed());
 
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\nevent: ping\r\n\r\n";
@@ -169,6 +169,6 @@ async fn whoever_drops_the_call_cancels_it_within_250_ms() {
     assert_eq!(endless.gone(), 0);
     drop(body);
     let dropped = Instant::now();
-    eventually(|| (endless.gone() == 1).then_some(()), || "the upstream to see it".to_owned()).await;
+    until(|| endless.gone() == 1, || "the upstream to see it".to_owned()).await;
     assert!(dropped.elapsed() < Duration::from_millis(250), "{:?}", dropped.elapsed());
 }

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::task::TaskTracker;
+
+use gatehouse_testkit::loopback::listen;
 
 /// Longer than anything takes that works.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
@@ -117,22 +118,17 @@ impl Reply {
 impl Peer {
     /// `answer` sees the whole request.
     pub(crate) async fn start(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let (seen, gone) = (Arc::new(Mutex::new(Vec::new())), Arc::<AtomicUsize>::default());
         let (record, lost, answer) = (Arc::clone(&seen), Arc::clone(&gone), Arc::new(answer));
-        TaskTracker::new().spawn(async move {
-            let tasks = TaskTracker::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let (record, lost, answer) = (Arc::clone(&record), Arc::clone(&lost), Arc::clone(&answer));
-                tasks.spawn(async move {
-                    let mut stream = stream;
-                    let request = whole_request(&mut stream).await;
-                    record.lock().unwrap().push(request.clone());
-                    reply(stream, answer(&request), &lost).await;
-                });
+        let address = listen(move |mut stream| {
+            let (record, lost, answer) = (Arc::clone(&record), Arc::clone(&lost), Arc::clone(&answer));
+            async move {
+                let request = whole_request(&mut stream).await;
+                record.lock().unwrap().push(request.clone());
+                reply(stream, answer(&request), &lost).await;
             }
-        });
+        })
+        .await;
         Self { address, seen, gone }
     }
 

@@ -5,16 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_audit::sink::{AuditError, AuditSink};
-use gatehouse_config::document::Document;
-use gatehouse_config::problem::Problem;
-use gatehouse_config::snapshot::compile;
-use gatehouse_config::source::Source;
-use gatehouse_config::source::environment::Environment;
-use gatehouse_config::source::loader::MemoryLoader;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{ClientId, RequestId};
 use gatehouse_identity::rng::Rng;
 use gatehouse_oauth::cimd::{ClientMetadataUrl, MetadataDocument};
+use gatehouse_testkit::configuration::snapshot;
 use http::Request;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -55,13 +50,6 @@ apps:
     authentication: {{ idps: [staff] }}
 "#
     );
-    let loader = MemoryLoader::empty();
-    let environment: Environment = std::iter::empty::<(String, String)>().collect();
-    let printed =
-        |problems: &[Problem]| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    let document = Document::read(&Source::new("gatehouse.yaml", text), &environment, &loader)
-        .unwrap_or_else(|problems| panic!("{}", printed(&problems)));
-    let snapshot = compile(document, &loader).unwrap_or_else(|problems| panic!("{}", printed(&problems)));
     let now = Timestamp::from_unix_seconds(1_795_271_974);
     let event = Event::new(EventKind::AuthorizationRequest, Outcome::Allow, now);
     let sink = Arc::clone(records) as Arc<dyn AuditSink>;
@@ -69,7 +57,7 @@ apps:
     Context {
         who: Public::new(),
         head: Arc::new(Request::new(()).into_parts().0),
-        snapshot: Arc::new(snapshot),
+        snapshot: Arc::new(snapshot(&text)),
         now,
         source: ClientAddress { ip: loopback, peer_ip: loopback },
         request_id: RequestId::new("req_1"),

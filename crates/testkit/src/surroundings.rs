@@ -1,0 +1,52 @@
+//! The time and the randomness of a gateway that runs inside a test.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gatehouse_edge::door::Fittings;
+use gatehouse_identity::clock::{Clock, Timestamp};
+use gatehouse_identity::rng::Rng;
+
+use crate::recorded::Records;
+
+/// A clock that stands still until a test winds it.
+pub struct HandClock(Mutex<Timestamp>);
+
+/// Randomness of the system.
+pub struct SystemRng;
+
+impl HandClock {
+    /// A clock in January 2027.
+    pub fn new() -> Self {
+        Self(Mutex::new(Timestamp::from_unix_seconds(1_800_000_000)))
+    }
+
+    /// Winds the clock on.
+    pub fn advance(&self, by: Duration) {
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *now = now.plus(by);
+    }
+}
+
+impl Default for HandClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rng for SystemRng {
+    fn fill(&self, bytes: &mut [u8]) {
+        aws_lc_rs::rand::fill(bytes).unwrap();
+    }
+}
+
+/// What a door needs of its surroundings.
+pub fn fittings(clock: &Arc<HandClock>, records: &Arc<Records>) -> Fittings {
+    Fittings { clock: Arc::clone(clock) as _, rng: Arc::new(SystemRng), audit: Arc::clone(records) as _ }
+}
