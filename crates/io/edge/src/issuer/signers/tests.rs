@@ -1,4 +1,5 @@
 use serde_json::json;
+use tokio_util::task::TaskTracker;
 
 use gatehouse_identity::jose::sign::SigningKey;
 
@@ -12,9 +13,10 @@ fn claims(number: usize) -> Map<String, Value> {
 async fn many_at_once_each_get_their_own_token() {
     let keys = [Algorithm::Es256, Algorithm::Rs256].map(|algorithm| SigningKey::generate(algorithm).unwrap());
     let signers = Signers::start(&Arc::new(LocalKeys::new(keys.into())));
+    let tasks = TaskTracker::new();
     let asked = (0..64).map(|number| {
         let signers = signers.clone();
-        tokio::spawn(
+        tasks.spawn(
             async move { (number, signers.sign(Algorithm::Rs256, "JWT", claims(number)).await.unwrap()) },
         )
     });
