@@ -63,25 +63,22 @@ impl Metered {
         let watch = Watch { patience, started: now, heard: now, timer };
         let request_id = context.request_id.clone();
         let scanner = Scanner::Stream { scanner: UsageScanner::new(), watch, request_id };
-        Self {
-            upstream: Gathered::new(upstream),
-            scanner,
-            meter: Meter { price, audit, settled: false },
-            done: false,
-        }
-        .boxed_unsync()
+        Self::body(upstream, scanner, price, audit)
     }
 
     /// A JSON reply.
     pub(crate) fn whole(upstream: Incoming, price: Option<PriceList>, audit: Option<Arc<AuditRow>>) -> Body {
-        let scanner = Scanner::Whole(ReplyScanner::new());
-        Self {
-            upstream: Gathered::new(upstream),
-            scanner,
-            meter: Meter { price, audit, settled: false },
-            done: false,
-        }
-        .boxed_unsync()
+        Self::body(upstream, Scanner::Whole(ReplyScanner::new()), price, audit)
+    }
+
+    fn body(
+        upstream: Incoming,
+        scanner: Scanner,
+        price: Option<PriceList>,
+        audit: Option<Arc<AuditRow>>,
+    ) -> Body {
+        let meter = Meter { price, audit, settled: false };
+        Self { upstream: Gathered::new(upstream), scanner, meter, done: false }.boxed_unsync()
     }
 
     /// The provider is through, or will not go on. Returns what the client still has to be told.
