@@ -105,30 +105,30 @@ impl Door {
         let visit = Visit {
             source: located.as_ref().map_or(ClientAddress { ip: peer_ip, peer_ip }, |located| *located),
             id: RequestId::random(self.fittings.rng.as_ref()),
-            path: head.uri.path().to_owned(),
+            path: head.uri.path(),
             head_only: head.method == Method::HEAD,
             uptake,
         };
         if let Err(rejection) = located.and_then(|_| admission::admit(head, framing, &running.hosts)) {
             self.record_refusal(head, &rejection, &visit, &running);
-            let mut response = visit.turn_away(&rejection, running.routes.render_for(&visit.path));
+            let mut response = visit.turn_away(&rejection, running.routes.render_for(visit.path));
             if admission::framing(&head.headers, framing).is_err() && head.version < Version::HTTP_2 {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             return Answered::without(body, response);
         }
-        let (route, segment) = match running.routes.find(&head.method, &visit.path) {
+        let (route, segment) = match running.routes.find(&head.method, visit.path) {
             Found::Route(route, segment) => (route, segment),
             Found::OtherMethods(methods) => {
                 if let Some(preflight) = running.origins.preflight(head, methods) {
                     return Answered::without(body, visit.sign(preflight));
                 }
                 let rejection = routes::other_methods(methods);
-                let response = visit.turn_away(&rejection, running.routes.render_for(&visit.path));
+                let response = visit.turn_away(&rejection, running.routes.render_for(visit.path));
                 return Answered::without(body, response);
             }
             Found::Nothing => {
-                let render = running.routes.render_for(&visit.path);
+                let render = running.routes.render_for(visit.path);
                 return Answered::without(body, visit.turn_away(&routes::nothing_here(), render));
             }
         };
@@ -160,7 +160,7 @@ impl Door {
         route: &Route,
         body: Incoming,
         mut context: Context<Public>,
-        visit: &Visit,
+        visit: &Visit<'_>,
     ) -> Answered {
         let head = Arc::clone(&context.head);
         if route.leaves_record() && !self.fittings.audit.has_room() {
@@ -219,11 +219,11 @@ impl Door {
 
     /// Leaves a record of a request that was not admitted: two parties might have read it differently, which is how
     /// attacks begin. An unknown path is none of that and only logged.
-    fn record_refusal(&self, head: &Parts, rejection: &Rejection, visit: &Visit, running: &Running) {
+    fn record_refusal(&self, head: &Parts, rejection: &Rejection, visit: &Visit<'_>, running: &Running) {
         let ClientAddress { ip, peer_ip } = visit.source;
         let request = RequestFacts {
             method: Some(head.method.to_string()),
-            path: Some(visit.path.clone()),
+            path: Some(visit.path.to_owned()),
             ..RequestFacts::default()
         };
         let event = Event::new(EventKind::RequestRefused, Outcome::Deny, self.fittings.clock.now())
@@ -243,7 +243,7 @@ impl Door {
         route: &Route,
         rejection: &Rejection,
         context: &Context<Public>,
-        visit: &Visit,
+        visit: &Visit<'_>,
     ) -> Response<Body> {
         if route.leaves_record() {
             let row = self.begin_row(EventKind::CredentialRefused, context, &context.head.headers);
@@ -294,15 +294,15 @@ impl Answered {
 }
 
 /// What is known of a request before anything about it is decided.
-struct Visit {
+struct Visit<'a> {
     source: ClientAddress,
     id: RequestId,
-    path: String,
+    path: &'a str,
     head_only: bool,
     uptake: Option<Arc<Uptake>>,
 }
 
-impl Visit {
+impl Visit<'_> {
     fn refuse(
         &self,
         rejection: &Rejection,
@@ -320,7 +320,7 @@ impl Visit {
         }
         let refused = Refused {
             request_id: self.id.as_str(),
-            path: &self.path,
+            path: self.path,
             resource_metadata: gate.and_then(|gate| gate.resource_metadata.as_deref()),
             scopes: gate.and_then(|gate| gate.challenge_scopes.as_deref()),
             credential_sent,

@@ -18,8 +18,6 @@ use self::chunks::Chunks;
 pub(super) use self::followed::Followed;
 use super::admission::MAX_HEADER_FIELDS;
 
-/// The most header fields that a request is parsed with. One more than are admitted, so that the refusal is ours.
-pub(super) const PARSED_FIELDS: usize = MAX_HEADER_FIELDS + 1;
 /// The most that a head may hold: far more than hyper, which gives up at [`super::connection::READ_BUFFER`], needs.
 const LONGEST_HEAD: usize = 2 * super::connection::READ_BUFFER;
 
@@ -161,7 +159,7 @@ impl Follower {
 
 /// The length of the head at the beginning of `bytes` and what is to follow it; `None` when it is not complete.
 fn read_head(bytes: &[u8]) -> Result<Option<(usize, Body)>, httparse::Error> {
-    let mut fields = [const { MaybeUninit::uninit() }; PARSED_FIELDS];
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
     let mut request = httparse::Request::new(&mut []);
     let parser = httparse::ParserConfig::default();
     let status = parser.parse_request_with_uninit_headers(&mut request, bytes, &mut fields)?;

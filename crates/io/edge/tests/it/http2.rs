@@ -369,7 +369,8 @@ async fn an_answer_that_a_narrow_window_holds_back_is_given_up_and_recorded() {
     .await;
     let mut client = window(house.address(), 1).await;
     client.ask(1, &house.address().to_string(), "/").await;
-    let reset = client.patiently_until(RST_STREAM).await.expect("the stream alone is reset");
+    let reset = timeout(Duration::from_mins(2), client.patiently_until(RST_STREAM)).await;
+    let reset = reset.expect("a time limit").expect("the stream alone is reset");
     assert_eq!((reset.stream, &reset.payload[..]), (1, &8_u32.to_be_bytes()[..]), "CANCEL");
     let record = house.records.only().await;
     assert_eq!((&record["outcome"], &record["reason"]), (&"error".into(), &"client_stalled".into()));
