@@ -161,8 +161,12 @@ impl Program {
     fn callee(&mut self, names: &Names, path: &[String]) -> Result<Callee, String> {
         let written = path.join(".");
         let absolute = names.absolute(path);
-        if let Some(node) = self.index.get(&absolute).or_else(|| self.index.get(&written)) {
-            return Ok(Callee::Defined(*node));
+        if let Some(at) = self.index.get(&absolute).or_else(|| self.index.get(&written)).copied() {
+            // The engine would go on to a built-in of its own by that name, past the table and its guards.
+            return match self.nodes.get(at) {
+                Some(node) if node.is_function => Ok(Callee::Defined(at)),
+                _ => Err(format!("`{written}` is a rule of this policy and no function")),
+            };
         }
         if written == "print" {
             return Ok(Callee::Print);

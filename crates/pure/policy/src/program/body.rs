@@ -193,15 +193,12 @@ impl<'a> Collector<'a> {
         };
         for with in &statement.with_mods {
             let path = static_path(&with.r#as);
-            // `with f as g`: g is called wherever f would be.
+            // `with f as g`: g is called wherever f would be. What is written there is evaluated all the same.
             let replaces_function = !path.is_empty() && !self.is_local(&path) && !self.reads_data(&path);
-            let value = if replaces_function {
+            if replaces_function {
                 self.call_edge(&with.r#as, &path, None)?;
-                Growth::default()
-            } else {
-                self.expr(&with.r#as)?
-            };
-            growth = growth.then(value);
+            }
+            growth = growth.then(self.expr(&with.r#as)?);
         }
         Ok(growth)
     }
