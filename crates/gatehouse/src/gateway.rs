@@ -25,7 +25,7 @@ use gatehouse_edge::door::{Door, Fittings};
 use gatehouse_edge::outbound::OutboundTlsError;
 use gatehouse_edge::server::routes::{Route, RouteConflict};
 use gatehouse_edge::server::tls::TlsError;
-use gatehouse_edge::server::{Listener, ListenerLimits};
+use gatehouse_edge::server::{Drain, Listener, ListenerLimits};
 use gatehouse_identity::clock::Clock;
 use gatehouse_identity::rng::Rng;
 use gatehouse_store::Store;
@@ -36,14 +36,14 @@ use gatehouse_telemetry::audit_file::{self, AuditFileOptions};
 use self::keys::KeyError;
 use crate::host::DiskLoader;
 
-/// How long streams and other running requests may take after the gateway is told to stop.
-const DRAIN: Duration = Duration::from_secs(30);
+/// How long what runs on the admin listener may take at the end: answers there are short.
+const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
 /// A gateway that listens.
 pub struct Gateway {
     public: (Listener, Arc<Door>),
     admin: (Listener, Arc<Door>),
-    header_read_timeout: Duration,
+    limits: ListenerLimits,
     audit: Arc<dyn AuditSink>,
     clock: Arc<dyn Clock>,
     console: Arc<Console>,
@@ -77,6 +77,9 @@ pub enum StartError {
     /// Signing keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// Threads that sign.
+    #[error("no thread for signing can be started: {0}")]
+    Signers(io::Error),
     /// Certificates of a listener.
     #[error("TLS of a listener: {0}")]
     Tls(#[from] TlsError),
@@ -119,7 +122,7 @@ impl Gateway {
         Ok(Self {
             public: (public, Arc::new(Door::new(assembled.public, fittings.clone()))),
             admin: (admin, Arc::new(Door::new(assembled.admin, fittings))),
-            header_read_timeout: snapshot.public.read_header_timeout,
+            limits: limits(&snapshot.public),
             audit,
             clock: Arc::clone(&surroundings.clock),
             console: assembled.console,
@@ -162,11 +165,6 @@ impl Gateway {
 
     /// Serves until `stop` is cancelled, then drains. Returns how many connections had to be cut.
     pub async fn serve(self, stop: CancellationToken) -> usize {
-        let limits = ListenerLimits {
-            header_read_timeout: self.header_read_timeout,
-            drain: DRAIN,
-            max_age: ListenerLimits::MAX_AGE,
-        };
         let tasks = TaskTracker::new();
         let upkeep = self.upkeep;
         let upkeep_stop = stop.clone();
@@ -177,7 +175,7 @@ impl Gateway {
         // The admin listener outlives the drain, so that health checks see it.
         let admin_stop = CancellationToken::new();
         let (admin, admin_door) = self.admin;
-        let admin_limits = ListenerLimits { drain: Duration::from_secs(1), ..limits };
+        let admin_limits = ListenerLimits { drain: Drain::within(ADMIN_DRAIN), ..self.limits };
         tasks.spawn(admin.serve(admin_door, admin_stop.clone(), admin_limits));
         let (console, draining) = (self.console, stop.clone());
         tasks.spawn(async move {
@@ -186,7 +184,7 @@ impl Gateway {
         });
         let (public, public_door) = self.public;
         let revision = public_door.running().snapshot.revision.clone();
-        let cut = public.serve(public_door, stop, limits).await;
+        let cut = public.serve(public_door, stop, self.limits).await;
         admin_stop.cancel();
         tasks.close();
         tasks.wait().await;
@@ -195,6 +193,15 @@ impl Gateway {
             tracing::error!(error = %error, "the end of this run is not in the audit log");
         }
         cut
+    }
+}
+
+fn limits(settings: &ListenerSettings) -> ListenerLimits {
+    ListenerLimits {
+        header_read_timeout: settings.read_header_timeout,
+        idle_timeout: settings.idle_timeout,
+        drain: Drain { requests: settings.drain_timeout, streams: settings.drain_stream_timeout },
+        ..ListenerLimits::default()
     }
 }
 

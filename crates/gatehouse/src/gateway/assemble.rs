@@ -80,7 +80,8 @@ pub(super) async fn assemble(
             let registrar = keys::Registrar { audit, clock, revision: &snapshot.revision };
             let keys = keys::local_keys(server, store.as_ref(), &registrar).await?;
             let rng = Arc::clone(&surroundings.rng);
-            Some(TokenIssuer::new(server.issuer.clone(), keys, Arc::clone(&revocations), rng))
+            let issuer = TokenIssuer::new(server.issuer.clone(), keys, Arc::clone(&revocations), rng);
+            Some(issuer.map_err(StartError::Signers)?)
         }
     };
     let clients = ClientDirectory::new(outbound.egress(None).fetcher.clone());

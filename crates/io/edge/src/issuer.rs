@@ -10,6 +10,7 @@ mod signers;
 pub mod user;
 
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,15 +132,15 @@ impl IssueError {
 }
 
 impl TokenIssuer {
-    /// An issuer that signs with `keys` as `issuer`.
+    /// An issuer that signs with `keys` as `issuer`. Errors when the system refuses the threads that sign.
     pub fn new(
         issuer: Issuer,
         keys: Arc<LocalKeys>,
         revocations: Arc<Revocations>,
         rng: Arc<dyn Rng>,
-    ) -> Self {
-        let signers = Signers::start(&keys);
-        Self { issuer, keys, signers, revocations, rng }
+    ) -> io::Result<Self> {
+        let signers = Signers::start(&keys)?;
+        Ok(Self { issuer, keys, signers, revocations, rng })
     }
 
     /// Our issuer identifier.

@@ -308,7 +308,8 @@ fn run(snapshot: Snapshot, parts: &Surroundings, store: &Arc<dyn Store>, clock: 
             Arc::clone(&parts.keys),
             Arc::clone(&parts.revocations),
             Arc::clone(&rng),
-        ),
+        )
+        .unwrap(),
         clients: ClientDirectory::new(parts.outbound.egress(None).fetcher.clone()),
         outbound: Arc::clone(&parts.outbound),
         clock: Arc::clone(clock) as Arc<dyn Clock>,

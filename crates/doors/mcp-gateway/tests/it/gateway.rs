@@ -148,7 +148,8 @@ fn run(snapshot: &Arc<Snapshot>, own: &Authority, clock: &Arc<HandClock>, patien
         Arc::clone(&keys),
         Arc::clone(&revocations),
         Arc::clone(&rng),
-    );
+    )
+    .unwrap();
     let clients = ClientDirectory::new(outbound.egress(None).fetcher.clone());
     let door = McpGateway::with_patience(
         Parts {

@@ -1,5 +1,7 @@
 //! Threads for signatures that take long.
 
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
@@ -29,23 +31,25 @@ struct Job {
 }
 
 impl Signers {
-    /// Starts the threads when one of `keys` needs them.
-    pub(super) fn start(keys: &Arc<LocalKeys>) -> Self {
+    /// Starts the threads when one of `keys` needs them. Errors when the system refuses the first of them; fewer
+    /// than there are processors will do.
+    pub(super) fn start(keys: &Arc<LocalKeys>) -> io::Result<Self> {
         let (queue, jobs) = unbounded();
         let threads = if keys.algorithms().into_iter().any(is_slow) {
             thread::available_parallelism().map_or(1, usize::from)
         } else {
             0
         };
-        for _ in 0..threads {
+        for number in 0..threads {
             let (keys, jobs) = (Arc::clone(keys), jobs.clone());
             let started = thread::Builder::new().name("signer".into()).spawn(move || work(&keys, &jobs));
-            if let Err(error) = started {
-                // The others do its work; without any, signing says so.
-                tracing::warn!(%error, "signer thread not started");
+            match started {
+                Ok(_) => {}
+                Err(error) if number == 0 => return Err(error),
+                Err(error) => tracing::warn!(%error, started = number, "signer thread not started"),
             }
         }
-        Self { queue }
+        Ok(Self { queue })
     }
 
     /// Signs `claims` with the first key of `algorithm`.
@@ -75,8 +79,14 @@ fn work(keys: &LocalKeys, jobs: &Receiver<Job>) {
         if done.is_closed() {
             continue;
         }
-        let key = keys.signing_key(Some(algorithm)).ok_or_else(|| format!("no key for {algorithm:?}"));
-        let _ = done.send(key.and_then(|key| key.sign(typ, &claims).map_err(|error| error.to_string())));
+        let sign = || {
+            let key = keys.signing_key(Some(algorithm)).ok_or_else(|| format!("no key for {algorithm:?}"))?;
+            key.sign(typ, &claims).map_err(|error| error.to_string())
+        };
+        // One job must not take the thread from those behind it.
+        let signed =
+            catch_unwind(AssertUnwindSafe(sign)).unwrap_or_else(|_| Err("signing panicked".to_owned()));
+        let _ = done.send(signed);
     }
 }
 

@@ -24,7 +24,7 @@ use gatehouse_edge::server::address::TrustedProxies;
 use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::{Outcome, ProtectedSpec, Refused, Route, RouteTable};
-use gatehouse_edge::server::{Listener, ListenerLimits};
+use gatehouse_edge::server::{Drain, Listener, ListenerLimits};
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Clock;
 use gatehouse_identity::id::Issuer;
@@ -134,8 +134,8 @@ impl Default for Plan {
     fn default() -> Self {
         let limits = ListenerLimits {
             header_read_timeout: Duration::from_secs(10),
-            drain: Duration::from_secs(20),
-            max_age: ListenerLimits::MAX_AGE,
+            drain: Drain::within(Duration::from_secs(20)),
+            ..ListenerLimits::default()
         };
         Self { trusted: Vec::new(), origins: vec!["https://page.example"], limits, tls: None }
     }
@@ -202,7 +202,7 @@ impl Site {
 
     pub(crate) fn token_issuer(&self) -> TokenIssuer {
         let rng: Arc<dyn Rng> = Arc::new(SystemRng);
-        TokenIssuer::new(self.issuer(), Arc::clone(&self.keys), Arc::clone(&self.revocations), rng)
+        TokenIssuer::new(self.issuer(), Arc::clone(&self.keys), Arc::clone(&self.revocations), rng).unwrap()
     }
 
     /// A gate that accepts our own tokens and two static keys.

@@ -12,7 +12,7 @@ fn claims(number: usize) -> Map<String, Value> {
 #[tokio::test]
 async fn many_at_once_each_get_their_own_token() {
     let keys = [Algorithm::Es256, Algorithm::Rs256].map(|algorithm| SigningKey::generate(algorithm).unwrap());
-    let signers = Signers::start(&Arc::new(LocalKeys::new(keys.into())));
+    let signers = Signers::start(&Arc::new(LocalKeys::new(keys.into()))).unwrap();
     let tasks = TaskTracker::new();
     let asked = (0..64).map(|number| {
         let signers = signers.clone();
@@ -33,7 +33,7 @@ async fn many_at_once_each_get_their_own_token() {
 #[tokio::test]
 async fn without_a_slow_key_there_is_nobody_to_ask() {
     let keys = LocalKeys::new(vec![SigningKey::generate(Algorithm::Es256).unwrap()]);
-    let signers = Signers::start(&Arc::new(keys));
+    let signers = Signers::start(&Arc::new(keys)).unwrap();
     let refused = signers.sign(Algorithm::Rs256, "JWT", claims(0)).await;
     assert_eq!(refused, Err("no signer thread is running".to_owned()));
 }
