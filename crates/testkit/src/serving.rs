@@ -12,7 +12,7 @@ use gatehouse_edge::door::{Door, Fittings, OriginRules, Running};
 use gatehouse_edge::server::address::TrustedProxies;
 use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::RouteTable;
-use gatehouse_edge::server::{Listener, ListenerLimits};
+use gatehouse_edge::server::{Drain, Listener, ListenerLimits};
 
 /// A port that is taken and not served yet: a configuration can name it.
 pub struct Port {
@@ -42,8 +42,8 @@ impl Port {
         let stop = CancellationToken::new();
         let limits = ListenerLimits {
             header_read_timeout: Duration::from_secs(30),
-            drain: Duration::from_secs(1),
-            max_age: ListenerLimits::MAX_AGE,
+            drain: Drain::within(Duration::from_secs(1)),
+            ..ListenerLimits::default()
         };
         TaskTracker::new().spawn(self.listener.serve(Arc::clone(&door), stop.clone(), limits));
         Serving { door, stop }

@@ -54,6 +54,7 @@ class Site:
             "PUPPET": puppet.origin,
             "PROVIDER_KEY": KEY,
             "HEAD_SECONDS": 5,
+            "IDLE_SECONDS": 75,
             "BODY_SECONDS": 20,
             "SPOOL": 65536,
             **settings,

@@ -11,13 +11,14 @@ import pytest
 from drills.site import Site
 
 HEAD_SECONDS = 1
+IDLE_SECONDS = 4
 BODY_SECONDS = 2
 PER_ADDRESS = 256
 
 
 @pytest.fixture(scope="module")
 def node(binary, tmp_path_factory, puppet):
-    patience = {"HEAD_SECONDS": HEAD_SECONDS, "BODY_SECONDS": BODY_SECONDS}
+    patience = {"HEAD_SECONDS": HEAD_SECONDS, "IDLE_SECONDS": IDLE_SECONDS, "BODY_SECONDS": BODY_SECONDS}
     with Site(binary, tmp_path_factory.mktemp("limits"), puppet, **patience) as node:
         yield node
 
@@ -216,12 +217,22 @@ def test_silent_and_slow_connections_are_closed(node, figure):
         took.append(time.monotonic() - began)
     figure(f"silent, half and slow heads given up after {max(took):.1f} s with {HEAD_SECONDS} s for a head")
     assert max(took) < 5 * HEAD_SECONDS
-    # Between two requests a connection may rest, but not for ever.
-    idle = node.connect()
-    idle.request("GET", "/.well-known/openid-configuration")
-    assert idle.getresponse().read()
-    idle.sock.settimeout(20)
-    assert idle.sock.recv(1) == b""
+
+
+def test_a_connection_may_rest_between_requests_but_not_for_ever(node, figure):
+    resting = node.connect()
+    resting.auto_open = 0
+    resting.connect()
+    for pause in (0, 2 * HEAD_SECONDS):
+        time.sleep(pause)
+        resting.request("GET", "/.well-known/openid-configuration")
+        assert resting.getresponse().read()
+    began = time.monotonic()
+    resting.sock.settimeout(20)
+    assert resting.sock.recv(1) == b""
+    took = time.monotonic() - began
+    figure(f"a connection without requests ended after {took:.1f} s with {IDLE_SECONDS} s to rest")
+    assert took > IDLE_SECONDS - 0.5
 
 
 @pytest.mark.parametrize(("piece", "is_served"), [(10, False), (2000, True)], ids=["10 B", "2 kB"])

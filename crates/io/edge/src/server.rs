@@ -60,16 +60,41 @@ pub struct Arrival {
 pub struct ListenerLimits {
     /// How long a client may take to send a request head.
     pub header_read_timeout: Duration,
-    /// How long running requests may take after the listener is told to stop.
-    pub drain: Duration,
+    /// How long a connection of HTTP/1 may wait for its next request.
+    pub idle_timeout: Duration,
+    /// How long what runs may take after the listener is told to stop.
+    pub drain: Drain,
     /// How long a connection takes new requests, give or take a tenth.
     pub max_age: Duration,
 }
 
-impl ListenerLimits {
-    /// The age at which connections end unless there is a reason for another: often enough that clients meet the nodes
-    /// that are new behind a load balancer, and forget those that have gone.
-    pub const MAX_AGE: Duration = Duration::from_hours(1);
+/// How long what runs may take after the listener is told to stop.
+#[derive(Clone, Copy, Debug)]
+pub struct Drain {
+    /// Connections at ordinary requests.
+    pub requests: Duration,
+    /// Connections that have answered with an event stream; no shorter.
+    pub streams: Duration,
+}
+
+impl Drain {
+    /// The same time for all.
+    pub const fn within(time: Duration) -> Self {
+        Self { requests: time, streams: time }
+    }
+}
+
+impl Default for ListenerLimits {
+    /// Connections end often enough that clients meet the nodes that are new behind a load balancer, and forget those
+    /// that have gone; and they wait longer than the 60 seconds for which load balancers keep theirs.
+    fn default() -> Self {
+        Self {
+            header_read_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(75),
+            drain: Drain { requests: Duration::from_secs(30), streams: Duration::from_mins(10) },
+            max_age: Duration::from_hours(1),
+        }
+    }
 }
 
 /// A bound socket that is not accepting yet.
@@ -128,6 +153,7 @@ impl Listener {
                 slot,
                 closing: Arc::clone(&closing),
                 header_read_timeout: limits.header_read_timeout,
+                idle_timeout: limits.idle_timeout,
                 age: closing::spread(limits.max_age, opened),
                 left_unread: LeftUnread::of_peer(carries_many),
             };
@@ -137,13 +163,22 @@ impl Listener {
         }
         drop(self.socket);
         closing.begin();
-        let all_ended = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(limits.drain, all_ended).await.is_ok() {
+        if all_ended(&mut tasks, limits.drain.requests).await {
             return 0;
         }
-        while tasks.try_join_next().is_some() {}
+        closing.end_requests();
+        let streams = limits.drain.streams.saturating_sub(limits.drain.requests);
+        if all_ended(&mut tasks, streams).await {
+            return closing.cut();
+        }
         let left = tasks.len();
         tasks.shutdown().await;
-        left
+        closing.cut() + left
     }
+}
+
+/// Whether all `connections` end within `time`. Those that have ended are gone from it.
+async fn all_ended(connections: &mut JoinSet<()>, time: Duration) -> bool {
+    let all = async { while connections.join_next().await.is_some() {} };
+    tokio::time::timeout(time, all).await.is_ok()
 }

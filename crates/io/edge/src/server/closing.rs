@@ -1,11 +1,11 @@
-//! When a connection takes no more requests: its listener stops, or it has become old.
+//! When a connection takes no more requests: its listener stops, or it has become old. And when it is cut.
 //!
 //! Both are rare and requests are not. So what a connection pays each time that it is woken is one look at a flag that
 //! nobody writes and one at its own timer: no lock is shared with other connections.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -19,6 +19,10 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Closing {
     begun: AtomicBool,
     told: CancellationToken,
+    /// Only event streams go on.
+    requests_ended: AtomicBool,
+    cutting: CancellationToken,
+    cut: AtomicUsize,
 }
 
 impl Closing {
@@ -28,31 +32,54 @@ impl Closing {
         self.told.cancel();
     }
 
+    /// From now on, connections without an event stream end where they are.
+    pub(super) fn end_requests(&self) {
+        self.requests_ended.store(true, Ordering::Release);
+        self.cutting.cancel();
+    }
+
+    /// How many connections were ended by that.
+    pub(super) fn cut(&self) -> usize {
+        self.cut.load(Ordering::Relaxed)
+    }
+
     /// Does the work of `connection` until it ends. When the listener closes, or after `age`, it takes no more
-    /// requests (HTTP/1: `connection: close`; HTTP/2: GOAWAY), and ends with the last of those that it is at.
-    pub(super) async fn attend<C: GracefulConnection>(&self, connection: C, age: Duration) -> C::Output {
+    /// requests (HTTP/1: `connection: close`; HTTP/2: GOAWAY), and ends with the last of those that it is at. `None`
+    /// when it was cut, as requests had ended and it did not say that it `streams`.
+    pub(super) async fn attend<C: GracefulConnection>(
+        &self,
+        connection: C,
+        age: Duration,
+        streams: impl Fn() -> bool,
+    ) -> Option<C::Output> {
         let mut connection = pin!(connection);
         let mut told = pin!(self.told.cancelled());
+        let mut cutting = pin!(self.cutting.cancelled());
         let mut old = pin!(sleep(age));
         let mut woken: Option<Waker> = None;
         let mut leaving = false;
         poll_fn(|task| {
-            // Either of the two wakes whoever asked last; asking once is enough as long as that is the same.
-            if !leaving && !woken.as_ref().is_some_and(|woken| woken.will_wake(task.waker())) {
+            // Each of the three wakes whoever asked last; asking once is enough as long as that is the same.
+            if !woken.as_ref().is_some_and(|woken| woken.will_wake(task.waker())) {
                 woken = Some(task.waker().clone());
                 // However much this task has done already: a wake-up that is not arranged for now never comes.
                 let _ = pin!(unconstrained(told.as_mut())).poll(task);
+                let _ = pin!(unconstrained(cutting.as_mut())).poll(task);
                 let _ = pin!(unconstrained(old.as_mut())).poll(task);
             }
             loop {
                 if let Poll::Ready(ended) = connection.as_mut().poll(task) {
-                    return Poll::Ready(ended);
+                    return Poll::Ready(Some(ended));
                 }
-                if leaving || !(self.begun.load(Ordering::Acquire) || old.is_elapsed()) {
+                if !leaving && (self.begun.load(Ordering::Acquire) || old.is_elapsed()) {
+                    leaving = true;
+                    connection.as_mut().graceful_shutdown();
+                } else if self.requests_ended.load(Ordering::Acquire) && !streams() {
+                    self.cut.fetch_add(1, Ordering::Relaxed);
+                    return Poll::Ready(None);
+                } else {
                     return Poll::Pending;
                 }
-                leaving = true;
-                connection.as_mut().graceful_shutdown();
             }
         })
         .await

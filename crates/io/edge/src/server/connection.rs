@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Version};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Request, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -37,9 +38,22 @@ pub(super) struct Connection {
     /// How long a request may take to come. The first one is timed here: the protocol is told apart by its first
     /// bytes, and hyper's own timer runs only after that.
     pub(super) header_read_timeout: Duration,
+    /// How long it may wait for the next request.
+    pub(super) idle_timeout: Duration,
     /// How long it takes new requests.
     pub(super) age: Duration,
     pub(super) left_unread: Arc<LeftUnread>,
+}
+
+/// How a connection ended.
+enum End {
+    /// As HTTP would have it.
+    Served,
+    Failed(BodyError),
+    /// No request came.
+    Silent,
+    /// The listener had waited long enough for its requests.
+    Cut,
 }
 
 impl Connection {
@@ -61,34 +75,38 @@ impl Connection {
             },
         };
         match served {
-            Some(Err(error)) => {
+            End::Failed(error) => {
                 tracing::debug!(peer.ip = %peer, error = %error, "connection ended with an error");
             }
-            None => tracing::debug!(peer.ip = %peer, "connection closed, no request came"),
-            Some(Ok(())) => {}
+            End::Silent => tracing::debug!(peer.ip = %peer, "connection closed, no request came"),
+            End::Cut => tracing::debug!(peer.ip = %peer, "connection cut, its requests took too long to end"),
+            End::Served => {}
         }
         drop(self.slot);
     }
 
-    /// Answers the requests on `stream`; `None` when none came.
-    async fn serve<S, A>(&self, stream: S, answer: Arc<A>) -> Option<Result<(), BodyError>>
+    /// Answers the requests on `stream`.
+    async fn serve<S, A>(&self, stream: S, answer: Arc<A>) -> End
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         A: Answer,
     {
         let peer = self.peer;
         let streams = Streams::new(Arc::clone(&self.left_unread));
-        let builder = connection_builder(self.header_read_timeout, streams.clone());
+        let builder = connection_builder(self.idle_timeout, streams.clone());
         let requests = Requests::new();
-        let stream = Followed::new(stream, Arc::clone(&requests));
+        let stream = Followed::new(stream, Arc::clone(&requests), self.header_read_timeout);
         let heard = Arc::clone(&requests);
         let service = service_fn(move |request: Request<Incoming>| {
             let framing = requests.begin();
-            let answer = Arc::clone(&answer);
+            let (answer, requests) = (Arc::clone(&answer), Arc::clone(&requests));
             let uptake = (request.version() == Version::HTTP_2).then(|| streams.begin());
             async move {
                 let arrival = Arrival { peer, framing, uptake: uptake.clone() };
                 let response = answer.answer(request, arrival).await;
+                if is_event_stream(response.headers()) {
+                    requests.note_stream();
+                }
                 Ok::<_, Infallible>(match uptake {
                     None => response,
                     Some(uptake) => response.map(|body| paced(body, uptake)),
@@ -97,31 +115,42 @@ impl Connection {
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let attended: Pin<Box<dyn Future<Output = _> + Send + '_>> =
-            Box::pin(self.closing.attend(connection, self.age));
+            Box::pin(self.closing.attend(connection, self.age, || heard.has_streamed()));
         unless_silent(attended, &heard, self.header_read_timeout).await
     }
 }
 
-/// What became of `connection`; `None` when it was given up because no request came within `patience`.
-async fn unless_silent<C: Future + Unpin>(
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// What became of `connection`; [`End::Silent`] when it was given up because no request came within `patience`.
+async fn unless_silent<C: Future<Output = Option<Result<(), BodyError>>> + Unpin>(
     mut connection: C,
     heard: &Requests,
     patience: Duration,
-) -> Option<C::Output> {
-    if let Ok(served) = tokio::time::timeout(patience, &mut connection).await {
-        return Some(served);
+) -> End {
+    let served = match tokio::time::timeout(patience, &mut connection).await {
+        Ok(served) => served,
+        Err(_) if heard.any() => connection.await,
+        Err(_) => return End::Silent,
+    };
+    match served {
+        Some(Ok(())) => End::Served,
+        Some(Err(error)) => End::Failed(error),
+        None => End::Cut,
     }
-    if heard.any() { Some(connection.await) } else { None }
 }
 
 /// HTTP/1.1 and HTTP/2 with the limits of a server that faces the internet. The number of header fields is limited by
 /// what hyper parses unless told otherwise, a hundred: for any other number it allocates twice for every request.
-fn connection_builder(header_read_timeout: Duration, streams: Streams) -> Builder<Streams> {
+fn connection_builder(idle_timeout: Duration, streams: Streams) -> Builder<Streams> {
     let mut builder = Builder::new(streams);
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(header_read_timeout)
+        // It runs from the end of a request to the end of the next head; within a head, `Followed` is less patient.
+        .header_read_timeout(idle_timeout)
         .max_buf_size(READ_BUFFER)
         .half_close(false)
         .pipeline_flush(false);

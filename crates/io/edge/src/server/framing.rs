@@ -12,7 +12,7 @@ mod followed;
 
 use std::mem::{MaybeUninit, take};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use self::chunks::Chunks;
 pub(super) use self::followed::Followed;
@@ -35,11 +35,16 @@ pub(super) struct Requests {
     begun: AtomicU64,
     /// The number of the first that is [`Framing::Contradictory`]; the last number there is when none was.
     contradictory: AtomicU64,
+    streamed: AtomicBool,
 }
 
 impl Requests {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { begun: AtomicU64::new(0), contradictory: AtomicU64::new(u64::MAX) })
+        Arc::new(Self {
+            begun: AtomicU64::new(0),
+            contradictory: AtomicU64::new(u64::MAX),
+            streamed: AtomicBool::new(false),
+        })
     }
 
     /// Counts a request that is to be answered. Those behind a contradictory one are none the better for it.
@@ -47,6 +52,16 @@ impl Requests {
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let contradictory = self.contradictory.load(Ordering::Relaxed);
         if number < contradictory { Framing::Single } else { Framing::Contradictory }
+    }
+
+    /// Takes note of an answer with an event stream.
+    pub(super) fn note_stream(&self) {
+        self.streamed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there was such an answer.
+    pub(super) fn has_streamed(&self) -> bool {
+        self.streamed.load(Ordering::Relaxed)
     }
 
     /// Whether there was any request.
@@ -87,6 +102,11 @@ enum Body {
 impl Follower {
     fn new(requests: Arc<Requests>) -> Self {
         Self { at: Place::Head, head: Vec::new(), heads: 0, requests }
+    }
+
+    /// Whether a head has begun and not ended.
+    fn is_within_head(&self) -> bool {
+        !self.head.is_empty()
     }
 
     /// Takes note of the next bytes.

@@ -8,14 +8,13 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Duration, Instant, sleep};
 
-use gatehouse_edge::server::ListenerLimits;
 use gatehouse_edge::server::routes::Route;
 
 use crate::house::{House, plain, text};
 use crate::http2::{DATA, END_STREAM, GOAWAY, HEADERS, Http2, status};
 use crate::peer::until_closed;
 
-const AGE: Duration = ListenerLimits::MAX_AGE;
+const AGE: Duration = Duration::from_hours(1);
 
 /// `/` answers at once, `/wait` when it is told.
 async fn open(go: &Arc<Semaphore>) -> House {

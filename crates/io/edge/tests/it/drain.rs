@@ -4,18 +4,42 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::Method;
+use bytes::Bytes;
+use futures_util::stream::unfold;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use gatehouse_edge::server::ListenerLimits;
+use gatehouse_edge::server::body::{Body, BodyError};
 use gatehouse_edge::server::routes::Route;
+use gatehouse_edge::server::{Drain, ListenerLimits};
 use gatehouse_testkit::patience::until;
 
 use crate::house::{House, Plan, TEAM_KEY, Verified, plain, text};
 use crate::peer::{LONG, get, request, until_closed};
+
+/// An event at once, and a second when `gate` opens.
+fn event_stream(gate: Arc<Semaphore>) -> Response<Body> {
+    let frames = unfold((gate, 0), |(gate, sent)| async move {
+        let event = match sent {
+            0 => "data: begun\n\n",
+            1 => {
+                let _turn = gate.acquire().await;
+                "data: finished\n\n"
+            }
+            _ => return None,
+        };
+        Some((Ok::<_, BodyError>(Frame::data(Bytes::from(event))), (Arc::clone(&gate), sent + 1)))
+    });
+    let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response
+}
 
 /// Handlers that wait until they are told.
 struct Waiting {
@@ -25,9 +49,9 @@ struct Waiting {
 }
 
 impl Waiting {
-    async fn with_drain(drain: Duration) -> Self {
+    async fn with_drain(drain: Drain) -> Self {
         let (inside, go) = (Arc::<AtomicUsize>::default(), Arc::new(Semaphore::new(0)));
-        let (count, gate) = (Arc::clone(&inside), Arc::clone(&go));
+        let (count, gate, tap) = (Arc::clone(&inside), Arc::clone(&go), Arc::clone(&go));
         let limits =
             ListenerLimits { header_read_timeout: Duration::from_secs(10), drain, ..Plan::default().limits };
         let house = House::with(Plan { limits, ..Plan::default() }, move |site| {
@@ -41,7 +65,11 @@ impl Waiting {
             });
             let open =
                 Route::public("open", Method::GET, "/", plain, |_body, _context| async { text("here") });
-            vec![wait, open]
+            let events = Route::public("events", Method::GET, "/events", plain, move |_body, _context| {
+                let gate = Arc::clone(&tap);
+                async move { Ok(event_stream(gate)) }
+            });
+            vec![wait, open, events]
         })
         .await;
         Self { house, inside, go }
@@ -73,7 +101,7 @@ impl Waiting {
 
 #[tokio::test]
 async fn those_inside_finish_and_nobody_new_comes_in() {
-    let mut waiting = Waiting::with_drain(LONG).await;
+    let mut waiting = Waiting::with_drain(Drain::within(LONG)).await;
     let (one, two) = (waiting.enter().await, waiting.enter().await);
     let mut idle = TcpStream::connect(waiting.house.address()).await.unwrap();
     let own = waiting.house.address();
@@ -99,7 +127,7 @@ async fn those_inside_finish_and_nobody_new_comes_in() {
 
 #[tokio::test]
 async fn those_who_take_too_long_are_cut_and_counted() {
-    let mut waiting = Waiting::with_drain(Duration::from_millis(300)).await;
+    let mut waiting = Waiting::with_drain(Drain::within(Duration::from_millis(300))).await;
     let (one, two) = (waiting.enter().await, waiting.enter().await);
     waiting.house.stop.cancel();
     let cut = timeout(LONG, &mut waiting.house.served).await.unwrap().unwrap();
@@ -113,8 +141,31 @@ async fn those_who_take_too_long_are_cut_and_counted() {
 }
 
 #[tokio::test]
+async fn event_streams_go_on_when_requests_are_cut() {
+    let drain = Drain { requests: Duration::from_millis(300), streams: LONG };
+    let mut waiting = Waiting::with_drain(drain).await;
+    let request = waiting.enter().await;
+    let mut stream = TcpStream::connect(waiting.house.address()).await.unwrap();
+    let own = waiting.house.address();
+    stream.write_all(format!("GET /events HTTP/1.1\r\nhost: {own}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut buffer = [0; 1024];
+    let begun = timeout(LONG, stream.read(&mut buffer)).await.unwrap().unwrap();
+    assert!(buffer[..begun].starts_with(b"HTTP/1.1 200 "));
+
+    waiting.house.stop.cancel();
+    assert_eq!(until_closed(request).await.status, 0, "a request has its time");
+    assert!(!waiting.house.served.is_finished(), "a stream has more");
+    waiting.go.add_permits(1);
+    let mut rest = String::new();
+    timeout(LONG, stream.read_to_string(&mut rest)).await.unwrap().unwrap();
+    assert!(rest.contains("data: finished"), "{rest}");
+    let cut = timeout(LONG, &mut waiting.house.served).await.unwrap().unwrap();
+    assert_eq!(cut, 1);
+}
+
+#[tokio::test]
 async fn an_idle_listener_stops_at_once() {
-    let mut waiting = Waiting::with_drain(LONG).await;
+    let mut waiting = Waiting::with_drain(Drain::within(LONG)).await;
     assert_eq!(get(waiting.house.address(), "/", &[]).await.text, "here");
     let half = {
         let mut stream = TcpStream::connect(waiting.house.address()).await.unwrap();

@@ -5,14 +5,14 @@ use std::time::Duration;
 use http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use gatehouse_edge::server::ListenerLimits;
 use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::Route;
+use gatehouse_edge::server::{Drain, ListenerLimits};
 
 use crate::house::{House, Plan, Public, Site, plain, text};
-use crate::peer::{ask, get, raw, request, until_closed};
+use crate::peer::{LONG, ask, get, raw, request, until_closed};
 
 /// `/` answers; `/body` reads at most 64 KiB and says how many there were.
 fn routes(_site: &Site) -> Vec<Route> {
@@ -27,7 +27,8 @@ fn impatient() -> Plan {
     let plan = Plan::default();
     let limits = ListenerLimits {
         header_read_timeout: Duration::from_millis(400),
-        drain: Duration::from_secs(1),
+        idle_timeout: Duration::from_secs(2),
+        drain: Drain::within(Duration::from_secs(1)),
         ..plan.limits
     };
     Plan { limits, ..plan }
@@ -105,6 +106,36 @@ async fn silent_and_slow_heads_are_cut() {
         assert_ne!(answer.status, 200, "{answer:?}");
     }
     assert_eq!(get(address, "/", &[]).await.text, "here");
+}
+
+/// Between two requests there is more time than within a head.
+#[tokio::test]
+async fn a_connection_may_rest_but_the_next_head_may_not_crawl() {
+    let house = House::with(impatient(), routes).await;
+    let head = format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", house.address());
+    let mut resting = TcpStream::connect(house.address()).await.unwrap();
+    let mut buffer = [0; 1024];
+    for pause in [0, 800, 800] {
+        sleep(Duration::from_millis(pause)).await;
+        resting.write_all(head.as_bytes()).await.unwrap();
+        let read = timeout(LONG, resting.read(&mut buffer)).await.unwrap().unwrap();
+        assert!(buffer[..read].ends_with(b"here"), "after {pause} ms");
+    }
+    let rested = Instant::now();
+    assert_eq!(timeout(LONG, resting.read(&mut buffer)).await.unwrap().unwrap(), 0);
+    assert!(rested.elapsed() >= Duration::from_millis(1900), "{:?}", rested.elapsed());
+
+    let plan = impatient();
+    let limits = ListenerLimits { idle_timeout: LONG * 4, ..plan.limits };
+    let house = House::with(Plan { limits, ..plan }, routes).await;
+    let head = format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", house.address());
+    let mut crawling = TcpStream::connect(house.address()).await.unwrap();
+    crawling.write_all(head.as_bytes()).await.unwrap();
+    let read = timeout(LONG, crawling.read(&mut buffer)).await.unwrap().unwrap();
+    assert!(buffer[..read].ends_with(b"here"));
+    crawling.write_all(&head.as_bytes()[..20]).await.unwrap();
+    let cut = timeout(LONG, crawling.read(&mut buffer)).await.unwrap();
+    assert_eq!(cut.unwrap_or(0), 0, "half a head does not hold a connection for as long as none");
 }
 
 /// A connection that is used may stay, however long its requests take.

@@ -34,6 +34,12 @@ pub struct Listener {
     pub read_timeout: Duration,
     /// The longest time for the header of a request.
     pub read_header_timeout: Duration,
+    /// How long a connection of HTTP/1 may wait for its next request.
+    pub idle_timeout: Duration,
+    /// How long running requests may take once the listener is told to stop.
+    pub drain_timeout: Duration,
+    /// How long event streams may take then.
+    pub drain_stream_timeout: Duration,
 }
 
 /// How requests are attributed.
@@ -112,11 +118,18 @@ pub(crate) fn public_listener(root: &Root, compiler: &mut Compiler<'_>) -> Optio
             );
         }
     }
+    if root.http.drain_stream_timeout.0 < root.http.drain_timeout.0 {
+        let place = root.http.place.child("drainStreamTimeoutSeconds");
+        compiler.report.error(&place, "expected no less than drainTimeoutSeconds");
+    }
     Some(Listener {
         address: root.http.address,
         tls: listener_tls(profile, compiler).ok()?,
         read_timeout: root.http.read_timeout.0,
         read_header_timeout: root.http.read_header_timeout.0,
+        idle_timeout: root.http.idle_timeout.0,
+        drain_timeout: root.http.drain_timeout.0,
+        drain_stream_timeout: root.http.drain_stream_timeout.0,
     })
 }
 
@@ -131,6 +144,9 @@ pub(crate) fn admin_listener(root: &Root, compiler: &mut Compiler<'_>) -> Option
         tls: listener_tls(root.admin.tls.as_ref(), compiler).ok()?,
         read_timeout: root.http.read_timeout.0,
         read_header_timeout: root.http.read_header_timeout.0,
+        idle_timeout: root.http.idle_timeout.0,
+        drain_timeout: root.http.drain_timeout.0,
+        drain_stream_timeout: root.http.drain_stream_timeout.0,
     })
 }
 

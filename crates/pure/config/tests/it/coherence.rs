@@ -1,5 +1,7 @@
 //! What is said about places of a file that do not fit each other.
 
+use std::time::Duration;
+
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_identity::clock::Timestamp;
 
@@ -186,4 +188,22 @@ fn subjects_that_two_people_may_share_are_a_warning() {
     let found = two("user.upstream_issuer", "other.sub");
     let expected = "claimsMapping.sub: many people would have the subject `user.upstream_issuer`";
     assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+}
+
+#[test]
+fn streams_are_not_cut_before_other_requests() {
+    let drain = |requests: u32, streams: u32| {
+        let keys =
+            format!("http:\n  drainTimeoutSeconds: {requests}\n  drainStreamTimeoutSeconds: {streams}\n");
+        changed("http:\n", &keys)
+    };
+    let listener = loaded(&drain(20, 20)).public;
+    assert_eq!([listener.drain_timeout, listener.drain_stream_timeout], [Duration::from_secs(20); 2]);
+    let found = refused(&drain(20, 19));
+    assert!(
+        found.contains("http.drainStreamTimeoutSeconds: expected no less than drainTimeoutSeconds"),
+        "{found}"
+    );
+    let listener = loaded(WHOLE).public;
+    assert_eq!([listener.drain_timeout, listener.drain_stream_timeout].map(|time| time.as_secs()), [30, 600]);
 }

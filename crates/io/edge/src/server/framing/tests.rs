@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Request, Response};
@@ -162,7 +163,7 @@ async fn served(pieces: Vec<Vec<u8>>) -> Vec<(Framing, bool, bool)> {
     let seen = Arc::<Mutex<Vec<_>>>::default();
     let (mut client, server) = duplex(1 << 20);
     let (requests, log) = (Requests::new(), Arc::clone(&seen));
-    let stream = Followed::new(server, Arc::clone(&requests));
+    let stream = Followed::new(server, Arc::clone(&requests), Duration::from_secs(60));
     let service = service_fn(move |request: Request<Incoming>| {
         let has = |name| request.headers().contains_key(name);
         log.lock().unwrap().push((requests.begin(), has(CONTENT_LENGTH), has(TRANSFER_ENCODING)));
@@ -187,7 +188,7 @@ async fn served(pieces: Vec<Vec<u8>>) -> Vec<(Framing, bool, bool)> {
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
 }
 
 proptest! {
