@@ -40,7 +40,7 @@ pub(super) struct Restore {
 /// What a restore has done.
 struct Restored {
     ended: Ended,
-    replaced: Option<PathBuf>,
+    replaced: Vec<PathBuf>,
 }
 
 pub(super) fn backup(backup: &Backup, config: Option<PathBuf>) -> Result<(), Failure> {
@@ -92,8 +92,8 @@ pub(super) fn restore(restore: &Restore, config: Option<PathBuf>) -> Result<(), 
         "ended: {grants} grants, {families} refresh families, {sessions} sessions, {consents} remembered consents; \
          access tokens from before now are refused"
     ))?;
-    if let Some(replaced) = restored.replaced {
-        line(format!("{}: the store that was there; delete it once all is well", replaced.display()))?;
+    for replaced in restored.replaced {
+        line(format!("{}: what was there before; delete it once all is well", replaced.display()))?;
     }
     Ok(())
 }
@@ -135,5 +135,5 @@ async fn put_back(loaded: &Loaded, from: Option<&Path>, epoch: &Epoch) -> Result
     }
     let store = open_store(settings, &loaded.folder()).await?;
     let ended = store.epochs().begin(epoch).await?;
-    Ok(Restored { ended, replaced: None })
+    Ok(Restored { ended, replaced: Vec::new() })
 }

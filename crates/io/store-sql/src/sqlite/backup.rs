@@ -18,8 +18,8 @@ const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// A store that was put back.
 #[derive(Debug)]
 pub struct Restored {
-    /// Where the store lies that was there before.
-    pub replaced: Option<PathBuf>,
+    /// Where the store lies that was there before, or what one had left behind that is gone.
+    pub replaced: Vec<PathBuf>,
     /// What the new epoch has ended.
     pub ended: Ended,
 }
@@ -41,8 +41,7 @@ pub fn backup(store: &Path, copy: &Path) -> Result<(), StoreError> {
 
 /// Puts `copy` in the place of the store at `store`, which no process may be using, and begins `epoch` in it. Blocks.
 ///
-/// Until everything is ready nothing is touched; then one rename decides. The store that was there before is kept
-/// beside it.
+/// Until everything is ready nothing is touched; then one rename decides. What was there before is kept beside it.
 pub fn restore(copy: &Path, store: &Path, epoch: &Epoch) -> Result<Restored, StoreError> {
     refuse_unfinished(copy, store)?;
     // Held until the new file is in place: a process that starts meanwhile fails or finds the new one.
@@ -50,15 +49,33 @@ pub fn restore(copy: &Path, store: &Path, epoch: &Epoch) -> Result<Restored, Sto
     let staged = Staged::copy_of(copy, store)?;
     let ended = prepare(&staged.path, copy, epoch)?;
     let failed = |error: io::Error| refused(store, &error);
-    let replaced =
-        lock.as_ref().map(|_| beside(store, &format!(".replaced-{}", epoch.began_at.unix_seconds())));
-    if let Some(replaced) = &replaced {
-        fs::hard_link(store, replaced).map_err(|error| refused(replaced, &error))?;
-    }
+    let replaced = keep_old(store, &format!(".replaced-{}", epoch.began_at.unix_seconds()))?;
     fs::rename(&staged.path, store).map_err(failed)?;
     sync_folder(store).map_err(failed)?;
     drop(lock);
     Ok(Restored { replaced, ended })
+}
+
+/// Gives what is there a second name that ends in `ending`, and only that one to what belongs to a store: SQLite would
+/// take a log that a store left behind for one of the new store, and bring back what is in it.
+fn keep_old(store: &Path, ending: &str) -> Result<Vec<PathBuf>, StoreError> {
+    let failed = |error: io::Error| refused(store, &error);
+    let kept = beside(store, ending);
+    let mut replaced = Vec::new();
+    if store.try_exists().map_err(failed)? {
+        fs::hard_link(store, &kept).map_err(|error| refused(&kept, &error))?;
+        replaced.push(kept.clone());
+    }
+    for companion in COMPANIONS {
+        let (from, to) = (beside(store, companion), beside(&kept, companion));
+        if fs::symlink_metadata(&from).is_ok() {
+            fs::rename(&from, &to).map_err(|error| refused(&from, &error))?;
+            replaced.push(to);
+        }
+    }
+    // On disk before the new store is: after a power cut the one must not lie beside the other.
+    sync_folder(store).map_err(failed)?;
+    Ok(replaced)
 }
 
 fn write_copy(connection: &Connection, copy: &Path) -> Result<(), StoreError> {

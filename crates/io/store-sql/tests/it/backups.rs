@@ -123,7 +123,7 @@ async fn what_is_put_back_is_the_copy_in_a_new_epoch() {
     assert_eq!((restored.ended.grants, restored.ended.families), (1, 0));
     assert_eq!(fs::read(&place.copy).unwrap(), bytes, "the copy stays as it was");
     assert_eq!(fs::metadata(&place.store).unwrap().permissions().mode() & 0o777, 0o600);
-    let replaced = restored.replaced.unwrap();
+    let [replaced] = &restored.replaced[..] else { panic!("{restored:?}") };
     let name = replaced.file_name().unwrap().to_str().unwrap().to_owned();
     assert_eq!(place.files(), ["copy.db", "gatehouse.db", &name]);
 
@@ -131,7 +131,7 @@ async fn what_is_put_back_is_the_copy_in_a_new_epoch() {
     assert!(!knows(&store, &before).await && !knows(&store, &after).await);
     assert_eq!(store.epochs().current().await.unwrap(), [epoch()]);
     grant(&store).await;
-    let kept = sqlite::open(&replaced).unwrap();
+    let kept = sqlite::open(replaced).unwrap();
     assert!(knows(&kept, &before).await && knows(&kept, &after).await, "nothing of the old store is lost");
 }
 
@@ -140,8 +140,35 @@ async fn a_store_can_be_put_back_where_there_is_none() {
     let place = Place::new();
     drop(place.open());
     fs::rename(&place.store, &place.copy).unwrap();
-    assert!(place.restore().unwrap().replaced.is_none());
+    assert!(place.restore().unwrap().replaced.is_empty());
     assert_eq!(place.open().epochs().current().await.unwrap(), [epoch()]);
+}
+
+/// A process died, and somebody moved the store away, but not what lies beside it.
+#[tokio::test]
+async fn the_log_of_a_store_that_is_gone_is_not_taken_for_one_of_the_new_store() {
+    let (place, crashed) = (Place::new(), Place::new());
+    let store = place.open();
+    let before = grant(&store).await;
+    backup(&place.store, &place.copy).unwrap();
+    let last = grant(&store).await;
+    let log = crashed.folder.path().join("gatehouse.db-wal");
+    fs::copy(place.folder.path().join("gatehouse.db-wal"), &log).unwrap();
+    fs::write(crashed.folder.path().join("gatehouse.db-shm"), "").unwrap();
+    fs::write(crashed.folder.path().join("gatehouse.db-journal"), "").unwrap();
+    let written = fs::read(&log).unwrap();
+    assert!(!written.is_empty());
+
+    let restored = restore(&place.copy, &crashed.store, &epoch()).unwrap();
+    let name = format!("gatehouse.db.replaced-{}", epoch().began_at.unix_seconds());
+    let kept =
+        ["-wal", "-shm", "-journal"].map(|ending| crashed.folder.path().join(format!("{name}{ending}")));
+    assert_eq!(restored.replaced, kept);
+    assert_eq!(fs::read(&kept[0]).unwrap(), written, "nothing of the old store is lost");
+    let store = crashed.open();
+    assert!(!knows(&store, &before).await && !knows(&store, &last).await);
+    assert_eq!(store.epochs().current().await.unwrap(), [epoch()]);
+    grant(&store).await;
 }
 
 #[tokio::test]
@@ -152,8 +179,8 @@ async fn what_a_killed_restore_left_is_in_nobodys_way() {
     for ending in ["", "-wal", "-journal"] {
         fs::write(place.folder.path().join(format!("gatehouse.db.restoring{ending}")), "half").unwrap();
     }
-    let replaced = place.restore().unwrap().replaced.unwrap();
-    let name = replaced.file_name().unwrap().to_str().unwrap().to_owned();
+    let restored = place.restore().unwrap();
+    let name = restored.replaced[0].file_name().unwrap().to_str().unwrap().to_owned();
     assert_eq!(place.files(), ["copy.db", "gatehouse.db", &name]);
 }
 
@@ -170,7 +197,7 @@ async fn writes_that_a_dead_process_left_in_its_log_are_kept_with_the_old_store(
         fs::copy(place.folder.path().join(&name), crashed.folder.path().join(&name)).unwrap();
     }
     let restored = restore(&place.copy, &crashed.store, &epoch()).unwrap();
-    assert!(knows(&sqlite::open(&restored.replaced.unwrap()).unwrap(), &last).await);
+    assert!(knows(&sqlite::open(&restored.replaced[0]).unwrap(), &last).await);
     assert!(!knows(&crashed.open(), &last).await);
 }
 
