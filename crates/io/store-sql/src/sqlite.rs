@@ -46,7 +46,7 @@ pub fn open(path: &Path) -> Result<SqliteStore, StoreError> {
     let mut connection =
         connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| refused(path, &error))?;
     wait_for_restore(&connection, path, place)?;
-    prepare_file(&connection, path)?;
+    prepare_file(&connection, path, place)?;
     migrate::run(&mut connection)?;
     let readers = (0..reader::CONNECTIONS)
         .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
@@ -71,9 +71,14 @@ fn create_private(path: &Path) -> std::io::Result<()> {
 /// Waits while another process puts a copy in the place of the database, and refuses the file that was there before.
 fn wait_for_restore(connection: &Connection, path: &Path, opened: (u64, u64)) -> Result<(), StoreError> {
     connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| refused(path, &error))?;
-    let now = place(path);
+    let found = refuse_replaced(path, opened);
     connection.execute_batch("COMMIT").map_err(|error| refused(path, &error))?;
-    if now.is_ok_and(|now| now == opened) {
+    found
+}
+
+/// Whether the file of that name is still the one that was opened.
+fn refuse_replaced(path: &Path, opened: (u64, u64)) -> Result<(), StoreError> {
+    if place(path).is_ok_and(|now| now == opened) {
         return Ok(());
     }
     Err(refused(path, &"the file was replaced while it was being opened; start again"))
@@ -100,11 +105,12 @@ fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
 }
 
 /// WAL for readers that never wait, FULL so that every commit is synced before it is acknowledged: with NORMAL a
-/// power cut could bring a redeemed code back.
-fn prepare_file(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let mode: String = connection
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-        .map_err(|error| refused(path, &error))?;
+/// power cut could bring a redeemed code back. Once WAL is in use our connection keeps a restore away; one that passed
+/// before has put another file in the place of `opened`.
+fn prepare_file(connection: &Connection, path: &Path, opened: (u64, u64)) -> Result<(), StoreError> {
+    let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
+    wait_for_restore(connection, path, opened)?;
+    let mode = mode.map_err(|error| refused(path, &error))?;
     if mode != "wal" {
         return Err(refused(
             path,
@@ -119,3 +125,6 @@ fn prepare_file(connection: &Connection, path: &Path) -> Result<(), StoreError> 
 fn refused(path: &Path, reason: &impl ToString) -> StoreError {
     StoreError::Open { store: path.display().to_string(), reason: reason.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,25 +124,44 @@ fn lock_out_others(store: &Path) -> Result<Option<Connection>, StoreError> {
     if !store.try_exists().map_err(|error| refused(store, &error))? {
         return Ok(None);
     }
-    let busy = |error: &rusqlite::Error| match store_error(error) {
-        StoreError::Unavailable { .. } => {
-            refused(store, &format!("another process uses the store ({error}): stop the gateway first"))
-        }
-        _ => refused(
-            store,
-            &format!("what is there is no store ({error}): move it and its -wal and -shm files away first"),
-        ),
-    };
-    let connection = connect(store, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| busy(&error))?;
-    // SQLite leaves this mode only when no other connection is open, idle or not.
-    let mode: String = connection
-        .query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))
-        .map_err(|error| busy(&error))?;
-    if mode != "delete" {
-        return Err(refused(store, &"another process uses the store: stop the gateway first"));
+    let connection =
+        connect(store, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| busy(&error, store))?;
+    // SQLite leaves write-ahead logging only when no other connection is open, idle or not.
+    if is_in_use_after(&connection, "PRAGMA journal_mode = DELETE").map_err(|error| busy(&error, store))? {
+        return Err(in_use(store));
     }
-    connection.execute_batch("BEGIN EXCLUSIVE").map_err(|error| busy(&error))?;
+    lock(&connection, store)?;
     Ok(Some(connection))
+}
+
+/// Keeps all others out of the store, if none of them has begun with it since its log was folded in.
+fn lock(connection: &Connection, store: &Path) -> Result<(), StoreError> {
+    connection.execute_batch("BEGIN EXCLUSIVE").map_err(|error| busy(&error, store))?;
+    // With write-ahead logging this lock would let others read, and keep their connections.
+    if is_in_use_after(connection, "PRAGMA journal_mode").map_err(|error| busy(&error, store))? {
+        return Err(in_use(store));
+    }
+    Ok(())
+}
+
+/// Whether the store has another journal than the one that is deleted after each transaction, once `sql` is done.
+fn is_in_use_after(connection: &Connection, sql: &str) -> rusqlite::Result<bool> {
+    let mode: String = connection.query_row(sql, [], |row| row.get(0))?;
+    Ok(mode != "delete")
+}
+
+fn busy(error: &rusqlite::Error, store: &Path) -> StoreError {
+    let reason = match store_error(error) {
+        StoreError::Unavailable { .. } => {
+            format!("another process uses the store ({error}): stop the gateway first")
+        }
+        _ => format!("what is there is no store ({error}): move it and its -wal and -shm files away first"),
+    };
+    refused(store, &reason)
+}
+
+fn in_use(store: &Path) -> StoreError {
+    refused(store, &"another process uses the store: stop the gateway first")
 }
 
 /// The copy that becomes the store, in the same folder; gone when it is dropped before.
@@ -221,3 +240,6 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(parent(path))?.sync_all()
 }
+
+#[cfg(test)]
+mod tests;
