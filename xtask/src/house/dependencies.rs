@@ -2,6 +2,8 @@
 //!
 //! The file is cargo-deny's. A key of it that is not checked here is refused, so that no line of it is mere intent.
 
+mod sources;
+
 use std::fs;
 use std::path::Path;
 
@@ -85,16 +87,20 @@ impl Rules {
         basic_toml::from_str(text).map_err(|error| format!("{FILE}: {error}"))
     }
 
-    /// Every package of `metadata` that the rules do not take; `root` is the folder of the workspace.
+    /// Every package of `metadata` that the rules do not take, and everything in the files of the workspace at `root`
+    /// that could make cargo take packages from elsewhere without saying so in `metadata`.
     pub(super) fn check(&self, metadata: &Metadata, root: &Path) -> Vec<String> {
         let packages = metadata.packages.iter();
-        packages.flat_map(|package| self.problems_of(package, root)).collect()
+        let mut problems: Vec<_> = packages.flat_map(|package| self.problems_of(package, root)).collect();
+        problems.extend(sources::registry_problem(metadata));
+        problems.extend(sources::redirections(root));
+        problems
     }
 
     fn problems_of(&self, package: &Package, root: &Path) -> Vec<String> {
         let mut problems = self.bans.problems_of(package);
         problems.extend(self.licenses.problem_of(package));
-        problems.extend(source_problems(package, root));
+        problems.extend(sources::problems_of(package, root));
         problems.iter().map(|problem| format!("{} {}: {problem}", package.name, package.version)).collect()
     }
 }
@@ -107,10 +113,15 @@ impl Bans {
 }
 
 impl Spec {
-    /// A prerelease is judged as the release that it leads to.
+    /// A prerelease comes before its release, so it is below a floor of that release; for all else it is judged as the
+    /// release that it leads to.
     fn covers(&self, package: &Package) -> bool {
-        let version = Version { pre: Prerelease::EMPTY, ..package.version.clone() };
-        self.name == package.name && self.range.matches(&version)
+        let release = Version { pre: Prerelease::EMPTY, ..package.version.clone() };
+        let holds = |comparator: &Comparator| match comparator.op {
+            Op::Less => package.version.cmp_precedence(&floor(comparator)).is_lt(),
+            _ => comparator.matches(&release),
+        };
+        self.name == package.name && self.range.comparators.iter().all(holds)
     }
 
     /// The versions that are taken, in words.
@@ -155,18 +166,10 @@ impl TryFrom<String> for License {
     }
 }
 
-/// Packages come from this workspace or from the standard registry.
-fn source_problems(package: &Package, root: &Path) -> Vec<String> {
-    let mut problems = Vec::new();
-    match &package.source {
-        Some(source) if source.starts_with("registry+") => {}
-        Some(source) => problems.push(format!("it comes from `{source}`, not from the standard registry")),
-        None if Path::new(&package.manifest_path).starts_with(root) => {}
-        None => problems.push(format!("{} is not in this workspace", package.manifest_path)),
-    }
-    let foreign = package.dependencies.iter().filter(|dependency| dependency.registry.is_some());
-    problems.extend(foreign.map(|dependency| format!("`{}` is from another registry", dependency.name)));
-    problems
+/// The version that a `<` names.
+fn floor(comparator: &Comparator) -> Version {
+    let Comparator { major, minor, patch, pre, .. } = comparator.clone();
+    Version { pre, ..Version::new(major, minor.unwrap_or_default(), patch.unwrap_or_default()) }
 }
 
 #[cfg(test)]

@@ -54,6 +54,29 @@ fn a_version_below_its_floor_is_named_with_the_floor_and_the_reason() {
 }
 
 #[test]
+fn a_prerelease_of_a_floor_is_below_it() {
+    for version in ["0.4.16-rc.1", "0.4.16-0", "0.4.16-rc.1+build", "0.4.0-alpha"] {
+        assert_eq!(
+            problem("h2", version, &json!({})),
+            format!("h2 {version}: wanted >=0.4.16: empty frames")
+        );
+    }
+    assert_eq!(problem("h2", "0.4.17-rc.1", &json!({})), "");
+    assert_eq!(
+        problem("yaml", "1.2.0-beta", &json!({})),
+        "yaml 1.2.0-beta: wanted none of >=0.9, <1.2: aliases"
+    );
+    assert_eq!(
+        problem("yaml", "0.9.0-beta", &json!({})),
+        "yaml 0.9.0-beta: wanted none of >=0.9, <1.2: aliases"
+    );
+    assert_eq!(problem("yaml", "1.3.0-beta", &json!({})), "");
+    assert!(
+        problem("abandoned", "7.0.0-beta", &json!({})).starts_with("abandoned 7.0.0-beta: wanted no version")
+    );
+}
+
+#[test]
 fn every_version_of_a_crate_is_looked_at() {
     let found = problems(&[package("h2", "0.4.20", &json!({})), package("h2", "0.3.1", &json!({}))]);
     assert_eq!(found, ["h2 0.3.1: wanted >=0.4.16: empty frames"]);
@@ -99,6 +122,53 @@ fn sources_are_this_workspace_and_the_standard_registry() {
     let dependencies = json!([{"name": "y", "kind": null, "registry": "https://other.example"}]);
     let found = problem("x", "1.0.0", &json!({"dependencies": dependencies}));
     assert_eq!(found, "x 1.0.0: `y` is from another registry");
+}
+
+#[test]
+fn all_packages_of_registries_are_of_the_same() {
+    let other = json!({"source": "registry+https://mirror.example"});
+    let found = problems(&[package("x", "1.0.0", &json!({})), package("y", "1.0.0", &other)]);
+    assert_eq!(
+        found,
+        ["packages come from 2 registries, expected one: `registry+https://index.example`, \
+          `registry+https://mirror.example`"]
+    );
+    assert!(problems(&[package("x", "1.0.0", &json!({})), package("y", "1.0.0", &json!({}))]).is_empty());
+}
+
+#[test]
+fn files_that_redirect_packages_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::create_dir(place.path().join(".cargo")).unwrap();
+    let found = |file: &str, text: &str| {
+        std::fs::write(place.path().join(file), text).unwrap();
+        let metadata: Metadata = serde_json::from_value(json!({"packages": []})).unwrap();
+        let found = Rules::parse(RULES).unwrap().check(&metadata, place.path());
+        std::fs::remove_file(place.path().join(file)).unwrap();
+        found
+    };
+    for (file, table, text) in [
+        ("Cargo.toml", "patch", "[patch.some-registry]\nx = { path = \"x\" }"),
+        ("Cargo.toml", "replace", "[replace]\n\"x:1.0.0\" = { path = \"x\" }"),
+        (".cargo/config.toml", "patch", "[patch.some-registry]\nx = { path = \"x\" }"),
+        (".cargo/config.toml", "source", "[source.some-registry]\nreplace-with = \"mirror\""),
+        (
+            ".cargo/config.toml",
+            "registries",
+            "[registries.mirror]\nindex = \"sparse+https://mirror.example/\"",
+        ),
+        (".cargo/config.toml", "registry", "[registry]\ndefault = \"mirror\""),
+        (".cargo/config.toml", "paths", "paths = [\"/elsewhere/x\"]"),
+        (".cargo/config.toml", "include", "include = [\"more.toml\"]"),
+        (".cargo/config", "source", "[source.some-registry]\nreplace-with = \"mirror\""),
+    ] {
+        let expected =
+            format!("{file}: `{table}` can put other packages in the place of those that are named");
+        assert_eq!(found(file, text), [expected]);
+    }
+    assert!(found("Cargo.toml", "[workspace]\nmembers = []").is_empty());
+    assert!(found(".cargo/config.toml", "[alias]\nxtask = \"run\"").is_empty());
+    assert!(found(".cargo/config.toml", "[alias")[0].starts_with(".cargo/config.toml: "));
 }
 
 #[test]
