@@ -1,15 +1,16 @@
 //! A store that can be taken away.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use gatehouse_identity::clock::Timestamp;
-use gatehouse_identity::id::{ClientId, GrantId, SubjectId, TokenId};
+use gatehouse_identity::clock::{Clock, Timestamp};
+use gatehouse_identity::id::{ClientId, GrantId, Issuer, SubjectId, TokenId};
 use gatehouse_oauth::grant::{Active, CodeHash, Grant, Pending, SessionHash, Stage};
 use gatehouse_oauth::refresh::{FamilyId, RefreshFamily};
 use gatehouse_store::Store;
 use gatehouse_store::consent::{Consent, ConsentRepository};
-use gatehouse_store::epoch::{Ended, Epoch, EpochRepository};
+use gatehouse_store::epoch::{Begun, Epoch, EpochRepository};
 use gatehouse_store::error::StoreError;
 use gatehouse_store::grant::GrantRepository;
 use gatehouse_store::maintenance::{Maintenance, Swept};
@@ -226,7 +227,7 @@ impl SigningKeyRepository for Away {
 
 #[async_trait]
 impl EpochRepository for Away {
-    async fn begin(&self, _: &Epoch) -> Result<Ended, StoreError> {
+    async fn begin(&self, _: &Issuer, _: Arc<dyn Clock>) -> Result<Begun, StoreError> {
         away()
     }
     async fn current(&self) -> Result<Vec<Epoch>, StoreError> {

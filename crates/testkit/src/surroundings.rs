@@ -21,6 +21,11 @@ impl HandClock {
         Self(Mutex::new(Timestamp::from_unix_seconds(1_800_000_000)))
     }
 
+    /// A clock that shows `time`.
+    pub fn at(time: Timestamp) -> Self {
+        Self(Mutex::new(time))
+    }
+
     /// Winds the clock on.
     pub fn advance(&self, by: Duration) {
         let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);

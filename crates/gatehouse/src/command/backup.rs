@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 
 use gatehouse_audit::event::{Event, EventKind, Outcome, Target};
 use gatehouse_config::snapshot::platform::Store as StoreSettings;
-use gatehouse_identity::clock::{Clock as _, Timestamp};
-use gatehouse_store::epoch::{Ended, Epoch};
+use gatehouse_identity::clock::Clock as _;
+use gatehouse_identity::id::Issuer;
+use gatehouse_store::Store;
+use gatehouse_store::epoch::{Begun, Ended, NOTICE};
 use gatehouse_store::error::StoreError;
 use gatehouse_store_sql::sqlite;
 use gatehouse_telemetry::audit_file;
@@ -37,9 +38,12 @@ pub(super) struct Restore {
     epoch_only: bool,
 }
 
+/// How often an epoch is begun that is not on disk in time.
+const ATTEMPTS: u32 = 3;
+
 /// What a restore has done.
 struct Restored {
-    ended: Ended,
+    begun: Begun,
     replaced: Vec<PathBuf>,
 }
 
@@ -74,17 +78,17 @@ pub(super) fn restore(restore: &Restore, config: Option<PathBuf>) -> Result<(), 
                 .to_owned(),
         ));
     };
-    let epoch = Epoch { issuer: server.issuer.clone(), began_at: SystemClock.now() };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new("restore", error))?;
     let restored = runtime.block_on(async {
-        let restored = recorded(&loaded, restore.from.as_deref(), &epoch).await?;
-        tokio::time::sleep(rest_of_second(epoch.began_at)).await;
+        let restored = recorded(&loaded, restore.from.as_deref(), &server.issuer).await?;
+        // Whoever signs in after this command gets tokens of the new epoch.
+        tokio::time::sleep(restored.begun.epoch.began_at.since(SystemClock.now())).await;
         Ok::<_, Failure>(restored)
     })?;
-    let Ended { grants, families, sessions, consents } = restored.ended;
+    let Ended { grants, families, sessions, consents } = restored.begun.ended;
     if let Some(from) = &restore.from {
         line(format!("{}: put back", from.display()))?;
     }
@@ -98,14 +102,8 @@ pub(super) fn restore(restore: &Restore, config: Option<PathBuf>) -> Result<(), 
     Ok(())
 }
 
-/// `iat` has whole seconds: whoever signs in after this command gets a token that is clearly younger than the epoch.
-fn rest_of_second(time: Timestamp) -> Duration {
-    let next = Timestamp::from_unix_seconds(time.unix_seconds() + 1);
-    Duration::from_nanos(u64::try_from(next.unix_nanos() - time.unix_nanos()).unwrap_or_default())
-}
-
 /// Restores with the audit log in hand, which also proves that no gateway of this configuration runs.
-async fn recorded(loaded: &Loaded, from: Option<&Path>, epoch: &Epoch) -> Result<Restored, Failure> {
+async fn recorded(loaded: &Loaded, from: Option<&Path>, issuer: &Issuer) -> Result<Restored, Failure> {
     let surroundings =
         Surroundings { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), folder: loaded.folder() };
     let audit = open_audit(&loaded.snapshot, &surroundings).map_err(|error| match error {
@@ -114,7 +112,7 @@ async fn recorded(loaded: &Loaded, from: Option<&Path>, epoch: &Epoch) -> Result
         }
         other => Failure::new("restore", other),
     })?;
-    let restored = put_back(loaded, from, epoch).await;
+    let restored = put_back(loaded, from, issuer).await;
     let outcome = if restored.is_ok() { Outcome::Allow } else { Outcome::Error };
     let event = Event::new(EventKind::StoreRestored, outcome, SystemClock.now());
     let mut event = event.with_revision(&loaded.snapshot.revision);
@@ -127,13 +125,31 @@ async fn recorded(loaded: &Loaded, from: Option<&Path>, epoch: &Epoch) -> Result
     Ok(restored)
 }
 
-async fn put_back(loaded: &Loaded, from: Option<&Path>, epoch: &Epoch) -> Result<Restored, StoreError> {
+async fn put_back(loaded: &Loaded, from: Option<&Path>, issuer: &Issuer) -> Result<Restored, StoreError> {
     let settings = &loaded.snapshot.store;
     if let (Some(from), StoreSettings::Sqlite { path }) = (from, settings) {
-        let done = sqlite::backup::restore(from, &loaded.folder().join(path), epoch)?;
-        return Ok(Restored { ended: done.ended, replaced: done.replaced });
+        let done = sqlite::backup::restore(from, &loaded.folder().join(path), issuer, &SystemClock)?;
+        return Ok(Restored { begun: done.begun, replaced: done.replaced });
     }
     let store = open_store(settings, &loaded.folder()).await?;
-    let ended = store.epochs().begin(epoch).await?;
-    Ok(Restored { ended, replaced: Vec::new() })
+    Ok(Restored { begun: begin(store.as_ref(), issuer).await?, replaced: Vec::new() })
+}
+
+/// Begins an epoch while nodes may be running: all have to read of it before it begins. Emptying large tables can take
+/// longer to commit; then there is little left to do for the next attempt.
+async fn begin(store: &dyn Store, issuer: &Issuer) -> Result<Begun, StoreError> {
+    let mut ended = Ended::default();
+    for _ in 0..ATTEMPTS {
+        let begun = store.epochs().begin(issuer, Arc::new(SystemClock)).await?;
+        ended += begun.ended;
+        if begun.epoch.began_at.since(SystemClock.now()) >= NOTICE / 2 {
+            return Ok(Begun { ended, ..begun });
+        }
+    }
+    Err(StoreError::Unavailable {
+        reason: format!(
+            "a commit took longer than {} s, {ATTEMPTS} times: nodes may not have read of it in time",
+            (NOTICE / 2).as_secs()
+        ),
+    })
 }

@@ -60,6 +60,27 @@ impl Ada<'_> {
         redeem(self.gateway, &self.world.public_application(), code, verifier, &|request| request).json()
     }
 
+    /// What an upstream gets in exchange for an access token, if it is still good.
+    fn exchange(&self, access_token: &str) -> Option<String> {
+        let fields = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", access_token),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            ("audience", "https://directory.example.com"),
+            ("scope", "directory:write"),
+        ];
+        let client = basic("mcp-gateway", &self.world.secrets.exchange_secret);
+        let request = Request::form("/oauth2/token", &fields).header("authorization", client);
+        let answer = self.gateway.send(&request);
+        (answer.status == 200).then(|| answer.json()["access_token"].as_str().unwrap().to_owned())
+    }
+
+    fn is_active(&self, token: &str) -> bool {
+        let client = basic("mcp-gateway", &self.world.secrets.exchange_secret);
+        let request = Request::form("/oauth2/introspect", &[("token", token)]);
+        self.gateway.send(&request.header("authorization", client)).json()["active"] == true
+    }
+
     fn revoke(&self, token: &str) {
         let fields = [("token", token), ("client_id", "claude-public")];
         assert_eq!(self.gateway.send(&Request::form("/oauth2/revoke", &fields)).status, 200);
@@ -146,6 +167,36 @@ fn an_epoch_ends_what_another_tool_has_brought_back() {
     assert_eq!(ada.refresh(&before.refresh_token), Err("invalid_grant".to_owned()));
     assert_eq!(ada.calls(&before.access_token), 401);
     assert_eq!(ada.calls(&ada.signs_in().access_token), 200);
+}
+
+/// As when a standby took over that was behind: nodes go on, and issue new tokens for old ones until they know.
+#[test]
+fn what_a_running_node_issues_for_an_old_token_while_an_epoch_begins_is_void_too() {
+    let world = World::new(&binary(), "");
+    let gateway = world.serve();
+    let ada = Ada { world: &world, gateway: &gateway };
+    let before = ada.signs_in();
+    assert!(ada.is_active(&ada.exchange(&before.access_token).unwrap()));
+    // The command of another machine, with a log of its own.
+    let elsewhere = world.configuration.replace("path: audit.jsonl", "path: restore.jsonl");
+    assert_ne!(elsewhere, world.configuration);
+    std::fs::write(gateway.folder().join("elsewhere.yaml"), elsewhere).unwrap();
+    let arguments = ["--config", "elsewhere.yaml", "restore", "--epoch-only"];
+
+    let issued = std::thread::scope(|scope| {
+        let restoring = scope.spawn(|| run(&binary(), gateway.folder(), &arguments, ""));
+        let mut issued = vec![ada.exchange(&before.access_token).unwrap()];
+        while !restoring.is_finished() {
+            issued.extend(ada.exchange(&before.access_token));
+        }
+        done(&restoring.join().unwrap());
+        issued
+    });
+    let fresh = ada.signs_in();
+    assert_eq!(ada.exchange(&before.access_token), None);
+    let active: Vec<_> = issued.iter().filter(|token| ada.is_active(token)).collect();
+    assert!(active.is_empty(), "{} of {}", active.len(), issued.len());
+    assert_eq!(ada.calls(&fresh.access_token), 200);
 }
 
 #[test]

@@ -1,18 +1,27 @@
 //! The deny-list: what this node revokes, what other nodes revoke, and what has expired anyway.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{Issuer, TokenId};
-use gatehouse_store::Store as _;
-use gatehouse_store::epoch::Epoch;
+use gatehouse_store::Store;
 use gatehouse_testkit::outage::FickleStore;
+use gatehouse_testkit::surroundings::HandClock;
 
 fn token(id: &str) -> Map<String, Value> {
     let Value::Object(claims) = json!({ "jti": id }) else { unreachable!() };
     claims
+}
+
+const ISSUER: &str = "https://gw.example.com";
+
+/// Begins an epoch at `now`.
+async fn begin(store: &dyn Store, now: Timestamp) {
+    store.epochs().begin(&Issuer::new(ISSUER), Arc::new(HandClock::at(now))).await.unwrap();
 }
 
 const fn at(seconds: i64) -> Timestamp {
@@ -80,11 +89,10 @@ async fn after_a_restore_older_tokens_of_that_issuer_are_void_on_every_node() {
         };
         claims
     };
-    let own = "https://gw.example.com";
+    let own = ISSUER;
     node.refresh(&store, at(50)).await.unwrap();
     assert!(!node.covers(&issued(own, 99)));
-    let epoch = Epoch { issuer: Issuer::new(own), began_at: at(100) };
-    store.epochs().begin(&epoch).await.unwrap();
+    begin(&store, at(98)).await;
     store.set_away(true);
     assert!(node.refresh(&store, at(101)).await.is_err());
     store.set_away(false);
@@ -106,8 +114,7 @@ async fn after_a_restore_the_feed_is_read_anew() {
         before.revocations().revoke_token(&TokenId::new(id), at(100)).await.unwrap();
     }
     node.refresh(&before, at(0)).await.unwrap();
-    let epoch = Epoch { issuer: Issuer::new("https://gw.example.com"), began_at: at(10) };
-    after.epochs().begin(&epoch).await.unwrap();
+    begin(&after, at(10)).await;
     after.revocations().revoke_token(&TokenId::new("d"), at(100)).await.unwrap();
     node.refresh(&after, at(11)).await.unwrap();
     let covered = ["a", "b", "c", "d"].map(|id| node.covers(&token(id)));

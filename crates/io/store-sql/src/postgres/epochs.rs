@@ -1,9 +1,11 @@
 //! Epochs in PostgreSQL.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_identity::id::Issuer;
-use gatehouse_store::epoch::{Ended, Epoch, EpochRepository};
+use gatehouse_store::epoch::{Begun, Ended, Epoch, EpochRepository};
 use gatehouse_store::error::StoreError;
 use sqlx::{Postgres, Transaction};
 
@@ -18,7 +20,7 @@ const PREPARE: [&str; 2] = [
 
 #[async_trait]
 impl EpochRepository for PostgresStore {
-    async fn begin(&self, epoch: &Epoch) -> Result<Ended, StoreError> {
+    async fn begin(&self, issuer: &Issuer, clock: Arc<dyn Clock>) -> Result<Begun, StoreError> {
         let refused = |error: sqlx::Error| store_error(&error);
         let mut transaction = self.pool.begin().await.map_err(refused)?;
         for sql in PREPARE {
@@ -30,14 +32,21 @@ impl EpochRepository for PostgresStore {
             sessions: end(&mut transaction, "DELETE FROM sessions").await.map_err(refused)?,
             consents: end(&mut transaction, "DELETE FROM consents").await.map_err(refused)?,
         };
+        let epoch = Epoch::written_at(clock.now(), issuer);
         sqlx::query("INSERT INTO epochs (issuer, began_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(epoch.issuer.as_str())
             .bind(epoch.began_at.unix_nanos())
             .execute(&mut *transaction)
             .await
             .map_err(refused)?;
+        let in_force: i64 = sqlx::query_scalar("SELECT max(began_at) FROM epochs WHERE issuer = $1")
+            .bind(issuer.as_str())
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(refused)?;
         transaction.commit().await.map_err(refused)?;
-        Ok(ended)
+        let began_at = Timestamp::from_unix_nanos(in_force);
+        Ok(Begun { epoch: Epoch { began_at, ..epoch }, ended })
     }
 
     async fn current(&self) -> Result<Vec<Epoch>, StoreError> {

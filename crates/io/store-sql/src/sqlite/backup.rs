@@ -5,7 +5,9 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use gatehouse_store::epoch::{Ended, Epoch};
+use gatehouse_identity::clock::Clock;
+use gatehouse_identity::id::Issuer;
+use gatehouse_store::epoch::Begun;
 use gatehouse_store::error::StoreError;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -20,8 +22,8 @@ const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 pub struct Restored {
     /// Where the store lies that was there before, or what one had left behind that is gone.
     pub replaced: Vec<PathBuf>,
-    /// What the new epoch has ended.
-    pub ended: Ended,
+    /// The new epoch, and what it has ended.
+    pub begun: Begun,
 }
 
 /// Writes what is in the store at `store` at one moment to the new file `copy`, readable by its owner only. The store
@@ -39,21 +41,27 @@ pub fn backup(store: &Path, copy: &Path) -> Result<(), StoreError> {
     written
 }
 
-/// Puts `copy` in the place of the store at `store`, which no process may be using, and begins `epoch` in it. Blocks.
+/// Puts `copy` in the place of the store at `store`, which no process may be using, and begins an epoch of `issuer` in it.
+/// Blocks.
 ///
 /// Until everything is ready nothing is touched; then one rename decides. What was there before is kept beside it.
-pub fn restore(copy: &Path, store: &Path, epoch: &Epoch) -> Result<Restored, StoreError> {
+pub fn restore(
+    copy: &Path,
+    store: &Path,
+    issuer: &Issuer,
+    clock: &dyn Clock,
+) -> Result<Restored, StoreError> {
     refuse_unfinished(copy, store)?;
     // Held until the new file is in place: a process that starts meanwhile fails or finds the new one.
     let lock = lock_out_others(store)?;
     let staged = Staged::copy_of(copy, store)?;
-    let ended = prepare(&staged.path, copy, epoch)?;
+    let begun = prepare(&staged.path, copy, issuer, clock)?;
     let failed = |error: io::Error| refused(store, &error);
-    let replaced = keep_old(store, &format!(".replaced-{}", epoch.began_at.unix_seconds()))?;
+    let replaced = keep_old(store, &format!(".replaced-{}", clock.now().unix_seconds()))?;
     fs::rename(&staged.path, store).map_err(failed)?;
     sync_folder(store).map_err(failed)?;
     drop(lock);
-    Ok(Restored { replaced, ended })
+    Ok(Restored { replaced, begun })
 }
 
 /// Gives what is there a second name that ends in `ending`, and only that one to what belongs to a store: SQLite would
@@ -196,8 +204,9 @@ impl Drop for Staged {
     }
 }
 
-/// Proves that `staged` is a sound store that this program knows, brings its schema up to date, and begins `epoch`.
-fn prepare(staged: &Path, copy: &Path, epoch: &Epoch) -> Result<Ended, StoreError> {
+/// Proves that `staged` is a sound store that this program knows, brings its schema up to date, and begins an
+/// epoch.
+fn prepare(staged: &Path, copy: &Path, issuer: &Issuer, clock: &dyn Clock) -> Result<Begun, StoreError> {
     let failed = |error: rusqlite::Error| refused(copy, &error);
     let mut connection = connect(staged, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
     check_integrity(&connection, copy)?;
@@ -207,12 +216,12 @@ fn prepare(staged: &Path, copy: &Path, epoch: &Epoch) -> Result<Ended, StoreErro
     connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA secure_delete = ON;").map_err(failed)?;
     migrate::run(&mut connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    let ended = epochs::begin(&transaction, epoch)?;
+    let begun = epochs::begin(&transaction, issuer.clone(), clock)?;
     transaction.commit().map_err(failed)?;
     connection.execute_batch("VACUUM").map_err(failed)?;
     connection.close().map_err(|(_, error)| failed(error))?;
     File::open(staged).and_then(|file| file.sync_all()).map_err(|error| refused(staged, &error))?;
-    Ok(ended)
+    Ok(begun)
 }
 
 fn check_integrity(connection: &Connection, file: &Path) -> Result<(), StoreError> {

@@ -1,20 +1,22 @@
 //! Epochs in SQLite.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_identity::id::Issuer;
-use gatehouse_store::epoch::{Ended, Epoch, EpochRepository};
+use gatehouse_store::epoch::{Begun, Ended, Epoch, EpochRepository};
 use gatehouse_store::error::StoreError;
 use rusqlite::{Connection, params};
 
 use super::SqliteStore;
-use super::statement::{all, execute};
+use super::statement::{all, execute, first};
 
 #[async_trait]
 impl EpochRepository for SqliteStore {
-    async fn begin(&self, epoch: &Epoch) -> Result<Ended, StoreError> {
-        let epoch = epoch.clone();
-        self.writer.write(move |connection| begin(connection, &epoch)).await
+    async fn begin(&self, issuer: &Issuer, clock: Arc<dyn Clock>) -> Result<Begun, StoreError> {
+        let issuer = issuer.clone();
+        self.writer.write(move |connection| begin(connection, issuer, clock.as_ref())).await
     }
 
     async fn current(&self) -> Result<Vec<Epoch>, StoreError> {
@@ -30,9 +32,10 @@ impl EpochRepository for SqliteStore {
     }
 }
 
-/// Begins `epoch` in the transaction at hand.
-pub(super) fn begin(connection: &Connection, epoch: &Epoch) -> Result<Ended, StoreError> {
+/// Begins an epoch in the transaction at hand.
+pub(super) fn begin(connection: &Connection, issuer: Issuer, clock: &dyn Clock) -> Result<Begun, StoreError> {
     const BEGIN: &str = "INSERT INTO epochs (issuer, began_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    const IN_FORCE: &str = "SELECT max(began_at) FROM epochs WHERE issuer = ?1";
     let end = |sql| execute(connection, sql, []);
     let ended = Ended {
         grants: end("DELETE FROM grants")?,
@@ -40,6 +43,9 @@ pub(super) fn begin(connection: &Connection, epoch: &Epoch) -> Result<Ended, Sto
         sessions: end("DELETE FROM sessions")?,
         consents: end("DELETE FROM consents")?,
     };
-    execute(connection, BEGIN, params![epoch.issuer.as_str(), epoch.began_at.unix_nanos()])?;
-    Ok(ended)
+    let epoch = Epoch::written_at(clock.now(), &issuer);
+    execute(connection, BEGIN, params![issuer.as_str(), epoch.began_at.unix_nanos()])?;
+    let in_force = first(connection, IN_FORCE, [issuer.as_str()], |row| row.get(0))?;
+    let began_at = in_force.map_or(epoch.began_at, Timestamp::from_unix_nanos);
+    Ok(Begun { epoch: Epoch { issuer, began_at }, ended })
 }

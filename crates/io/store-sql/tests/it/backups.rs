@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::Issuer;
 use gatehouse_store::Store as _;
 use gatehouse_store::conformance::{Redeemable, Scene};
@@ -15,7 +15,7 @@ use gatehouse_store_sql::sqlite::{self, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::random::{KernelRng, NOW};
+use crate::random::{KernelRng, NOW, Still};
 
 struct Place {
     folder: TempDir,
@@ -35,7 +35,7 @@ impl Place {
     }
 
     fn restore(&self) -> Result<Restored, StoreError> {
-        restore(&self.copy, &self.store, &epoch())
+        restore(&self.copy, &self.store, &issuer(), &LATER)
     }
 
     /// The names of all files, in order.
@@ -48,8 +48,15 @@ impl Place {
     }
 }
 
+fn issuer() -> Issuer {
+    Issuer::new("https://gw.example.com")
+}
+
+/// When all restores are made.
+const LATER: Still = Still(Timestamp::from_unix_seconds(NOW.unix_seconds() + 60));
+
 fn epoch() -> Epoch {
-    Epoch { issuer: Issuer::new("https://gw.example.com"), began_at: NOW.plus(Duration::from_secs(60)) }
+    Epoch::written_at(LATER.0, &issuer())
 }
 
 /// A code that waits.
@@ -120,7 +127,8 @@ async fn what_is_put_back_is_the_copy_in_a_new_epoch() {
     drop(store);
     let bytes = fs::read(&place.copy).unwrap();
     let restored = place.restore().unwrap();
-    assert_eq!((restored.ended.grants, restored.ended.families), (1, 0));
+    assert_eq!((restored.begun.ended.grants, restored.begun.ended.families), (1, 0));
+    assert_eq!(restored.begun.epoch, epoch());
     assert_eq!(fs::read(&place.copy).unwrap(), bytes, "the copy stays as it was");
     assert_eq!(fs::metadata(&place.store).unwrap().permissions().mode() & 0o777, 0o600);
     let [replaced] = &restored.replaced[..] else { panic!("{restored:?}") };
@@ -159,8 +167,8 @@ async fn the_log_of_a_store_that_is_gone_is_not_taken_for_one_of_the_new_store()
     let written = fs::read(&log).unwrap();
     assert!(!written.is_empty());
 
-    let restored = restore(&place.copy, &crashed.store, &epoch()).unwrap();
-    let name = format!("gatehouse.db.replaced-{}", epoch().began_at.unix_seconds());
+    let restored = restore(&place.copy, &crashed.store, &issuer(), &LATER).unwrap();
+    let name = format!("gatehouse.db.replaced-{}", LATER.0.unix_seconds());
     let kept =
         ["-wal", "-shm", "-journal"].map(|ending| crashed.folder.path().join(format!("{name}{ending}")));
     assert_eq!(restored.replaced, kept);
@@ -196,7 +204,7 @@ async fn writes_that_a_dead_process_left_in_its_log_are_kept_with_the_old_store(
         let name = format!("gatehouse.db{ending}");
         fs::copy(place.folder.path().join(&name), crashed.folder.path().join(&name)).unwrap();
     }
-    let restored = restore(&place.copy, &crashed.store, &epoch()).unwrap();
+    let restored = restore(&place.copy, &crashed.store, &issuer(), &LATER).unwrap();
     assert!(knows(&sqlite::open(&restored.replaced[0]).unwrap(), &last).await);
     assert!(!knows(&crashed.open(), &last).await);
 }
@@ -268,6 +276,6 @@ async fn a_database_in_use_is_no_copy() {
     let (place, other) = (Place::new(), Place::new());
     let store = place.open();
     grant(&store).await;
-    let said = reason(restore(&place.store, &other.store, &epoch()), &place.store);
+    let said = reason(restore(&place.store, &other.store, &issuer(), &LATER), &place.store);
     assert!(said.contains("in use") && said.contains("gatehouse backup"), "{said}");
 }

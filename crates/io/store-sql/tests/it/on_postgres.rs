@@ -1,11 +1,15 @@
 //! PostgreSQL: the suite, nodes that start together, refused databases, a server that goes away.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gatehouse_identity::clock::{Clock, Timestamp};
+use gatehouse_identity::id::Issuer;
 use gatehouse_store::Store;
 use gatehouse_store::conformance::{self, Backend};
+use gatehouse_store::epoch::Epoch;
 use gatehouse_store::error::{MigrationError, StoreError};
 use gatehouse_store_sql::postgres;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -55,6 +59,38 @@ async fn redeems_each_code_once_from_64_tasks() {
     let one: Arc<dyn Store> = Arc::new(postgres::open(&cluster.url(), 16).await.unwrap());
     let other: Arc<dyn Store> = Arc::new(postgres::open(&cluster.url(), 16).await.unwrap());
     races::redeem_each_code_once(one, other, 20).await;
+}
+
+/// Tells whether it was asked.
+struct Asked(AtomicBool);
+
+impl Clock for Asked {
+    fn now(&self) -> Timestamp {
+        self.0.store(true, Ordering::Release);
+        NOW
+    }
+}
+
+#[tokio::test]
+async fn an_epoch_is_dated_once_no_other_node_can_come_between() {
+    let cluster = Cluster::start();
+    let store = postgres::open(&cluster.url(), 2).await.unwrap();
+    let mut other = PgConnection::connect(&cluster.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE sessions").execute(&mut other).await.unwrap();
+    let clock = Arc::new(Asked(AtomicBool::new(false)));
+    let issuer = Issuer::new("https://gw.example.com");
+    let (begun, asked) = tokio::join!(store.epochs().begin(&issuer, Arc::clone(&clock) as _), async {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.unwrap() == 0 {
+            time::sleep(Duration::from_millis(5)).await;
+        }
+        let asked = clock.0.load(Ordering::Acquire);
+        sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+        asked
+    });
+    assert!(!asked, "the time was taken before the others were locked out");
+    assert_eq!(begun.unwrap().epoch, Epoch::written_at(NOW, &issuer));
+    other.close().await.unwrap();
 }
 
 #[tokio::test]

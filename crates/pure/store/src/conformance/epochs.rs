@@ -1,14 +1,25 @@
 //! What follows once a store was put back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_identity::id::{Issuer, TokenId};
 
 use super::{Finding, Scene, consents, ensure, equal, lost, won};
-use crate::epoch::Epoch;
+use crate::epoch::{Begun, Epoch};
 use crate::one_time::Namespace;
 
 const MINUTE: Duration = Duration::from_mins(1);
+
+/// A clock that stands still.
+struct Still(Timestamp);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
 
 pub(super) async fn end_what_was_alive(scene: &Scene<'_>) -> Result<(), Finding> {
     const NAMESPACE: Namespace = Namespace::new("conformance.epochs");
@@ -29,8 +40,9 @@ pub(super) async fn end_what_was_alive(scene: &Scene<'_>) -> Result<(), Finding>
     let keys = store.signing_keys().all().await?.len();
     equal("epochs before", &other.epochs().current().await?, &Vec::new())?;
 
-    let epoch = Epoch { issuer: Issuer::new("https://gateway.example"), began_at: until };
-    let ended = store.epochs().begin(&epoch).await?;
+    let issuer = Issuer::new("https://gateway.example");
+    let Begun { epoch, ended } = store.epochs().begin(&issuer, Arc::new(Still(until))).await?;
+    equal("what has begun", &epoch, &Epoch::written_at(until, &issuer))?;
     let some = [ended.grants >= 2, ended.families >= 1, ended.sessions >= 1, ended.consents >= 1];
     ensure(some.iter().all(|some| *some), &format!("all kinds are counted, not {ended:?}"))?;
 
@@ -53,13 +65,17 @@ pub(super) async fn end_what_was_alive(scene: &Scene<'_>) -> Result<(), Finding>
 
 async fn the_latest_of_each_issuer_counts(scene: &Scene<'_>, first: Epoch) -> Result<(), Finding> {
     let epochs = scene.store.epochs();
-    let later = Epoch { began_at: first.began_at.plus(MINUTE), ..first.clone() };
-    let earlier = Epoch { began_at: scene.now, ..first };
-    let elsewhere = Epoch { issuer: Issuer::new("https://other.example"), began_at: scene.now };
-    for epoch in [&later, &earlier, &later, &elsewhere] {
-        epochs.begin(epoch).await?;
+    let (issuer, now) = (first.issuer, scene.now);
+    let elsewhere = Issuer::new("https://other.example");
+    let late = first.began_at.plus(MINUTE);
+    let (later, other) = (Epoch::written_at(late, &issuer), Epoch::written_at(now, &elsewhere));
+    for (issuer, time, in_force) in
+        [(&issuer, late, &later), (&issuer, now, &later), (&issuer, late, &later), (&elsewhere, now, &other)]
+    {
+        let begun = epochs.begin(issuer, Arc::new(Still(time))).await?;
+        equal("the epoch in force", &begun.epoch, in_force)?;
     }
     let mut current = scene.other_node.epochs().current().await?;
     current.sort_by(|one, other| one.issuer.as_str().cmp(other.issuer.as_str()));
-    equal("the latest epochs", &current, &vec![later, elsewhere])
+    equal("the latest epochs", &current, &vec![later, other])
 }

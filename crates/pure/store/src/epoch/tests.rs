@@ -2,7 +2,7 @@ use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::Issuer;
 use serde_json::{Value, json};
 
-use super::Epoch;
+use super::{Epoch, NOTICE};
 
 const BEGAN_AT: i64 = 1_700_000_000;
 
@@ -35,6 +35,28 @@ fn tokens_that_do_not_say_when_they_were_issued_are_void() {
     ] {
         assert!(voided(0, &claims), "{claims}");
     }
+}
+
+#[test]
+fn an_epoch_begins_at_a_full_second_after_its_notice() {
+    let issuer = Issuer::new("https://gw.example.com");
+    let began_at = |nanos| Epoch::written_at(Timestamp::from_unix_nanos(nanos), &issuer).began_at;
+    for (now, expected) in [(0, 2), (1, 3), (999_999_999, 3), (1_000_000_000, 3)] {
+        assert_eq!(began_at(now), Timestamp::from_unix_seconds(expected), "{now}");
+        assert!(began_at(now).since(Timestamp::from_unix_nanos(now)) >= NOTICE);
+    }
+}
+
+#[test]
+fn an_epoch_that_is_far_away_is_told_from_one_that_was_just_begun() {
+    let now = Timestamp::from_unix_seconds(BEGAN_AT);
+    let issuer = Issuer::new("https://gw.example.com");
+    assert!(!Epoch::written_at(now, &issuer).is_far_ahead_of(now));
+    let ahead = |seconds| Epoch {
+        issuer: issuer.clone(),
+        began_at: Timestamp::from_unix_seconds(BEGAN_AT + seconds),
+    };
+    assert_eq!([-100, 60, 61].map(|seconds| ahead(seconds).is_far_ahead_of(now)), [false, false, true]);
 }
 
 #[test]
