@@ -1,5 +1,7 @@
 //! `backup` and `restore`: a copy of the store, and the way back.
 
+mod clock;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -78,18 +80,26 @@ pub(super) fn restore(restore: &Restore, config: Option<PathBuf>) -> Result<(), 
                 .to_owned(),
         ));
     };
+    clock::refuse_behind(&loaded.folder().join(&loaded.snapshot.audit.path), &SystemClock)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new("restore", error))?;
     let restored = runtime.block_on(async {
         let restored = recorded(&loaded, restore.from.as_deref(), &server.issuer).await?;
-        // Whoever signs in after this command gets tokens of the new epoch.
-        tokio::time::sleep(restored.begun.epoch.began_at.since(SystemClock.now())).await;
+        let (epoch, now) = (&restored.begun.epoch, SystemClock.now());
+        if !epoch.is_far_ahead_of(now) {
+            // Whoever signs in after this command gets tokens of the new epoch.
+            tokio::time::sleep(epoch.began_at.since(now)).await;
+        }
         Ok::<_, Failure>(restored)
     })?;
-    let Ended { grants, families, sessions, consents } = restored.begun.ended;
-    if let Some(from) = &restore.from {
+    report(restore.from.as_deref(), restored)
+}
+
+fn report(from: Option<&Path>, restored: Restored) -> Result<(), Failure> {
+    let Begun { epoch, ended: Ended { grants, families, sessions, consents } } = restored.begun;
+    if let Some(from) = from {
         line(format!("{}: put back", from.display()))?;
     }
     line(format!(
@@ -98,6 +108,13 @@ pub(super) fn restore(restore: &Restore, config: Option<PathBuf>) -> Result<(), 
     ))?;
     for replaced in restored.replaced {
         line(format!("{}: what was there before; delete it once all is well", replaced.display()))?;
+    }
+    if epoch.is_far_ahead_of(SystemClock.now()) {
+        return Err(Failure::Failed(format!(
+            "restore: done, but the store has an epoch that begins at {}, and until then all tokens are refused: the \
+             clock was ahead when it was begun, or is behind now; how to get rid of it is in docs/guides/backups.md",
+            epoch.began_at
+        )));
     }
     Ok(())
 }

@@ -119,6 +119,11 @@ fn nothing_that_a_backup_has_forgotten_comes_back_to_life() {
     let told = gatehouse(folder, &["restore", "--from", "copy.db"]);
     assert!(done(&told).contains("ended: 4 grants, 3 refresh families"), "{told:?}");
     done(&gatehouse(folder, &["audit", "verify"]));
+    let log = folder.join("audit.jsonl");
+    let records = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, format!("{records}{{\"time\":\"2099-01-01T00:00:00Z\"}}\n")).unwrap();
+    refused(&gatehouse(folder, &["restore", "--from", "copy.db"]), "has a record of 2099-01-01T00:00:00Z");
+    std::fs::write(&log, records).unwrap();
 
     let gateway = Gateway::serve_in(&binary(), stopped.folder, "gatehouse.yaml");
     let ada = Ada { world: &world, gateway: &gateway };

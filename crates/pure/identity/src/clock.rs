@@ -29,6 +29,12 @@ impl Timestamp {
         Self(nanos)
     }
 
+    /// From the text that it shows as, or any other of RFC 3339; `None` for other texts and times out of reach.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(time.unix_timestamp_nanos()).ok().map(Self)
+    }
+
     /// Whole seconds since the epoch, rounded down.
     pub const fn unix_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000_000)

@@ -57,7 +57,7 @@ impl Revocations {
     /// Reads what other nodes revoked since the last time and whether the store was put back, and forgets what has
     /// expired.
     pub async fn refresh(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
-        self.enter_epochs(store).await?;
+        self.enter_epochs(store, now).await?;
         loop {
             let page = store.revocations().revoked_since(self.position.load(Ordering::Acquire), now).await?;
             let full = page.len() >= FEED_PAGE;
@@ -69,9 +69,14 @@ impl Revocations {
     }
 
     /// The feed of a store that was put back has begun anew somewhere before our position.
-    async fn enter_epochs(&self, store: &dyn Store) -> Result<(), StoreError> {
+    async fn enter_epochs(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
         let epochs = store.epochs().current().await?;
-        if **self.epochs.load() != epochs {
+        let held = self.epochs.load();
+        if **held != epochs {
+            let entered = epochs.iter().filter(|epoch| !held.contains(epoch));
+            for Epoch { issuer, began_at } in entered.filter(|epoch| epoch.is_far_ahead_of(now)) {
+                tracing::error!(epoch.issuer = %issuer, epoch.began_at = %began_at, "an epoch begins in the future; until then all tokens of its issuer are refused");
+            }
             self.epochs.store(Arc::new(epochs));
             self.position.store(0, Ordering::Release);
         }

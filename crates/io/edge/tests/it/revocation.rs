@@ -1,9 +1,14 @@
 //! The deny-list: what this node revokes, what other nodes revoke, and what has expired anyway.
 
-use std::sync::Arc;
+use std::fmt::{Debug, Write as _};
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
+use tracing::dispatcher::set_default;
+use tracing::field::Field;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_identity::clock::Timestamp;
@@ -103,6 +108,44 @@ async fn after_a_restore_older_tokens_of_that_issuer_are_void_on_every_node() {
     let fresh = Revocations::default();
     fresh.refresh(&store, at(102)).await.unwrap();
     assert!(fresh.covers(&issued(own, 99)));
+}
+
+/// The messages of all errors.
+struct Errors(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Errors {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::ERROR
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut text = String::new();
+        event.record(&mut |field: &Field, value: &dyn Debug| write!(text, "{field}={value:?} ").unwrap());
+        self.0.lock().unwrap().push(text);
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test]
+async fn an_epoch_that_a_wrong_clock_began_is_told_once() {
+    let errors = Arc::new(Mutex::new(Vec::new()));
+    let _listening = set_default(&Dispatch::new(Errors(Arc::clone(&errors))));
+    let (store, node) = (FickleStore::create(), Revocations::default());
+    begin(&store, at(1_000)).await;
+    node.refresh(&store, at(999)).await.unwrap();
+    assert!(errors.lock().unwrap().is_empty(), "this one was just begun");
+    begin(&store, at(9_000)).await;
+    for now in [1_000, 1_001] {
+        node.refresh(&store, at(now)).await.unwrap();
+    }
+    let told = errors.lock().unwrap().clone();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("begins in the future") && told[0].contains("1970-01-01T02:30:02Z"), "{told:?}");
 }
 
 /// The store of before: its feed is shorter than what the node has read.

@@ -26,3 +26,16 @@ fn shows_as_rfc_3339() {
         assert!(!Timestamp::from_unix_nanos(extreme).to_string().is_empty());
     }
 }
+
+#[test]
+fn is_read_from_rfc_3339() {
+    for nanos in [i64::MIN, -1, 0, 1_500_000_000, 1_800_000_000_123_456_789, i64::MAX] {
+        let time = Timestamp::from_unix_nanos(nanos);
+        assert_eq!(Timestamp::from_rfc3339(&time.to_string()), Some(time));
+    }
+    let east = Timestamp::from_rfc3339("2027-01-15T10:00:00+02:00");
+    assert_eq!(east, Some(Timestamp::from_unix_seconds(1_800_000_000)));
+    for text in ["", "2027-01-15", "2027-01-15T08:00:00", "9999-01-01T00:00:00Z"] {
+        assert_eq!(Timestamp::from_rfc3339(text), None, "{text}");
+    }
+}
