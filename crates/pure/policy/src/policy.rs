@@ -246,7 +246,10 @@ pub(crate) fn load(
     });
     let mut found = RegoVersion::V1;
     for source in sources {
-        scan::check(&source.text)?;
+        let words = scan::check(&source.text)?;
+        // Reading it as v0 would tell of names where there are keywords.
+        let version =
+            if version == RegoVersion::Auto && words.are_newer() { RegoVersion::V1 } else { version };
         found = add(&mut engine, source, version)?;
     }
     Ok((engine, found))

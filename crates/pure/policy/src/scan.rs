@@ -25,8 +25,24 @@ const MAX_EXPONENT: u32 = 308;
 /// 4 seconds where `RUST_BACKTRACE` is set without `RUST_LIB_BACKTRACE=0`: every try that fails takes a backtrace.
 const MAX_WORK: u64 = 1_000_000;
 
+/// What the words of a text say about the version of Rego that it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// `if` stands in it.
+    says_if: bool,
+    /// `future`, the package that v0 imports `if` from, stands in it.
+    says_future: bool,
+}
+
+impl Words {
+    /// Whether it says `if` without importing it, which v0 would read as a name.
+    pub(crate) fn are_newer(self) -> bool {
+        self.says_if && !self.says_future
+    }
+}
+
 /// Refuses text whose parsing would not be quick.
-pub(crate) fn check(text: &str) -> Result<(), PolicyError> {
+pub(crate) fn check(text: &str) -> Result<Words, PolicyError> {
     if text.len() > MAX_BYTES {
         let found = text.len();
         return Err(too_complex(format!("a policy may have {MAX_BYTES} bytes, this one has {found}")));
@@ -40,6 +56,7 @@ pub(crate) fn check(text: &str) -> Result<(), PolicyError> {
         levels: vec![Level::OUTER],
         work: 0,
         imports: 0,
+        words: Words::default(),
     }
     .run()
 }
@@ -68,10 +85,11 @@ struct Scanner<'a> {
     levels: Vec<Level>,
     work: u64,
     imports: u32,
+    words: Words,
 }
 
 impl Scanner<'_> {
-    fn run(mut self) -> Result<(), PolicyError> {
+    fn run(mut self) -> Result<Words, PolicyError> {
         while let Some(byte) = self.peek(0) {
             match byte {
                 b'\n' => self.newline()?,
@@ -95,7 +113,8 @@ impl Scanner<'_> {
                 _ => self.operator()?,
             }
         }
-        self.check_columns()
+        self.check_columns()?;
+        Ok(self.words)
     }
 
     fn peek(&self, ahead: usize) -> Option<u8> {
@@ -278,7 +297,10 @@ impl Scanner<'_> {
     fn word(&mut self) -> Result<(), PolicyError> {
         let start = self.at;
         self.skip_while(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        match self.bytes.get(start..self.at) {
+        let word = self.bytes.get(start..self.at);
+        self.words.says_if |= word == Some(b"if");
+        self.words.says_future |= word == Some(b"future");
+        match word {
             Some(b"in") => self.chain(),
             Some(b"import") => {
                 self.imports += 1;

@@ -285,6 +285,18 @@ fn fragment() -> impl Strategy<Value = String> {
         .prop_map(|tokens| tokens.concat())
 }
 
+#[test]
+fn a_mistake_in_new_rego_is_told_in_words_of_new_rego() {
+    let found = |text: &str| compile(text).unwrap_err();
+    let forgotten = found("package orchestrator\na if input.x\nresult := {\"allowed\": true} { a }\n");
+    assert!(forgotten.message.contains("`if` keyword is required"), "{forgotten}");
+    assert_eq!(forgotten.line, Some(3));
+    let unclosed = found("package orchestrator\nresult := {\"allowed\": true} if { count(input.x == 1 }\n");
+    assert_eq!(unclosed.line, Some(2), "{unclosed}");
+    let older = found("package orchestrator\nresult := {\"allowed\": true} { input.x == }\n");
+    assert!(!older.message.contains("keyword is required"), "{older}");
+}
+
 /// Statements that look at an input in every way there is.
 fn statement() -> impl Strategy<Value = &'static str> {
     proptest::sample::select(vec![

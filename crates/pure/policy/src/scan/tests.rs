@@ -38,3 +38,11 @@ fn positions_point_at_the_bracket() {
     assert_eq!(check("x := )").unwrap_err().kind, PolicyErrorKind::Syntax);
     assert_eq!(check("x := \"a").unwrap_err().kind, PolicyErrorKind::Syntax);
 }
+
+#[test]
+fn words_in_comments_and_texts_say_nothing_of_the_version() {
+    let newer = |text: &str| check(text).unwrap().are_newer();
+    assert!(newer("package p\nx if { y }\n"));
+    assert!(!newer("package p\n# if\nx := \"if\"\ny := `if`\nz { iffy }\n"));
+    assert!(!newer("package p\nimport future.keywords.if\nx if { y }\nz { y }\n"));
+}
