@@ -1,7 +1,9 @@
 //! A running demo: temporary folder, peers, gateway.
 
+use std::fs::Permissions;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -61,8 +63,10 @@ impl World {
     /// Starts everything. The gateway listens at `ports`.
     pub(crate) async fn start(ports: Ports) -> Result<Self, WorldError> {
         let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (Arc::new(SystemClock), Arc::new(SystemRng));
-        let folder =
-            tempfile::Builder::new().prefix("gatehouse-demo-").tempdir().map_err(WorldError::Folder)?;
+        // The configuration in it holds secrets.
+        let mut folder = tempfile::Builder::new();
+        let folder = folder.prefix("gatehouse-demo-").permissions(Permissions::from_mode(0o700));
+        let folder = folder.tempdir().map_err(WorldError::Folder)?;
         let (cast, seen, tasks) = (Cast::new(rng.as_ref()), Arc::new(SeenLog::default()), Tasks::default());
         let peers = BoundPeers::bind().await.map_err(WorldError::Port)?;
         let text = configuration::text(ports, &cast, peers.peers()).map_err(WorldError::Password)?;

@@ -118,9 +118,14 @@ pub(crate) fn public_listener(root: &Root, compiler: &mut Compiler<'_>) -> Optio
             );
         }
     }
-    if root.http.drain_stream_timeout.0 < root.http.drain_timeout.0 {
-        let place = root.http.place.child("drainStreamTimeoutSeconds");
-        compiler.report.error(&place, "expected no less than drainTimeoutSeconds");
+    let (streams, requests) = (root.http.drain_stream_timeout.0, root.http.drain_timeout.0);
+    if streams < requests {
+        let message = format!(
+            "event streams get {} s to end, expected no less than the {} s of drainTimeoutSeconds",
+            streams.as_secs(),
+            requests.as_secs()
+        );
+        compiler.report.error(&root.http.place.child("drainStreamTimeoutSeconds"), message);
     }
     Some(Listener {
         address: root.http.address,

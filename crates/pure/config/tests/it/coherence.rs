@@ -201,7 +201,7 @@ fn streams_are_not_cut_before_other_requests() {
     assert_eq!([listener.drain_timeout, listener.drain_stream_timeout], [Duration::from_secs(20); 2]);
     let found = refused(&drain(20, 19));
     assert!(
-        found.contains("http.drainStreamTimeoutSeconds: expected no less than drainTimeoutSeconds"),
+        found.contains("http.drainStreamTimeoutSeconds: event streams get 19 s to end, expected no less than the 20 s of drainTimeoutSeconds"),
         "{found}"
     );
     let listener = loaded(WHOLE).public;
