@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gatehouse_config::document::Document;
 use gatehouse_config::problem::{Problem, Severity};
-use gatehouse_config::snapshot::{Snapshot, compile};
+use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::source::Source;
 use gatehouse_config::source::environment::Environment;
 
@@ -69,8 +68,7 @@ pub fn from_source(
     environment: &Environment,
     loader: &DiskLoader,
 ) -> Result<Snapshot, LoadFailure> {
-    let document = Document::read(source, environment, loader).map_err(LoadFailure::Refused)?;
-    compile(document, loader).map_err(LoadFailure::Refused)
+    gatehouse_config::load::load(source, environment, loader).map_err(LoadFailure::Refused)
 }
 
 /// A finding as one line, with its severity in front when it does not stop the gateway.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::problem::{Place, Problem, Report, joined};
+use crate::problem::{Location, Place, Problem, Report, joined};
 use crate::source::environment::Environment;
 use crate::source::loader::Loader;
 use crate::source::node::{Entry, Node, NodeValue};
@@ -102,6 +102,27 @@ impl Document {
             }),
             _ => Err(findings),
         }
+    }
+
+    /// Reads `source` with stand-ins for what its references do not find, and where they stand. `None` when nothing is
+    /// missing, or other things are wrong with the text.
+    pub(crate) fn with_stand_ins(
+        source: &Source,
+        environment: &Environment,
+        loader: &dyn Loader,
+    ) -> Option<(Self, Vec<Location>)> {
+        let mut report = Report::new(&source.file);
+        let mut tree = yaml::parse(source, &mut report)?;
+        let secrets = secrets(&tree, environment, loader, &mut report);
+        let mut places = Vec::new();
+        substitution::stand_in(&mut tree, environment, &secrets, &mut places);
+        // What the secret provider lacks is told already.
+        let mut report = Report::new(&source.file);
+        substitution::resolve(&mut tree, "", environment, &secrets, &mut report);
+        let root = Root::read(Spot { node: &tree, path: "" }, &mut report)?;
+        let is_whole = !places.is_empty() && !report.has_errors();
+        let (file, content) = (Arc::clone(&source.file), source.bytes.clone());
+        is_whole.then_some((Self { root, file, content, warnings: Vec::new() }, places))
     }
 }
 

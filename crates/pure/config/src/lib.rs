@@ -4,6 +4,7 @@
 //! Every step collects all problems ([`problem::Problem`]) instead of stopping at the first.
 
 pub mod document;
+pub mod load;
 mod nearest;
 pub mod problem;
 pub mod snapshot;

@@ -7,7 +7,7 @@ use super::environment::Environment;
 use super::node::{Node, NodeValue, Scalar, Style};
 use super::secrets::Secrets;
 use crate::nearest;
-use crate::problem::{Place, Report, joined};
+use crate::problem::{Location, Place, Report, joined};
 
 /// Replaces every reference below `node`.
 pub(crate) fn resolve(
@@ -77,6 +77,61 @@ fn replace(
             scalar.style = Style::Unresolved;
         }
     }
+}
+
+/// Puts something of the usual shape where a variable or secret does not exist, so that the rest can be checked, and
+/// says where that was.
+pub(crate) fn stand_in(
+    node: &mut Node,
+    environment: &Environment,
+    secrets: &Secrets,
+    places: &mut Vec<Location>,
+) {
+    match &mut node.value {
+        NodeValue::Mapping(entries) => {
+            for entry in entries {
+                stand_in(&mut entry.value, environment, secrets, places);
+            }
+        }
+        NodeValue::Sequence(items) => {
+            for item in items {
+                stand_in(item, environment, secrets, places);
+            }
+        }
+        NodeValue::Scalar(scalar) => {
+            if let Some(text) = filled(scalar, environment, secrets) {
+                scalar.text = text;
+                places.push(node.at);
+            }
+        }
+    }
+}
+
+/// The text of `scalar` with stand-ins; `None` when nothing is missing in it.
+fn filled(scalar: &Scalar, environment: &Environment, secrets: &Secrets) -> Option<String> {
+    if matches!(scalar.style, Style::Block { .. }) {
+        return None;
+    }
+    if let Some(name) = secret_name(&scalar.text) {
+        return secrets.find(name).is_none().then(|| standing_for(name));
+    }
+    if !matches!(expanded(&scalar.text, environment), Expansion::Missing(_)) {
+        return None;
+    }
+    let mut text = String::new();
+    let mut rest = scalar.text.as_str();
+    while let Some((before, name, after)) = next_variable(rest) {
+        text.push_str(before);
+        text.push_str(&environment.variable(name).map_or_else(|| standing_for(name), str::to_owned));
+        rest = after;
+    }
+    Some(text + rest)
+}
+
+/// Long enough for a secret, fit for a host name, and another for every name.
+fn standing_for(name: &str) -> String {
+    let word = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-").to_ascii_lowercase();
+    format!("unresolved-{word}-0123456789abcdef0123456789abcdef")
 }
 
 /// What the variables in a text give.

@@ -1,11 +1,12 @@
 //! Environment values and secrets stay texts, whatever they contain.
 
 use gatehouse_config::document::Document;
+use gatehouse_config::load::load;
 use gatehouse_config::source::Source;
 use gatehouse_config::source::environment::Environment;
 use gatehouse_config::source::loader::MemoryLoader;
 
-use crate::fixture::printed;
+use crate::fixture::{AUTH_PROVIDER, CLAUDE, GATEWAY, WHOLE, loader, printed};
 
 fn problems(text: &str, variables: &[(&str, &str)], secrets: &str) -> String {
     let environment: Environment = variables.iter().copied().collect();
@@ -70,4 +71,25 @@ fn what_cannot_be_resolved_is_named_and_located() {
 fn policies_are_not_touched() {
     let text = "llmProvider:\n  authorization:\n    inbound:\n      opa:\n        name: p\n        rego: |\n          # {{ env.NOT_THERE }}\n          package orchestrator\n          default result := {\"allowed\": true}\n";
     assert_eq!(problems(text, &[], ""), "");
+}
+
+#[test]
+fn what_is_missing_hides_nothing_else_and_is_blamed_for_nothing_else() {
+    let without_variables = |text: &str| {
+        let found = load(&Source::new("gatehouse.yaml", text), &Environment::empty(), &loader());
+        printed(&found.err().unwrap_or_default())
+    };
+    for text in [WHOLE, CLAUDE, GATEWAY, AUTH_PROVIDER] {
+        let found = without_variables(text);
+        let only_missing = found.lines().all(|line| line.contains("the environment has no `"));
+        assert!(only_missing, "{found}");
+        assert_eq!(found.is_empty(), !text.contains("{{ env."), "{found}");
+    }
+    let wrong = WHOLE.replacen("idps: [", "idps: [nobody, ", 1);
+    assert_ne!(wrong, WHOLE);
+    let found = without_variables(&wrong);
+    assert!(
+        found.contains("the environment has no `ANTHROPIC_KEY`") && found.contains("`nobody`"),
+        "{found}"
+    );
 }
