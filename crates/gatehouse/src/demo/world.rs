@@ -7,6 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use gatehouse_identity::clock::Clock;
 use gatehouse_identity::rng::Rng;
 use tempfile::TempDir;
@@ -82,7 +84,7 @@ impl World {
         let admin = gateway.admin_address().map_err(WorldError::Port)?;
         let stop = tasks.stop.clone();
         tasks.running.spawn(async move {
-            gateway.serve(stop).await;
+            gateway.serve(stop, CancellationToken::new()).await;
         });
         Ok(Self { cast, seen, origin: ports.origin(), admin, folder, tasks })
     }
