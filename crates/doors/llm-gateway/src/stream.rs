@@ -190,13 +190,14 @@ impl HttpBody for Metered {
     }
 }
 
-/// A client that goes away is charged for what the provider had reported until then.
+/// A client that goes away, or is cut off, is charged for what the provider had reported until then.
 impl Drop for Metered {
     fn drop(&mut self) {
         if self.done {
             return;
         }
-        let gone = |complete: bool| (!complete).then_some((Outcome::Error, "client_gone"));
+        let why = self.meter.audit.as_ref().map(|row| (Outcome::Error, row.why_dropped()));
+        let gone = |complete: bool| why.filter(|_| !complete);
         let ended = self.upstream.is_end_stream();
         let (facts, verdict) = match &mut self.scanner {
             // Some clients close as soon as they have read the last event.

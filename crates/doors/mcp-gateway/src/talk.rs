@@ -63,7 +63,7 @@ pub(crate) struct Ending {
     watch: Watch,
 }
 
-/// Notes a call whose client went away before it was answered.
+/// Notes a call whose connection went away before it was answered.
 struct Watch {
     started: Instant,
     row: std::sync::Mutex<Option<Arc<AuditRow>>>,
@@ -257,7 +257,7 @@ impl Ending {
 impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(row) = self.row.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).take() {
-            row.conclude(Verdict::Error, "client_gone");
+            row.conclude(Verdict::Error, row.why_dropped());
         }
     }
 }

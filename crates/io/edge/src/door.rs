@@ -28,6 +28,7 @@ use crate::rejection::{Rejection, RejectionKind};
 use crate::server::address::{ClientAddress, TrustedProxies};
 use crate::server::admission::{self, HostRules};
 use crate::server::body::{Body, discard};
+use crate::server::cutoff::Cutoff;
 use crate::server::routes::{self, Entry, Found, Refused, Render, Route, RouteTable};
 use crate::server::uptake::Uptake;
 use crate::server::{Answer, Arrival};
@@ -97,7 +98,7 @@ impl Door {
         &self,
         head: &Arc<Parts>,
         body: Incoming,
-        Arrival { peer, framing, uptake }: Arrival,
+        Arrival { peer, framing, uptake, cutoff }: Arrival,
     ) -> Answered {
         let running = self.running.load_full();
         let located = running.proxies.locate(peer, &head.headers);
@@ -108,6 +109,7 @@ impl Door {
             path: head.uri.path(),
             head_only: head.method == Method::HEAD,
             uptake,
+            cutoff,
         };
         if let Err(rejection) = located.and_then(|_| admission::admit(head, framing, &running.hosts)) {
             self.record_refusal(head, &rejection, &visit, &running);
@@ -169,21 +171,21 @@ impl Door {
         }
         let handled = match &route.entry {
             Entry::Public(handler) => {
-                context.audit = route.audit.map(|kind| self.begin_row(kind, &context, &head.headers));
+                context.audit = route.audit.map(|kind| self.begin_row(kind, &context, visit));
                 let row = context.audit.clone();
                 (row, AssertUnwindSafe(handler(body, context)).catch_unwind().await)
             }
             Entry::Protected { gate, handler } => match gate.authenticate(&head.headers, context.now).await {
                 Ok(caller) => {
                     let kind = route.audit.unwrap_or(EventKind::CredentialRefused);
-                    let row = self.begin_row(kind, &context, &head.headers);
+                    let row = self.begin_row(kind, &context, visit);
                     row.note(|event| event.with_principal(&caller.principal));
                     context.audit = Some(Arc::clone(&row));
                     let context = context.with_who(Verified(caller));
                     (Some(row), AssertUnwindSafe(handler(body, context)).catch_unwind().await)
                 }
                 Err(rejection) => {
-                    let row = self.begin_row(EventKind::CredentialRefused, &context, &head.headers);
+                    let row = self.begin_row(EventKind::CredentialRefused, &context, visit);
                     row.conclude(Outcome::Deny, rejection.reason);
                     row.answered(rejection.kind.status().as_u16());
                     let sent = rejection.reason != "credential_missing";
@@ -233,7 +235,8 @@ impl Door {
             .with_request(request)
             .with_source(ip, peer_ip, text(&head.headers, USER_AGENT.as_str()));
         let timeout = running.snapshot.audit.timeout;
-        let row = AuditRow::begin(event, Arc::clone(&self.fittings.audit), timeout);
+        let row =
+            AuditRow::begin(event, Arc::clone(&self.fittings.audit), timeout, Arc::clone(&visit.cutoff));
         row.answered(rejection.kind.status().as_u16());
     }
 
@@ -246,14 +249,14 @@ impl Door {
         visit: &Visit<'_>,
     ) -> Response<Body> {
         if route.leaves_record() {
-            let row = self.begin_row(EventKind::CredentialRefused, context, &context.head.headers);
+            let row = self.begin_row(EventKind::CredentialRefused, context, visit);
             row.conclude(Outcome::Deny, rejection.reason);
             row.answered(rejection.kind.status().as_u16());
         }
         visit.refuse(rejection, route.render, None, false)
     }
 
-    fn begin_row(&self, kind: EventKind, context: &Context<Public>, headers: &HeaderMap) -> Arc<AuditRow> {
+    fn begin_row(&self, kind: EventKind, context: &Context<Public>, visit: &Visit<'_>) -> Arc<AuditRow> {
         let ClientAddress { ip, peer_ip } = context.source;
         let request = RequestFacts {
             method: Some(context.head.method.to_string()),
@@ -266,8 +269,9 @@ impl Door {
             .with_revision(&context.snapshot.revision)
             .with_request_id(&context.request_id)
             .with_request(request)
-            .with_source(ip, peer_ip, text(headers, USER_AGENT.as_str()));
-        AuditRow::begin(event, Arc::clone(&self.fittings.audit), context.snapshot.audit.timeout)
+            .with_source(ip, peer_ip, text(&context.head.headers, USER_AGENT.as_str()));
+        let timeout = context.snapshot.audit.timeout;
+        AuditRow::begin(event, Arc::clone(&self.fittings.audit), timeout, Arc::clone(&visit.cutoff))
     }
 }
 
@@ -300,6 +304,7 @@ struct Visit<'a> {
     path: &'a str,
     head_only: bool,
     uptake: Option<Arc<Uptake>>,
+    cutoff: Arc<Cutoff>,
 }
 
 impl Visit<'_> {

@@ -6,6 +6,7 @@ pub mod body;
 mod closing;
 mod connection;
 mod connections;
+pub mod cutoff;
 pub mod framing;
 pub mod routes;
 mod stall;
@@ -21,14 +22,14 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use self::body::Body;
-use self::closing::Closing;
+use self::closing::{Closing, Inside};
 use self::connection::Connection;
 use self::connections::ConnectionLimits;
+use self::cutoff::Cutoff;
 use self::framing::Framing;
 use self::uptake::{LeftUnread, Uptake};
 
@@ -53,6 +54,8 @@ pub struct Arrival {
     pub framing: Framing,
     /// How its answer is read, where the streams of one connection are read on their own.
     pub uptake: Option<Arc<Uptake>>,
+    /// Who ended its connection, if that ends before its answer.
+    pub cutoff: Arc<Cutoff>,
 }
 
 /// How a listener treats its connections.
@@ -126,9 +129,9 @@ impl Listener {
         let room = Arc::new(ConnectionLimits::default());
         let closing = Arc::<Closing>::default();
         let mut opened = 0_u32;
-        let mut tasks = JoinSet::new();
+        let mut inside = Inside::new(&closing);
         loop {
-            while tasks.try_join_next().is_some() {}
+            inside.sweep();
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
                 () = stop.cancelled() => break,
@@ -159,26 +162,18 @@ impl Listener {
             };
             opened = opened.wrapping_add(1);
             let (answer, tls) = (Arc::clone(&answer), self.tls.clone());
-            tasks.spawn(connection.run(stream, tls, answer));
+            inside.connections.spawn(connection.run(stream, tls, answer));
         }
         drop(self.socket);
         closing.begin();
-        if all_ended(&mut tasks, limits.drain.requests).await {
+        if inside.all_end(limits.drain.requests).await {
             return 0;
         }
         closing.end_requests();
         let streams = limits.drain.streams.saturating_sub(limits.drain.requests);
-        if all_ended(&mut tasks, streams).await {
+        if inside.all_end(streams).await {
             return closing.cut();
         }
-        let left = tasks.len();
-        tasks.shutdown().await;
-        closing.cut() + left
+        closing.cut() + inside.cut().await
     }
-}
-
-/// Whether all `connections` end within `time`. Those that have ended are gone from it.
-async fn all_ended(connections: &mut JoinSet<()>, time: Duration) -> bool {
-    let all = async { while connections.join_next().await.is_some() {} };
-    tokio::time::timeout(time, all).await.is_ok()
 }

@@ -10,6 +10,7 @@ use gatehouse_audit::event::{Event, Outcome};
 use gatehouse_audit::sink::AuditSink;
 
 use crate::rejection::Rejection;
+use crate::server::cutoff::Cutoff;
 
 /// An event that handlers add to. It is written once nobody can add to it any more: when the answer, streamed or
 /// not, has been sent or given up.
@@ -17,18 +18,26 @@ pub struct AuditRow {
     event: Mutex<Option<Event>>,
     sink: Arc<dyn AuditSink>,
     patience: Duration,
+    cutoff: Arc<Cutoff>,
     started: Instant,
     status: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl AuditRow {
-    /// Begins the record of `event`; `patience` is how long [`Self::commit`] waits for the medium.
-    pub(crate) fn begin(event: Event, sink: Arc<dyn AuditSink>, patience: Duration) -> Arc<Self> {
+    /// Begins the record of `event`, a request on the connection of `cutoff`; `patience` is how long [`Self::commit`]
+    /// waits for the medium.
+    pub(crate) fn begin(
+        event: Event,
+        sink: Arc<dyn AuditSink>,
+        patience: Duration,
+        cutoff: Arc<Cutoff>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             event: Mutex::new(Some(event)),
             sink,
             patience,
+            cutoff,
             started: Instant::now(),
             status: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -37,7 +46,7 @@ impl AuditRow {
 
     /// Begins the record of something else that the same request does, such as a token that it needs.
     pub(crate) fn beside(&self, event: Event) -> Arc<Self> {
-        Self::begin(event, Arc::clone(&self.sink), self.patience)
+        Self::begin(event, Arc::clone(&self.sink), self.patience, Arc::clone(&self.cutoff))
     }
 
     /// Adds to the event; after [`Self::commit`] there is nothing left to add to.
@@ -49,6 +58,11 @@ impl AuditRow {
     /// How it ended, with the stable code of the reason.
     pub fn conclude(&self, outcome: Outcome, reason: &'static str) {
         self.note(|event| event.with_outcome(outcome).with_reason(reason));
+    }
+
+    /// Why the answer was dropped before its end although nothing failed: the client left, or was cut off by us.
+    pub fn why_dropped(&self) -> &'static str {
+        self.cutoff.reason()
     }
 
     /// Whether the event, as far as it is known, is one of something that was allowed and went well.
@@ -110,8 +124,8 @@ impl Drop for AuditRow {
         let event = self.event.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut event) = event else { return };
         if self.status.load(Ordering::Relaxed) == 0 && event.outcome() == Outcome::Allow {
-            // Nobody answered: the request was given up because its client went away.
-            event = event.with_outcome(Outcome::Error).with_reason("client_gone");
+            // Nobody answered: the request was dropped with its connection.
+            event = event.with_outcome(Outcome::Error).with_reason(self.why_dropped());
         }
         if let Err(error) = self.sink.submit(self.finished(event)) {
             tracing::error!(error = %error, "audit record lost");

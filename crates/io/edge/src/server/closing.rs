@@ -5,14 +5,17 @@
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::task::unconstrained;
+use tokio::task::{JoinSet, unconstrained};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+use super::cutoff::Cutoff;
 
 /// The end of a listener, as its connections learn of it.
 #[derive(Default)]
@@ -23,6 +26,14 @@ pub(super) struct Closing {
     requests_ended: AtomicBool,
     cutting: CancellationToken,
     cut: AtomicUsize,
+    /// Nobody is waited for any more.
+    given_up: Arc<AtomicBool>,
+}
+
+/// The connections of a listener. Those that are left when it goes are cut, and their requests learn by whom.
+pub(super) struct Inside {
+    pub(super) connections: JoinSet<()>,
+    closing: Arc<Closing>,
 }
 
 impl Closing {
@@ -43,13 +54,19 @@ impl Closing {
         self.cut.load(Ordering::Relaxed)
     }
 
+    /// What the requests of a new connection ask when it has ended before them.
+    pub(super) fn cutoff(&self) -> Arc<Cutoff> {
+        Arc::new(Cutoff::within(&self.given_up))
+    }
+
     /// Does the work of `connection` until it ends. When the listener closes, or after `age`, it takes no more
     /// requests (HTTP/1: `connection: close`; HTTP/2: GOAWAY), and ends with the last of those that it is at. `None`
-    /// when it was cut, as requests had ended and it did not say that it `streams`.
+    /// when it was cut, as requests had ended and it did not say that it `streams`; its `cutoff` then says so too.
     pub(super) async fn attend<C: GracefulConnection>(
         &self,
         connection: C,
         age: Duration,
+        cutoff: &Cutoff,
         streams: impl Fn() -> bool,
     ) -> Option<C::Output> {
         let mut connection = pin!(connection);
@@ -76,6 +93,7 @@ impl Closing {
                     connection.as_mut().graceful_shutdown();
                 } else if self.requests_ended.load(Ordering::Acquire) && !streams() {
                     self.cut.fetch_add(1, Ordering::Relaxed);
+                    cutoff.give_up();
                     return Poll::Ready(None);
                 } else {
                     return Poll::Pending;
@@ -83,6 +101,41 @@ impl Closing {
             }
         })
         .await
+    }
+}
+
+impl Inside {
+    /// Nobody yet, of the listener that ends as `closing` says.
+    pub(super) fn new(closing: &Arc<Closing>) -> Self {
+        Self { connections: JoinSet::new(), closing: Arc::clone(closing) }
+    }
+
+    /// Forgets those that have ended.
+    pub(super) fn sweep(&mut self) {
+        while self.connections.try_join_next().is_some() {}
+    }
+
+    /// Whether all end within `time`. Those that have ended are forgotten.
+    pub(super) async fn all_end(&mut self, time: Duration) -> bool {
+        let all = async { while self.connections.join_next().await.is_some() {} };
+        tokio::time::timeout(time, all).await.is_ok()
+    }
+
+    /// Cuts those who are left. Returns how many they were.
+    pub(super) async fn cut(mut self) -> usize {
+        self.closing.given_up.store(true, Ordering::Release);
+        let left = self.connections.len();
+        self.connections.shutdown().await;
+        left
+    }
+}
+
+/// Not all were waited for: the process was told twice to stop.
+impl Drop for Inside {
+    fn drop(&mut self) {
+        if !self.connections.is_empty() {
+            self.closing.given_up.store(true, Ordering::Release);
+        }
     }
 }
 

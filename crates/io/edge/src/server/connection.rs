@@ -94,15 +94,16 @@ impl Connection {
         let peer = self.peer;
         let streams = Streams::new(Arc::clone(&self.left_unread));
         let builder = connection_builder(self.idle_timeout, streams.clone());
-        let requests = Requests::new();
+        let (requests, cutoff) = (Requests::new(), self.closing.cutoff());
         let stream = Followed::new(stream, Arc::clone(&requests), self.header_read_timeout);
-        let heard = Arc::clone(&requests);
+        let (heard, tie) = (Arc::clone(&requests), Arc::clone(&cutoff));
         let service = service_fn(move |request: Request<Incoming>| {
             let framing = requests.begin();
             let (answer, requests) = (Arc::clone(&answer), Arc::clone(&requests));
             let uptake = (request.version() == Version::HTTP_2).then(|| streams.begin());
+            let cutoff = Arc::clone(&tie);
             async move {
-                let arrival = Arrival { peer, framing, uptake: uptake.clone() };
+                let arrival = Arrival { peer, framing, uptake: uptake.clone(), cutoff };
                 let response = answer.answer(request, arrival).await;
                 if is_event_stream(response.headers()) {
                     requests.note_stream();
@@ -115,7 +116,7 @@ impl Connection {
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let attended: Pin<Box<dyn Future<Output = _> + Send + '_>> =
-            Box::pin(self.closing.attend(connection, self.age, || heard.has_streamed()));
+            Box::pin(self.closing.attend(connection, self.age, &cutoff, || heard.has_streamed()));
         unless_silent(attended, &heard, self.header_read_timeout).await
     }
 }

@@ -10,6 +10,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -136,8 +137,37 @@ async fn those_who_take_too_long_are_cut_and_counted() {
         assert_eq!(until_closed(stream).await.status, 0);
     }
     for record in waiting.house.records.at_least(2).await {
-        assert_eq!(record["reason"], "client_gone", "what was cut is recorded: {record}");
+        assert_eq!(record["reason"], "gateway_stopping", "what was cut is recorded: {record}");
     }
+}
+
+/// What the second signal does: nobody waits any more for what the listener serves.
+#[tokio::test]
+async fn those_who_are_given_up_with_their_listener_did_not_leave() {
+    let waiting = Waiting::with_drain(Drain::within(LONG)).await;
+    let (one, two) = (waiting.enter().await, waiting.enter().await);
+    waiting.house.stop.cancel();
+    waiting.is_closed().await;
+    waiting.house.served.abort();
+    for stream in [one, two] {
+        assert_eq!(until_closed(stream).await.status, 0);
+    }
+    for record in waiting.house.records.at_least(2).await {
+        assert_eq!((&record["outcome"], &record["reason"]), (&json!("error"), &json!("gateway_stopping")));
+    }
+}
+
+#[tokio::test]
+async fn those_who_leave_during_the_drain_are_not_said_to_be_cut() {
+    let mut waiting = Waiting::with_drain(Drain::within(LONG)).await;
+    let (leaving, staying) = (waiting.enter().await, waiting.enter().await);
+    waiting.house.stop.cancel();
+    waiting.is_closed().await;
+    drop(leaving);
+    assert_eq!(waiting.house.records.only().await["reason"], "client_gone");
+    waiting.go.add_permits(1);
+    assert_eq!(until_closed(staying).await.status, 200);
+    assert_eq!(timeout(LONG, &mut waiting.house.served).await.unwrap().unwrap(), 0);
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ apps:
         now,
         source: ClientAddress { ip: loopback, peer_ip: loopback },
         request_id: RequestId::new("req_1"),
-        audit: Some(AuditRow::begin(event, sink, Duration::from_secs(60))),
+        audit: Some(AuditRow::begin(event, sink, Duration::from_secs(60), Arc::default())),
         trace: Trace::join(None, &Zeros),
         segment: None,
     }
