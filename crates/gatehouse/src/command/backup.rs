@@ -2,6 +2,7 @@
 
 mod clock;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ use gatehouse_identity::id::Issuer;
 use gatehouse_store::Store;
 use gatehouse_store::epoch::{Begun, Ended, NOTICE};
 use gatehouse_store::error::StoreError;
-use gatehouse_store_sql::sqlite;
+use gatehouse_store_sql::sqlite::backup::BackupError;
+use gatehouse_store_sql::{private_file, sqlite};
 use gatehouse_telemetry::audit_file;
 
 use super::output::{Failure, line};
@@ -123,6 +125,7 @@ fn report(from: Option<&Path>, restored: Restored) -> Result<(), Failure> {
 async fn recorded(loaded: &Loaded, from: Option<&Path>, issuer: &Issuer) -> Result<Restored, Failure> {
     let surroundings =
         Surroundings { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), folder: loaded.folder() };
+    prepare_log(&loaded.folder().join(&loaded.snapshot.audit.path))?;
     let audit = open_audit(&loaded.snapshot, &surroundings).map_err(|error| match error {
         StartError::AuditFile(audit_file::OpenError::InUse(_)) => {
             Failure::Failed("restore: the gateway of this configuration is running: stop it first".to_owned())
@@ -142,11 +145,25 @@ async fn recorded(loaded: &Loaded, from: Option<&Path>, issuer: &Issuer) -> Resu
     Ok(restored)
 }
 
-async fn put_back(loaded: &Loaded, from: Option<&Path>, issuer: &Issuer) -> Result<Restored, StoreError> {
+/// Makes the log when there is none, for the user whose gateway will write it: that user is not always who restores.
+fn prepare_log(log: &Path) -> Result<(), Failure> {
+    match private_file::create_in_place_of(log, log) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(Failure::new(&format!("restore: the audit log {}", log.display()), error)),
+    }
+}
+
+async fn put_back(loaded: &Loaded, from: Option<&Path>, issuer: &Issuer) -> Result<Restored, BackupError> {
     let settings = &loaded.snapshot.store;
-    if let (Some(from), StoreSettings::Sqlite { path }) = (from, settings) {
-        let done = sqlite::backup::restore(from, &loaded.folder().join(path), issuer, &SystemClock)?;
-        return Ok(Restored { begun: done.begun, replaced: done.replaced });
+    if let StoreSettings::Sqlite { path } = settings {
+        let store = loaded.folder().join(path);
+        if let Some(from) = from {
+            let done = sqlite::backup::restore(from, &store, issuer, &SystemClock)?;
+            return Ok(Restored { begun: done.begun, replaced: done.replaced });
+        }
+        // Opening it would make an empty one, of which nothing can be ended.
+        sqlite::backup::require(&store)?;
     }
     let store = open_store(settings, &loaded.folder()).await?;
     Ok(Restored { begun: begin(store.as_ref(), issuer).await?, replaced: Vec::new() })

@@ -1,5 +1,6 @@
 //! A store that is put back brings nothing back to life [AC-26].
 
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 
 use gatehouse_testkit::browser::{SignIn, authorize, basic, redeem, sign_in, token};
@@ -102,7 +103,7 @@ fn nothing_that_a_backup_has_forgotten_comes_back_to_life() {
     let code = ada.code();
     let folder = gateway.folder();
     assert!(done(&gatehouse(folder, &["backup", "--out", "copy.db"])).contains("copy.db"));
-    refused(&gatehouse(folder, &["backup", "--out", "copy.db"]), "not overwritten");
+    refused(&gatehouse(folder, &["backup", "--out", "copy.db"]), "backup: copy.db: the file exists");
 
     let successor = ada.refresh(&rotated.refresh_token).unwrap();
     ada.revoke(&ended.refresh_token);
@@ -174,6 +175,25 @@ fn an_epoch_ends_what_another_tool_has_brought_back() {
     assert_eq!(ada.calls(&ada.signs_in().access_token), 200);
 }
 
+/// The command may run as root, and the gateway as somebody else.
+#[test]
+fn the_audit_log_that_a_restore_begins_belongs_to_whom_the_folder_belongs_to() {
+    let world = World::new(&binary(), "");
+    let stopped = world.serve().stop();
+    let folder = stopped.folder.path();
+    let log = folder.join("audit.jsonl");
+    std::fs::remove_file(&log).unwrap();
+    // Only root can give files away; for others all are their own.
+    for path in [folder, &folder.join("gatehouse.db")] {
+        drop(chown(path, Some(54_321), Some(54_322)));
+    }
+    done(&gatehouse(folder, &["restore", "--epoch-only"]));
+    let owner = |path: &Path| std::fs::metadata(path).map(|found| (found.uid(), found.gid())).unwrap();
+    assert_eq!(owner(&log), owner(folder));
+    assert_eq!(std::fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
+    done(&gatehouse(folder, &["audit", "verify"]));
+}
+
 /// As when a standby took over that was behind: nodes go on, and issue new tokens for old ones until they know.
 #[test]
 fn what_a_running_node_issues_for_an_old_token_while_an_epoch_begins_is_void_too() {
@@ -213,6 +233,8 @@ fn what_cannot_be_copied_or_put_back_is_refused_by_name() {
         .unwrap();
     write(&world.configuration);
     refused(&gatehouse(folder.path(), &["backup", "--out", "copy.db"]), "unable to open database file");
+    refused(&gatehouse(folder.path(), &["restore", "--epoch-only"]), "gatehouse.db: nothing is there");
+    assert!(!folder.path().join("gatehouse.db").exists());
     let usage = gatehouse(folder.path(), &["restore"]);
     assert_eq!(usage.code, Some(2), "{usage:?}");
     let both = gatehouse(folder.path(), &["restore", "--from", "copy.db", "--epoch-only"]);

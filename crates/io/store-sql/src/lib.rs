@@ -5,5 +5,6 @@
 
 mod migration;
 pub mod postgres;
+pub mod private_file;
 mod row;
 pub mod sqlite;

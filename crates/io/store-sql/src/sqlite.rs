@@ -1,9 +1,9 @@
 //! The embedded store: one SQLite file in WAL mode, one writer thread, a few readers.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use gatehouse_store::error::StoreError;
@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use self::reader::Readers;
 use self::writer::Writer;
+use crate::private_file::{self, parent};
 
 pub mod backup;
 mod consents;
@@ -56,9 +57,9 @@ pub fn open(path: &Path) -> Result<SqliteStore, StoreError> {
     Ok(SqliteStore { writer, readers: Readers::new(readers) })
 }
 
-/// Makes the file with mode 0600 before SQLite sees it; its WAL and shared-memory files take over that mode.
+/// Makes the file before SQLite sees it; its WAL and shared-memory files take over its mode.
 fn create_private(path: &Path) -> std::io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match private_file::create(path) {
         Ok(file) => {
             file.sync_all()?;
             File::open(parent(path))?.sync_all()
@@ -88,13 +89,6 @@ fn refuse_replaced(path: &Path, opened: (u64, u64)) -> Result<(), StoreError> {
 fn place(path: &Path) -> std::io::Result<(u64, u64)> {
     let found = fs::metadata(path)?;
     Ok((found.dev(), found.ino()))
-}
-
-fn parent(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }
 
 fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {

@@ -1,8 +1,8 @@
 //! A copy of the store while it is in use, and the way back.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use gatehouse_identity::clock::Clock;
@@ -12,7 +12,8 @@ use gatehouse_store::error::StoreError;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::failure::store_error;
-use super::{connect, create_private, epochs, migrate, parent, refused};
+use super::{connect, epochs, migrate, refused};
+use crate::private_file::{self, parent};
 
 /// What lies beside a database that is in use, or was when its process died.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -26,12 +27,34 @@ pub struct Restored {
     pub begun: Begun,
 }
 
+/// Why no copy was made, or none put back.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The copy, or a file on the way from it to the store.
+    #[error("{}: {reason}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it and what to do.
+        reason: String,
+    },
+}
+
+/// Refuses a `store` that is not there or not one of Gatehouse. Changes nothing, and blocks.
+pub fn require(store: &Path) -> Result<(), StoreError> {
+    if !store.try_exists().map_err(|error| refused(store, &error))? {
+        return Err(refused(store, &"nothing is there"));
+    }
+    connect_to_own(store).map(drop)
+}
+
 /// Writes what is in the store at `store` at one moment to the new file `copy`, readable by its owner only. The store
 /// may be in use. Blocks; returns once the copy is checked and on disk.
-pub fn backup(store: &Path, copy: &Path) -> Result<(), StoreError> {
-    let connection =
-        connect(store, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| refused(store, &error))?;
-    check_history(&connection, store)?;
+pub fn backup(store: &Path, copy: &Path) -> Result<(), BackupError> {
+    let connection = connect_to_own(store)?;
     create_new(copy)?;
     let written = write_copy(&connection, copy);
     if written.is_err() {
@@ -44,13 +67,14 @@ pub fn backup(store: &Path, copy: &Path) -> Result<(), StoreError> {
 /// Puts `copy` in the place of the store at `store`, which no process may be using, and begins an epoch of `issuer` in it.
 /// Blocks.
 ///
-/// Until everything is ready nothing is touched; then one rename decides. What was there before is kept beside it.
+/// Until everything is ready nothing is touched; then one rename decides. What was there before is kept beside it, and
+/// the new file belongs to whom that belongs to.
 pub fn restore(
     copy: &Path,
     store: &Path,
     issuer: &Issuer,
     clock: &dyn Clock,
-) -> Result<Restored, StoreError> {
+) -> Result<Restored, BackupError> {
     refuse_unfinished(copy, store)?;
     // Held until the new file is in place: a process that starts meanwhile fails or finds the new one.
     let lock = lock_out_others(store)?;
@@ -86,34 +110,42 @@ fn keep_old(store: &Path, ending: &str) -> Result<Vec<PathBuf>, StoreError> {
     Ok(replaced)
 }
 
-fn write_copy(connection: &Connection, copy: &Path) -> Result<(), StoreError> {
-    let name = copy.to_str().ok_or_else(|| refused(copy, &"the name of the copy has to be UTF-8"))?;
-    connection.execute("VACUUM INTO ?1", [name]).map_err(|error| refused(copy, &error))?;
-    let written = connect(copy, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| refused(copy, &error))?;
+/// A connection to the store, which has to be one that this program knows.
+fn connect_to_own(store: &Path) -> Result<Connection, StoreError> {
+    let connection =
+        connect(store, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| refused(store, &error))?;
+    check_history(&connection, store).map_err(|reason| refused(store, &reason))?;
+    Ok(connection)
+}
+
+fn write_copy(connection: &Connection, copy: &Path) -> Result<(), BackupError> {
+    let name = copy.to_str().ok_or_else(|| unfit(copy, &"the name of the copy has to be UTF-8"))?;
+    connection.execute("VACUUM INTO ?1", [name]).map_err(|error| unfit(copy, &error))?;
+    let written = connect(copy, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| unfit(copy, &error))?;
     check_integrity(&written, copy)?;
     drop(written);
     let synced = File::open(copy).and_then(|file| file.sync_all()).and_then(|()| sync_folder(copy));
-    synced.map_err(|error| refused(copy, &error))
+    synced.map_err(|error| unfit(copy, &error))
 }
 
-fn create_new(copy: &Path) -> Result<(), StoreError> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(copy) {
+fn create_new(copy: &Path) -> Result<(), BackupError> {
+    match private_file::create(copy) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            Err(refused(copy, &"the file exists and is not overwritten; name another"))
+            Err(unfit(copy, &"the file exists and is not overwritten; name another"))
         }
-        Err(error) => Err(refused(copy, &error)),
+        Err(error) => Err(unfit(copy, &error)),
     }
 }
 
 /// A finished copy is one file, and not the store itself.
-fn refuse_unfinished(copy: &Path, store: &Path) -> Result<(), StoreError> {
-    let found = fs::metadata(copy).map_err(|error| refused(copy, &error))?;
+fn refuse_unfinished(copy: &Path, store: &Path) -> Result<(), BackupError> {
+    let found = fs::metadata(copy).map_err(|error| unfit(copy, &error))?;
     if !found.is_file() {
-        return Err(refused(copy, &"this is not a file"));
+        return Err(unfit(copy, &"this is not a file"));
     }
     if fs::metadata(store).is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino())) {
-        return Err(refused(copy, &"this is the store itself"));
+        return Err(unfit(copy, &"this is the store itself"));
     }
     for companion in [beside(copy, "-wal"), beside(copy, "-journal")] {
         if fs::metadata(&companion).is_ok_and(|companion| companion.len() > 0) {
@@ -121,7 +153,7 @@ fn refuse_unfinished(copy: &Path, store: &Path) -> Result<(), StoreError> {
                 "this is a database in use, with writes in {}, and not a finished copy; make one with `gatehouse backup`",
                 companion.display()
             );
-            return Err(refused(copy, &reason));
+            return Err(unfit(copy, &reason));
         }
     }
     Ok(())
@@ -178,14 +210,13 @@ struct Staged {
 }
 
 impl Staged {
-    fn copy_of(copy: &Path, store: &Path) -> Result<Self, StoreError> {
+    fn copy_of(copy: &Path, store: &Path) -> Result<Self, BackupError> {
         let staged = Self { path: beside(store, ".restoring") };
         staged.clear();
-        create_private(&staged.path).map_err(|error| refused(&staged.path, &error))?;
-        let mut from = File::open(copy).map_err(|error| refused(copy, &error))?;
-        let into = OpenOptions::new().write(true).open(&staged.path);
-        into.and_then(|mut into| io::copy(&mut from, &mut into))
-            .map_err(|error| refused(&staged.path, &error))?;
+        let mut into = private_file::create_in_place_of(&staged.path, store)
+            .map_err(|error| unfit(&staged.path, &error))?;
+        let mut from = File::open(copy).map_err(|error| unfit(copy, &error))?;
+        io::copy(&mut from, &mut into).map_err(|error| unfit(&staged.path, &error))?;
         Ok(staged)
     }
 
@@ -206,11 +237,11 @@ impl Drop for Staged {
 
 /// Proves that `staged` is a sound store that this program knows, brings its schema up to date, and begins an
 /// epoch.
-fn prepare(staged: &Path, copy: &Path, issuer: &Issuer, clock: &dyn Clock) -> Result<Begun, StoreError> {
-    let failed = |error: rusqlite::Error| refused(copy, &error);
+fn prepare(staged: &Path, copy: &Path, issuer: &Issuer, clock: &dyn Clock) -> Result<Begun, BackupError> {
+    let failed = |error: rusqlite::Error| unfit(copy, &error);
     let mut connection = connect(staged, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
     check_integrity(&connection, copy)?;
-    check_history(&connection, copy)?;
+    check_history(&connection, copy).map_err(|reason| unfit(copy, &reason))?;
     // No journal and no syncs until all is done: whatever fails, this file is thrown away.
     connection.query_row("PRAGMA journal_mode = OFF", [], |_| Ok(())).map_err(failed)?;
     connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA secure_delete = ON;").map_err(failed)?;
@@ -220,23 +251,35 @@ fn prepare(staged: &Path, copy: &Path, issuer: &Issuer, clock: &dyn Clock) -> Re
     transaction.commit().map_err(failed)?;
     connection.execute_batch("VACUUM").map_err(failed)?;
     connection.close().map_err(|(_, error)| failed(error))?;
-    File::open(staged).and_then(|file| file.sync_all()).map_err(|error| refused(staged, &error))?;
+    File::open(staged).and_then(|file| file.sync_all()).map_err(|error| unfit(staged, &error))?;
     Ok(begun)
 }
 
-fn check_integrity(connection: &Connection, file: &Path) -> Result<(), StoreError> {
+fn check_integrity(connection: &Connection, copy: &Path) -> Result<(), BackupError> {
     let verdict: String = connection
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(|error| refused(file, &error))?;
-    if verdict == "ok" { Ok(()) } else { Err(refused(file, &format!("the file is damaged: {verdict}"))) }
+        .map_err(|error| unfit(copy, &error))?;
+    if verdict == "ok" { Ok(()) } else { Err(unfit(copy, &format!("the file is damaged: {verdict}"))) }
 }
 
-/// Whether Gatehouse made this, and no newer one than we are.
-fn check_history(connection: &Connection, file: &Path) -> Result<(), StoreError> {
-    if migrate::is_ours(connection).map_err(|error| refused(file, &error))? {
+/// Why Gatehouse did not make this, or only a newer one than we are.
+fn check_history(connection: &Connection, file: &Path) -> Result<(), String> {
+    if migrate::is_ours(connection).map_err(|error| error.to_string())? {
         return Ok(());
     }
-    Err(refused(file, &"this is a database, but no store of Gatehouse: it has no migrations"))
+    let what = if fs::metadata(file).is_ok_and(|found| found.len() == 0) {
+        "the file is empty, and no store of Gatehouse"
+    } else if migrate::is_blank(connection).map_err(|error| error.to_string())? {
+        "this is a database without tables, and no store of Gatehouse: perhaps a plain copy of one in use, whose writes \
+         were not in this file yet; make a finished one with `gatehouse backup`"
+    } else {
+        "this is a database, but no store of Gatehouse: it has no migrations"
+    };
+    Err(what.to_owned())
+}
+
+fn unfit(file: &Path, reason: &impl ToString) -> BackupError {
+    BackupError::File { file: file.to_owned(), reason: reason.to_string() }
 }
 
 /// `path` with more behind its name.

@@ -40,6 +40,12 @@ pub(super) fn is_ours(connection: &Connection) -> Result<bool, StoreError> {
     Ok(!applied.is_empty())
 }
 
+/// Whether the database has no tables at all.
+pub(super) fn is_blank(connection: &Connection) -> Result<bool, StoreError> {
+    let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+    Ok(tables.map_err(|error| store_error(&error))? == 0)
+}
+
 fn applied(connection: &Connection) -> rusqlite::Result<Vec<Applied>> {
     let mut statement =
         connection.prepare("SELECT number, name, checksum FROM schema_migrations ORDER BY number")?;

@@ -1,7 +1,7 @@
 //! SQLite: a copy of a store in use, and the way back.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use gatehouse_identity::clock::Timestamp;
@@ -9,8 +9,7 @@ use gatehouse_identity::id::Issuer;
 use gatehouse_store::Store as _;
 use gatehouse_store::conformance::{Redeemable, Scene};
 use gatehouse_store::epoch::Epoch;
-use gatehouse_store::error::StoreError;
-use gatehouse_store_sql::sqlite::backup::{Restored, backup, restore};
+use gatehouse_store_sql::sqlite::backup::{BackupError, Restored, backup, require, restore};
 use gatehouse_store_sql::sqlite::{self, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -34,7 +33,7 @@ impl Place {
         sqlite::open(&self.store).unwrap()
     }
 
-    fn restore(&self) -> Result<Restored, StoreError> {
+    fn restore(&self) -> Result<Restored, BackupError> {
         restore(&self.copy, &self.store, &issuer(), &LATER)
     }
 
@@ -69,13 +68,12 @@ async fn knows(store: &SqliteStore, grant: &Redeemable) -> bool {
     store.grants().find(&grant.active.id, NOW).await.unwrap().is_some()
 }
 
-/// Why `file` was refused.
+/// Why `file` was refused: as the store if it is one.
 #[track_caller]
-fn reason<T>(refused: Result<T, StoreError>, file: &Path) -> String {
-    let error = refused.err().expect("it should have been refused");
-    let said = error.to_string();
-    let about = format!("cannot open the store {}: ", file.display());
-    said.strip_prefix(&about).expect(&said).to_owned()
+fn reason<T, E: ToString>(refused: Result<T, E>, file: &Path) -> String {
+    let said = refused.err().expect("it should have been refused").to_string();
+    let kind = if file.ends_with("gatehouse.db") { "cannot open the store " } else { "" };
+    said.strip_prefix(&format!("{kind}{}: ", file.display())).expect(&said).to_owned()
 }
 
 #[tokio::test]
@@ -234,7 +232,7 @@ async fn what_is_no_sound_copy_of_a_store_is_refused_and_nothing_is_touched() {
     let alter = |path: &Path, sql: &str| Connection::open(path).unwrap().execute_batch(sql).unwrap();
     refused(&|_| (), "No such file");
     refused(&|copy| fs::write(copy, "apps: []\n".repeat(500)).unwrap(), "not a database");
-    refused(&|copy| fs::write(copy, "").unwrap(), "no store of Gatehouse");
+    refused(&|copy| fs::write(copy, "").unwrap(), "the file is empty");
     refused(&|copy| alter(copy, "CREATE TABLE notes (text)"), "no store of Gatehouse");
     refused(&|copy| fs::hard_link(&place.store, copy).unwrap(), "the store itself");
     let newer = "INSERT INTO schema_migrations (number, name, checksum) VALUES (9, 'devices', 'ff')";
@@ -276,6 +274,42 @@ async fn a_database_in_use_is_no_copy() {
     let (place, other) = (Place::new(), Place::new());
     let store = place.open();
     grant(&store).await;
-    let said = reason(restore(&place.store, &other.store, &issuer(), &LATER), &place.store);
+    let said = restore(&place.store, &other.store, &issuer(), &LATER).unwrap_err().to_string();
     assert!(said.contains("in use") && said.contains("gatehouse backup"), "{said}");
+    fs::copy(&place.store, &place.copy).unwrap();
+    let said = reason(restore(&place.copy, &other.store, &issuer(), &LATER), &place.copy);
+    assert!(said.contains("a plain copy of one in use") && said.contains("gatehouse backup"), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_put_back_belongs_to_whom_the_store_belongs_to() {
+    let place = Place::new();
+    drop(place.open());
+    backup(&place.store, &place.copy).unwrap();
+    // Only root can give it away; for others all files are their own.
+    drop(chown(&place.store, Some(54_321), Some(54_322)));
+    let owner = |path: &Path| fs::metadata(path).map(|found| (found.uid(), found.gid())).unwrap();
+    let before = owner(&place.store);
+    let restored = place.restore().unwrap();
+    assert_eq!((owner(&place.store), owner(&restored.replaced[0])), (before, before));
+    // So do the files that come and go with it.
+    let store = place.open();
+    grant(&store).await;
+    assert_eq!(owner(&place.folder.path().join("gatehouse.db-wal")), before);
+}
+
+#[tokio::test]
+async fn what_is_required_is_a_store_of_ours() {
+    let place = Place::new();
+    assert_eq!(reason(require(&place.store), &place.store), "nothing is there");
+    assert!(place.files().is_empty(), "{:?}", place.files());
+    fs::write(&place.store, "").unwrap();
+    assert!(reason(require(&place.store), &place.store).contains("the file is empty"));
+    fs::write(&place.store, "apps: []\n".repeat(500)).unwrap();
+    assert!(reason(require(&place.store), &place.store).contains("not a database"));
+    fs::remove_file(&place.store).unwrap();
+    let store = place.open();
+    require(&place.store).unwrap();
+    drop(store);
+    require(&place.store).unwrap();
 }
