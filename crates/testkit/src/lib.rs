@@ -23,6 +23,7 @@ pub mod browser;
 pub mod configuration;
 pub mod documents;
 pub mod fixture;
+pub mod heard;
 pub mod loopback;
 pub mod mcp;
 pub mod outage;

@@ -10,13 +10,17 @@ use gatehouse_edge::server::routes::Refused;
 
 /// Refusals as problem details (RFC 9457).
 pub fn render(rejection: &Rejection, refused: &Refused<'_>) -> Response<Body> {
-    let status: StatusCode = rejection.kind.status();
+    problem(rejection.kind.status(), &rejection.public, refused.request_id)
+}
+
+/// Problem details: `detail` says what is wrong, `instance` is the id of the request.
+pub(crate) fn problem(status: StatusCode, detail: &str, instance: &str) -> Response<Body> {
     let document = json!({
         "type": "about:blank",
         "title": status.canonical_reason(),
         "status": status.as_u16(),
-        "detail": rejection.public,
-        "instance": refused.request_id,
+        "detail": detail,
+        "instance": instance,
     });
     let mut response = Response::new(body::full(document.to_string()));
     *response.status_mut() = status;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
 use serde_json::json;
 
 use gatehouse_edge::context::{Context, Public};
@@ -13,16 +13,19 @@ use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
 
 use crate::Console;
+use crate::dialect::problem;
 
 /// The process answers, so it lives.
 pub(crate) fn healthz() -> Response<Body> {
     text("ok")
 }
 
-/// Ready means: new requests are taken and the store answers. The process itself answers by answering.
-pub(crate) async fn readyz(console: Arc<Console>) -> Outcome {
+/// Ready means: new requests are taken and the store answers. The process itself answers by answering. That it was
+/// told to stop is what a probe is to learn, and no failure that somebody has to act on.
+pub(crate) async fn readyz(console: Arc<Console>, context: Context<Public>) -> Outcome {
     if console.draining.load(Ordering::Relaxed) {
-        return Err(Rejection::unavailable("draining", "the process was told to stop"));
+        let detail = "The process was told to stop; it finishes what it has begun.";
+        return Ok(problem(StatusCode::SERVICE_UNAVAILABLE, detail, context.request_id.as_str()));
     }
     match console.store.maintenance().ping().await {
         Ok(()) => Ok(text("ready")),

@@ -43,8 +43,8 @@ impl Console {
             Route::public("healthz", Method::GET, "/healthz", render, |_body, _context| async {
                 Ok(healthz())
             }),
-            Route::public("readyz", Method::GET, "/readyz", render, move |_body, _context| {
-                readyz(Arc::clone(&console))
+            Route::public("readyz", Method::GET, "/readyz", render, move |_body, context| {
+                readyz(Arc::clone(&console), context)
             }),
         ];
         let mut routes: Vec<_> = usual.into_iter().filter(|route| route.path != location).collect();

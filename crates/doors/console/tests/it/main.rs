@@ -18,6 +18,7 @@ use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::RouteTable;
 use gatehouse_store::Store;
 use gatehouse_testkit::configuration::snapshot;
+use gatehouse_testkit::heard::Heard;
 use gatehouse_testkit::outage::{FickleStore, OUTAGE};
 use gatehouse_testkit::serving::{Port, Serving, running};
 use gatehouse_testkit::surroundings::{HandClock, SystemRng};
@@ -118,10 +119,27 @@ async fn the_process_lives_without_its_store_but_is_not_ready() {
 
 #[tokio::test]
 async fn a_process_that_is_told_to_stop_is_not_ready_any_more() {
+    let heard = Heard::here();
     let site = Site::open("/status").await;
     site.console.announce_drain();
-    assert_eq!(site.status_of("/readyz").await, 503);
+    let (status, media_type, body) = site.ask("GET /readyz").await;
+    assert_eq!((status, media_type.as_str()), (503, "application/problem+json"));
+    assert!(body.contains("told to stop"), "{body}");
     assert_eq!(site.status_of("/healthz").await, 200);
+    let lines = heard.from_info_up();
+    assert!(lines.is_empty(), "nobody has to act: {lines:#?}");
+}
+
+#[tokio::test]
+async fn whoever_watches_the_log_reads_of_a_store_that_is_down() {
+    let heard = Heard::here();
+    let site = Site::open("/status").await;
+    site.store.set_away(true);
+    assert_eq!(site.status_of("/readyz").await, 503);
+    let lines = heard.from_info_up();
+    let [line] = lines.as_slice() else { panic!("expected one line, found {lines:#?}") };
+    assert_eq!((line.level, line.field("message")), ("ERROR", "request failed"));
+    assert_eq!(line.field("reason"), "store_unavailable");
 }
 
 #[tokio::test]
