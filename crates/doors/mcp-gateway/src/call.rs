@@ -68,7 +68,7 @@ async fn answer(turn: &Turn<'_>, request: &Request<'_>, cancellation: Option<Arc
     };
     let call = match read(turn, request).await {
         Ok(call) => call,
-        Err(Stop::Error(error)) => return Reply::Message(turn.error(Some(request.id()), &error)),
+        Err(Stop::Error(error)) => return Reply::Message(turn.error(request.id(), error)),
         Err(Stop::Failed(rejection)) => return failed(rejection),
     };
     match permit(turn, &call) {
@@ -171,7 +171,7 @@ async fn forward(
                 Ok(parts) => parts,
                 Err(error) => {
                     ending.settle();
-                    return Ok(Reply::Message(turn.error(Some(request.id()), &error)));
+                    return Ok(Reply::Message(turn.arguments_error(request.id(), error)));
                 }
             };
             let credential = credential(turn, app, offer, &permit).await;

@@ -23,7 +23,7 @@ use gatehouse_mcp::discover::{self, CacheHints};
 use gatehouse_mcp::era::{self, Front, Session};
 use gatehouse_mcp::error::{ErrorCode, RpcError};
 use gatehouse_mcp::initialize::{Initialized, pong};
-use gatehouse_mcp::message::{Body, Message as Rpc, Request, compose};
+use gatehouse_mcp::message::{Body, Message as Rpc, Request};
 use gatehouse_mcp::mirror::{Field, HeaderFacts, SESSION_ID};
 use gatehouse_mcp::version::{Era, Version};
 
@@ -31,7 +31,7 @@ use crate::client_info::{ClientInfo, Introduced};
 use crate::reply::{Message, Reply, accepted};
 use crate::resource::Endpoint;
 use crate::session::{Opened, Party};
-use crate::turn::{Turn, refuse};
+use crate::turn::{Turn, refuse, refuse_quoting};
 use crate::{McpGateway, call, tools_list};
 
 /// The largest request body.
@@ -56,12 +56,15 @@ pub(crate) async fn post(
     let facts = header_facts(&context);
     let body = match Body::parse(&bytes) {
         Ok(body) => body,
-        Err(error) => return Ok(refused(&context, error.id.as_ref(), &error.to_rpc())),
+        Err(error) => {
+            let (id, detail) = (error.id.as_ref(), "the message cannot be read; its sender was told why");
+            return Ok(refuse_quoting(&context, Era::Modern, id, error.to_rpc(), detail).into_response());
+        }
     };
     let (session, opened) = find_session(&door, settings, &facts, &context);
     let front = match era::pick(&facts, session, &body) {
         Ok(front) => front,
-        Err(error) => return Ok(refused(&context, request_id(&body), &error)),
+        Err(error) => return Ok(refused(&context, request_id(&body), error)),
     };
     let turn = |version, client_info: Option<ClientInfo>| Turn {
         door: &door,
@@ -128,7 +131,7 @@ pub(crate) fn delete(door: &McpGateway, context: &Context<Verified>) -> Outcome 
             *response.status_mut() = StatusCode::NO_CONTENT;
             Ok(response)
         }
-        _ => Ok(refused(context, None, &RpcError::unknown_session())),
+        _ => Ok(refused(context, None, RpcError::unknown_session())),
     }
 }
 
@@ -148,7 +151,7 @@ async fn answer(turn: &Turn<'_>, request: &Request<'_>) -> Reply {
         }
         (method, _) => {
             note(turn, EventKind::McpMessage, request);
-            turn.error(Some(id), &RpcError::method_not_found(method))
+            turn.error(id, RpcError::method_not_found(method))
         }
     };
     Reply::Message(message)
@@ -159,7 +162,7 @@ fn initialize(turn: &Turn<'_>, request: &Request<'_>) -> Response<HttpBody> {
     note(turn, EventKind::McpDiscover, request);
     let agreed = match Initialized::negotiate(request) {
         Ok(agreed) => agreed,
-        Err(error) => return turn.error(Some(request.id()), &error).into_response(),
+        Err(error) => return turn.error(request.id(), error).into_response(),
     };
     let mut response = Turn::result(request.id(), &agreed.result(&turn.door.server)).into_response();
     if turn.settings.sessions.enabled {
@@ -196,7 +199,7 @@ async fn batch(turn: &Turn<'_>, messages: &[Rpc<'_>]) -> Response<HttpBody> {
             "a batch may hold at most {LARGEST_BATCH} messages, of which at most one is `tools/call` and none is \
              `initialize`"
         );
-        return refused(turn.context, None, &RpcError::new(ErrorCode::InvalidRequest, message));
+        return refused(turn.context, None, RpcError::new(ErrorCode::InvalidRequest, message));
     }
     // The call comes last, so that the record tells of it.
     let (calls, others): (Vec<_>, Vec<_>) =
@@ -261,10 +264,9 @@ fn session_id<'f>(facts: &HeaderFacts<'f>) -> Option<&'f str> {
 fn refused(
     context: &Context<Verified>,
     id: Option<&gatehouse_mcp::message::Id>,
-    error: &RpcError,
+    error: RpcError,
 ) -> Response<HttpBody> {
-    refuse(context, error);
-    Message { json: compose::error(id, error), status: error.http_status(Era::Modern) }.into_response()
+    refuse(context, Era::Modern, id, error).into_response()
 }
 
 fn request_id<'b>(body: &'b Body<'_>) -> Option<&'b gatehouse_mcp::message::Id> {

@@ -31,7 +31,7 @@ pub(crate) async fn list(turn: &Turn<'_>, request: &Request<'_>) -> Message {
     turn.note_request(EventKind::ToolList, request, None);
     let cursor = match request.text_param("cursor") {
         Ok(cursor) => cursor,
-        Err(error) => return turn.error(Some(request.id()), &error),
+        Err(error) => return turn.error(request.id(), error),
     };
     let asked = turn
         .apps()
@@ -48,7 +48,7 @@ pub(crate) async fn list(turn: &Turn<'_>, request: &Request<'_>) -> Message {
     let rules = PageRules { version: turn.version, size: PAGE, cache: PAGE_CACHE, server: &turn.door.server };
     match page(visible, cursor.as_deref(), rules) {
         Ok(result) => Turn::result(request.id(), &result),
-        Err(error) => turn.error(Some(request.id()), &error),
+        Err(error) => turn.error(request.id(), error),
     }
 }
 

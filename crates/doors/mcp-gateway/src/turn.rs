@@ -2,21 +2,27 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use gatehouse_audit::event::{EventKind, Outcome, RequestFacts, Target};
 use gatehouse_audit::fingerprint::Fingerprint;
 use gatehouse_config::snapshot::mcp::{McpApp, McpGateway as Settings};
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::rejection::Rejection;
+use gatehouse_identity::id::RequestId;
 use gatehouse_mcp::error::RpcError;
 use gatehouse_mcp::message::{Id, RawObject, Request, compose};
 use gatehouse_mcp::mirror::HeaderFacts;
 use gatehouse_mcp::rewrite::{call_result, tool_error};
-use gatehouse_mcp::version::Version;
+use gatehouse_mcp::version::{Era, Version};
 
 use crate::McpGateway;
 use crate::client_info::Introduced;
 use crate::reply::Message;
 use crate::resource::Endpoint;
+
+/// The most characters of an error that the log repeats: names in it are as long as their senders want.
+const LONGEST_DETAIL: usize = 200;
 
 /// The surroundings of one request.
 pub(crate) struct Turn<'a> {
@@ -71,15 +77,33 @@ impl<'a> Turn<'a> {
         Message::ok(compose::result(id, result))
     }
 
-    /// A JSON-RPC error, recorded as a refusal.
-    pub(crate) fn error(&self, id: Option<&Id>, error: &RpcError) -> Message {
-        refuse(self.context, error);
-        Message { json: compose::error(id, error), status: error.http_status(self.version.era()) }
+    /// A JSON-RPC error of our own.
+    pub(crate) fn error(&self, id: &Id, error: RpcError) -> Message {
+        refuse(self.context, self.version.era(), Some(id), error)
+    }
+
+    /// The same for arguments that the error may quote.
+    pub(crate) fn arguments_error(&self, id: &Id, error: RpcError) -> Message {
+        let detail = "the arguments make no request; the caller was told why";
+        refuse_quoting(self.context, self.version.era(), Some(id), error, detail)
     }
 }
 
-/// Records that a request was refused in JSON-RPC's words.
-pub(crate) fn refuse(context: &Context<Verified>, error: &RpcError) {
+/// Refuses a request in JSON-RPC's words. As in all refusals, the request id is among them; operators find it in the
+/// log and in the audit record.
+pub(crate) fn refuse(context: &Context<Verified>, era: Era, id: Option<&Id>, error: RpcError) -> Message {
+    let detail: String = error.message().chars().take(LONGEST_DETAIL).collect();
+    refuse_quoting(context, era, id, error, &detail)
+}
+
+/// The same for an error that quotes what must not be logged: the log has `detail` instead.
+pub(crate) fn refuse_quoting(
+    context: &Context<Verified>,
+    era: Era,
+    id: Option<&Id>,
+    error: RpcError,
+    detail: &str,
+) -> Message {
     let (outcome, reason) = match error.code() {
         -32700 => (Outcome::Deny, "rpc_parse_error"),
         -32600 => (Outcome::Deny, "rpc_invalid_request"),
@@ -91,6 +115,23 @@ pub(crate) fn refuse(context: &Context<Verified>, error: &RpcError) {
         _ => (Outcome::Error, "rpc_error"),
     };
     context.note(|event| event.with_outcome(outcome).with_reason(reason));
+    let (request_id, ip, path) = (&context.request_id, context.source.ip, context.head.uri.path());
+    let status = error.http_status(era);
+    if outcome == Outcome::Error {
+        tracing::error!(request.id = %request_id, source.ip = %ip, path, status, reason, detail, "request failed");
+    } else {
+        tracing::info!(request.id = %request_id, source.ip = %ip, path, status, reason, detail, "request refused");
+    }
+    let error = with_request_id(error, request_id);
+    Message { json: compose::error(id, &error), status }
+}
+
+/// `error` with the request id beside what its data says already.
+fn with_request_id(error: RpcError, request_id: &RequestId) -> RpcError {
+    let said = error.data().and_then(|data| serde_json::from_str(data.get()).ok());
+    let mut members: Map<String, Value> = said.unwrap_or_default();
+    members.insert("requestId".to_owned(), Value::from(request_id.as_str()));
+    error.with_data(&Value::Object(members))
 }
 
 /// A refused or failed call of a tool that the caller knows of, in words for the model: a result with `isError`

@@ -43,6 +43,11 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
+    /// The body, but for the id that every request has of its own.
+    pub(crate) fn without_id(&self) -> String {
+        self.text.replace(self.header("request-id").unwrap(), "ID")
+    }
+
     /// The text of a failed tool call.
     pub(crate) fn tool_error(&self) -> String {
         let json = self.json();

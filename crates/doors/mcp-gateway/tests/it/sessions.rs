@@ -13,7 +13,7 @@ use crate::mcp_server::{self, Kind};
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 
 fn what(answer: &Answer) -> (u16, String) {
-    (answer.status, answer.text.clone())
+    (answer.status, answer.without_id())
 }
 
 #[tokio::test]
