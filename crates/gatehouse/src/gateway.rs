@@ -163,8 +163,9 @@ impl Gateway {
         self.admin.1.running().routes.iter().cloned().collect()
     }
 
-    /// Serves until `stop` is cancelled, then drains. Returns how many connections had to be cut.
-    pub async fn serve(self, stop: CancellationToken) -> usize {
+    /// Serves until `stop` is cancelled, then drains. Returns how many connections had to be cut, or nothing when
+    /// `hurry` was cancelled before all had ended: what still runs is given up then.
+    pub async fn serve(self, stop: CancellationToken, hurry: CancellationToken) -> Option<usize> {
         let tasks = TaskTracker::new();
         let upkeep = self.upkeep;
         let upkeep_stop = stop.clone();
@@ -184,12 +185,20 @@ impl Gateway {
         });
         let (public, public_door) = self.public;
         let revision = public_door.running().snapshot.revision.clone();
-        let cut = public.serve(public_door, stop, self.limits).await;
-        admin_stop.cancel();
-        tasks.close();
-        tasks.wait().await;
-        let stopped = Event::new(EventKind::NodeStopped, Outcome::Allow, self.clock.now());
-        if let Err(error) = self.audit.append(stopped.with_revision(&revision)).await {
+        let drained = async {
+            let cut = public.serve(public_door, stop, self.limits).await;
+            admin_stop.cancel();
+            tasks.close();
+            tasks.wait().await;
+            cut
+        };
+        let cut = hurry.run_until_cancelled(drained).await;
+        let outcome = if cut.is_some() { Outcome::Allow } else { Outcome::Error };
+        let stopped = Event::new(EventKind::NodeStopped, outcome, self.clock.now()).with_revision(&revision);
+        // Whoever is in a hurry does not wait for the disk here: the log writes what it has when it is closed.
+        let recorded =
+            if cut.is_some() { self.audit.append(stopped).await } else { self.audit.submit(stopped) };
+        if let Err(error) = recorded {
             tracing::error!(error = %error, "the end of this run is not in the audit log");
         }
         cut

@@ -131,6 +131,14 @@ impl Log {
         found(&lines.0)
     }
 
+    /// All lines, once there will be no more.
+    fn whole(&self) -> String {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = self.more.wait_timeout_while(lines, PATIENCE, |(_, over)| !*over);
+        drop(over);
+        self.text()
+    }
+
     fn text(&self) -> String {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).0.join("\n")
     }
@@ -229,13 +237,23 @@ impl Gateway {
         wait_for(|| self.audit().into_iter().find(of_request))
     }
 
-    /// Stops it as an operator does, and gives back its folder.
-    pub fn stop(mut self) -> Stopped {
+    /// Tells it to stop, as an operator does, and waits until it has begun to.
+    pub fn begin_to_stop(&self) {
+        self.terminate();
+        assert!(self.log.message("draining").is_some(), "{}", self.log.text());
+    }
+
+    fn terminate(&self) {
         let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(told.success());
+    }
+
+    /// Stops it as an operator does, and gives back its folder.
+    pub fn stop(mut self) -> Stopped {
+        self.terminate();
         let status = ended(&mut self.child, "the gateway");
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
-        Stopped { folder, code: status.code(), log: self.log.text() }
+        Stopped { folder, code: status.code(), log: self.log.whole() }
     }
 
     /// Its folder.

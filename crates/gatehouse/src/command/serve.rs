@@ -49,7 +49,7 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
         let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
         tasks.spawn(watch_signals(stop.clone(), hurry.clone()));
-        let serving = hurry.run_until_cancelled(gateway.serve(stop)).await;
+        let serving = gateway.serve(stop, hurry).await;
         serving.ok_or_else(|| Failure::new("stopping", "requests under way were given up"))
     });
     // Dropping what still runs writes its audit records.

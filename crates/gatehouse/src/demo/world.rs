@@ -7,13 +7,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use gatehouse_identity::clock::Clock;
 use gatehouse_identity::rng::Rng;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::time::{Duration, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::cast::Cast;
 use super::configuration::{self, AUDIT_FILE, FILE, OPENAPI_FILE, Ports};

@@ -6,7 +6,7 @@ use std::path::Path;
 use gatehouse_testkit::browser::{SignIn, authorize, basic, redeem, sign_in, token};
 use gatehouse_testkit::fixture::{LLM_AUDIENCE, World};
 use gatehouse_testkit::mcp::Client;
-use gatehouse_testkit::process::{Gateway, Ran, free_port, run};
+use gatehouse_testkit::process::{Gateway, Ran, free_port, run, wait_for};
 use gatehouse_testkit::wire::Request;
 use serde_json::{Value, json};
 
@@ -145,6 +145,13 @@ fn nothing_that_a_backup_has_forgotten_comes_back_to_life() {
         assert_eq!(answer.json(), json!({ "active": false }));
     }
     assert_eq!(ada.redeem(&code)["error"], "invalid_grant");
+    for documented in ["token_revoked", "refresh_unknown"] {
+        let since = |records: Vec<Value>| {
+            let restored = records.iter().rposition(|record| record["event"] == "store.restored")?;
+            records.into_iter().skip(restored).find(|record| record["reason"] == documented)
+        };
+        assert!(wait_for(|| since(gateway.audit())).is_some(), "{documented}");
+    }
     let partner = world.partner.token(LLM_AUDIENCE, "eve");
     let models = gateway.send(&Request::get("/v1/models").bearer(&partner));
     assert_eq!(models.status, 200, "tokens of other issuers are as good as before");

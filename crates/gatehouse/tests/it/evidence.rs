@@ -1,6 +1,9 @@
 //! What the process itself leaves in the audit trail: its beginning, its keys, the documents that it asked for, its
 //! end.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use gatehouse_testkit::fixture::World;
 use gatehouse_testkit::process::{Gateway, Stopped, run};
 use gatehouse_testkit::wire::Request;
@@ -29,6 +32,39 @@ fn events(records: &[Value]) -> Vec<&str> {
 fn keys<'a>(records: &'a [Value], change: &str) -> Vec<&'a str> {
     let of = |record: &&Value| record["event"] == "key.changed" && record["change"] == change;
     records.iter().filter(of).map(|record| record["target"]["object"].as_str().unwrap()).collect()
+}
+
+/// A request that is being read, and goes on until its body is there.
+fn request_under_way(gateway: &Gateway) -> TcpStream {
+    let mut socket = TcpStream::connect(gateway.public).unwrap();
+    let head = format!(
+        "POST /oauth2/token HTTP/1.1\r\nhost: {}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+         content-length: 1000\r\nexpect: 100-continue\r\n\r\n",
+        gateway.host
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 25];
+    socket.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+    socket
+}
+
+#[test]
+fn a_run_whose_requests_were_given_up_says_so_at_its_end() {
+    let gateway = world().serve();
+    let _request = request_under_way(&gateway);
+    gateway.begin_to_stop();
+    let stopped = gateway.stop();
+    assert_eq!(stopped.code, Some(1), "{}", stopped.log);
+    assert!(
+        stopped.log.ends_with("gatehouse: stopping: requests under way were given up"),
+        "{}",
+        stopped.log
+    );
+    let records = records(&stopped);
+    assert_eq!(events(&records).last(), Some(&"audit.closed"));
+    let end = records.iter().find(|record| record["event"] == "node.stopped").unwrap();
+    assert_eq!(end["outcome"], "error");
 }
 
 #[test]
