@@ -34,8 +34,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The embedded store. Dropping it waits for the writes that are queued.
 pub struct SqliteStore {
-    writer: Writer,
+    // Closed before the writer: whoever closes last folds the log into the file, and readers may not.
     readers: Readers,
+    writer: Writer,
 }
 
 /// Opens the database at `path`, creating it readable by its owner only, and brings its schema up to date.
@@ -54,7 +55,7 @@ pub fn open(path: &Path) -> Result<SqliteStore, StoreError> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| refused(path, &error))?;
     let writer = Writer::start(connection).map_err(|error| refused(path, &error))?;
-    Ok(SqliteStore { writer, readers: Readers::new(readers) })
+    Ok(SqliteStore { readers: Readers::new(readers), writer })
 }
 
 /// Makes the file before SQLite sees it; its WAL and shared-memory files take over its mode.

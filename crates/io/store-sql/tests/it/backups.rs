@@ -282,6 +282,18 @@ async fn a_database_in_use_is_no_copy() {
 }
 
 #[tokio::test]
+async fn a_store_that_was_closed_is_one_file() {
+    let place = Place::new();
+    let store = place.open();
+    let held = grant(&store).await;
+    assert!(knows(&store, &held).await);
+    drop(store);
+    assert_eq!(place.files(), ["gatehouse.db"]);
+    fs::copy(&place.store, &place.copy).unwrap();
+    assert_eq!(place.restore().unwrap().begun.ended.grants, 1);
+}
+
+#[tokio::test]
 async fn what_is_put_back_belongs_to_whom_the_store_belongs_to() {
     let place = Place::new();
     drop(place.open());
