@@ -1,6 +1,7 @@
 //! Threads for signatures that take long.
 
 use std::io;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -73,20 +74,28 @@ pub(super) const fn is_slow(algorithm: Algorithm) -> bool {
     matches!(algorithm, Algorithm::Rs256 | Algorithm::Ps256)
 }
 
+/// How many signed tokens wait for each other while more are to be signed: each group wakes the reactor once, and its
+/// records go to disk together.
+const GROUP: usize = 8;
+
 fn work(keys: &LocalKeys, jobs: &Receiver<Job>) {
-    for Job { algorithm, typ, claims, done } in jobs {
+    let mut signed = Vec::with_capacity(GROUP);
+    while let Ok(first) = jobs.recv() {
         // Whoever asked may have gone away while the job waited.
-        if done.is_closed() {
-            continue;
+        let waiting = iter::once(first).chain(jobs.try_iter()).filter(|job| !job.done.is_closed());
+        for Job { algorithm, typ, claims, done } in waiting.take(GROUP) {
+            let sign = || {
+                let key =
+                    keys.signing_key(Some(algorithm)).ok_or_else(|| format!("no key for {algorithm:?}"))?;
+                key.sign(typ, &claims).map_err(|error| error.to_string())
+            };
+            // One job must not take the thread from those behind it.
+            let result = catch_unwind(AssertUnwindSafe(sign));
+            signed.push((done, result.unwrap_or_else(|_| Err("signing panicked".to_owned()))));
         }
-        let sign = || {
-            let key = keys.signing_key(Some(algorithm)).ok_or_else(|| format!("no key for {algorithm:?}"))?;
-            key.sign(typ, &claims).map_err(|error| error.to_string())
-        };
-        // One job must not take the thread from those behind it.
-        let signed =
-            catch_unwind(AssertUnwindSafe(sign)).unwrap_or_else(|_| Err("signing panicked".to_owned()));
-        let _ = done.send(signed);
+        for (done, result) in signed.drain(..) {
+            let _ = done.send(result);
+        }
     }
 }
 
