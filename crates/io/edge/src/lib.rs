@@ -2,13 +2,14 @@
 //!
 //! `server` owns sockets, `door` takes each request through admission, routing, authentication, handler and audit;
 //! `authn`, `authorize` and `issuer` decide who calls, what is permitted and what is minted; `outbound` carries
-//! permitted calls out. Nothing here names a protocol message: that is the doors' business.
+//! permitted calls out; `memory` counts what is held for others meanwhile. Nothing here names a protocol message: that is the doors' business.
 
 pub mod authn;
 pub mod authorize;
 pub mod context;
 pub mod door;
 pub mod issuer;
+pub mod memory;
 pub mod outbound;
 pub mod rejection;
 pub mod server;
