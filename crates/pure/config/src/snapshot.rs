@@ -36,7 +36,7 @@ use compiler::Compiler;
 use connector::Connector;
 use llm::LlmGateway;
 use mcp::McpGateway;
-use platform::{Audit, Health, Ingress, Listener, Logging, SessionRules, Store};
+use platform::{Audit, Health, HttpLimits, Ingress, Listener, Logging, SessionRules, Store};
 
 /// A whole configuration as it runs.
 pub struct Snapshot {
@@ -49,6 +49,8 @@ pub struct Snapshot {
     pub public: Listener,
     /// The listener for operators.
     pub admin: Listener,
+    /// What connections may take.
+    pub http_limits: HttpLimits,
     /// How requests are attributed: public origin, hosts, proxies.
     pub ingress: Ingress,
     /// Liveness.
@@ -102,6 +104,7 @@ fn assemble(root: &crate::document::Root, compiler: &mut Compiler<'_>) -> Option
     compiler.check_names(root);
     let public = platform::public_listener(root, compiler);
     let admin = platform::admin_listener(root, compiler);
+    let http_limits = platform::http_limits(root, compiler);
     let ingress = platform::ingress(root, compiler);
     let store = platform::store(root, compiler);
     let session = platform::session(root, compiler);
@@ -121,6 +124,7 @@ fn assemble(root: &crate::document::Root, compiler: &mut Compiler<'_>) -> Option
         logging: platform::logging(root, compiler),
         public: public?,
         admin: admin?,
+        http_limits: http_limits?,
         ingress,
         health: platform::health(root),
         store: store?,

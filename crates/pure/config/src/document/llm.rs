@@ -17,11 +17,19 @@ section! {
         path: BasePath = or("path", BasePath(String::new())),
         authorization: LlmAuthorization = nested("authorization"),
         models: Vec<ModelEntry> = list("models"),
+        limits: LlmLimits = nested("limits"),
     }
     also {
         refused("budgets", "leave it empty until budgets are built");
         refused("rateLimits", "leave it empty until rate limits are built");
         refused("managedSettings", "leave it empty until managed settings are served");
+    }
+}
+
+section! {
+    /// `llmProvider.limits`.
+    LlmLimits {
+        body_bytes: Placed<u64> = or("bodyBytes", Placed::unwritten(33_554_432)),
     }
 }
 

@@ -19,6 +19,16 @@ section! {
         enabled: bool = or("enabled", true),
         transports: Transports = nested("transports"),
         authorization: McpAuthorization = nested("authorization"),
+        limits: McpLimits = nested("limits"),
+    }
+}
+
+section! {
+    /// `mcpProvider.limits`.
+    McpLimits {
+        body_bytes: Placed<u64> = or("bodyBytes", Placed::unwritten(4_194_304)),
+        sessions: Placed<u64> = or("sessions", Placed::unwritten(100_000)),
+        sessions_per_caller: Placed<u64> = or("sessionsPerCaller", Placed::unwritten(1_000)),
     }
 }
 

@@ -14,6 +14,7 @@ section! {
         discovery: Discovery = required("discovery"),
         jwks: Vec<SigningKeyPair> = list("jwks"),
         client_metadata: Option<ClientMetadata> = optional("clientIDMetadata"),
+        limits: OidcLimits = nested("limits"),
     }
     also {
         only("cache", &["local_default"], "codes and tokens live in `store:`; leave `cache` out");
@@ -22,6 +23,13 @@ section! {
         refused("dynamicClientRegistration", "register the client under `apps:`, or use Client ID Metadata Documents");
         refused("identityAssertions", "leave it out until the jwt-bearer grant is built");
         refused("deviceFlow", "set `enabled: false` until the device grant is built");
+    }
+}
+
+section! {
+    /// `oidcProvider.limits`.
+    OidcLimits {
+        form_bytes: Placed<u64> = or("formBytes", Placed::unwritten(65_536)),
     }
 }
 

@@ -64,9 +64,21 @@ section! {
         trusted_proxies: Vec<IpNet> = list("trustedProxies"),
         public_url: Option<Placed<Url>> = optional("publicURL"),
         allowed_hosts: Vec<String> = list("allowedHosts"),
+        limits: HttpLimits = nested("limits"),
     }
     also {
         refused("routing", "requests need no routing between nodes that share a store");
+    }
+}
+
+section! {
+    /// `http.limits`: what all connections together may take. What is left out follows from what the process may use.
+    HttpLimits {
+        connections: Option<Placed<u32>> = optional("connections"),
+        per_address: Option<Placed<u32>> = optional("perAddress"),
+        per_trusted_proxy: Option<Placed<u32>> = optional("perTrustedProxy"),
+        idle: Option<Placed<Seconds>> = optional("idleSeconds"),
+        header_bytes: Placed<u64> = or("headerBytes", Placed::unwritten(134_217_728)),
     }
 }
 

@@ -39,6 +39,8 @@ pub struct AuthorizationServer {
     pub scopes: ScopeSet,
     /// The resources that this process itself protects.
     pub resources: Vec<Audience>,
+    /// The largest form, in bytes.
+    pub form_limit: usize,
 }
 
 /// Paths of the endpoints, all at the issuer's origin.
@@ -93,6 +95,7 @@ pub(crate) fn compile(
     let scopes = clients.values().fold(standard, |all, registered| all.union(&registered.client.scopes));
     let scopes =
         metadata_clients.as_ref().map_or(scopes.clone(), |clients| scopes.union(&clients.template.scopes));
+    let form_limit = compiler.within(&provider.limits.form_bytes, 1_024..=1024 * 1024)?;
     Some(AuthorizationServer {
         issuer: Issuer::new(provider.discovery.issuer.value.clone()),
         endpoints,
@@ -102,6 +105,7 @@ pub(crate) fn compile(
         user_subjects: user_subjects(connectors),
         scopes,
         resources: resources.to_vec(),
+        form_limit: usize::try_from(form_limit).ok()?,
     })
 }
 

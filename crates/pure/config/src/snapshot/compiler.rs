@@ -1,6 +1,8 @@
 //! What every part of the compilation shares: files, names, findings.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use gatehouse_identity::clock::Timestamp;
@@ -89,6 +91,19 @@ impl<'a> Compiler<'a> {
     pub(crate) fn dangling(&mut self, name: &Placed<String>, what: &str, known: &[&str]) {
         let hint = nearest::hint(name, known.iter().copied());
         self.report.error_with(&name.place, format!("no {what} is named `{}`", name.value), hint);
+    }
+
+    /// A number that must be within `range`; `None`, and an error, when it is not.
+    pub(crate) fn within<N>(&mut self, written: &Placed<N>, range: RangeInclusive<N>) -> Option<N>
+    where
+        N: Copy + PartialOrd + Display,
+    {
+        if range.contains(&written.value) {
+            return Some(written.value);
+        }
+        let message = format!("expected {} to {}, found {}", range.start(), range.end(), written.value);
+        self.report.error(&written.place, message);
+        None
     }
 
     /// Notes that `what` ends at `end`, which is a warning from then on.

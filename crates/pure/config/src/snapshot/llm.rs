@@ -40,6 +40,8 @@ pub struct LlmGateway {
     pub models: ModelCatalog,
     /// Provider accounts.
     pub accounts: BTreeMap<AppName, Arc<Account>>,
+    /// The largest request, in bytes.
+    pub body_limit: usize,
 }
 
 /// An account at a model provider.
@@ -92,6 +94,7 @@ pub(crate) fn compile(root: &Root, compiler: &mut Compiler<'_>) -> Option<LlmGat
     }
     let inbound = policy::compile_point(&authorization.inbound, compiler);
     let models = models(provider, root, compiler);
+    let body_limit = compiler.within(&provider.limits.body_bytes, 1_024..=256 * 1024 * 1024);
     Some(LlmGateway {
         path: provider.path.0.clone(),
         resource,
@@ -100,6 +103,7 @@ pub(crate) fn compile(root: &Root, compiler: &mut Compiler<'_>) -> Option<LlmGat
         inbound,
         models: models?,
         accounts,
+        body_limit: usize::try_from(body_limit?).ok()?,
     })
 }
 

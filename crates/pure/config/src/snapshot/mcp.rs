@@ -18,7 +18,7 @@ use super::protection::{self, Gateway, Protection};
 use super::tls::TlsProfile;
 use crate::document::Root;
 use crate::document::app::App;
-use crate::document::mcp::{AppAuthorization, BridgeApp, McpProvider, ProxyApp, ToolNamespace};
+use crate::document::mcp::{AppAuthorization, BridgeApp, McpLimits, McpProvider, ProxyApp, ToolNamespace};
 use crate::document::scalar::json;
 use crate::document::spot::Placed;
 use crate::problem::{Problem, Report, Severity};
@@ -36,6 +36,19 @@ pub struct McpGateway {
     pub protection: Protection,
     /// The apps, in the configured order.
     pub apps: Vec<Arc<McpApp>>,
+    /// How much it takes.
+    pub limits: Limits,
+}
+
+/// How much the gateway takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The largest request, in bytes.
+    pub body: usize,
+    /// Open sessions of all callers.
+    pub sessions: usize,
+    /// Open sessions of one caller.
+    pub sessions_per_caller: usize,
 }
 
 /// Sessions of clients that speak protocol versions before 2026-07-28.
@@ -160,6 +173,19 @@ pub(crate) fn compile(root: &Root, compiler: &mut Compiler<'_>) -> Option<McpGat
         },
         protection: protection?,
         apps,
+        limits: limits(&provider.limits, compiler)?,
+    })
+}
+
+fn limits(written: &McpLimits, compiler: &mut Compiler<'_>) -> Option<Limits> {
+    let body = compiler.within(&written.body_bytes, 1_024..=64 * 1024 * 1024);
+    let sessions = compiler.within(&written.sessions, 1..=10_000_000);
+    let sessions_per_caller = compiler.within(&written.sessions_per_caller, 1..=10_000_000);
+    let size = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok());
+    Some(Limits {
+        body: size(body)?,
+        sessions: size(sessions)?,
+        sessions_per_caller: size(sessions_per_caller)?,
     })
 }
 

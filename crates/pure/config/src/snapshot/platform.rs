@@ -1,6 +1,7 @@
 //! Listeners, ingress, store, sessions, audit.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,12 +35,25 @@ pub struct Listener {
     pub read_timeout: Duration,
     /// The longest time for the header of a request.
     pub read_header_timeout: Duration,
-    /// How long a connection of HTTP/1 may wait for its next request.
+    /// How long a connection may be without any request.
     pub idle_timeout: Duration,
     /// How long running requests may take once the listener is told to stop.
     pub drain_timeout: Duration,
     /// How long event streams may take then.
     pub drain_stream_timeout: Duration,
+}
+
+/// What all connections of a listener together may take. `None` is as much as the process's own limits allow.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpLimits {
+    /// Connections of the listener for clients; the one for operators takes a tenth of them.
+    pub connections: Option<u32>,
+    /// Connections of one client address, or of one /64 of IPv6.
+    pub per_address: Option<u32>,
+    /// Connections of one trusted proxy.
+    pub per_trusted_proxy: Option<u32>,
+    /// Bytes of request heads that are held for requests which are not answered yet.
+    pub header_bytes: u64,
 }
 
 /// How requests are attributed.
@@ -102,6 +116,9 @@ pub struct Audit {
     pub timeout: Duration,
 }
 
+/// What `http.limits.headerBytes` may be; a busy connection may hold a mebibyte.
+const HEADER_BYTES: RangeInclusive<u64> = 4 * 1024 * 1024..=1024 * 1024 * 1024 * 1024;
+
 /// The file of records when none is configured.
 const AUDIT_FILE: &str = "gatehouse-audit.jsonl";
 
@@ -132,10 +149,28 @@ pub(crate) fn public_listener(root: &Root, compiler: &mut Compiler<'_>) -> Optio
         tls: listener_tls(profile, compiler).ok()?,
         read_timeout: root.http.read_timeout.0,
         read_header_timeout: root.http.read_header_timeout.0,
-        idle_timeout: root.http.idle_timeout.0,
+        idle_timeout: idle_timeout(root),
         drain_timeout: root.http.drain_timeout.0,
         drain_stream_timeout: root.http.drain_stream_timeout.0,
     })
+}
+
+/// `limits.idleSeconds`, which says of HTTP/2 too what `idleTimeoutSeconds` has always said of HTTP/1.
+fn idle_timeout(root: &Root) -> Duration {
+    root.http.limits.idle.as_ref().map_or(root.http.idle_timeout, |idle| idle.value).0
+}
+
+pub(crate) fn http_limits(root: &Root, compiler: &mut Compiler<'_>) -> Option<HttpLimits> {
+    let limits = &root.http.limits;
+    let mut most = |written: &Option<Placed<u32>>| {
+        let written = written.as_ref()?;
+        compiler.within(written, 1..=1_000_000)
+    };
+    let connections = most(&limits.connections);
+    let per_address = most(&limits.per_address);
+    let per_trusted_proxy = most(&limits.per_trusted_proxy);
+    let header_bytes = compiler.within(&limits.header_bytes, HEADER_BYTES)?;
+    Some(HttpLimits { connections, per_address, per_trusted_proxy, header_bytes })
 }
 
 pub(crate) fn admin_listener(root: &Root, compiler: &mut Compiler<'_>) -> Option<Listener> {
@@ -149,7 +184,7 @@ pub(crate) fn admin_listener(root: &Root, compiler: &mut Compiler<'_>) -> Option
         tls: listener_tls(root.admin.tls.as_ref(), compiler).ok()?,
         read_timeout: root.http.read_timeout.0,
         read_header_timeout: root.http.read_header_timeout.0,
-        idle_timeout: root.http.idle_timeout.0,
+        idle_timeout: idle_timeout(root),
         drain_timeout: root.http.drain_timeout.0,
         drain_stream_timeout: root.http.drain_stream_timeout.0,
     })
