@@ -4,6 +4,7 @@ mod assemble;
 mod gates;
 mod heartbeat;
 mod keys;
+mod limits;
 pub mod load;
 mod upkeep;
 
@@ -22,10 +23,11 @@ use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::platform::{Listener as ListenerSettings, LogLevel, Store as StoreSettings};
 use gatehouse_console::Console;
 use gatehouse_edge::door::{Door, Fittings};
+use gatehouse_edge::limits::Limits;
 use gatehouse_edge::outbound::OutboundTlsError;
 use gatehouse_edge::server::routes::{Route, RouteConflict};
 use gatehouse_edge::server::tls::TlsError;
-use gatehouse_edge::server::{Drain, Listener, ListenerLimits};
+use gatehouse_edge::server::{ConnectionLimits, Drain, Listener, ListenerLimits};
 use gatehouse_identity::clock::Clock;
 use gatehouse_identity::rng::Rng;
 use gatehouse_store::Store;
@@ -34,7 +36,7 @@ use gatehouse_store_sql::{postgres, sqlite};
 use gatehouse_telemetry::audit_file::{self, AuditFileOptions};
 
 use self::keys::KeyError;
-use crate::host::DiskLoader;
+use crate::host::{DiskLoader, open_files};
 
 /// How long what runs on the admin listener may take at the end: answers there are short.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
@@ -105,12 +107,16 @@ impl Gateway {
         let snapshot = Arc::new(snapshot);
         let audit = open_audit(&snapshot, surroundings)?;
         let store = open_store(&snapshot.store, &surroundings.folder).await?;
+        let limits = Arc::<Limits>::default();
+        let connections = limits::public(&snapshot.http_limits, open_files());
+        limits::note(&limits, &snapshot, connections);
         let fittings = Fittings {
             clock: Arc::clone(&surroundings.clock),
             rng: Arc::clone(&surroundings.rng),
             audit: Arc::clone(&audit),
+            limits: Arc::clone(&limits),
         };
-        let assembled = assemble::assemble(&snapshot, &store, audit.as_ref(), surroundings).await?;
+        let assembled = assemble::assemble(&snapshot, &store, &fittings, surroundings).await?;
         let public_certificate = assemble::certificate(&snapshot.public)?;
         let admin_certificate = assemble::certificate(&snapshot.admin)?;
         let public = bind(&snapshot.public, public_certificate.as_ref()).await?;
@@ -122,7 +128,7 @@ impl Gateway {
         Ok(Self {
             public: (public, Arc::new(Door::new(assembled.public, fittings.clone()))),
             admin: (admin, Arc::new(Door::new(assembled.admin, fittings))),
-            limits: limits(&snapshot.public),
+            limits: listener_limits(&snapshot.public, connections),
             audit,
             clock: Arc::clone(&surroundings.clock),
             console: assembled.console,
@@ -176,7 +182,8 @@ impl Gateway {
         // The admin listener outlives the drain, so that health checks see it.
         let admin_stop = CancellationToken::new();
         let (admin, admin_door) = self.admin;
-        let admin_limits = ListenerLimits { drain: Drain::within(ADMIN_DRAIN), ..self.limits };
+        let connections = limits::admin(self.limits.connections);
+        let admin_limits = ListenerLimits { drain: Drain::within(ADMIN_DRAIN), connections, ..self.limits };
         tasks.spawn(admin.serve(admin_door, admin_stop.clone(), admin_limits));
         let (console, draining) = (self.console, stop.clone());
         tasks.spawn(async move {
@@ -205,8 +212,9 @@ impl Gateway {
     }
 }
 
-fn limits(settings: &ListenerSettings) -> ListenerLimits {
+fn listener_limits(settings: &ListenerSettings, connections: ConnectionLimits) -> ListenerLimits {
     ListenerLimits {
+        connections,
         header_read_timeout: settings.read_header_timeout,
         idle_timeout: settings.idle_timeout,
         drain: Drain { requests: settings.drain_timeout, streams: settings.drain_stream_timeout },

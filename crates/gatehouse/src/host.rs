@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use gatehouse_config::source::environment::Environment;
 use gatehouse_config::source::loader::{LoadError, Loader, file_path};
 use gatehouse_identity::clock::{Clock, Timestamp};
@@ -36,6 +38,17 @@ impl Rng for SystemRng {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn environment() -> Environment {
     std::env::vars().collect()
+}
+
+/// How many files the process may have open, after asking for as many as it may ask for.
+pub fn open_files() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let (Some(soft), hard) = (limit.current, limit.maximum) else { return u64::MAX };
+    if hard == Some(soft) {
+        return soft;
+    }
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard });
+    if raised.is_ok() { hard.unwrap_or(u64::MAX) } else { soft }
 }
 
 /// Files on disk; relative paths start at the folder of the configuration file.

@@ -53,5 +53,10 @@ impl Rng for SystemRng {
 
 /// What a door needs of its surroundings.
 pub fn fittings(clock: &Arc<HandClock>, records: &Arc<Records>) -> Fittings {
-    Fittings { clock: Arc::clone(clock) as _, rng: Arc::new(SystemRng), audit: Arc::clone(records) as _ }
+    Fittings {
+        clock: Arc::clone(clock) as _,
+        rng: Arc::new(SystemRng),
+        audit: Arc::clone(records) as _,
+        limits: Arc::default(),
+    }
 }

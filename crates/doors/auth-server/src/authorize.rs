@@ -10,6 +10,7 @@ use gatehouse_audit::event::{ClientKind, Outcome as Verdict};
 use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::issuer::user::as_of_now;
+use gatehouse_edge::limits::Limit;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::Outcome;
@@ -23,7 +24,7 @@ use gatehouse_oauth::authorization::{
 use gatehouse_oauth::claims::ClaimSources;
 use gatehouse_oauth::client::{Client, ClientOrigin, GrantType};
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
-use gatehouse_oauth::form::{Form, MAX_BYTES};
+use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{AuthenticatedUser, Grant, Stage};
 use gatehouse_oauth::mint::subject_of;
 
@@ -201,8 +202,10 @@ async fn parameters(body: Incoming, context: &Context<Public>) -> Result<Form, R
 
 /// The form in the body of a request.
 pub(crate) async fn posted(body: Incoming, context: &Context<Public>) -> Result<Form, Rejection> {
-    let bytes = body::read(context, body, MAX_BYTES).await?;
-    Form::parse(&bytes).map_err(|error| bad_form(&error))
+    let longest = configured(context)?.form_limit;
+    let read = body::read(context, body, longest).await;
+    let bytes = context.limits.counted(Limit::OidcForm, read)?;
+    Form::parse_within(&bytes, longest).map_err(|error| bad_form(&error))
 }
 
 fn bad_form(error: &gatehouse_oauth::form::FormError) -> Rejection {

@@ -8,14 +8,15 @@ use hyper::body::Incoming;
 use gatehouse_config::snapshot::client::RegisteredClient;
 use gatehouse_edge::authn::client::presented;
 use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::limits::Limit;
 use gatehouse_edge::server::body;
 use gatehouse_oauth::client::{AuthenticatedClient, PresentedCredentials, authenticate};
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
-use gatehouse_oauth::form::{Form, MAX_BYTES};
+use gatehouse_oauth::form::Form;
 
 use crate::authorize::audited_kind;
 use crate::refusal::Refusal;
-use crate::server::AuthServer;
+use crate::server::{AuthServer, configured};
 
 /// A form and the registration of the client that claims to send it.
 pub(crate) struct ClientRequest {
@@ -38,8 +39,10 @@ pub(crate) async fn form(body: Incoming, context: &Context<Public>) -> Result<Fo
     if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(malformed("the body must be application/x-www-form-urlencoded").into());
     }
-    let bytes = body::read(context, body, MAX_BYTES).await?;
-    Ok(Form::parse(&bytes).map_err(|error| malformed(&error.to_string()))?)
+    let longest = configured(context)?.form_limit;
+    let read = body::read(context, body, longest).await;
+    let bytes = context.limits.counted(Limit::OidcForm, read)?;
+    Ok(Form::parse_within(&bytes, longest).map_err(|error| malformed(&error.to_string()))?)
 }
 
 impl ClientRequest {

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::limits::Limits;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
@@ -34,7 +35,11 @@ pub(crate) async fn readyz(console: Arc<Console>, context: Context<Public>) -> O
 }
 
 /// What runs and what it serves.
-pub(crate) fn status(context: &Context<Public>) -> Response<Body> {
+pub(crate) fn status(context: &Context<Public>, limits: &Limits) -> Response<Body> {
+    let limits: Map<String, Value> = limits
+        .standing()
+        .map(|one| (one.limit.key().to_owned(), json!({ "limit": one.bound, "hits": one.hits })))
+        .collect();
     let document = json!({
         "status": "ok",
         "version": env!("CARGO_PKG_VERSION"),
@@ -44,6 +49,7 @@ pub(crate) fn status(context: &Context<Public>) -> Response<Body> {
             "mcp": context.snapshot.mcp.is_some(),
             "llm": context.snapshot.llm.is_some(),
         },
+        "limits": limits,
     });
     let mut response = Response::new(body::full(document.to_string()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use http::Method;
 
 use gatehouse_config::snapshot::Snapshot;
+use gatehouse_edge::limits::Limits;
 use gatehouse_edge::server::routes::Route;
 use gatehouse_store::Store;
 
@@ -21,13 +22,14 @@ use self::health::{healthz, readyz, status};
 /// The door for operators.
 pub struct Console {
     store: Arc<dyn Store>,
+    limits: Arc<Limits>,
     draining: AtomicBool,
 }
 
 impl Console {
-    /// A console over `store`.
-    pub fn new(store: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { store, draining: AtomicBool::new(false) })
+    /// A console over `store` that shows `limits`.
+    pub fn new(store: Arc<dyn Store>, limits: Arc<Limits>) -> Arc<Self> {
+        Arc::new(Self { store, limits, draining: AtomicBool::new(false) })
     }
 
     /// From now on the process finishes what it has begun: it is not ready any more, so that balancers send
@@ -39,6 +41,7 @@ impl Console {
     /// What is served. A configured path of the status wins over the usual path of something else.
     pub fn routes(self: &Arc<Self>, snapshot: &Snapshot) -> Vec<Route> {
         let (console, location) = (Arc::clone(self), snapshot.health.location.clone());
+        let limits = Arc::clone(&self.limits);
         let usual = [
             Route::public("healthz", Method::GET, "/healthz", render, |_body, _context| async {
                 Ok(healthz())
@@ -48,8 +51,9 @@ impl Console {
             }),
         ];
         let mut routes: Vec<_> = usual.into_iter().filter(|route| route.path != location).collect();
-        routes.push(Route::public("status", Method::GET, location, render, |_body, context| async move {
-            Ok(status(&context))
+        routes.push(Route::public("status", Method::GET, location, render, move |_body, context| {
+            let limits = Arc::clone(&limits);
+            async move { Ok(status(&context, &limits)) }
         }));
         routes
     }

@@ -11,6 +11,7 @@ use gatehouse_audit::event::{RequestFacts, Target};
 use gatehouse_config::snapshot::llm::LlmGateway as Settings;
 use gatehouse_edge::authorize::{ModelUse, Permit, authorize, user_of};
 use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::limits::Limit;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
@@ -24,9 +25,6 @@ use crate::door::{Serving, settings};
 use crate::providers::{Operation, Provider};
 use crate::stream::Metered;
 use crate::upstream::{self, Call, Reply};
-
-/// The largest request body, as the API itself has it.
-pub(crate) const BODY_LIMIT: usize = 32 * 1024 * 1024;
 
 /// Reads, finds the model, asks policy about each route in turn, and passes on the first reply there is.
 pub(crate) async fn create(serving: Arc<Serving>, body: Incoming, context: Context<Verified>) -> Outcome {
@@ -87,7 +85,8 @@ fn request_body(request: &MessagesRequest, attempt: &Attempt<'_>) -> Bytes {
 /// The request, parsed once; everything after works with what was parsed.
 pub(crate) async fn read(body: Incoming, context: &Context<Verified>) -> Result<MessagesRequest, Rejection> {
     check_media_type(&context.head.headers)?;
-    let bytes = body::read(context, body, BODY_LIMIT).await?;
+    let read = body::read(context, body, settings(context)?.body_limit).await;
+    let bytes = context.limits.counted(Limit::LlmBody, read)?;
     let size = bytes.len() as u64;
     context.note(|event| event.with_request(RequestFacts { bytes: Some(size), ..RequestFacts::default() }));
     MessagesRequest::parse(bytes)

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use gatehouse_audit::event::{EventKind, Target};
 use gatehouse_config::snapshot::mcp::McpGateway as Settings;
 use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::limits::Limit;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body::{self, Body as HttpBody};
 use gatehouse_edge::server::routes::Outcome;
@@ -30,12 +31,10 @@ use gatehouse_mcp::version::{Era, Version};
 use crate::client_info::{ClientInfo, Introduced};
 use crate::reply::{Message, Reply, accepted};
 use crate::resource::Endpoint;
-use crate::session::{Opened, Party};
+use crate::session::{Most, Opened, Party};
 use crate::turn::{Turn, refuse, refuse_quoting};
 use crate::{McpGateway, call, tools_list};
 
-/// The largest request body.
-const BODY_LIMIT: usize = 4 * 1024 * 1024;
 /// The most messages in one batch.
 const LARGEST_BATCH: usize = 20;
 /// How long a modern client may keep what is said about the server.
@@ -52,7 +51,8 @@ pub(crate) async fn post(
     check_content_type(&context)?;
     let may_stream = check_accept(&context)?;
     let settings = settings(&context)?;
-    let bytes = body::read(&context, body, BODY_LIMIT).await?;
+    let read = body::read(&context, body, settings.limits.body).await;
+    let bytes = context.limits.counted(Limit::McpBody, read)?;
     let facts = header_facts(&context);
     let body = match Body::parse(&bytes) {
         Ok(body) => body,
@@ -169,12 +169,12 @@ fn initialize(turn: &Turn<'_>, request: &Request<'_>) -> Response<HttpBody> {
         let id = SessionId::random(turn.door.parts.rng.as_ref());
         let party = Party::of(&turn.context.who.caller().principal);
         let client_info = agreed.client_info.as_deref().and_then(ClientInfo::new);
-        turn.door.sessions.open(
-            &id,
-            party,
-            Opened { version: agreed.version, client_info },
-            turn.context.now,
-        );
+        let limits = &turn.settings.limits;
+        let most = Most { in_all: limits.sessions, per_party: limits.sessions_per_caller };
+        let opened = Opened { version: agreed.version, client_info };
+        if let Some(met) = turn.door.sessions.open(&id, party, opened, most, turn.context.now) {
+            turn.context.limits.hit(met);
+        }
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(HeaderName::from_static(SESSION_ID), value);
         }

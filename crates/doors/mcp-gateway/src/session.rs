@@ -7,17 +7,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use gatehouse_edge::limits::Limit;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::SessionId;
 use gatehouse_identity::principal::Principal;
 use gatehouse_mcp::version::Version;
 
 use crate::client_info::ClientInfo;
-
-/// The most sessions of all principals; the one that was used least recently gives way.
-const MOST: usize = 100_000;
-/// The most sessions of one principal; beyond it, its own least recently used one gives way.
-const MOST_PER_PARTY: usize = 1_000;
 
 /// Who a conversation belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +26,15 @@ pub(crate) struct Party {
 /// All open sessions.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<Table>);
+
+/// How many sessions may be open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    /// Of all callers.
+    pub(crate) in_all: usize,
+    /// Of one caller.
+    pub(crate) per_party: usize,
+}
 
 /// What is known of an open session.
 #[derive(Clone)]
@@ -67,14 +72,23 @@ impl Party {
 }
 
 impl Sessions {
-    /// Opens a session for `party`.
-    pub(crate) fn open(&self, id: &SessionId, party: Party, opened: Opened, now: Timestamp) {
+    /// Opens a session for `party`. When `party` has as many as one may have, its own least recently used one gives
+    /// way; when there are as many as there may be, that of all. Says which of the limits was met.
+    pub(crate) fn open(
+        &self,
+        id: &SessionId,
+        party: Party,
+        opened: Opened,
+        most: Most,
+        now: Timestamp,
+    ) -> Option<Limit> {
         let mut table = self.table();
-        table.make_room(&party);
+        let met = table.make_room(&party, most);
         let used = table.next_use();
         table.by_use.insert(used, id.as_str().to_owned());
         table.by_party.entry(party.clone()).or_default().insert(used);
         table.by_id.insert(id.as_str().to_owned(), Entry { party, opened, used, last_used: now });
+        met
     }
 
     /// The session `id` if it is `party`'s and was used within `timeout`; this counts as a use.
@@ -120,15 +134,19 @@ impl Table {
         self.uses
     }
 
-    fn make_room(&mut self, party: &Party) {
-        let own = self.by_party.get(party).filter(|uses| uses.len() >= MOST_PER_PARTY);
-        let oldest = match own {
-            Some(uses) => uses.first().and_then(|used| self.by_use.get(used)),
-            None if self.by_id.len() >= MOST => self.by_use.values().next(),
-            None => None,
-        };
-        if let Some(oldest) = oldest.cloned() {
+    fn make_room(&mut self, party: &Party, most: Most) -> Option<Limit> {
+        let mut met = None;
+        // More than once, when a limit was lowered.
+        loop {
+            let own = self.by_party.get(party).filter(|uses| uses.len() >= most.per_party);
+            let (limit, oldest) = match own {
+                Some(uses) => (Limit::SessionsPerCaller, uses.first().and_then(|used| self.by_use.get(used))),
+                None if self.by_id.len() >= most.in_all => (Limit::Sessions, self.by_use.values().next()),
+                None => return met,
+            };
+            let Some(oldest) = oldest.cloned() else { return met };
             self.remove(&oldest);
+            met = Some(limit);
         }
     }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use gatehouse_audit::sink::AuditSink;
 use gatehouse_auth_server::AuthServer;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::connector::Connector;
@@ -15,7 +14,7 @@ use gatehouse_config::snapshot::tls::{ClientAuth, TlsProfile, TlsVersion};
 use gatehouse_console::Console;
 use gatehouse_edge::authn::client::ClientDirectory;
 use gatehouse_edge::authn::resource::{CredentialPlaces, ResourceServer};
-use gatehouse_edge::door::{OriginRules, Running};
+use gatehouse_edge::door::{Fittings, OriginRules, Running};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::outbound::Outbound;
@@ -65,7 +64,7 @@ struct Served {
 pub(super) async fn assemble(
     snapshot: &Arc<Snapshot>,
     store: &Arc<dyn Store>,
-    audit: &dyn AuditSink,
+    fittings: &Fittings,
     surroundings: &Surroundings,
 ) -> Result<Assembled, StartError> {
     let profiles = outbound_profiles(snapshot);
@@ -77,6 +76,7 @@ pub(super) async fn assemble(
         None => None,
         Some(server) => {
             let clock = surroundings.clock.as_ref();
+            let audit = fittings.audit.as_ref();
             let registrar = keys::Registrar { audit, clock, revision: &snapshot.revision };
             let keys = keys::local_keys(server, store.as_ref(), &registrar).await?;
             let rng = Arc::clone(&surroundings.rng);
@@ -96,7 +96,7 @@ pub(super) async fn assemble(
     auth_server(&shared, &mut served);
     mcp_gateway(&shared, &mut gatekeeper, &mut served);
     llm_gateway(&shared, &mut gatekeeper, &mut served);
-    let console = Console::new(Arc::clone(store));
+    let console = Console::new(Arc::clone(store), Arc::clone(&fittings.limits));
     let admin_routes = RouteTable::build(console.routes(snapshot), Vec::new(), gatehouse_console::render)?;
     let public_routes = RouteTable::build(served.routes, served.fallback, gatehouse_console::render)?;
     Ok(Assembled {

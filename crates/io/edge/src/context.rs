@@ -16,6 +16,7 @@ pub use self::audit_row::AuditRow;
 pub use self::trace::Trace;
 
 use crate::authn::resource::Caller;
+use crate::limits::Limits;
 use crate::server::address::ClientAddress;
 
 /// One request's surroundings. `Who` says what is proven about the caller.
@@ -39,6 +40,8 @@ pub struct Context<Who> {
     pub trace: Trace,
     /// The variable segment of the route's path, still percent-encoded.
     pub segment: Option<String>,
+    /// Where it is counted that a limit was met.
+    pub limits: Arc<Limits>,
 }
 
 /// Nothing is proven about the caller.
@@ -75,6 +78,7 @@ impl<Who> Context<Who> {
             audit: self.audit,
             trace: self.trace,
             segment: self.segment,
+            limits: self.limits,
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
-use http::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{ALLOW, CONNECTION, EXPECT, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Version};
 use hyper::body::Incoming;
@@ -24,6 +24,7 @@ use gatehouse_identity::rng::Rng;
 pub use self::cors::OriginRules;
 use self::reply::AuditedBody;
 use crate::context::{AuditRow, Context, Public, Trace, Verified};
+use crate::limits::Limits;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::server::address::{ClientAddress, TrustedProxies};
 use crate::server::admission::{self, HostRules};
@@ -56,6 +57,8 @@ pub struct Fittings {
     pub rng: Arc<dyn Rng>,
     /// Where evidence goes.
     pub audit: Arc<dyn AuditSink>,
+    /// The limits of the process.
+    pub limits: Arc<Limits>,
 }
 
 /// One listener's door.
@@ -84,10 +87,12 @@ impl Door {
         let (head, body) = request.into_parts();
         let head = Arc::new(head);
         let Answered { mut response, unread } = self.answered(&head, body, arrival).await;
-        // Only after the whole of this request can its connection carry another.
+        // Only after the whole of this request can its connection carry another. Nobody needs its head any more.
+        let (version, invited) = (head.version, !head.headers.contains_key(EXPECT));
+        drop(head);
         if let Some(body) = unread
-            && !discard(&head.headers, body).await
-            && head.version < Version::HTTP_2
+            && !discard(invited, body).await
+            && version < Version::HTTP_2
         {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -144,6 +149,7 @@ impl Door {
             audit: None,
             trace: Trace::join(text(&head.headers, "traceparent"), self.fittings.rng.as_ref()),
             segment,
+            limits: Arc::clone(&self.fittings.limits),
         };
         let origin = running.origins.check(route, &head.headers);
         let mut answered = match &origin {
@@ -282,6 +288,10 @@ impl Answer for Door {
 
     fn carries_many(&self, peer: IpAddr) -> bool {
         self.running.load().proxies.contains(peer)
+    }
+
+    fn limits(&self) -> &Arc<Limits> {
+        &self.fittings.limits
     }
 }
 

@@ -8,6 +8,7 @@ mod connection;
 mod connections;
 pub mod cutoff;
 pub mod framing;
+mod http2;
 pub mod routes;
 mod stall;
 pub mod tls;
@@ -28,10 +29,12 @@ use tokio_util::sync::CancellationToken;
 use self::body::Body;
 use self::closing::{Closing, Inside};
 use self::connection::Connection;
-use self::connections::ConnectionLimits;
+pub use self::connections::ConnectionLimits;
+use self::connections::Connections;
 use self::cutoff::Cutoff;
 use self::framing::Framing;
 use self::uptake::{LeftUnread, Uptake};
+use crate::limits::Limits;
 
 /// Answers requests; one per listener.
 pub trait Answer: Send + Sync + 'static {
@@ -42,8 +45,11 @@ pub trait Answer: Send + Sync + 'static {
         arrival: Arrival,
     ) -> impl Future<Output = Response<Body>> + Send;
 
-    /// Whether `peer` is a proxy that carries many clients, and so is exempt from the limit per address.
+    /// Whether `peer` is a proxy that carries many clients, and so has a limit of its own.
     fn carries_many(&self, peer: IpAddr) -> bool;
+
+    /// Where it is counted that a limit was met.
+    fn limits(&self) -> &Arc<Limits>;
 }
 
 /// How a request came in, besides what it says itself.
@@ -63,12 +69,14 @@ pub struct Arrival {
 pub struct ListenerLimits {
     /// How long a client may take to send a request head.
     pub header_read_timeout: Duration,
-    /// How long a connection of HTTP/1 may wait for its next request.
+    /// How long a connection may be without any request.
     pub idle_timeout: Duration,
     /// How long what runs may take after the listener is told to stop.
     pub drain: Drain,
     /// How long a connection takes new requests, give or take a tenth.
     pub max_age: Duration,
+    /// How much its connections may take.
+    pub connections: ConnectionLimits,
 }
 
 /// How long what runs may take after the listener is told to stop.
@@ -96,9 +104,13 @@ impl Default for ListenerLimits {
             idle_timeout: Duration::from_secs(75),
             drain: Drain { requests: Duration::from_secs(30), streams: Duration::from_mins(10) },
             max_age: Duration::from_hours(1),
+            connections: ConnectionLimits::default(),
         }
     }
 }
+
+/// The least time between looks for idle connections.
+const ROUND: Duration = Duration::from_millis(250);
 
 /// A bound socket that is not accepting yet.
 pub struct Listener {
@@ -126,7 +138,8 @@ impl Listener {
         stop: CancellationToken,
         limits: ListenerLimits,
     ) -> usize {
-        let room = Arc::new(ConnectionLimits::default());
+        let room = Connections::new(limits.connections, Arc::clone(answer.limits()));
+        let mut rounds = tokio::time::interval((limits.idle_timeout / 8).max(ROUND));
         let closing = Arc::<Closing>::default();
         let mut opened = 0_u32;
         let mut inside = Inside::new(&closing);
@@ -134,6 +147,10 @@ impl Listener {
             inside.sweep();
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
+                _ = rounds.tick() => {
+                    room.end_idle(limits.idle_timeout);
+                    continue;
+                }
                 () = stop.cancelled() => break,
             };
             let (stream, peer) = match accepted {
@@ -141,6 +158,7 @@ impl Listener {
                 Err(error) => {
                     // Out of descriptors or a connection that died in the queue: wait a little rather than spin.
                     tracing::warn!(error = %error, "accept failed");
+                    room.spare_one();
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
@@ -148,7 +166,7 @@ impl Listener {
             let peer = peer.ip().to_canonical();
             let carries_many = answer.carries_many(peer);
             let Some(slot) = room.admit(peer, carries_many) else {
-                tracing::warn!(peer.ip = %peer, "connection refused, limit reached");
+                tracing::debug!(peer.ip = %peer, "connection refused, limit reached");
                 continue;
             };
             let connection = Connection {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-/// The longest body or query that is read, in bytes.
+/// The longest query that is read, and the longest body unless configured otherwise, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
 /// The most parameters that are read.
 pub const MAX_PARAMETERS: usize = 64;
@@ -18,9 +18,9 @@ pub struct Form(Vec<(String, String)>);
 /// A body or query that is not a strict form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormError {
-    /// Longer than [`MAX_BYTES`].
-    #[error("the parameters take {0} bytes; at most {MAX_BYTES} are read")]
-    TooLong(usize),
+    /// Longer than what is read, which is the second number.
+    #[error("the parameters take {0} bytes; at most {1} are read")]
+    TooLong(usize, usize),
     /// More than [`MAX_PARAMETERS`].
     #[error("there are more than {MAX_PARAMETERS} parameters")]
     TooMany,
@@ -44,10 +44,15 @@ pub enum FormError {
 }
 
 impl Form {
-    /// Parses a body or a query string (without its `?`).
+    /// Parses a query string (without its `?`) or a body of at most [`MAX_BYTES`].
     pub fn parse(bytes: &[u8]) -> Result<Self, FormError> {
-        if bytes.len() > MAX_BYTES {
-            return Err(FormError::TooLong(bytes.len()));
+        Self::parse_within(bytes, MAX_BYTES)
+    }
+
+    /// Parses a body of at most `longest` bytes.
+    pub fn parse_within(bytes: &[u8], longest: usize) -> Result<Self, FormError> {
+        if bytes.len() > longest {
+            return Err(FormError::TooLong(bytes.len(), longest));
         }
         let mut pairs = Vec::new();
         let mut seen = HashSet::new();

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -14,6 +14,7 @@ use gatehouse_audit::event::Event;
 use gatehouse_audit::sink::{AuditError, AuditSink};
 use gatehouse_console::Console;
 use gatehouse_edge::door::{Fittings, Running};
+use gatehouse_edge::limits::{Limit, Limits};
 use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::RouteTable;
 use gatehouse_store::Store;
@@ -62,7 +63,10 @@ impl Site {
         );
         let snapshot = Arc::new(snapshot(&text));
         let store = Arc::new(FickleStore::create());
-        let console = Console::new(Arc::clone(&store) as Arc<dyn Store>);
+        let limits = Arc::<Limits>::default();
+        limits.set(Limit::PerAddress, 7);
+        limits.hit(Limit::PerAddress);
+        let console = Console::new(Arc::clone(&store) as Arc<dyn Store>, limits);
         let routes =
             RouteTable::build(console.routes(&snapshot), Vec::new(), gatehouse_console::render).unwrap();
         let hosts = HostRules::new([address.to_string()]);
@@ -71,6 +75,7 @@ impl Site {
             clock: Arc::new(HandClock::new()),
             rng: Arc::new(SystemRng),
             audit: Arc::new(FullSpool),
+            limits: Arc::default(),
         };
         Self { address, store, console, _serving: port.serve(running, fittings) }
     }
@@ -102,9 +107,10 @@ async fn status_says_what_runs_and_nothing_about_anybody() {
     let document: Value = serde_json::from_str(&body).unwrap();
     let mut members: Vec<_> = document.as_object().unwrap().keys().map(String::as_str).collect();
     members.sort_unstable();
-    assert_eq!(members, ["revision", "serves", "status", "version"]);
+    assert_eq!(members, ["limits", "revision", "serves", "status", "version"]);
     assert_eq!(document.pointer("/serves/llm"), Some(&Value::Bool(true)));
     assert_eq!(document.pointer("/serves/mcp"), Some(&Value::Bool(false)));
+    assert_eq!(document["limits"], json!({ "http.limits.perAddress": { "limit": 7, "hits": 1 } }));
 }
 
 #[tokio::test]

@@ -4,7 +4,12 @@ use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::SessionId;
 use gatehouse_mcp::version::Version;
 
-use super::{MOST_PER_PARTY, Opened, Party, Sessions};
+use gatehouse_edge::limits::Limit;
+
+use super::{Most, Opened, Party, Sessions};
+
+const MOST_PER_PARTY: usize = 1_000;
+const MOST: Most = Most { in_all: 100_000, per_party: MOST_PER_PARTY };
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -13,8 +18,12 @@ fn party(subject: &str) -> Party {
 }
 
 fn open(sessions: &Sessions, id: &str, subject: &str, now: i64) {
+    open_within(sessions, id, subject, MOST, now);
+}
+
+fn open_within(sessions: &Sessions, id: &str, subject: &str, most: Most, now: i64) -> Option<Limit> {
     let opened = Opened { version: Version::V2025_11_25, client_info: None };
-    sessions.open(&SessionId::new(id), party(subject), opened, Timestamp::from_unix_seconds(now));
+    sessions.open(&SessionId::new(id), party(subject), opened, most, Timestamp::from_unix_seconds(now))
 }
 
 fn finds(sessions: &Sessions, id: &str, subject: &str, now: i64) -> bool {
@@ -55,4 +64,20 @@ fn one_principal_cannot_push_out_the_sessions_of_others() {
     assert!(!finds(&sessions, "m0", "mallory", 2));
     assert!(finds(&sessions, "m1", "mallory", 2));
     assert_eq!(sessions.table().by_id.len(), MOST_PER_PARTY + 1);
+}
+
+#[test]
+fn limits_that_are_met_are_told_and_may_be_lowered() {
+    let sessions = Sessions::default();
+    let most = |in_all, per_party| Most { in_all, per_party };
+    for number in 0..4 {
+        assert_eq!(open_within(&sessions, &format!("a{number}"), "ada", most(6, 4), number), None);
+    }
+    assert_eq!(open_within(&sessions, "a4", "ada", most(6, 4), 4), Some(Limit::SessionsPerCaller));
+    open_within(&sessions, "b0", "bob", most(6, 4), 5);
+    open_within(&sessions, "b1", "bob", most(6, 4), 6);
+    assert_eq!(open_within(&sessions, "c0", "cyd", most(6, 4), 7), Some(Limit::Sessions));
+    assert!(!finds(&sessions, "a1", "ada", 8) && finds(&sessions, "a2", "ada", 8));
+    assert_eq!(open_within(&sessions, "d0", "dan", most(3, 4), 9), Some(Limit::Sessions));
+    assert_eq!(sessions.table().by_id.len(), 3);
 }

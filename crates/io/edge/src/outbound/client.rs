@@ -24,10 +24,12 @@ use crate::server::body::Body;
 pub(super) const USUAL: Connection = Connection {
     dial_timeout: Duration::from_secs(5),
     keep_alive: Duration::from_secs(15),
-    max_idle: u32::MAX,
+    max_idle: MOST_IDLE,
 };
 /// How long an idle connection is kept; shorter than what common servers do, so that they do not close it first.
 const IDLE: Duration = Duration::from_secs(50);
+/// How many are kept for one host: those of a steady stream of requests, not one for each of a burst that is over.
+const MOST_IDLE: u32 = 100;
 /// How much of an answer is read before its reader has taken the last piece: what a slow client can make us hold.
 const READ_AHEAD: usize = 64 * 1024;
 

@@ -103,12 +103,13 @@ fn least_within(patience: Duration) -> usize {
 ///
 /// Answering before a body has arrived makes the server close the connection under a client that is still sending,
 /// which then may never see the answer: a refused credential would look like a broken network.
-pub async fn discard(headers: &http::HeaderMap, mut body: Incoming) -> bool {
+///
+/// A client that asks first (`Expect`) has sent nothing yet and is not `invited` to.
+pub async fn discard(invited: bool, mut body: Incoming) -> bool {
     if body.is_end_stream() {
         return true;
     }
-    // A client that asks first has sent nothing yet and is not invited to.
-    if headers.contains_key(http::header::EXPECT) || body.size_hint().lower() > DISCARDED as u64 {
+    if !invited || body.size_hint().lower() > DISCARDED as u64 {
         return false;
     }
     let whole = async {

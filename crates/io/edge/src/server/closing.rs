@@ -4,7 +4,7 @@
 //! nobody writes and one at its own timer: no lock is shared with other connections.
 
 use std::future::{Future as _, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
@@ -12,10 +12,14 @@ use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::task::{JoinSet, unconstrained};
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::connections::{Ending, Presence};
 use super::cutoff::Cutoff;
+
+/// How long the client of a connection that gives way may take to agree.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The end of a listener, as its connections learn of it.
 #[derive(Default)]
@@ -60,19 +64,22 @@ impl Closing {
     }
 
     /// Does the work of `connection` until it ends. When the listener closes, or after `age`, it takes no more
-    /// requests (HTTP/1: `connection: close`; HTTP/2: GOAWAY), and ends with the last of those that it is at. `None`
-    /// when it was cut, as requests had ended and it did not say that it `streams`; its `cutoff` then says so too.
+    /// requests (HTTP/1: `connection: close`; HTTP/2: GOAWAY), and ends with the last of those that it is at. So it
+    /// does when its `presence` says that it is to give way, and then does not wait for a client that has none. `None`
+    /// when it was cut: so, or as requests had ended and it did not say that it `streams`; its `cutoff` then says so
+    /// too.
     pub(super) async fn attend<C: GracefulConnection>(
         &self,
         connection: C,
         age: Duration,
-        cutoff: &Cutoff,
+        (presence, cutoff): (&Presence, &Cutoff),
         streams: impl Fn() -> bool,
     ) -> Option<C::Output> {
         let mut connection = pin!(connection);
         let mut told = pin!(self.told.cancelled());
         let mut cutting = pin!(self.cutting.cancelled());
         let mut old = pin!(sleep(age));
+        let mut going: Option<Pin<Box<Sleep>>> = None;
         let mut woken: Option<Waker> = None;
         let mut leaving = false;
         poll_fn(|task| {
@@ -83,12 +90,27 @@ impl Closing {
                 let _ = pin!(unconstrained(told.as_mut())).poll(task);
                 let _ = pin!(unconstrained(cutting.as_mut())).poll(task);
                 let _ = pin!(unconstrained(old.as_mut())).poll(task);
+                presence.tell(task.waker());
             }
             loop {
                 if let Poll::Ready(ended) = connection.as_mut().poll(task) {
                     return Poll::Ready(Some(ended));
                 }
-                if !leaving && (self.begun.load(Ordering::Acquire) || old.is_elapsed()) {
+                let ending = presence.ending();
+                if ending == Ending::Cut {
+                    if presence.has_forfeited() {
+                        cutoff.exceed();
+                    }
+                    return Poll::Ready(None);
+                }
+                if ending == Ending::Leave && !presence.is_busy() {
+                    let going = going.get_or_insert_with(|| Box::pin(sleep(GOODBYE)));
+                    if going.as_mut().poll(task).is_ready() {
+                        return Poll::Ready(None);
+                    }
+                }
+                let told = self.begun.load(Ordering::Acquire) || old.is_elapsed();
+                if !leaving && (told || ending == Ending::Leave) {
                     leaving = true;
                     connection.as_mut().graceful_shutdown();
                 } else if self.requests_ended.load(Ordering::Acquire) && !streams() {

@@ -5,10 +5,13 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request, Version};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,9 +20,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::body::BodyError;
+use super::body::{Body, BodyError};
 use super::closing::Closing;
-use super::connections::Slot;
+use super::connections::{Busy, Ending, Slot};
 use super::framing::{Followed, Requests};
 use super::stall::Unstalled;
 use super::uptake::{LeftUnread, Streams, paced};
@@ -54,6 +57,8 @@ enum End {
     Silent,
     /// The listener had waited long enough for its requests.
     Cut,
+    /// It was idle, or held too much.
+    GaveWay,
 }
 
 impl Connection {
@@ -66,13 +71,22 @@ impl Connection {
         let stream = Unstalled::new(stream, Arc::clone(&self.left_unread));
         let served = match tls {
             None => self.serve(stream, answer).await,
-            Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.serve(stream, answer).await,
-                Ok(Err(error)) => {
-                    return tracing::debug!(peer.ip = %peer, error = %error, "TLS handshake failed");
+            Some(tls) => {
+                let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream));
+                let shaken = tokio::select! {
+                    shaken = handshake => shaken,
+                    () = self.slot.presence.ended() => {
+                        return tracing::debug!(peer.ip = %peer, "connection gave way to another");
+                    }
+                };
+                match shaken {
+                    Ok(Ok(stream)) => self.serve(stream, answer).await,
+                    Ok(Err(error)) => {
+                        return tracing::debug!(peer.ip = %peer, error = %error, "TLS handshake failed");
+                    }
+                    Err(_) => return tracing::debug!(peer.ip = %peer, "TLS handshake timed out"),
                 }
-                Err(_) => return tracing::debug!(peer.ip = %peer, "TLS handshake timed out"),
-            },
+            }
         };
         match served {
             End::Failed(error) => {
@@ -80,6 +94,7 @@ impl Connection {
             }
             End::Silent => tracing::debug!(peer.ip = %peer, "connection closed, no request came"),
             End::Cut => tracing::debug!(peer.ip = %peer, "connection cut, its requests took too long to end"),
+            End::GaveWay => tracing::debug!(peer.ip = %peer, "connection gave way to another"),
             End::Served => {}
         }
         drop(self.slot);
@@ -95,29 +110,67 @@ impl Connection {
         let streams = Streams::new(Arc::clone(&self.left_unread));
         let builder = connection_builder(self.idle_timeout, streams.clone());
         let (requests, cutoff) = (Requests::new(), self.closing.cutoff());
-        let stream = Followed::new(stream, Arc::clone(&requests), self.header_read_timeout);
+        let account = (self.slot.account(), Arc::clone(&cutoff));
+        let stream = Followed::new(stream, Arc::clone(&requests), account, self.header_read_timeout);
+        let presence = Arc::clone(&self.slot.presence);
         let (heard, tie) = (Arc::clone(&requests), Arc::clone(&cutoff));
         let service = service_fn(move |request: Request<Incoming>| {
             let framing = requests.begin();
             let (answer, requests) = (Arc::clone(&answer), Arc::clone(&requests));
             let uptake = (request.version() == Version::HTTP_2).then(|| streams.begin());
             let cutoff = Arc::clone(&tie);
+            let busy = presence.busy();
             async move {
                 let arrival = Arrival { peer, framing, uptake: uptake.clone(), cutoff };
                 let response = answer.answer(request, arrival).await;
                 if is_event_stream(response.headers()) {
                     requests.note_stream();
                 }
-                Ok::<_, Infallible>(match uptake {
-                    None => response,
-                    Some(uptake) => response.map(|body| paced(body, uptake)),
-                })
+                Ok::<_, Infallible>(response.map(|body| {
+                    let body = match uptake {
+                        None => body,
+                        Some(uptake) => paced(body, uptake),
+                    };
+                    Busily { body, _busy: busy }
+                }))
             }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let attended: Pin<Box<dyn Future<Output = _> + Send + '_>> =
-            Box::pin(self.closing.attend(connection, self.age, &cutoff, || heard.has_streamed()));
-        unless_silent(attended, &heard, self.header_read_timeout).await
+            Box::pin(
+                self.closing
+                    .attend(connection, self.age, (&self.slot.presence, &cutoff), || heard.has_streamed()),
+            );
+        match unless_silent(attended, &heard, self.header_read_timeout).await {
+            End::Cut if self.slot.presence.ending() != Ending::None => End::GaveWay,
+            end => end,
+        }
+    }
+}
+
+/// The body of an answer; its connection is not idle until that is gone.
+struct Busily {
+    body: Body,
+    _busy: Busy,
+}
+
+impl HttpBody for Busily {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.body).poll_frame(task)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

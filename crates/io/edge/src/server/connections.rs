@@ -1,57 +1,253 @@
-//! How many connections a listener holds, in all and from one address.
+//! The connections of a listener: how many there may be, which gives way to a new one, and what their heads may hold.
+//!
+//! Whoever is full refuses honest clients, so a new connection is refused only when no other can be spared: the one
+//! that has been without a request for longest gives way to it. And whoever is over its memory closes the connection
+//! that holds most of it, which is never one of somebody who asks for little.
 
-use std::collections::HashMap;
+mod presence;
+
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::time::Instant;
+
+pub(super) use self::presence::{Busy, Ending, Presence};
 use super::address::network;
+use crate::limits::{Limit, Limits};
 
-/// Most connections of one listener.
-const PER_LISTENER: usize = 10_000;
-/// Most connections from one client address, or from one /64 of IPv6.
-const PER_ADDRESS: usize = 256;
+/// What a connection may hold without being counted: as much as an ordinary request takes.
+const FREE: usize = 16 * 1024;
+/// The most that one connection may hold: a hundred heads, each as large as any that is served.
+const PER_CONNECTION: usize = 4 * 1024 * 1024;
 
-#[derive(Default)]
-pub(super) struct ConnectionLimits {
+/// How much the connections of a listener may take.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// Connections in all.
+    pub in_all: usize,
+    /// Connections of one address, or of one /64 of IPv6.
+    pub per_address: usize,
+    /// Connections of one trusted proxy.
+    pub per_trusted_proxy: usize,
+    /// Bytes of memory for heads of requests.
+    pub header_bytes: usize,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self { header_bytes: 128 * 1024 * 1024, ..Self::of(10_000) }
+    }
+}
+
+impl ConnectionLimits {
+    /// So many connections in all, of which one address gets a quarter.
+    pub fn of(in_all: usize) -> Self {
+        let per_address = (in_all / 4).max(1);
+        Self { in_all, per_address, per_trusted_proxy: in_all, header_bytes: usize::MAX }
+    }
+}
+
+/// The connections of one listener.
+pub(super) struct Connections {
+    most: ConnectionLimits,
+    limits: Arc<Limits>,
+    began: Instant,
+    /// What heads hold beyond what is free.
+    held: AtomicUsize,
     open: Mutex<Open>,
 }
 
 #[derive(Default)]
 struct Open {
-    total: usize,
-    by_address: HashMap<IpAddr, usize>,
+    seats: HashMap<u64, Seat>,
+    /// Those that count, by address.
+    by_address: HashMap<IpAddr, BTreeSet<u64>>,
+    /// How many were told to give way and are not gone yet.
+    leaving: usize,
+    next: u64,
+}
+
+struct Seat {
+    presence: Arc<Presence>,
+    peer: IpAddr,
+    leaving: bool,
 }
 
 /// One admitted connection; dropping it makes room for another.
 pub(super) struct Slot {
-    limits: Arc<ConnectionLimits>,
-    peer: IpAddr,
+    connections: Arc<Connections>,
+    number: u64,
+    pub(super) presence: Arc<Presence>,
 }
 
-impl ConnectionLimits {
-    /// Room for a connection from `peer`, or `None` when a limit is reached.
+/// A connection holds, or all of them hold, more than they may.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooMuch;
+
+/// What the heads of one connection hold.
+pub(super) struct Account {
+    connections: Arc<Connections>,
+    presence: Arc<Presence>,
+    counted: usize,
+}
+
+impl Connections {
+    pub(super) fn new(most: ConnectionLimits, limits: Arc<Limits>) -> Arc<Self> {
+        let (began, held, open) = (Instant::now(), AtomicUsize::new(0), Mutex::default());
+        Arc::new(Self { most, limits, began, held, open })
+    }
+
+    /// Room for a connection from `peer`; `None` when a limit is reached and nobody can give way.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, carries_many: bool) -> Option<Slot> {
         let peer = network(peer);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let from_peer = open.by_address.get(&peer).copied().unwrap_or(0);
-        if open.total >= PER_LISTENER || (!carries_many && from_peer >= PER_ADDRESS) {
+        let (own_limit, own_most) = if carries_many {
+            (Limit::PerTrustedProxy, self.most.per_trusted_proxy)
+        } else {
+            (Limit::PerAddress, self.most.per_address)
+        };
+        let mut open = self.open();
+        if open.by_address.get(&peer).is_some_and(|own| own.len() >= own_most) {
+            self.limits.hit(own_limit);
+            self.spare(&mut open, Some(peer))?;
+        }
+        if open.seats.len() - open.leaving >= self.most.in_all {
+            self.limits.hit(Limit::Connections);
+            self.spare(&mut open, None)?;
+        }
+        let number = open.next;
+        open.next += 1;
+        let presence = Arc::new(Presence::new(self.began));
+        open.by_address.entry(peer).or_default().insert(number);
+        open.seats.insert(number, Seat { presence: Arc::clone(&presence), peer, leaving: false });
+        Some(Slot { connections: Arc::clone(self), number, presence })
+    }
+
+    /// Makes the connection give way that has been idle for longest, for want of something else than connections.
+    pub(super) fn spare_one(&self) {
+        let _ = self.spare(&mut self.open(), None);
+    }
+
+    /// Ends connections that have been without any request for `longest`, in microseconds.
+    pub(super) fn end_idle(&self, longest: std::time::Duration) {
+        let now = self.began.elapsed();
+        let mut open = self.open();
+        let idle = open.seats.iter().filter(|(_, seat)| !seat.leaving).filter_map(|(number, seat)| {
+            let since = seat.presence.idle_since()?;
+            (now.saturating_sub(since) >= longest).then_some(*number)
+        });
+        for number in idle.collect::<Vec<_>>() {
+            open.dismiss(number);
+        }
+    }
+
+    /// Tells the connection that has been idle for longest to give way, among those of `peer` or all.
+    fn spare(&self, open: &mut Open, peer: Option<IpAddr>) -> Option<()> {
+        // Each may take a moment to go, and holds a descriptor until then.
+        if open.leaving > self.most.in_all / 16 + 16 {
             return None;
         }
-        open.total += 1;
-        open.by_address.insert(peer, from_peer + 1);
-        Some(Slot { limits: Arc::clone(self), peer })
+        let idle = |number: &u64| {
+            let seat = open.seats.get(number).filter(|seat| !seat.leaving)?;
+            Some((seat.presence.idle_since()?, *number))
+        };
+        let longest = match peer {
+            Some(peer) => open.by_address.get(&peer)?.iter().filter_map(idle).min(),
+            None => open.seats.keys().filter_map(idle).min(),
+        };
+        let (_, number) = longest?;
+        open.dismiss(number);
+        Some(())
+    }
+
+    /// Closes the connections that hold most until all hold no more than they may; says whether `own` is among them.
+    fn make_room(&self, own: &Arc<Presence>) -> bool {
+        self.limits.hit(Limit::HeaderBytes);
+        let open = self.open();
+        while self.held.load(Ordering::Relaxed) > self.most.header_bytes {
+            let most = open.seats.values().map(|seat| &seat.presence).max_by_key(|presence| presence.held());
+            let Some(most) = most.filter(|most| most.held() > 0) else { return false };
+            self.held.fetch_sub(most.forfeit(), Ordering::Relaxed);
+        }
+        own.has_forfeited()
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    /// Tells a connection to go; it counts no more.
+    fn dismiss(&mut self, number: u64) {
+        let Some(seat) = self.seats.get_mut(&number) else { return };
+        seat.leaving = true;
+        seat.presence.end(Ending::Leave);
+        self.leaving += 1;
+        let peer = seat.peer;
+        self.forget(peer, number);
+    }
+
+    fn forget(&mut self, peer: IpAddr, number: u64) {
+        if let Some(own) = self.by_address.get_mut(&peer) {
+            own.remove(&number);
+            if own.is_empty() {
+                self.by_address.remove(&peer);
+            }
+        }
+    }
+}
+
+impl Slot {
+    /// The account of what the heads of this connection hold.
+    pub(super) fn account(&self) -> Account {
+        let (connections, presence) = (Arc::clone(&self.connections), Arc::clone(&self.presence));
+        Account { connections, presence, counted: 0 }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut open = self.limits.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.total = open.total.saturating_sub(1);
-        if let Some(count) = open.by_address.get_mut(&self.peer) {
-            *count -= 1;
-            if *count == 0 {
-                open.by_address.remove(&self.peer);
-            }
+        let mut open = self.connections.open();
+        match open.seats.remove(&self.number) {
+            Some(seat) if seat.leaving => open.leaving -= 1,
+            Some(seat) => open.forget(seat.peer, self.number),
+            None => {}
+        }
+    }
+}
+
+impl Account {
+    /// Takes note that the heads of this connection now hold so many bytes. The connection is to be closed when that
+    /// is too much, or when all hold too much and it holds most.
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<(), TooMuch> {
+        let counted = bytes.saturating_sub(FREE);
+        if counted == self.counted {
+            return Ok(());
+        }
+        if counted > PER_CONNECTION || self.presence.has_forfeited() {
+            return Err(TooMuch);
+        }
+        let grows = counted > self.counted;
+        self.count(counted);
+        let all = self.connections.held.load(Ordering::Relaxed);
+        let over = grows && all > self.connections.most.header_bytes;
+        if over && self.connections.make_room(&self.presence) { Err(TooMuch) } else { Ok(()) }
+    }
+
+    fn count(&mut self, counted: usize) {
+        self.counted = counted;
+        let before = self.presence.hold(counted);
+        self.connections.held.fetch_add(counted, Ordering::Relaxed);
+        self.connections.held.fetch_sub(before, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if self.counted > 0 {
+            self.count(0);
         }
     }
 }

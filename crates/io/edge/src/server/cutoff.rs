@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Default)]
 pub struct Cutoff {
     connection: AtomicBool,
+    excessive: AtomicBool,
     listener: Arc<AtomicBool>,
 }
 
 impl Cutoff {
     /// Of a new connection of the listener that gives up all of them when `listener` is set.
     pub(super) fn within(listener: &Arc<AtomicBool>) -> Self {
-        Self { connection: AtomicBool::new(false), listener: Arc::clone(listener) }
+        Self { listener: Arc::clone(listener), ..Self::default() }
     }
 
     /// This connection is given up now.
@@ -21,9 +22,16 @@ impl Cutoff {
         self.connection.store(true, Ordering::Release);
     }
 
+    /// This connection ends for what its requests hold in memory.
+    pub(super) fn exceed(&self) {
+        self.excessive.store(true, Ordering::Release);
+    }
+
     /// Why an answer on it did not come to its end, although nothing failed.
     pub(crate) fn reason(&self) -> &'static str {
-        if self.connection.load(Ordering::Acquire) || self.listener.load(Ordering::Acquire) {
+        if self.excessive.load(Ordering::Acquire) {
+            "connection_excessive"
+        } else if self.connection.load(Ordering::Acquire) || self.listener.load(Ordering::Acquire) {
             "gateway_stopping"
         } else {
             "client_gone"

@@ -6,6 +6,9 @@
 //!
 //! What hyper refuses to read ends both its reading and the following, and so does a request that is refused for its
 //! framing: its connection closes. Whoever follows can therefore not be misled about a request that is answered.
+//!
+//! What heads take in memory is known here as well, before hyper has built anything of it; of HTTP/2, [`super::http2`]
+//! knows.
 
 mod chunks;
 mod followed;
@@ -17,9 +20,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use self::chunks::Chunks;
 pub(super) use self::followed::Followed;
 use super::admission::MAX_HEADER_FIELDS;
+use super::http2::{Excessive, PREFACE, Streams};
 
 /// The most that a head may hold: far more than hyper, which gives up at [`super::connection::READ_BUFFER`], needs.
 const LONGEST_HEAD: usize = 2 * super::connection::READ_BUFFER;
+
+/// What a field takes in memory beside its text.
+const FIELD: usize = 128;
 
 /// How a request says where its body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,15 +83,19 @@ struct Follower {
     /// The beginning of a head that came in pieces.
     head: Vec<u8>,
     heads: u64,
+    /// What the head before takes.
+    last: usize,
     requests: Arc<Requests>,
 }
 
 enum Place {
     Head,
+    /// Behind the preface of HTTP/2.
+    Http2(Box<Streams>),
     /// So many bytes before the end of a body; never none.
     Body(u64),
     Chunks(Chunks),
-    /// Behind what is no request any more, of HTTP/2, or of no interest.
+    /// Behind what is no request any more, or of no interest.
     Beyond,
 }
 
@@ -101,20 +112,48 @@ enum Body {
 
 impl Follower {
     fn new(requests: Arc<Requests>) -> Self {
-        Self { at: Place::Head, head: Vec::new(), heads: 0, requests }
+        Self { at: Place::Head, head: Vec::new(), heads: 0, last: 0, requests }
     }
 
     /// Whether a head has begun and not ended.
     fn is_within_head(&self) -> bool {
-        !self.head.is_empty()
+        match &self.at {
+            Place::Http2(streams) => streams.is_within_head(),
+            _ => !self.head.is_empty(),
+        }
+    }
+
+    /// How many heads have ended.
+    fn heads(&self) -> u64 {
+        if let Place::Http2(streams) = &self.at { streams.heads() } else { self.heads }
+    }
+
+    /// What heads take in memory. A piece of one is kept here and by hyper.
+    fn held(&self) -> usize {
+        match &self.at {
+            Place::Http2(streams) => streams.held(),
+            _ if self.head.is_empty() => self.last,
+            _ => 2 * self.head.len(),
+        }
+    }
+
+    /// Takes note of bytes of the other direction.
+    fn wrote(&mut self, bytes: &[u8]) {
+        if let Place::Http2(streams) = &mut self.at {
+            streams.wrote(bytes);
+        }
     }
 
     /// Takes note of the next bytes.
-    fn follow(&mut self, mut bytes: &[u8]) {
+    fn follow(&mut self, mut bytes: &[u8]) -> Result<(), Excessive> {
         while !bytes.is_empty() {
             bytes = match &mut self.at {
-                Place::Beyond => return,
-                Place::Head => self.follow_head(bytes),
+                Place::Beyond => return Ok(()),
+                Place::Http2(streams) => return streams.read(bytes),
+                Place::Head => match self.follow_preface(bytes) {
+                    Some(rest) => rest,
+                    None => self.follow_head(bytes),
+                },
                 Place::Body(left) => {
                     let skipped = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
                     *left -= skipped as u64;
@@ -124,18 +163,39 @@ impl Follower {
                     bytes.get(skipped..).unwrap_or_default()
                 }
                 Place::Chunks(chunks) => match chunks.skip(bytes) {
-                    Ok(None) => return,
+                    Ok(None) => return Ok(()),
                     Ok(Some(rest)) => {
                         self.at = Place::Head;
                         rest
                     }
                     Err(_) => {
                         self.at = Place::Beyond;
-                        return;
+                        return Ok(());
                     }
                 },
             };
         }
+        Ok(())
+    }
+
+    /// Takes note of the preface of HTTP/2 or a piece of it, and gives back what is behind it; `None` when the
+    /// connection is of HTTP/1, as hyper tells it too.
+    fn follow_preface<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        if self.heads > 0 {
+            return None;
+        }
+        let expected = PREFACE.strip_prefix(self.head.as_slice()).filter(|expected| !expected.is_empty())?;
+        let (piece, rest) = bytes.split_at_checked(expected.len()).unwrap_or((bytes, &[]));
+        if !expected.starts_with(piece) {
+            return None;
+        }
+        if piece.len() == expected.len() {
+            self.head = Vec::new();
+            self.at = Place::Http2(Box::default());
+        } else {
+            self.head.extend_from_slice(piece);
+        }
+        Some(rest)
     }
 
     /// Takes note of a head or a piece of one, and gives back what is behind it.
@@ -147,7 +207,7 @@ impl Follower {
             self.head.extend_from_slice(bytes);
             if may_end(&self.head, before) { read_head(&self.head) } else { Ok(None) }
         };
-        let (length, body) = match read {
+        let Seen { length, fields, body } = match read {
             Ok(Some(head)) => head,
             Ok(None) if before + bytes.len() <= LONGEST_HEAD => {
                 if before == 0 {
@@ -172,19 +232,28 @@ impl Follower {
             }
         };
         self.heads += 1;
+        self.last = length + fields * FIELD;
         drop(take(&mut self.head));
         bytes.get(length.saturating_sub(before)..).unwrap_or_default()
     }
 }
 
-/// The length of the head at the beginning of `bytes` and what is to follow it; `None` when it is not complete.
-fn read_head(bytes: &[u8]) -> Result<Option<(usize, Body)>, httparse::Error> {
+/// A whole head.
+struct Seen {
+    length: usize,
+    fields: usize,
+    body: Body,
+}
+
+/// The head at the beginning of `bytes`; `None` when it is not complete.
+fn read_head(bytes: &[u8]) -> Result<Option<Seen>, httparse::Error> {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_HEADER_FIELDS];
     let mut request = httparse::Request::new(&mut []);
     let parser = httparse::ParserConfig::default();
     let status = parser.parse_request_with_uninit_headers(&mut request, bytes, &mut fields)?;
     let httparse::Status::Complete(length) = status else { return Ok(None) };
-    Ok(Some((length, body(request.headers))))
+    let fields = request.headers.len();
+    Ok(Some(Seen { length, fields, body: body(request.headers) }))
 }
 
 /// What follows a head of these fields, as hyper reads it and [`super::admission`] lets it in.

@@ -64,6 +64,7 @@ apps:
         audit: Some(AuditRow::begin(event, sink, Duration::from_secs(60), Arc::default())),
         trace: Trace::join(None, &Zeros),
         segment: None,
+        limits: Arc::default(),
     }
 }
 

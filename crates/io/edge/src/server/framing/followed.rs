@@ -11,23 +11,61 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::{Follower, Requests};
+use crate::server::connections::{Account, TooMuch};
+use crate::server::cutoff::Cutoff;
+use crate::server::http2::Excessive;
 
-/// A stream that notes down in [`Requests`] what comes by, and fails when a head takes too long to come.
+/// A stream that notes down in [`Requests`] what comes by, and fails when a head takes too long to come or too much
+/// memory.
 ///
 /// hyper's own timer begins when it waits for a head, not when the head begins, and so has to be as patient as one is
 /// with a connection that waits for its next request.
 pub(in crate::server) struct Followed<S> {
     stream: S,
     follower: Follower,
+    account: Account,
+    cutoff: Arc<Cutoff>,
     patience: Duration,
-    /// Runs within a head. Most heads come at once, and cost nothing here.
-    slow: Option<Pin<Box<Sleep>>>,
+    /// Runs within a head, of which it has the number. Most heads come at once, and cost nothing here.
+    slow: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
 impl<S> Followed<S> {
-    /// Follows `stream`; a head may take as long as `patience`.
-    pub(in crate::server) fn new(stream: S, requests: Arc<Requests>, patience: Duration) -> Self {
-        Self { stream, follower: Follower::new(requests), patience, slow: None }
+    /// Follows `stream`; a head may take as long as `patience`, and as much memory as `account` has.
+    pub(in crate::server) fn new(
+        stream: S,
+        requests: Arc<Requests>,
+        (account, cutoff): (Account, Arc<Cutoff>),
+        patience: Duration,
+    ) -> Self {
+        Self { stream, follower: Follower::new(requests), account, cutoff, patience, slow: None }
+    }
+
+    /// Takes note of what was read, before anybody else has it.
+    fn note_read(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let followed = self.follower.follow(bytes).map_err(|Excessive(why)| why);
+        let held = self.follower.held();
+        let within = followed
+            .and_then(|()| self.account.hold(held).map_err(|TooMuch| "request heads take too much memory"));
+        if let Err(why) = within {
+            self.cutoff.exceed();
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, why));
+        }
+        if self.follower.is_within_head() {
+            let number = self.follower.heads();
+            if self.slow.as_ref().is_none_or(|(slow, _)| *slow != number) {
+                self.slow = Some((number, Box::pin(sleep(self.patience))));
+            }
+        } else {
+            self.slow = None;
+        }
+        Ok(())
+    }
+
+    /// Takes note of what was written. Giving memory back never fails.
+    fn note_written(&mut self, bytes: &[u8]) {
+        self.follower.wrote(bytes);
+        let _ = self.account.hold(self.follower.held());
     }
 }
 
@@ -40,15 +78,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Followed<S> {
         let this = &mut *self;
         let before = buffer.filled().len();
         if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(task, buffer) {
-            this.follower.follow(buffer.filled().get(before..).unwrap_or_default());
-            if !this.follower.is_within_head() {
-                this.slow = None;
-            } else if this.slow.is_none() {
-                this.slow = Some(Box::pin(sleep(this.patience)));
-            }
-            return Poll::Ready(read);
+            let noted = this.note_read(buffer.filled().get(before..).unwrap_or_default());
+            return Poll::Ready(read.and(noted));
         }
-        if let Some(slow) = &mut this.slow {
+        if let Some((_, slow)) = &mut this.slow {
             ready!(slow.as_mut().poll(task));
             return Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::TimedOut,
@@ -61,7 +94,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Followed<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Followed<S> {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(task, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(task, bytes))?;
+        self.note_written(bytes.get(..written).unwrap_or_default());
+        Poll::Ready(Ok(written))
     }
 
     fn poll_write_vectored(
@@ -69,7 +104,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Followed<S> {
         task: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(task, slices)
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(task, slices))?;
+        let mut left = written;
+        for slice in slices {
+            let some = slice.get(..left.min(slice.len())).unwrap_or_default();
+            left -= some.len();
+            self.follower.wrote(some);
+        }
+        self.note_written(&[]);
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {

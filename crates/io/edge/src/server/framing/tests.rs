@@ -15,7 +15,10 @@ use proptest::sample::{Index, select};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use super::chunks::{Chunks, Malformed};
-use super::{Body, Followed, Follower, Framing, LONGEST_HEAD, MAX_HEADER_FIELDS, Place, Requests, read_head};
+use super::{
+    Body, Followed, Follower, Framing, LONGEST_HEAD, MAX_HEADER_FIELDS, Place, Requests, Seen, read_head,
+};
+use crate::server::connections::{ConnectionLimits, Connections};
 
 /// What a body may hold to lead somebody astray.
 const BAIT: &str =
@@ -27,7 +30,7 @@ fn post(fields: &str) -> String {
 
 fn followed(fields: &str) -> Option<Body> {
     let head = post(fields);
-    let (length, body) = read_head(format!("{head}{BAIT}").as_bytes()).ok()??;
+    let Seen { length, body, .. } = read_head(format!("{head}{BAIT}").as_bytes()).ok()??;
     assert_eq!(length, head.len());
     Some(body)
 }
@@ -67,15 +70,15 @@ fn a_head_says_what_follows() {
     }
     assert_eq!(followed(&"x: y\r\n".repeat(MAX_HEADER_FIELDS - 1)), Some(Body::Length(0)));
     assert_eq!(followed(&"x: y\r\n".repeat(MAX_HEADER_FIELDS)), None);
-    assert!(read_head(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").is_err(), "HTTP/2 is none of our business");
+    assert!(read_head(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").is_err(), "HTTP/2 is no head");
 }
 
 #[test]
 fn a_head_without_end_is_not_kept_for_ever() {
     let mut follower = Follower::new(Requests::new());
-    follower.follow(b"GET / HTTP/1.1\r\nx: ");
+    follower.follow(b"GET / HTTP/1.1\r\nx: ").unwrap();
     for _ in 0..LONGEST_HEAD / 1024 {
-        follower.follow(&[b'a'; 1024]);
+        follower.follow(&[b'a'; 1024]).unwrap();
     }
     assert!(matches!(follower.at, Place::Beyond));
     assert_eq!(follower.head.capacity(), 0);
@@ -163,7 +166,10 @@ async fn served(pieces: Vec<Vec<u8>>) -> Vec<(Framing, bool, bool)> {
     let seen = Arc::<Mutex<Vec<_>>>::default();
     let (mut client, server) = duplex(1 << 20);
     let (requests, log) = (Requests::new(), Arc::clone(&seen));
-    let stream = Followed::new(server, Arc::clone(&requests), Duration::from_secs(60));
+    let slot = Connections::new(ConnectionLimits::default(), Arc::default());
+    let slot = slot.admit([127, 0, 0, 1].into(), false).unwrap();
+    let account = (slot.account(), Arc::default());
+    let stream = Followed::new(server, Arc::clone(&requests), account, Duration::from_secs(60));
     let service = service_fn(move |request: Request<Incoming>| {
         let has = |name| request.headers().contains_key(name);
         log.lock().unwrap().push((requests.begin(), has(CONTENT_LENGTH), has(TRANSFER_ENCODING)));
@@ -201,7 +207,7 @@ proptest! {
         let requests = Requests::new();
         let mut follower = Follower::new(Arc::clone(&requests));
         for piece in pieces(bytes.as_bytes(), &cuts) {
-            follower.follow(piece);
+            follower.follow(piece).unwrap();
         }
         let first = sent.iter().position(|Sent(_, framing)| *framing == Framing::Contradictory);
         for number in 0..sent.len() {
