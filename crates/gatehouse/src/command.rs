@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod demo;
 mod init;
+mod migrate;
 mod output;
 mod policy;
 mod secret;
@@ -50,6 +51,8 @@ enum Command {
     Audit(audit::AuditCommand),
     /// Copy the store (SQLite) while it is in use
     Backup(backup::Backup),
+    /// Look at what an upgrade does to the store's schema, or do it
+    Migrate(migrate::Migrate),
     /// Put a copy of the store back, and end everything that it brings back to life
     Restore(backup::Restore),
 }
@@ -69,6 +72,7 @@ pub fn run() -> ExitCode {
         Command::Policy(command) => policy::run(command, config),
         Command::Audit(command) => audit::run(command, config),
         Command::Backup(backup) => backup::backup(&backup, config),
+        Command::Migrate(migrate) => migrate::run(&migrate, config),
         Command::Restore(restore) => backup::restore(&restore, config),
     };
     match done {

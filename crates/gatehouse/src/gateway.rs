@@ -20,7 +20,10 @@ use tokio_util::task::TaskTracker;
 use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_audit::sink::{AuditError, AuditSink};
 use gatehouse_config::snapshot::Snapshot;
-use gatehouse_config::snapshot::platform::{Listener as ListenerSettings, LogLevel, Store as StoreSettings};
+use gatehouse_config::snapshot::platform::{
+    Listener as ListenerSettings, LogLevel, Migrate as MigrateSetting, Pooler as PoolerSetting,
+    PostgresPlace, Store as StoreSettings, StorePlace,
+};
 use gatehouse_console::Console;
 use gatehouse_edge::door::{Door, Fittings};
 use gatehouse_edge::limits::Limits;
@@ -32,6 +35,7 @@ use gatehouse_identity::clock::Clock;
 use gatehouse_identity::rng::Rng;
 use gatehouse_store::Store;
 use gatehouse_store::error::StoreError;
+use gatehouse_store_sql::schema::Migrate;
 use gatehouse_store_sql::{postgres, sqlite};
 use gatehouse_telemetry::audit_file::{self, AuditFileOptions};
 
@@ -261,10 +265,36 @@ pub(crate) async fn open_store(
     settings: &StoreSettings,
     folder: &Path,
 ) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(match settings {
-        StoreSettings::Sqlite { path } => Arc::new(sqlite::open(&folder.join(path))?),
-        StoreSettings::Postgres { url, max_connections } => {
-            Arc::new(postgres::open(url.expose(), *max_connections).await?)
+    let migrate = match settings.migrate {
+        MigrateSetting::Auto => Migrate::Auto,
+        MigrateSetting::Manual => Migrate::Manual,
+    };
+    open_migrated(&settings.place, folder, migrate).await
+}
+
+/// Opens the store at a place, and does about its schema what `migrate` says.
+pub(crate) async fn open_migrated(
+    place: &StorePlace,
+    folder: &Path,
+    migrate: Migrate,
+) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match place {
+        StorePlace::Sqlite { path } => Arc::new(sqlite::open_with(&folder.join(path), migrate)?),
+        StorePlace::Postgres(server) => {
+            Arc::new(postgres::open_with(&postgres_settings(server, migrate)).await?)
         }
     })
+}
+
+/// How the store's adapter reaches a server.
+pub(crate) fn postgres_settings(server: &PostgresPlace, migrate: Migrate) -> postgres::Settings {
+    postgres::Settings {
+        urls: server.urls.clone(),
+        max_connections: server.max_connections,
+        pooler: match server.pooler {
+            PoolerSetting::None => postgres::Pooler::None,
+            PoolerSetting::Transaction => postgres::Pooler::Transaction,
+        },
+        migrate,
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use gatehouse_audit::event::{Event, EventKind, Outcome, Target};
-use gatehouse_config::snapshot::platform::Store as StoreSettings;
+use gatehouse_config::snapshot::platform::StorePlace;
 use gatehouse_identity::clock::Clock as _;
 use gatehouse_identity::id::Issuer;
 use gatehouse_store::Store;
@@ -53,7 +53,7 @@ struct Restored {
 
 pub(super) fn backup(backup: &Backup, config: Option<PathBuf>) -> Result<(), Failure> {
     let loaded = load(config)?;
-    let StoreSettings::Sqlite { path } = &loaded.snapshot.store else {
+    let StorePlace::Sqlite { path } = &loaded.snapshot.store.place else {
         return Err(Failure::Failed(
             "backup: the store is PostgreSQL, which copies itself: use pg_dump or the archive of its log; after such \
              a copy was put back, run `gatehouse restore --epoch-only`"
@@ -69,7 +69,7 @@ pub(super) fn backup(backup: &Backup, config: Option<PathBuf>) -> Result<(), Fai
 
 pub(super) fn restore(restore: &Restore, config: Option<PathBuf>) -> Result<(), Failure> {
     let loaded = load(config)?;
-    if restore.from.is_some() && matches!(loaded.snapshot.store, StoreSettings::Postgres { .. }) {
+    if restore.from.is_some() && matches!(loaded.snapshot.store.place, StorePlace::Postgres(_)) {
         return Err(Failure::Failed(
             "restore: the store is PostgreSQL: put it back with its own tools, then run \
              `gatehouse restore --epoch-only`"
@@ -156,7 +156,7 @@ fn prepare_log(log: &Path) -> Result<(), Failure> {
 
 async fn put_back(loaded: &Loaded, from: Option<&Path>, issuer: &Issuer) -> Result<Restored, BackupError> {
     let settings = &loaded.snapshot.store;
-    if let StoreSettings::Sqlite { path } = settings {
+    if let StorePlace::Sqlite { path } = &settings.place {
         let store = loaded.folder().join(path);
         if let Some(from) = from {
             let done = sqlite::backup::restore(from, &store, issuer, &SystemClock)?;

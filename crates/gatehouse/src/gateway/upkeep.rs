@@ -52,6 +52,10 @@ impl Upkeep {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = revocations.tick() => {
+                    // First, because revocations that a store has lost are not to be waited for.
+                    if let Err(error) = self.store.maintenance().keep_watch().await {
+                        tracing::debug!(error = %error, "whether the store went back is not known");
+                    }
                     let read = self.revocations.refresh(self.store.as_ref(), self.clock.now()).await;
                     if let Err(error) = &read && reading {
                         tracing::error!(error = %error, "revocations of other nodes cannot be read");

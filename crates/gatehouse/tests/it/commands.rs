@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod init;
+mod migrate;
 mod policy;
 mod secrets;
 

@@ -7,4 +7,5 @@ mod migration;
 pub mod postgres;
 pub mod private_file;
 mod row;
+pub mod schema;
 pub mod sqlite;

@@ -1,4 +1,8 @@
 //! Numbered schema migrations, embedded, applied in order, never edited once released.
+//!
+//! Programs of two versions share a database while nodes are upgraded one after the other, and when an upgrade is taken
+//! back. So a migration first only adds to the schema, and says with `min_reader` which older programs can go on
+//! beside it.
 
 use gatehouse_store::error::MigrationError;
 use gatehouse_store::fingerprint::Fingerprint;
@@ -8,6 +12,9 @@ use gatehouse_store::fingerprint::Fingerprint;
 pub(crate) struct Migration {
     pub(crate) number: i64,
     pub(crate) name: &'static str,
+    /// The last migration that a program has to know so that it can use the store after this one: the number before
+    /// it when it only adds what older programs need not know of, its own number when they would go wrong.
+    pub(crate) min_reader: i64,
     pub(crate) sql: &'static str,
 }
 
@@ -17,6 +24,8 @@ pub(crate) struct Applied {
     pub(crate) number: i64,
     pub(crate) name: String,
     pub(crate) checksum: String,
+    /// `None` for what was applied before programs wrote it down.
+    pub(crate) min_reader: Option<i64>,
 }
 
 /// SQLite's migrations.
@@ -24,9 +33,22 @@ pub(crate) const SQLITE: &[Migration] = &[
     Migration {
         number: 1,
         name: "foundation",
+        min_reader: 1,
         sql: include_str!("../migrations/sqlite/0001_foundation.sql"),
     },
-    Migration { number: 2, name: "epochs", sql: include_str!("../migrations/sqlite/0002_epochs.sql") },
+    // Without its epochs, a program would accept tokens from before a restore.
+    Migration {
+        number: 2,
+        name: "epochs",
+        min_reader: 2,
+        sql: include_str!("../migrations/sqlite/0002_epochs.sql"),
+    },
+    Migration {
+        number: 3,
+        name: "went_back",
+        min_reader: 2,
+        sql: include_str!("../migrations/sqlite/0003_went_back.sql"),
+    },
 ];
 
 /// PostgreSQL's migrations.
@@ -34,9 +56,22 @@ pub(crate) const POSTGRES: &[Migration] = &[
     Migration {
         number: 1,
         name: "foundation",
+        min_reader: 1,
         sql: include_str!("../migrations/postgres/0001_foundation.sql"),
     },
-    Migration { number: 2, name: "epochs", sql: include_str!("../migrations/postgres/0002_epochs.sql") },
+    // Without its epochs, a program would accept tokens from before a restore.
+    Migration {
+        number: 2,
+        name: "epochs",
+        min_reader: 2,
+        sql: include_str!("../migrations/postgres/0002_epochs.sql"),
+    },
+    Migration {
+        number: 3,
+        name: "went_back",
+        min_reader: 2,
+        sql: include_str!("../migrations/postgres/0003_went_back.sql"),
+    },
 ];
 
 impl Migration {
@@ -45,22 +80,32 @@ impl Migration {
         Fingerprint::of([self.sql]).to_string()
     }
 
+    /// Tells the log that it was applied to a database that was in use before.
+    pub(crate) fn log(&self) {
+        tracing::info!(migration.number = self.number, migration.name = self.name, "the store was migrated");
+    }
+
     /// The failure of this migration.
     pub(crate) fn failed(&self, reason: &impl ToString) -> MigrationError {
         MigrationError::Failed { number: self.number, name: self.name.to_owned(), reason: reason.to_string() }
     }
 }
 
-/// The migrations that `applied` still lacks; refuses a database that this program did not make.
+/// The migrations that `applied` still lacks; refuses a database that this program cannot use.
+///
+/// What newer programs have applied is no obstacle as long as each of it allows a reader that knows no more than this
+/// program.
 pub(crate) fn pending<'a>(
     known: &'a [Migration],
     applied: &[Applied],
 ) -> Result<Vec<&'a Migration>, MigrationError> {
-    if let Some(foreign) = applied.iter().find(|row| known.iter().all(|own| own.number != row.number)) {
+    let newest = known.last().map_or(0, |own| own.number);
+    let foreign = newer(known, applied).find(|row| row.min_reader.is_none_or(|reader| reader > newest));
+    if let Some(foreign) = foreign {
         return Err(MigrationError::Newer {
             number: foreign.number,
             name: foreign.name.clone(),
-            known: known.last().map_or(0, |own| own.number),
+            known: newest,
         });
     }
     let last = applied.iter().map(|row| row.number).max().unwrap_or(0);
@@ -75,6 +120,11 @@ pub(crate) fn pending<'a>(
         }
     }
     Ok(missing)
+}
+
+/// What programs newer than this one have applied.
+pub(crate) fn newer<'a>(known: &'a [Migration], applied: &'a [Applied]) -> impl Iterator<Item = &'a Applied> {
+    applied.iter().filter(|row| known.iter().all(|own| own.number != row.number))
 }
 
 fn same(own: &Migration, row: &Applied) -> Result<(), MigrationError> {

@@ -11,7 +11,9 @@ use rusqlite::{Connection, OpenFlags};
 
 use self::reader::Readers;
 use self::writer::Writer;
+use crate::migration;
 use crate::private_file::{self, parent};
+use crate::schema::{Migrate, Plan};
 
 pub mod backup;
 mod consents;
@@ -43,19 +45,34 @@ pub struct SqliteStore {
 ///
 /// Blocks for as long as migrations take. A write is acknowledged after its commit is synced to disk.
 pub fn open(path: &Path) -> Result<SqliteStore, StoreError> {
+    open_with(path, Migrate::Auto)
+}
+
+/// Opens the database at `path` like [`open`], and does about its schema what `migrate` says.
+pub fn open_with(path: &Path, migrate: Migrate) -> Result<SqliteStore, StoreError> {
     create_private(path).map_err(|error| refused(path, &error))?;
     let place = place(path).map_err(|error| refused(path, &error))?;
     let mut connection =
         connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| refused(path, &error))?;
     wait_for_restore(&connection, path, place)?;
     prepare_file(&connection, path, place)?;
-    migrate::run(&mut connection)?;
+    migrate::run(&mut connection, migrate)?;
     let readers = (0..reader::CONNECTIONS)
         .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| refused(path, &error))?;
     let writer = Writer::start(connection).map_err(|error| refused(path, &error))?;
     Ok(SqliteStore { readers: Readers::new(readers), writer })
+}
+
+/// What opening the database at `path` would do to its schema; a file that does not exist is not made.
+pub fn plan(path: &Path) -> Result<Plan, StoreError> {
+    if !path.exists() {
+        return Ok(Plan::of(migration::SQLITE, &[])?);
+    }
+    let connection =
+        connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| refused(path, &error))?;
+    migrate::plan(&connection)
 }
 
 /// Makes the file before SQLite sees it; its WAL and shared-memory files take over its mode.

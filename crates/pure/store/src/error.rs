@@ -42,10 +42,10 @@ pub enum StoreError {
 /// Why a database schema was left as it is.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum MigrationError {
-    /// A newer program has already migrated this database.
+    /// A newer program has migrated this database to where this one cannot go on.
     #[error(
-        "the database has migration {number} `{name}`, this program knows none after {known}: \
-         run the newer program, or restore the backup taken before the upgrade"
+        "the database has migration {number} `{name}`, this program knows none after {known} and cannot work \
+         beside that one: run the newer program, or restore the backup taken before the upgrade"
     )]
     Newer {
         /// The number found in the database.
@@ -54,6 +54,17 @@ pub enum MigrationError {
         name: String,
         /// The last number this program knows.
         known: i64,
+    },
+    /// Migrations are missing, and the configuration says that programs do not apply them by themselves.
+    #[error(
+        "the database lacks migration {number} `{name}`, and `store.migrate` is manual: look at \
+         `gatehouse migrate --plan`, then apply it with `gatehouse migrate --run`"
+    )]
+    Pending {
+        /// The number of the first that is missing.
+        number: i64,
+        /// Its name.
+        name: String,
     },
     /// An applied migration differs from the one in this program.
     #[error(

@@ -44,4 +44,12 @@ pub trait Maintenance: Send + Sync {
 
     /// Whether the store can read and write right now.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Looks whether the store has gone back to an earlier state since the last time: a standby was promoted that
+    /// lacks writes, or a copy was put back under running nodes. After that, whatever relies on the store is
+    /// [`StoreError::Unavailable`] until an epoch begins. Asked twice a second; a store in this process's own hands
+    /// has nothing to look for.
+    async fn keep_watch(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }

@@ -34,12 +34,16 @@ impl EpochRepository for PostgresStore {
         };
         let epoch = Epoch::written_at(clock.now(), issuer);
         sqlx::query("INSERT INTO epochs (issuer, began_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .persistent(false)
             .bind(epoch.issuer.as_str())
             .bind(epoch.began_at.unix_nanos())
             .execute(&mut *transaction)
             .await
             .map_err(refused)?;
+        // Whatever the store has lost ends with this.
+        end(&mut transaction, "UPDATE revocation_feed SET went_back_at = NULL").await.map_err(refused)?;
         let in_force: i64 = sqlx::query_scalar("SELECT max(began_at) FROM epochs WHERE issuer = $1")
+            .persistent(false)
             .bind(issuer.as_str())
             .fetch_one(&mut *transaction)
             .await
@@ -50,8 +54,8 @@ impl EpochRepository for PostgresStore {
     }
 
     async fn current(&self) -> Result<Vec<Epoch>, StoreError> {
-        let query = sqlx::query_as("SELECT issuer, max(began_at) FROM epochs GROUP BY issuer");
-        let rows: Vec<(String, i64)> = self.bounded(query.fetch_all(&self.pool)).await?;
+        const SQL: &str = "SELECT issuer, max(began_at) FROM epochs GROUP BY issuer";
+        let rows: Vec<(String, i64)> = self.regardless().all(|| sqlx::query_as(SQL)).await?;
         let epochs = rows.into_iter().map(|(issuer, began_at)| Epoch {
             issuer: Issuer::new(issuer),
             began_at: Timestamp::from_unix_nanos(began_at),
@@ -61,5 +65,5 @@ impl EpochRepository for PostgresStore {
 }
 
 async fn end(transaction: &mut Transaction<'_, Postgres>, sql: &'static str) -> Result<u64, sqlx::Error> {
-    sqlx::query(sql).execute(&mut **transaction).await.map(|done| done.rows_affected())
+    sqlx::query(sql).persistent(false).execute(&mut **transaction).await.map(|done| done.rows_affected())
 }

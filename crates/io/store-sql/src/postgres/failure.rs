@@ -1,22 +1,12 @@
-//! sqlx's errors in the words of the store, and the time limit of every operation.
+//! sqlx's errors in the words of the store.
 
 use std::time::Duration;
 
 use gatehouse_store::error::StoreError;
-use tokio::time;
 
-/// The longest that one operation may take, waiting for a connection included; longer than what the server allows
-/// a statement, for servers that do not answer at all.
-const DEADLINE: Duration = Duration::from_secs(6);
-
-/// Runs one operation within the time limit.
-pub(super) async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
-    match time::timeout(DEADLINE, work).await {
-        Ok(result) => result.map_err(|error| store_error(&error)),
-        Err(_) => {
-            Err(StoreError::Unavailable { reason: format!("no answer within {} s", DEADLINE.as_secs()) })
-        }
-    }
+/// The failure of an operation that was cut at its time limit.
+pub(super) fn late(limit: Duration) -> StoreError {
+    StoreError::Unavailable { reason: format!("no answer within {} s", limit.as_secs()) }
 }
 
 /// Sorts an error: trouble that may pass is [`StoreError::Unavailable`].
@@ -35,18 +25,31 @@ pub(super) fn store_error(error: &sqlx::Error) -> StoreError {
     if passing { StoreError::Unavailable { reason } } else { StoreError::Refused { reason } }
 }
 
-/// Whether an error says that the server is gone, rather than busy or unwilling. Waiting in vain for a connection says
-/// so only when the pool `has_room` for one more.
+/// Whether an error says that the server is gone or cannot write any more, rather than busy or unwilling. Waiting in
+/// vain for a connection says so only when the pool `has_room` for one more.
 pub(super) fn speaks_of_outage(error: &sqlx::Error, has_room: bool) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::PoolTimedOut => has_room,
-        // Connection exceptions; shutdown, crash and start of the server.
-        sqlx::Error::Database(answer) => {
-            answer.code().is_some_and(|state| state.starts_with("08") || state.starts_with("57P0"))
-        }
+        sqlx::Error::Database(answer) => answer.code().is_some_and(|state| is_of_another_server(&state)),
         _ => false,
     }
+}
+
+/// SQLSTATEs after which the primary may be another server: connection exceptions; shutdown, crash and start of the
+/// server; a transaction that may only read.
+fn is_of_another_server(state: &str) -> bool {
+    state.starts_with("08") || state.starts_with("57P0") || state == "25006"
+}
+
+/// Whether the schema has changed under a prepared statement ("cached plan must not change result type").
+pub(super) fn is_stale_plan(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(answer) if answer.code().is_some_and(|state| state == "0A000"))
+}
+
+/// Whether a lock was not to be had in time.
+pub(super) fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(answer) if answer.code().is_some_and(|state| state == "55P03"))
 }
 
 /// SQLSTATEs of trouble with the server rather than with the statement (PostgreSQL manual, appendix A).

@@ -10,21 +10,25 @@ use gatehouse_store::grant::GrantRepository;
 use gatehouse_store::transition::Transition;
 
 use super::PostgresStore;
-
+use super::history::Evidence;
 use super::refresh_families::insert_family;
 use crate::row::{self, FamilyRow, GrantRow};
+
+const REDEEMED: &str =
+    "SELECT EXISTS (SELECT FROM grants WHERE id = $1 AND stage = 'active' AND expires_at >= $2)";
 
 #[async_trait]
 impl GrantRepository for PostgresStore {
     async fn insert(&self, grant: &Pending) -> Result<Transition, StoreError> {
         let row = GrantRow::of(&Grant::Pending(grant.clone()))?;
-        let insert = sqlx::query(
+        const SQL: &str =
             "INSERT INTO grants (id, stage, client, expires_at, body) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (id) DO NOTHING",
-        );
-        let insert = insert.bind(row.id).bind(row.stage).bind(row.client).bind(row.expires_at).bind(row.body);
-        let done = self.bounded(insert.execute(&self.pool)).await?;
-        Ok(Transition::from_rows(done.rows_affected()))
+             ON CONFLICT (id) DO NOTHING";
+        let insert = || {
+            let insert = sqlx::query(SQL).bind(&row.id).bind(row.stage).bind(&row.client);
+            insert.bind(row.expires_at).bind(&row.body)
+        };
+        self.relying().execute(insert).await.map(Transition::from_rows)
     }
 
     async fn find(&self, id: &GrantId, now: Timestamp) -> Result<Option<Grant>, StoreError> {
@@ -39,20 +43,15 @@ impl GrantRepository for PostgresStore {
 
     async fn advance(&self, from: Stage, to: &Grant, now: Timestamp) -> Result<Transition, StoreError> {
         let row = GrantRow::of(to)?;
-        let update = sqlx::query(
+        const SQL: &str =
             "UPDATE grants SET stage = $1, subject = $2, code_hash = $3, expires_at = $4, body = $5
-             WHERE id = $6 AND stage = $7 AND expires_at > $8 AND revoked_at IS NULL",
-        )
-        .bind(row.stage)
-        .bind(row.subject)
-        .bind(row.code_hash)
-        .bind(row.expires_at)
-        .bind(row.body)
-        .bind(row.id)
-        .bind(from.as_str())
-        .bind(now.unix_nanos());
-        let done = self.bounded(update.execute(&self.pool)).await?;
-        Ok(Transition::from_rows(done.rows_affected()))
+             WHERE id = $6 AND stage = $7 AND expires_at > $8 AND revoked_at IS NULL";
+        let update = || {
+            let update = sqlx::query(SQL).bind(row.stage).bind(&row.subject).bind(&row.code_hash);
+            let update = update.bind(row.expires_at).bind(&row.body).bind(&row.id);
+            update.bind(from.as_str()).bind(now.unix_nanos())
+        };
+        self.relying().execute(update).await.map(Transition::from_rows)
     }
 
     async fn redeem(
@@ -63,28 +62,27 @@ impl GrantRepository for PostgresStore {
     ) -> Result<Transition, StoreError> {
         let row = GrantRow::of(&Grant::Active(grant.clone()))?;
         let family = family.map(FamilyRow::of).transpose()?;
-        let update = sqlx::query(
-            "UPDATE grants SET stage = $1, expires_at = $2, body = $3
-             WHERE id = $4 AND stage = $5 AND code_hash = $6 AND expires_at > $7 AND revoked_at IS NULL",
-        )
-        .bind(row.stage)
-        .bind(row.expires_at)
-        .bind(row.body)
-        .bind(row.id)
-        .bind(Stage::Consented.as_str())
-        .bind(row.code_hash)
-        .bind(now.unix_nanos());
-        self.bounded(async {
-            let mut transaction = self.pool.begin().await?;
+        const SQL: &str = "UPDATE grants SET stage = $1, expires_at = $2, body = $3
+             WHERE id = $4 AND stage = $5 AND code_hash = $6 AND expires_at > $7 AND revoked_at IS NULL";
+        let operations = self.relying();
+        let work = || async {
+            let mut transaction = operations.begin().await?;
+            let update = sqlx::query(SQL).bind(row.stage).bind(row.expires_at).bind(&row.body);
+            let update = update.bind(&row.id).bind(Stage::Consented.as_str());
+            let update = operations.stamp(update.bind(&row.code_hash).bind(now.unix_nanos()));
             let done = update.execute(&mut *transaction).await?;
             let transition = Transition::from_rows(done.rows_affected());
-            if let (Transition::Won, Some(family)) = (transition, family) {
-                insert_family(&mut transaction, family).await?;
+            if let (Transition::Won, Some(family)) = (transition, &family) {
+                operations.stamp(insert_family(family)).execute(&mut *transaction).await?;
             }
             transaction.commit().await?;
             Ok(transition)
-        })
-        .await
+        };
+        let redeemed = self.bounded(work).await?;
+        if redeemed.is_won() {
+            self.history.note(Evidence { sql: REDEEMED, key: row.id, value: row.expires_at });
+        }
+        Ok(redeemed)
     }
 
     async fn revoke(&self, id: &GrantId, at: Timestamp) -> Result<Transition, StoreError> {
@@ -116,9 +114,8 @@ impl PostgresStore {
         key: &str,
         now: Timestamp,
     ) -> Result<Option<Grant>, StoreError> {
-        let query = sqlx::query_as(sql).bind(key).bind(now.unix_nanos());
-        let columns: Option<(String, String, Option<i64>)> =
-            self.bounded(query.fetch_optional(&self.pool)).await?;
+        let query = || sqlx::query_as(sql).bind(key).bind(now.unix_nanos());
+        let columns: Option<(String, String, Option<i64>)> = self.relying().optional(query).await?;
         columns.map_or(Ok(None), |(id, body, revoked_at)| row::grant(&id, &body, revoked_at))
     }
 
@@ -133,13 +130,16 @@ impl PostgresStore {
         (grants, families): (&'static str, &'static str),
     ) -> Result<u64, StoreError> {
         let at = at.unix_nanos();
-        self.bounded(async {
-            let mut transaction = self.pool.begin().await?;
-            let revoked = sqlx::query(grants).bind(key).bind(at).execute(&mut *transaction).await?;
-            sqlx::query(families).bind(key).bind(at).execute(&mut *transaction).await?;
+        let operations = self.relying();
+        let work = || async {
+            let mut transaction = operations.begin().await?;
+            let grants = operations.stamp(sqlx::query(grants).bind(key).bind(at));
+            let revoked = grants.execute(&mut *transaction).await?;
+            let families = operations.stamp(sqlx::query(families).bind(key).bind(at));
+            families.execute(&mut *transaction).await?;
             transaction.commit().await?;
             Ok(revoked.rows_affected())
-        })
-        .await
+        };
+        self.bounded(work).await
     }
 }

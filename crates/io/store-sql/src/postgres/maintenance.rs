@@ -34,20 +34,22 @@ impl Maintenance for PostgresStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let standby: bool =
-            self.bounded(sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&self.pool)).await?;
-        if standby {
-            return Err(StoreError::Unavailable {
-                reason: "the server is a standby and cannot write".to_owned(),
-            });
+        const SQL: &str = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'";
+        let (only_reads,) = self.relying().one(|| sqlx::query_as(SQL)).await?;
+        if only_reads {
+            return Err(StoreError::Unavailable { reason: "the server cannot write".to_owned() });
         }
         Ok(())
+    }
+
+    async fn keep_watch(&self) -> Result<(), StoreError> {
+        self.look_back().await
     }
 }
 
 impl PostgresStore {
     async fn delete(&self, sql: &'static str, now: Timestamp) -> Result<u64, StoreError> {
-        let delete = sqlx::query(sql).bind(now.unix_nanos()).bind(i64::from(SWEEP_BATCH));
-        self.bounded(delete.execute(&self.pool)).await.map(|done| done.rows_affected())
+        let delete = || sqlx::query(sql).bind(now.unix_nanos()).bind(i64::from(SWEEP_BATCH));
+        self.regardless().execute(delete).await
     }
 }

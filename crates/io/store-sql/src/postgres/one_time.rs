@@ -8,6 +8,10 @@ use gatehouse_store::one_time::{Namespace, OneTimeRepository};
 use gatehouse_store::transition::Transition;
 
 use super::PostgresStore;
+use super::history::Evidence;
+
+const CLAIMED: &str =
+    "SELECT EXISTS (SELECT FROM one_time_claims WHERE fingerprint = $1 AND expires_at >= $2)";
 
 #[async_trait]
 impl OneTimeRepository for PostgresStore {
@@ -18,15 +22,16 @@ impl OneTimeRepository for PostgresStore {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<Transition, StoreError> {
-        let insert = sqlx::query(
-            "INSERT INTO one_time_claims (fingerprint, expires_at) VALUES ($1, $2)
+        const SQL: &str = "INSERT INTO one_time_claims (fingerprint, expires_at) VALUES ($1, $2)
              ON CONFLICT (fingerprint) DO UPDATE SET expires_at = excluded.expires_at
-             WHERE one_time_claims.expires_at <= $3",
-        )
-        .bind(Fingerprint::of([namespace.as_str(), key]).to_string())
-        .bind(expires_at.unix_nanos())
-        .bind(now.unix_nanos());
-        let done = self.bounded(insert.execute(&self.pool)).await?;
-        Ok(Transition::from_rows(done.rows_affected()))
+             WHERE one_time_claims.expires_at <= $3";
+        let key = Fingerprint::of([namespace.as_str(), key]).to_string();
+        let expires_at = expires_at.unix_nanos();
+        let insert = || sqlx::query(SQL).bind(&key).bind(expires_at).bind(now.unix_nanos());
+        let claimed = self.relying().execute(insert).await.map(Transition::from_rows)?;
+        if claimed.is_won() {
+            self.history.note(Evidence { sql: CLAIMED, key, value: expires_at });
+        }
+        Ok(claimed)
     }
 }

@@ -9,11 +9,15 @@ use gatehouse_oauth::refresh::{FamilyId, RefreshFamily};
 use gatehouse_store::error::StoreError;
 use gatehouse_store::refresh::RefreshRepository;
 use gatehouse_store::transition::Transition;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::query::Query;
 
 use super::PostgresStore;
-
+use super::history::Evidence;
 use crate::row::{FamilyColumns, FamilyRow, column};
+
+const ROTATED: &str = "SELECT EXISTS (SELECT FROM refresh_families WHERE id = $1 AND generation >= $2)";
+const REVOKED: &str = "SELECT EXISTS (SELECT FROM refresh_families WHERE id = $1 AND revoked_at <= $2)";
 
 /// What `iat` leaves out.
 const ONE_SECOND: Duration = Duration::from_secs(1);
@@ -21,13 +25,10 @@ const ONE_SECOND: Duration = Duration::from_secs(1);
 #[async_trait]
 impl RefreshRepository for PostgresStore {
     async fn find(&self, id: &FamilyId, now: Timestamp) -> Result<Option<RefreshFamily>, StoreError> {
-        let query = sqlx::query_as(
-            "SELECT body, successor_used, stale_hits, revoked_at FROM refresh_families
-             WHERE id = $1 AND expires_at > $2",
-        );
-        let query = query.bind(id.as_str()).bind(now.unix_nanos());
-        let row: Option<(String, bool, i64, Option<i64>)> =
-            self.bounded(query.fetch_optional(&self.pool)).await?;
+        const SQL: &str = "SELECT body, successor_used, stale_hits, revoked_at FROM refresh_families
+             WHERE id = $1 AND expires_at > $2";
+        let query = || sqlx::query_as(SQL).bind(id.as_str()).bind(now.unix_nanos());
+        let row: Option<(String, bool, i64, Option<i64>)> = self.relying().optional(query).await?;
         row.map(|(body, successor_used, stale_hits, revoked_at)| {
             FamilyColumns { body, successor_used, stale_hits, revoked_at }.read(id.as_str())
         })
@@ -40,22 +41,20 @@ impl RefreshRepository for PostgresStore {
         expected_generation: u64,
         now: Timestamp,
     ) -> Result<Transition, StoreError> {
-        let row = FamilyRow::of(next)?;
-        let update = sqlx::query(
-            "UPDATE refresh_families
+        const SQL: &str = "UPDATE refresh_families
              SET generation = $1, successor_used = $2, stale_hits = $3, expires_at = $4, body = $5
-             WHERE id = $6 AND generation = $7 AND expires_at > $8 AND revoked_at IS NULL",
-        )
-        .bind(row.generation)
-        .bind(row.successor_used)
-        .bind(row.stale_hits)
-        .bind(row.expires_at)
-        .bind(row.body)
-        .bind(row.id)
-        .bind(column(expected_generation)?)
-        .bind(now.unix_nanos());
-        let done = self.bounded(update.execute(&self.pool)).await?;
-        Ok(Transition::from_rows(done.rows_affected()))
+             WHERE id = $6 AND generation = $7 AND expires_at > $8 AND revoked_at IS NULL";
+        let (row, expected) = (FamilyRow::of(next)?, column(expected_generation)?);
+        let update = || {
+            let update = sqlx::query(SQL).bind(row.generation).bind(row.successor_used).bind(row.stale_hits);
+            let update = update.bind(row.expires_at).bind(&row.body).bind(&row.id);
+            update.bind(expected).bind(now.unix_nanos())
+        };
+        let rotated = self.relying().execute(update).await.map(Transition::from_rows)?;
+        if rotated.is_won() {
+            self.history.note(Evidence { sql: ROTATED, key: row.id, value: row.generation });
+        }
+        Ok(rotated)
     }
 
     async fn mark_successor_used(
@@ -64,16 +63,12 @@ impl RefreshRepository for PostgresStore {
         issued_at: Timestamp,
         now: Timestamp,
     ) -> Result<Transition, StoreError> {
-        let update = sqlx::query(
-            "UPDATE refresh_families SET successor_used = TRUE
+        const SQL: &str = "UPDATE refresh_families SET successor_used = TRUE
              WHERE grant_id = $1 AND (body::json ->> 'rotated_at')::bigint < $2 AND NOT successor_used
-               AND expires_at > $3 AND revoked_at IS NULL",
-        )
-        .bind(grant.as_str())
-        .bind(issued_at.plus(ONE_SECOND).unix_nanos())
-        .bind(now.unix_nanos());
-        let done = self.bounded(update.execute(&self.pool)).await?;
-        Ok(Transition::from_rows(done.rows_affected()))
+               AND expires_at > $3 AND revoked_at IS NULL";
+        let issued_before = issued_at.plus(ONE_SECOND).unix_nanos();
+        let update = || sqlx::query(SQL).bind(grant.as_str()).bind(issued_before).bind(now.unix_nanos());
+        self.relying().execute(update).await.map(Transition::from_rows)
     }
 
     async fn count_stale_hit(
@@ -83,43 +78,35 @@ impl RefreshRepository for PostgresStore {
         seen: u32,
         now: Timestamp,
     ) -> Result<Transition, StoreError> {
-        let update = sqlx::query(
-            "UPDATE refresh_families SET stale_hits = stale_hits + 1
-             WHERE id = $1 AND generation = $2 AND stale_hits = $3 AND expires_at > $4 AND revoked_at IS NULL",
-        )
-        .bind(id.as_str())
-        .bind(column(generation)?)
-        .bind(i64::from(seen))
-        .bind(now.unix_nanos());
-        let done = self.bounded(update.execute(&self.pool)).await?;
-        Ok(Transition::from_rows(done.rows_affected()))
+        const SQL: &str = "UPDATE refresh_families SET stale_hits = stale_hits + 1
+             WHERE id = $1 AND generation = $2 AND stale_hits = $3 AND expires_at > $4 AND revoked_at IS NULL";
+        let generation = column(generation)?;
+        let update = || {
+            let update = sqlx::query(SQL).bind(id.as_str()).bind(generation);
+            update.bind(i64::from(seen)).bind(now.unix_nanos())
+        };
+        self.relying().execute(update).await.map(Transition::from_rows)
     }
 
     async fn revoke(&self, id: &FamilyId, at: Timestamp) -> Result<Transition, StoreError> {
-        let update =
-            sqlx::query("UPDATE refresh_families SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
-        let update = update.bind(id.as_str()).bind(at.unix_nanos());
-        let done = self.bounded(update.execute(&self.pool)).await?;
-        Ok(Transition::from_rows(done.rows_affected()))
+        const SQL: &str = "UPDATE refresh_families SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+        let at = at.unix_nanos();
+        let update = || sqlx::query(SQL).bind(id.as_str()).bind(at);
+        let revoked = self.relying().execute(update).await.map(Transition::from_rows)?;
+        if revoked.is_won() {
+            self.history.note(Evidence { sql: REVOKED, key: id.as_str().to_owned(), value: at });
+        }
+        Ok(revoked)
     }
 }
 
 /// Begins a family; part of the commit that redeems its code.
-pub(super) async fn insert_family(connection: &mut PgConnection, row: FamilyRow) -> Result<(), sqlx::Error> {
-    sqlx::query(
+pub(super) fn insert_family(row: &FamilyRow) -> Query<'_, Postgres, PgArguments> {
+    let insert = sqlx::query(
         "INSERT INTO refresh_families
              (id, grant_id, generation, successor_used, stale_hits, expires_at, revoked_at, body)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-    )
-    .bind(row.id)
-    .bind(row.grant)
-    .bind(row.generation)
-    .bind(row.successor_used)
-    .bind(row.stale_hits)
-    .bind(row.expires_at)
-    .bind(row.revoked_at)
-    .bind(row.body)
-    .execute(connection)
-    .await
-    .map(|_| ())
+    );
+    let insert = insert.bind(&row.id).bind(&row.grant).bind(row.generation).bind(row.successor_used);
+    insert.bind(row.stale_hits).bind(row.expires_at).bind(row.revoked_at).bind(&row.body)
 }

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::failure::store_error;
 use super::{connect, epochs, migrate, refused};
 use crate::private_file::{self, parent};
+use crate::schema::Migrate;
 
 /// What lies beside a database that is in use, or was when its process died.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -245,7 +246,7 @@ fn prepare(staged: &Path, copy: &Path, issuer: &Issuer, clock: &dyn Clock) -> Re
     // No journal and no syncs until all is done: whatever fails, this file is thrown away.
     connection.query_row("PRAGMA journal_mode = OFF", [], |_| Ok(())).map_err(failed)?;
     connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA secure_delete = ON;").map_err(failed)?;
-    migrate::run(&mut connection)?;
+    migrate::run(&mut connection, Migrate::Auto)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     let begun = epochs::begin(&transaction, issuer.clone(), clock)?;
     transaction.commit().map_err(failed)?;

@@ -6,6 +6,7 @@ mod backups;
 mod kill_nine;
 mod on_postgres;
 mod on_sqlite;
+mod pooler;
 mod postgres;
 mod races;
 mod random;

@@ -9,6 +9,8 @@ use async_trait::async_trait;
 use gatehouse_store::Store;
 use gatehouse_store::conformance::{self, Backend, Scene};
 use gatehouse_store::error::{MigrationError, StoreError};
+use gatehouse_store::fingerprint::Fingerprint;
+use gatehouse_store_sql::schema::Migrate;
 use gatehouse_store_sql::sqlite;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -68,15 +70,105 @@ async fn its_files_are_for_the_owner_only() {
 }
 
 #[test]
-fn a_newer_database_is_refused_by_name_and_left_alone() {
+fn a_newer_database_that_asks_for_newer_programs_is_refused_by_name_and_left_alone() {
     let (_folder, path) = place();
     drop(sqlite::open(&path).unwrap());
-    alter(&path, "INSERT INTO schema_migrations (number, name, checksum) VALUES (7, 'devices', 'ff')");
-    let error = refusal(&path);
-    let expected = MigrationError::Newer { number: 7, name: "devices".into(), known: 2 };
-    assert!(matches!(&error, StoreError::Migration(found) if *found == expected), "{error}");
-    alter(&path, "DELETE FROM schema_migrations WHERE number = 7");
+    // A register that says what it needs, and one from before programs wrote it down.
+    for reader in ["7", "NULL"] {
+        alter(
+            &path,
+            &format!(
+                "INSERT INTO schema_migrations (number, name, checksum, min_reader)
+                 VALUES (7, 'devices', 'ff', {reader})"
+            ),
+        );
+        let error = refusal(&path);
+        assert!(
+            matches!(&error, StoreError::Migration(MigrationError::Newer { number: 7, name, .. })
+                if name == "devices"),
+            "{error}"
+        );
+        alter(&path, "DELETE FROM schema_migrations WHERE number = 7");
+    }
     drop(sqlite::open(&path).unwrap());
+}
+
+#[tokio::test]
+async fn a_newer_database_that_allows_this_program_conforms_and_keeps_what_is_not_ours() {
+    let (_folder, path) = place();
+    drop(sqlite::open(&path).unwrap());
+    alter(
+        &path,
+        "INSERT INTO schema_migrations (number, name, checksum, min_reader) VALUES (7, 'devices', 'ff', 2);
+         CREATE TABLE devices (id TEXT NOT NULL PRIMARY KEY) STRICT;
+         ALTER TABLE grants ADD COLUMN device TEXT;
+         ALTER TABLE refresh_families ADD COLUMN uses INTEGER NOT NULL DEFAULT 0;",
+    );
+    conformance::run(&FileBackend(path.clone()), &KernelRng, NOW).await.unwrap();
+
+    let store = sqlite::open(&path).unwrap();
+    let scene = Scene { store: &store, other_node: &store, rng: &KernelRng, now: NOW };
+    let redeemable = scene.redeemable("client", "ada").await.unwrap();
+    let id = redeemable.active.id.as_str();
+    // A newer program has written a column and a member that this one does not know.
+    alter(
+        &path,
+        &format!(
+            "UPDATE grants SET device = 'phone', body = json_set(body, '$.device', 'x') WHERE id = '{id}'"
+        ),
+    );
+    assert!(store.grants().redeem(&redeemable.active, None, NOW).await.unwrap().is_won());
+    let kept = format!("SELECT device FROM grants WHERE id = '{id}'");
+    let device: String = Connection::open(&path).unwrap().query_row(&kept, [], |row| row.get(0)).unwrap();
+    assert_eq!(device, "phone");
+}
+
+#[test]
+fn a_register_from_before_programs_shared_a_database_is_extended() {
+    let (_folder, path) = place();
+    let first = sqlite::plan(&path).unwrap().missing.remove(0);
+    let checksum = Fingerprint::of([first.sql]);
+    alter(
+        &path,
+        &format!(
+            "CREATE TABLE schema_migrations (number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL,
+                 checksum TEXT NOT NULL, applied_at TEXT NOT NULL DEFAULT (datetime('now'))) STRICT;
+             INSERT INTO schema_migrations (number, name, checksum) VALUES (1, 'foundation', '{checksum}');
+             {}",
+            first.sql
+        ),
+    );
+    let plan = sqlite::plan(&path).unwrap();
+    assert_eq!(plan.missing.first().map(|step| (step.number, step.name)), Some((2, "epochs")));
+    drop(sqlite::open(&path).unwrap());
+    assert!(sqlite::plan(&path).unwrap().missing.is_empty());
+    let reader = "SELECT min_reader FROM schema_migrations WHERE number = 2";
+    let reader: i64 = Connection::open(&path).unwrap().query_row(reader, [], |row| row.get(0)).unwrap();
+    assert_eq!(reader, 2);
+}
+
+#[test]
+fn whoever_migrates_by_hand_is_told_what_is_missing() {
+    let (_folder, path) = place();
+    assert_eq!(sqlite::plan(&path).unwrap().missing.first().map(|step| step.number), Some(1));
+    assert!(!path.exists(), "looking made a file");
+    let error = sqlite::open_with(&path, Migrate::Manual).err().expect("it has no tables");
+    assert!(matches!(&error, StoreError::Migration(MigrationError::Pending { number: 1, .. })), "{error}");
+    assert!(error.to_string().contains("gatehouse migrate --run"), "{error}");
+    drop(sqlite::open(&path).unwrap());
+    drop(sqlite::open_with(&path, Migrate::Manual).unwrap());
+}
+
+#[test]
+fn a_database_that_lacks_nothing_is_not_migrated_again() {
+    let (_folder, path) = place();
+    drop(sqlite::open(&path).unwrap());
+    let register = "SELECT group_concat(number || applied_at) FROM schema_migrations";
+    let read =
+        || -> String { Connection::open(&path).unwrap().query_row(register, [], |row| row.get(0)).unwrap() };
+    let before = read();
+    drop(sqlite::open(&path).unwrap());
+    assert_eq!(read(), before);
 }
 
 #[test]

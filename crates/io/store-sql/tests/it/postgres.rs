@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// The server refuses to run as root; as root we run it as `nobody`.
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// A running cluster; stopped and removed when dropped.
 pub(crate) struct Cluster {
@@ -47,6 +47,11 @@ impl Cluster {
     /// The URL of its one database.
     pub(crate) fn url(&self) -> String {
         format!("postgres://gatehouse@localhost/postgres?host={}", self.folder.path().display())
+    }
+
+    /// The folder of its socket.
+    pub(crate) fn socket(&self) -> &Path {
+        self.folder.path()
     }
 
     fn data(&self) -> String {

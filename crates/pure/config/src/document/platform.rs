@@ -192,6 +192,7 @@ section! {
     /// `store`: grants, sessions, refresh tokens, keys.
     Store {
         kind: StoreKind = or("type", StoreKind::Sqlite),
+        migrate: Migrate = or("migrate", Migrate::Auto),
         sqlite: Sqlite = nested("sqlite"),
         postgres: Option<Postgres> = optional("postgres"),
     }
@@ -208,6 +209,16 @@ choice! {
     refused { "redis" => "use `postgres` for more than one node" }
 }
 
+choice! {
+    /// Who applies migrations that the store lacks.
+    pub Migrate {
+        /// The process, when it starts.
+        Auto = "auto",
+        /// An operator, with `gatehouse migrate`; until then the process does not start.
+        Manual = "manual",
+    }
+}
+
 section! {
     /// `store.sqlite`.
     Sqlite {
@@ -218,9 +229,22 @@ section! {
 section! {
     /// `store.postgres`.
     Postgres {
-        url: Placed<Secret> = required("url"),
+        url: Option<Placed<Secret>> = optional("url"),
+        urls: Vec<Placed<Secret>> = list("urls"),
         max_connections: u32 = or("maxConnections", 10),
+        pooler: Pooler = or("pooler", Pooler::None),
     }
+}
+
+choice! {
+    /// What stands between the process and the servers.
+    pub Pooler {
+        /// Nothing that chooses a server for each statement or transaction.
+        None = "none",
+        /// A pooler that lends a server for a transaction.
+        Transaction = "transaction",
+    }
+    refused { "session" => "a pooler that lends a server for a session is as good as none: use `none`" }
 }
 
 section! {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use gatehouse_config::snapshot::Snapshot;
+use gatehouse_config::snapshot::platform::{Migrate, Pooler, StorePlace};
 use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::secret::Secret;
 
 use crate::fixture::{CLAUDE, GATEWAY, WHOLE, loaded, refused};
 
@@ -79,6 +81,43 @@ fn a_database_url_that_is_none_is_refused_and_not_repeated() {
         assert!(found.contains("store.postgres.url: expected `postgres://"), "{url}: {found}");
         assert!(!found.contains("hunter2"), "{found}");
     }
+}
+
+#[test]
+fn the_servers_of_a_database_are_written_as_one_or_as_several() {
+    let text = changed("type: sqlite", "type: postgres");
+    let written = |servers: &str| text.replace("url: \"{{ env.DATABASE_URL }}\"", servers);
+    let place = |servers: &str| match loaded(&written(servers)).store.place {
+        StorePlace::Postgres(place) => place,
+        StorePlace::Sqlite { .. } => panic!("it is PostgreSQL"),
+    };
+    let one = place("url: postgres://u@a/g");
+    assert_eq!((one.urls.len(), one.pooler), (1, Pooler::None));
+    let two = place("urls: [postgres://u@a/g, postgres://u@b/g], pooler: transaction");
+    let urls: Vec<&str> = two.urls.iter().map(Secret::expose).collect();
+    assert_eq!((urls, two.pooler), (vec!["postgres://u@a/g", "postgres://u@b/g"], Pooler::Transaction));
+
+    for (servers, expected) in [
+        ("pooler: none", "store.postgres: expected `url` or `urls`"),
+        ("urls: []", "store.postgres: expected `url` or `urls`"),
+        ("url: postgres://u@a/g, urls: [postgres://u@b/g]", "store.postgres.url: expected one of"),
+        ("urls: [postgres://u@a/g, mysql://u:hunter2@b/g]", "store.postgres.urls[1]: expected `postgres://"),
+        ("url: postgres://u@a/g, pooler: session", "store.postgres.pooler"),
+        ("url: postgres://u@a/g, pooler: statement", "store.postgres.pooler"),
+    ] {
+        let found = refused(&written(servers));
+        assert!(found.contains(expected), "{servers}: {found}");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
+}
+
+#[test]
+fn who_migrates_is_the_process_unless_it_is_said() {
+    assert_eq!(loaded(WHOLE).store.migrate, Migrate::Auto);
+    let by_hand = changed("type: sqlite", "type: sqlite\n  migrate: manual");
+    assert_eq!(loaded(&by_hand).store.migrate, Migrate::Manual);
+    let found = refused(&changed("type: sqlite", "type: sqlite\n  migrate: never"));
+    assert!(found.contains("store.migrate"), "{found}");
 }
 
 #[test]

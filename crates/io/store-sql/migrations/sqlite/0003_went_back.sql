@@ -1,0 +1,1 @@
+-- A file in the hands of one process goes back to an earlier state only by `restore`, which begins an epoch itself.
