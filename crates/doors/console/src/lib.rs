@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Method;
 
+use gatehouse_audit::sink::AuditSink;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_edge::limits::Limits;
 use gatehouse_edge::server::routes::Route;
@@ -23,13 +24,14 @@ use self::health::{healthz, readyz, status};
 pub struct Console {
     store: Arc<dyn Store>,
     limits: Arc<Limits>,
+    audit: Arc<dyn AuditSink>,
     draining: AtomicBool,
 }
 
 impl Console {
-    /// A console over `store` that shows `limits`.
-    pub fn new(store: Arc<dyn Store>, limits: Arc<Limits>) -> Arc<Self> {
-        Arc::new(Self { store, limits, draining: AtomicBool::new(false) })
+    /// A console over what requests depend on, which shows `limits`.
+    pub fn new(store: Arc<dyn Store>, audit: Arc<dyn AuditSink>, limits: Arc<Limits>) -> Arc<Self> {
+        Arc::new(Self { store, audit, limits, draining: AtomicBool::new(false) })
     }
 
     /// From now on the process finishes what it has begun: it is not ready any more, so that balancers send

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -28,6 +29,7 @@ use gatehouse_testkit::surroundings::{HandClock, SystemRng};
 struct Site {
     address: SocketAddr,
     store: Arc<FickleStore>,
+    spool: Arc<Spool>,
     console: Arc<Console>,
     _serving: Serving,
 }
@@ -50,23 +52,74 @@ impl AuditSink for FullSpool {
     }
 }
 
+/// The spool of the gateway's own records.
+struct Spool(AtomicBool);
+
+#[async_trait]
+impl AuditSink for Spool {
+    async fn append(&self, _event: Event) -> Result<(), AuditError> {
+        Ok(())
+    }
+
+    fn submit(&self, _event: Event) -> Result<(), AuditError> {
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a node serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Serves {
+    AuthorizationServer,
+    Models,
+    Both,
+}
+
+impl Serves {
+    fn sections(self) -> String {
+        let server = "oidcProvider: { discovery: { issuer: \"http://127.0.0.1:9420\" } }\n\
+             connectors: [{ name: staff, type: local, users: [] }]\n";
+        let models = format!(
+            "llmProvider:\n  enabled: true\n  authorization:\n    keys: [{{ name: team, hash: \"sha256:{}\" }}]\n  models: [{{ id: m, routes: [{{ app: a }}] }}]\n\
+             apps: [{{ name: a, type: llm, provider: anthropic, credentials: {{ apiKey: k }} }}]\n",
+            "a".repeat(64)
+        );
+        match self {
+            Self::AuthorizationServer => server.to_owned(),
+            Self::Models => models,
+            Self::Both => format!("{server}{models}"),
+        }
+    }
+}
+
 impl Site {
     async fn open(location: &str) -> Self {
+        Self::serving(Serves::Models, location).await
+    }
+
+    async fn serving(serves: Serves, location: &str) -> Self {
         let port = Port::take().await;
         let address = port.address;
         let text = format!(
             "http: {{ address: \"127.0.0.1:9420\", publicURL: \"http://127.0.0.1:9420\" }}\n\
              health: {{ location: {location} }}\n\
-             llmProvider:\n  enabled: true\n  authorization:\n    keys: [{{ name: team, hash: \"sha256:{}\" }}]\n  models: [{{ id: m, routes: [{{ app: a }}] }}]\n\
-             apps: [{{ name: a, type: llm, provider: anthropic, credentials: {{ apiKey: k }} }}]\n",
-            "a".repeat(64)
+             {}",
+            serves.sections()
         );
         let snapshot = Arc::new(snapshot(&text));
         let store = Arc::new(FickleStore::create());
         let limits = Arc::<Limits>::default();
         limits.set(Limit::PerAddress, 7);
         limits.hit(Limit::PerAddress);
-        let console = Console::new(Arc::clone(&store) as Arc<dyn Store>, limits);
+        let spool = Arc::new(Spool(AtomicBool::new(true)));
+        let console = Console::new(
+            Arc::clone(&store) as Arc<dyn Store>,
+            Arc::clone(&spool) as Arc<dyn AuditSink>,
+            limits,
+        );
         let routes =
             RouteTable::build(console.routes(&snapshot), Vec::new(), gatehouse_console::render).unwrap();
         let hosts = HostRules::new([address.to_string()]);
@@ -77,7 +130,7 @@ impl Site {
             audit: Arc::new(FullSpool),
             limits: Arc::default(),
         };
-        Self { address, store, console, _serving: port.serve(running, fittings) }
+        Self { address, store, spool, console, _serving: port.serve(running, fittings) }
     }
 
     /// Status, media type and body.
@@ -114,13 +167,61 @@ async fn status_says_what_runs_and_nothing_about_anybody() {
 }
 
 #[tokio::test]
-async fn the_process_lives_without_its_store_but_is_not_ready() {
-    let site = Site::open("/status").await;
-    for (down, ready) in [(false, 200), (true, 503), (false, 200)] {
-        site.store.set_away(down);
-        assert_eq!(site.status_of("/healthz").await, 200);
-        assert_eq!(site.status_of("/readyz").await, ready);
+async fn a_node_is_ready_while_some_of_what_it_serves_works() {
+    for (serves, without_store) in
+        [(Serves::AuthorizationServer, 503), (Serves::Models, 200), (Serves::Both, 200)]
+    {
+        let site = Site::serving(serves, "/status").await;
+        for (down, ready) in [(false, 200), (true, without_store), (false, 200)] {
+            site.store.set_away(down);
+            assert_eq!(site.status_of("/healthz").await, 200);
+            let (status, media_type, body) = site.ask("GET /readyz").await;
+            assert_eq!(status, ready, "{serves:?} {down}: {body}");
+            if status == 200 {
+                assert_eq!(media_type, "application/json");
+                let body: Value = serde_json::from_str(&body).unwrap();
+                let degraded = if down { json!(["store"]) } else { json!([]) };
+                assert_eq!(body, json!({ "ready": true, "degraded": degraded }));
+            }
+        }
     }
+}
+
+#[tokio::test]
+async fn without_room_for_records_nothing_is_served_so_no_node_is_ready() {
+    for serves in [Serves::AuthorizationServer, Serves::Models, Serves::Both] {
+        let site = Site::serving(serves, "/status").await;
+        site.spool.0.store(false, Ordering::Relaxed);
+        let (status, media_type, _) = site.ask("GET /readyz").await;
+        assert_eq!((status, media_type.as_str()), (503, "application/problem+json"), "{serves:?}");
+        assert_eq!(site.status_of("/healthz").await, 200);
+        site.spool.0.store(true, Ordering::Relaxed);
+        assert_eq!(site.status_of("/readyz").await, 200);
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_for_it_is_told_of_each_component_and_nothing_more() {
+    let site = Site::serving(Serves::Both, "/status").await;
+    site.store.set_away(true);
+    for query in ["verbose", "verbose=1", "a=b&verbose"] {
+        let (status, _, body) = site.ask(&format!("GET /readyz?{query}")).await;
+        assert_eq!(status, 200);
+        assert!(!body.contains(OUTAGE), "{body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let expected = json!({
+            "ready": true,
+            "degraded": ["store"],
+            "components": { "store": "unavailable", "audit": "ok" },
+            "serves": { "authorizationServer": "unavailable", "llm": "ok" },
+        });
+        assert_eq!(body, expected);
+    }
+    site.spool.0.store(false, Ordering::Relaxed);
+    let (status, _, body) = site.ask("GET /readyz?verbose").await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &body["ready"], &body["degraded"]), (503, &json!(false), &json!(["store", "audit"])));
+    assert!(body["serves"]["llm"] == "unavailable");
 }
 
 #[tokio::test]
@@ -139,7 +240,7 @@ async fn a_process_that_is_told_to_stop_is_not_ready_any_more() {
 #[tokio::test]
 async fn whoever_watches_the_log_reads_of_a_store_that_is_down() {
     let heard = Heard::here();
-    let site = Site::open("/status").await;
+    let site = Site::serving(Serves::AuthorizationServer, "/status").await;
     site.store.set_away(true);
     assert_eq!(site.status_of("/readyz").await, 503);
     let lines = heard.from_info_up();
@@ -159,7 +260,7 @@ async fn the_status_may_be_where_something_else_usually_is() {
 
 #[tokio::test]
 async fn refusals_are_problem_details() {
-    let site = Site::open("/status").await;
+    let site = Site::serving(Serves::AuthorizationServer, "/status").await;
     site.store.set_away(true);
     for (line, expected) in [("GET /nothing", 404), ("POST /readyz", 405), ("GET /readyz", 503)] {
         let (status, media_type, body) = site.ask(line).await;
