@@ -12,10 +12,16 @@ struct Program {
     paths: &'static [&'static str],
 }
 
-const FOR_TESTS: &[Program] = &[Program {
-    package: "postgresql-15",
-    paths: &["/usr/lib/postgresql/*/bin/initdb", "/usr/local/bin/initdb", "/usr/bin/initdb"],
-}];
+const FOR_TESTS: &[Program] = &[
+    Program {
+        package: "postgresql-15",
+        paths: &["/usr/lib/postgresql/*/bin/initdb", "/usr/local/bin/initdb", "/usr/bin/initdb"],
+    },
+    Program {
+        package: "pgbouncer",
+        paths: &["/usr/sbin/pgbouncer", "/usr/local/bin/pgbouncer", "/usr/bin/pgbouncer"],
+    },
+];
 const FOR_BENCHES: &[Program] =
     &[Program { package: "nginx", paths: &["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx"] }];
 

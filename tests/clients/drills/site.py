@@ -80,12 +80,23 @@ class Site:
         """What `/readyz` of the operations listener says now."""
         return self.readyz() == 200
 
+    def is_up(self) -> bool:
+        """Whether it takes connections."""
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
+
     def readyz(self) -> int | None:
         """The status of `/readyz`, `None` while nobody listens."""
         try:
             return self._client.get(f"{self.admin_url}/readyz").status_code
         except httpx.TransportError:
             return None
+
+    def readiness(self) -> dict:
+        """What a node that is ready says at `/readyz`."""
+        answer = self._client.get(f"{self.admin_url}/readyz")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
     def __enter__(self) -> "Site":
         self.start()
