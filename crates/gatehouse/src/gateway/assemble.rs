@@ -96,8 +96,7 @@ pub(super) async fn assemble(
     auth_server(&shared, &mut served);
     mcp_gateway(&shared, &mut gatekeeper, &mut served);
     llm_gateway(&shared, &mut gatekeeper, &mut served);
-    let console =
-        Console::new(Arc::clone(store), Arc::clone(&fittings.audit), Arc::clone(&fittings.limits));
+    let console = Console::new(Arc::clone(store), Arc::clone(&fittings.audit), Arc::clone(&fittings.limits));
     let admin_routes = RouteTable::build(console.routes(snapshot), Vec::new(), gatehouse_console::render)?;
     let public_routes = RouteTable::build(served.routes, served.fallback, gatehouse_console::render)?;
     Ok(Assembled {

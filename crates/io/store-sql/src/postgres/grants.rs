@@ -20,10 +20,10 @@ const REDEEMED: &str =
 #[async_trait]
 impl GrantRepository for PostgresStore {
     async fn insert(&self, grant: &Pending) -> Result<Transition, StoreError> {
-        let row = GrantRow::of(&Grant::Pending(grant.clone()))?;
         const SQL: &str =
             "INSERT INTO grants (id, stage, client, expires_at, body) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (id) DO NOTHING";
+        let row = GrantRow::of(&Grant::Pending(grant.clone()))?;
         let insert = || {
             let insert = sqlx::query(SQL).bind(&row.id).bind(row.stage).bind(&row.client);
             insert.bind(row.expires_at).bind(&row.body)
@@ -42,10 +42,10 @@ impl GrantRepository for PostgresStore {
     }
 
     async fn advance(&self, from: Stage, to: &Grant, now: Timestamp) -> Result<Transition, StoreError> {
-        let row = GrantRow::of(to)?;
         const SQL: &str =
             "UPDATE grants SET stage = $1, subject = $2, code_hash = $3, expires_at = $4, body = $5
              WHERE id = $6 AND stage = $7 AND expires_at > $8 AND revoked_at IS NULL";
+        let row = GrantRow::of(to)?;
         let update = || {
             let update = sqlx::query(SQL).bind(row.stage).bind(&row.subject).bind(&row.code_hash);
             let update = update.bind(row.expires_at).bind(&row.body).bind(&row.id);
@@ -60,10 +60,10 @@ impl GrantRepository for PostgresStore {
         family: Option<&RefreshFamily>,
         now: Timestamp,
     ) -> Result<Transition, StoreError> {
-        let row = GrantRow::of(&Grant::Active(grant.clone()))?;
-        let family = family.map(FamilyRow::of).transpose()?;
         const SQL: &str = "UPDATE grants SET stage = $1, expires_at = $2, body = $3
              WHERE id = $4 AND stage = $5 AND code_hash = $6 AND expires_at > $7 AND revoked_at IS NULL";
+        let row = GrantRow::of(&Grant::Active(grant.clone()))?;
+        let family = family.map(FamilyRow::of).transpose()?;
         let operations = self.relying();
         let work = || async {
             let mut transaction = operations.begin().await?;
