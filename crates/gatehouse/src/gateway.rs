@@ -1,6 +1,7 @@
 //! The wiring: one snapshot becomes a running gateway.
 
 mod assemble;
+mod evidence;
 mod gates;
 mod heartbeat;
 mod keys;
@@ -17,8 +18,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use gatehouse_audit::checkpoint::CheckpointKey;
 use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_audit::sink::{AuditError, AuditSink};
+use gatehouse_audit::tally::Handful;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::platform::{
     Listener as ListenerSettings, LogLevel, Migrate as MigrateSetting, Pooler as PoolerSetting,
@@ -37,13 +40,16 @@ use gatehouse_store::Store;
 use gatehouse_store::error::StoreError;
 use gatehouse_store_sql::schema::Migrate;
 use gatehouse_store_sql::{postgres, sqlite};
-use gatehouse_telemetry::audit_file::{self, AuditFileOptions};
+use gatehouse_telemetry::audit_file::{self, AuditFileOptions, CheckpointOptions, FileAudit};
 
+use self::evidence::Evidence;
 use self::keys::KeyError;
 use crate::host::{DiskLoader, open_files};
 
 /// How long what runs on the admin listener may take at the end: answers there are short.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
+/// Random bytes of the name of a run.
+const RUN_BYTES: usize = 12;
 
 /// A gateway that listens.
 pub struct Gateway {
@@ -54,6 +60,7 @@ pub struct Gateway {
     clock: Arc<dyn Clock>,
     console: Arc<Console>,
     heartbeat: Option<LogLevel>,
+    evidence: Evidence,
     upkeep: upkeep::Upkeep,
 }
 
@@ -109,8 +116,14 @@ impl Gateway {
     /// Opens store, audit log and keys, builds the doors and binds the listeners; nothing is served yet.
     pub async fn start(snapshot: Snapshot, surroundings: &Surroundings) -> Result<Self, StartError> {
         let snapshot = Arc::new(snapshot);
-        let audit = open_audit(&snapshot, surroundings)?;
+        let log = open_audit(&snapshot, surroundings)?;
+        let audit = Arc::clone(&log) as Arc<dyn AuditSink>;
         let store = open_store(&snapshot.store, &surroundings.folder).await?;
+        let clock = Arc::clone(&surroundings.clock);
+        let file = (node_name(&snapshot), audit_path(&snapshot, surroundings));
+        let revision = snapshot.revision.clone();
+        let mut evidence = Evidence::new(log, Arc::clone(&store), clock, file, revision);
+        evidence.compare().await;
         let limits = Arc::<Limits>::default();
         let connections = limits::public(&snapshot.http_limits, open_files());
         limits::note(&limits, &snapshot, connections);
@@ -137,6 +150,7 @@ impl Gateway {
             clock: Arc::clone(&surroundings.clock),
             console: assembled.console,
             heartbeat: snapshot.health.heartbeat,
+            evidence,
             upkeep: upkeep::Upkeep {
                 store,
                 revocations: assembled.revocations,
@@ -185,6 +199,7 @@ impl Gateway {
         }
         // The admin listener outlives the drain, so that health checks see it.
         let admin_stop = CancellationToken::new();
+        let remembering = tasks.spawn(self.evidence.run(admin_stop.clone()));
         let (admin, admin_door) = self.admin;
         let connections = limits::admin(self.limits.connections);
         let admin_limits = ListenerLimits { drain: Drain::within(ADMIN_DRAIN), connections, ..self.limits };
@@ -211,6 +226,11 @@ impl Gateway {
             if cut.is_some() { self.audit.append(stopped).await } else { self.audit.submit(stopped) };
         if let Err(error) = recorded {
             tracing::error!(error = %error, "the end of this run is not in the audit log");
+        }
+        if cut.is_some()
+            && let Ok(evidence) = remembering.await
+        {
+            evidence.finish().await;
         }
         cut
     }
@@ -239,18 +259,40 @@ async fn bind(
 pub(crate) fn open_audit(
     snapshot: &Snapshot,
     surroundings: &Surroundings,
-) -> Result<Arc<dyn AuditSink>, StartError> {
+) -> Result<Arc<FileAudit>, StartError> {
+    let settings = &snapshot.audit.checkpoints;
+    let key = settings.key.clone().map(CheckpointKey::new).transpose().map_err(KeyError::Key)?;
     let options = AuditFileOptions {
-        path: surroundings.folder.join(&snapshot.audit.path),
-        node: snapshot.audit.node.clone().unwrap_or_else(host_name),
+        path: audit_path(snapshot, surroundings),
+        node: node_name(snapshot),
         // Records have about a kibibyte.
         spool_bytes: usize::try_from(snapshot.audit.spool_records).unwrap_or(usize::MAX).saturating_mul(1024),
         patience: snapshot.audit.timeout,
+        refusals: handful(snapshot),
+        checkpoints: CheckpointOptions {
+            key,
+            run: surroundings.rng.token(RUN_BYTES),
+            every: settings.every,
+            every_records: settings.every_records,
+        },
     };
     let (clock, revision) = (Arc::clone(&surroundings.clock), snapshot.revision.clone());
     let event = move |kind| Event::new(kind, Outcome::Allow, clock.now()).with_revision(&revision);
-    let opened = event(EventKind::AuditOpened);
-    Ok(Arc::new(audit_file::open(options, opened, move || event(EventKind::AuditClosed))?))
+    Ok(Arc::new(audit_file::open(options, event)?))
+}
+
+/// How much of what strangers are refused is told whole every second.
+pub(crate) fn handful(snapshot: &Snapshot) -> Handful {
+    let refusals = snapshot.audit.refusals;
+    Handful { per_network: refusals.per_network, in_all: refusals.in_all }
+}
+
+fn audit_path(snapshot: &Snapshot, surroundings: &Surroundings) -> PathBuf {
+    surroundings.folder.join(&snapshot.audit.path)
+}
+
+fn node_name(snapshot: &Snapshot) -> String {
+    snapshot.audit.node.clone().unwrap_or_else(host_name)
 }
 
 /// The name of this machine, for records.

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use gatehouse_audit::chain::Head;
 use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_identity::id::{ClientId, GrantId, Issuer, SubjectId, TokenId};
 use gatehouse_oauth::grant::{Active, CodeHash, Grant, Pending, SessionHash, Stage};
 use gatehouse_oauth::refresh::{FamilyId, RefreshFamily};
 use gatehouse_store::Store;
+use gatehouse_store::audit_head::{AuditHeadRepository, AuditLog};
 use gatehouse_store::consent::{Consent, ConsentRepository};
 use gatehouse_store::epoch::{Begun, Epoch, EpochRepository};
 use gatehouse_store::error::StoreError;
@@ -75,6 +77,9 @@ impl Store for FickleStore {
     }
     fn epochs(&self) -> &dyn EpochRepository {
         self.present().epochs()
+    }
+    fn audit_heads(&self) -> &dyn AuditHeadRepository {
+        self.present().audit_heads()
     }
     fn maintenance(&self) -> &dyn Maintenance {
         self.present().maintenance()
@@ -231,6 +236,16 @@ impl EpochRepository for Away {
         away()
     }
     async fn current(&self) -> Result<Vec<Epoch>, StoreError> {
+        away()
+    }
+}
+
+#[async_trait]
+impl AuditHeadRepository for Away {
+    async fn remember(&self, _: &AuditLog, _: Head, _: Timestamp) -> Result<(), StoreError> {
+        away()
+    }
+    async fn remembered(&self, _: &AuditLog) -> Result<Option<Head>, StoreError> {
         away()
     }
 }

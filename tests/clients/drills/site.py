@@ -57,6 +57,7 @@ class Site:
             "IDLE_SECONDS": 75,
             "BODY_SECONDS": 20,
             "SPOOL": 65536,
+            "CHECKPOINTS": "",
             **settings,
         }
         text = (HOUSES / "drills.yaml").read_text()

@@ -11,7 +11,7 @@ use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::issuer::user::as_of_now;
 use gatehouse_edge::limits::Limit;
-use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_edge::rejection::{Rejection, RejectionKind, excerpt};
 use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_identity::audience::Audience;
@@ -109,7 +109,8 @@ pub(crate) fn refuse(error: &AuthorizationError, context: &Context<Public>) -> O
         }
         (AuthorizationError::Show { error, mismatch: Some(mismatch) }, _) => {
             tracing::warn!(
-                request.id = %context.request_id, redirect.received = %mismatch.received,
+                request.id = %context.request_id, source.ip = %context.source.ip,
+                redirect.received = excerpt(&mismatch.received),
                 redirect.nearest = mismatch.nearest.as_deref().unwrap_or_default(),
                 redirect.differs_at = mismatch.differs_at, "redirect_uri is not registered"
             );

@@ -7,7 +7,7 @@ use serde_json::Value;
 use gatehouse_audit::event::Outcome as Verdict;
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::issuer::IssueError;
-use gatehouse_edge::rejection::Rejection;
+use gatehouse_edge::rejection::{Rejection, excerpt};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_oauth::error::OAuthError;
@@ -77,7 +77,7 @@ pub(crate) async fn answer(result: Result<Response<Body>, Refusal>, context: &Co
         Ok(response) => (response, None),
         Err(Refusal::Rejected(rejection)) => return Err(*rejection),
         Err(Refusal::OAuth { error, reason, internal }) => {
-            let internal = internal.as_deref().unwrap_or_default();
+            let internal = excerpt(internal.as_deref().unwrap_or_default());
             tracing::info!(
                 request.id = %context.request_id, source.ip = %context.source.ip, error.code = %error.code(),
                 reason, detail = internal, "token request refused"

@@ -203,7 +203,7 @@ async fn fresh(door: &McpGateway, app: &McpApp, context: &Context<Verified>) -> 
     match &listed {
         Ok(listing) => door.remembered.add(app, listing, context).await,
         Err(rejection) => {
-            let detail = rejection.internal.as_deref().unwrap_or_default();
+            let detail = rejection.detail();
             tracing::warn!(app = %app.name, reason = rejection.reason, detail, "the tools of an app cannot be listed");
         }
     }

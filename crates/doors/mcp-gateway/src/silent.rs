@@ -94,7 +94,7 @@ impl Silent<'_> {
     /// What a caller is told who asks for a tool that may be the app's.
     pub(crate) fn into_rejection(self) -> Rejection {
         let Self { app, rejection, .. } = self;
-        let detail = rejection.internal.as_deref().unwrap_or_default();
+        let detail = rejection.detail();
         let internal = format!("the app `{}` may have this tool and cannot be asked: {detail}", app.name);
         rejection.because(internal)
     }

@@ -8,7 +8,7 @@ use gatehouse_audit::event::{EventKind, Outcome, RequestFacts, Target};
 use gatehouse_audit::fingerprint::Fingerprint;
 use gatehouse_config::snapshot::mcp::{McpApp, McpGateway as Settings};
 use gatehouse_edge::context::{Context, Verified};
-use gatehouse_edge::rejection::Rejection;
+use gatehouse_edge::rejection::{Rejection, excerpt};
 use gatehouse_identity::id::RequestId;
 use gatehouse_mcp::error::RpcError;
 use gatehouse_mcp::message::{Id, RawObject, Request, compose};
@@ -115,7 +115,8 @@ pub(crate) fn refuse_quoting(
         _ => (Outcome::Error, "rpc_error"),
     };
     context.note(|event| event.with_outcome(outcome).with_reason(reason));
-    let (request_id, ip, path) = (&context.request_id, context.source.ip, context.head.uri.path());
+    let (request_id, ip, path) = (&context.request_id, context.source.ip, excerpt(context.head.uri.path()));
+    let detail = excerpt(detail);
     let status = error.http_status(era);
     if outcome == Outcome::Error {
         tracing::error!(request.id = %request_id, source.ip = %ip, path, status, reason, detail, "request failed");
@@ -145,7 +146,7 @@ pub(crate) fn failed_call(
 ) -> Message {
     let outcome = if rejection.kind.is_failure() { Outcome::Error } else { Outcome::Deny };
     context.note(|event| event.with_outcome(outcome).with_reason(rejection.reason));
-    let detail = rejection.internal.as_deref().unwrap_or_default();
+    let detail = rejection.detail();
     if outcome == Outcome::Error {
         tracing::warn!(request.id = %context.request_id, reason = rejection.reason, detail, "tool call failed");
     } else {

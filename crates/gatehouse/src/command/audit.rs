@@ -1,17 +1,20 @@
-//! `audit`: check the chain of an audit log, and read its end.
+//! `audit`: check an audit log, read its end, make the key that signs it.
+
+mod new_key;
+mod verify;
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use gatehouse_audit::chain::{Ending, Head, Summary, Verifier};
-
-use super::output::{Failure, line};
-use crate::gateway::load::load;
+use self::new_key::NewKey;
+use self::verify::Verify;
+use super::output::Failure;
+use crate::gateway::load::{Loaded, load};
 
 /// How often a followed log is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -21,13 +24,12 @@ const BLOCK: u64 = 64 * 1024;
 
 #[derive(Subcommand)]
 pub(super) enum AuditCommand {
-    /// Check every record of a log, and name the first that is not as it was written
-    Verify {
-        /// The log [default: the one of the configuration]
-        file: Option<PathBuf>,
-    },
+    /// Check every record of a log: name the first that is not as it was written, and say what is proven
+    Verify(Verify),
     /// Print the last records of a log
     Tail(Tail),
+    /// Make a key that signs checkpoints: write the private key to a file, print the public key
+    NewKey(NewKey),
 }
 
 #[derive(Args)]
@@ -44,7 +46,8 @@ pub(super) struct Tail {
 
 pub(super) fn run(command: AuditCommand, config: Option<PathBuf>) -> Result<(), Failure> {
     match command {
-        AuditCommand::Verify { file } => verify(&path(file, config)?),
+        AuditCommand::Verify(verify) => verify::run(verify, config),
+        AuditCommand::NewKey(new_key) => new_key::run(&new_key),
         AuditCommand::Tail(tail) => {
             let path = path(tail.file, config)?;
             let done = show_tail(&path, tail.lines, tail.follow);
@@ -59,10 +62,15 @@ pub(super) fn run(command: AuditCommand, config: Option<PathBuf>) -> Result<(), 
 
 /// The named log, or the one of the configuration.
 fn path(named: Option<PathBuf>, config: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    if let Some(named) = named {
-        return Ok(named);
+    match named {
+        Some(named) => Ok(named),
+        None => configured(config).map(|loaded| log_of(&loaded)),
     }
-    let loaded = load(config).map_err(|failure| match Failure::from(failure) {
+}
+
+/// The configuration, when no log is named.
+fn configured(config: Option<PathBuf>) -> Result<Loaded, Failure> {
+    load(config).map_err(|failure| match Failure::from(failure) {
         Failure::Configuration(mut lines) => {
             lines.push(
                 "gatehouse: the configuration would say where the log is; or name the log itself".to_owned(),
@@ -70,8 +78,11 @@ fn path(named: Option<PathBuf>, config: Option<PathBuf>) -> Result<PathBuf, Fail
             Failure::Configuration(lines)
         }
         failed @ Failure::Failed(_) => failed,
-    })?;
-    Ok(loaded.folder().join(&loaded.snapshot.audit.path))
+    })
+}
+
+fn log_of(loaded: &Loaded) -> PathBuf {
+    loaded.folder().join(&loaded.snapshot.audit.path)
 }
 
 /// A log that cannot be read.
@@ -83,49 +94,6 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
         }
         _ => Failure::new(&name, error),
     }
-}
-
-fn verify(path: &Path) -> Result<(), Failure> {
-    let name = path.display().to_string();
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    let mut reader = BufReader::new(file);
-    let mut verifier = Verifier::after(Head::START);
-    let mut record = Vec::new();
-    let unfinished = loop {
-        record.clear();
-        let read = reader.read_until(b'\n', &mut record).map_err(|error| Failure::new(&name, error))?;
-        let Some(text) = record.strip_suffix(b"\n") else { break read };
-        // Text that is not UTF-8 was never written; no record looks like an empty line.
-        let text = std::str::from_utf8(text).unwrap_or_default();
-        verifier.push(text).map_err(|broken| Failure::new(&name, broken))?;
-    };
-    let Summary { records, head, ending, interruptions } = verifier.finish();
-    if unfinished > 0 {
-        line(format!(
-            "warning: {name}: {unfinished} bytes of a record that is not finished stand at the end"
-        ))?;
-    }
-    if interruptions > 0 {
-        line(format!(
-            "warning: {name}: opened {interruptions} times without having been closed before: its writer was killed, \
-             or the last records were cut off"
-        ))?;
-    }
-    let ending = match ending {
-        Ending::Closed => "closed in good order",
-        Ending::Open => "not closed: it is being written, its writer was killed, or its end was cut off",
-    };
-    line(format!(
-        "{name}: intact, {records} records, last record {} with hash {}; {ending}",
-        head.seq,
-        hexadecimal(&head.hash)
-    ))
-}
-
-/// Lower-case hexadecimal digits, as they stand in the log.
-fn hexadecimal(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn show_tail(path: &Path, lines: usize, follow: bool) -> io::Result<()> {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use gatehouse_audit::event::{Event, EventKind, Outcome, Target};
+use gatehouse_audit::sink::AuditSink as _;
 use gatehouse_config::snapshot::platform::StorePlace;
 use gatehouse_identity::clock::Clock as _;
 use gatehouse_identity::id::Issuer;

@@ -14,6 +14,13 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
     for warning in loaded.snapshot.warnings_at(SystemClock.now()) {
         line(load::line(warning))?;
     }
+    if loaded.snapshot.audit.checkpoints.key.is_none() {
+        line(format!(
+            "warning: {}: audit.checkpoints.key: the audit log is not signed, so whoever can write it can rewrite it \
+             (make a key with `gatehouse audit new-key FILE`)",
+            loaded.path.display()
+        ))?;
+    }
     let tally = test_policies(&loaded.files)?;
     if tally.failed > 0 {
         return Err(Failure::Failed(format!("{}: policy tests: {tally}", loaded.path.display())));

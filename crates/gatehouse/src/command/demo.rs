@@ -4,6 +4,7 @@ use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use gatehouse_audit::tally::Handful;
 use gatehouse_telemetry::log;
 
 use super::output::{Failure, line};
@@ -28,7 +29,8 @@ pub(super) struct DemoArguments {
 }
 
 pub(super) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
-    log::init("warn").map_err(|error| Failure::new("logging", error))?;
+    let lines = log::init("warn", Handful { per_network: 5, in_all: 100 })
+        .map_err(|error| Failure::new("logging", error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -42,8 +44,10 @@ pub(super) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
         let done = tokio::select! {
             done = act(&world, arguments.check) => done,
             () = &mut told => interrupted(arguments.check),
+            never = lines.clone().keep_telling() => match never {},
         };
         world.stop().await;
+        lines.tell();
         done
     })
 }

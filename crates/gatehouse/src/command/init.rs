@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use gatehouse_audit::checkpoint::CheckpointKey;
 use gatehouse_config::problem::Problem;
 use gatehouse_config::source::Source;
 use gatehouse_config::source::environment::Environment;
@@ -19,6 +20,9 @@ use super::output::{Failure, line};
 use super::secret::password_hash;
 use crate::gateway::load::{LoadFailure, from_source};
 use crate::host::{DiskLoader, SystemRng};
+
+/// Where the key of the audit log is kept, beside the configuration.
+const AUDIT_KEY_FILE: &str = "gatehouse-audit-key.pem";
 
 /// Random bytes of the first user's password.
 const PASSWORD_BYTES: usize = 18;
@@ -41,17 +45,35 @@ pub(super) fn run(init: &Init, config: Option<PathBuf>) -> Result<(), Failure> {
     }
     let password = Secret::new(SystemRng.token(PASSWORD_BYTES));
     let key = static_key::generate(&SystemRng);
-    let text = starter(&Starter {
-        public_url: &init.public_url,
-        username: &init.username,
-        password_hash: &password_hash(&password)?,
-        key_hash: &KeyHash::of(key.expose()).to_string(),
-    })
-    .map_err(|error| Failure::new("the starter configuration", error))?;
-    prove(&path, &text, &init.username)?;
-    write(&path, &text)?;
-    let shown = path.display();
+    let (password_hash, key_hash) = (password_hash(&password)?, KeyHash::of(key.expose()).to_string());
+    let text = |audit_key: &str| {
+        let values = Starter {
+            public_url: &init.public_url,
+            username: &init.username,
+            password_hash: &password_hash,
+            key_hash: &key_hash,
+            audit_key,
+        };
+        starter(&values).map_err(|error| Failure::new("the starter configuration", error))
+    };
+    let audit_key = CheckpointKey::generate().map_err(|error| Failure::new("the audit key", error))?;
+    let pem = audit_key.to_pem().map_err(|error| Failure::new("the audit key", error))?;
+    // While the file of the key is not there, the key itself takes its place.
+    let body: String = pem.expose().lines().filter(|line| !line.starts_with("-----")).collect();
+    prove(&path, &text(&body)?, &init.username)?;
+    let key_file = path.with_file_name(AUDIT_KEY_FILE);
+    let is_new = key_file.symlink_metadata().is_err();
+    if is_new {
+        write(&key_file, pem.expose())?;
+    }
+    write(&path, &text(&format!("file://{AUDIT_KEY_FILE}"))?)?;
+    let (shown, signing) = (path.display(), key_file.display());
     line(format!("{shown}: written, readable by you only"))?;
+    if is_new {
+        line(format!("{signing}: signs the audit log; its public key is {}", audit_key.public()))?;
+    } else {
+        line(format!("{signing}: was there and signs the audit log"))?;
+    }
     line(format!("sign-in:  {} / {}", init.username, password.expose()))?;
     line(format!("API key:  {}", key.expose()))?;
     line("Keep both now: the file holds only their hashes.")?;
@@ -88,7 +110,7 @@ fn prove(path: &Path, text: &str, username: &str) -> Result<(), Failure> {
 }
 
 /// Makes the file; one that is there is left alone.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let written = made.and_then(|mut file| {
         file.write_all(text.as_bytes())?;
@@ -102,7 +124,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 
 fn exists(path: &Path) -> Failure {
     Failure::Failed(format!(
-        "{} exists and is not overwritten; move it away, or name another file with --config",
+        "{} exists and is not overwritten; move it away, or name another file",
         path.display()
     ))
 }

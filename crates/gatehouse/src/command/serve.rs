@@ -14,7 +14,7 @@ use gatehouse_telemetry::log;
 
 use super::output::Failure;
 use crate::gateway::load::load;
-use crate::gateway::{Gateway, Surroundings};
+use crate::gateway::{Gateway, Surroundings, handful};
 use crate::host::{SystemClock, SystemRng};
 
 /// How long work that was given up may hold the process back.
@@ -22,7 +22,8 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
     let loaded = load(config).map_err(Failure::from)?;
-    log::init(level(loaded.snapshot.logging.level)).map_err(|error| Failure::new("logging", error))?;
+    let lines = log::init(level(loaded.snapshot.logging.level), handful(&loaded.snapshot));
+    let lines = lines.map_err(|error| Failure::new("logging", error))?;
     for problem in loaded.snapshot.warnings_at(SystemClock.now()) {
         tracing::warn!(%problem, "configuration");
     }
@@ -49,11 +50,13 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
         let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
         tasks.spawn(watch_signals(stop.clone(), hurry.clone()));
+        tasks.spawn(lines.clone().keep_telling());
         let serving = gateway.serve(stop, hurry).await;
         serving.ok_or_else(|| Failure::new("stopping", "requests under way were given up"))
     });
     // Dropping what still runs writes its audit records.
     runtime.shutdown_timeout(LAST_WORDS);
+    lines.tell();
     let cut = ended?;
     tracing::info!(connections.cut = cut, "stopped");
     Ok(())

@@ -2,6 +2,8 @@
 
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gatehouse_identity::rng::Rng;
 use gatehouse_identity::secret::Secret;
 use gatehouse_identity::static_key;
@@ -18,6 +20,8 @@ pub(crate) struct Cast {
     pub(crate) exchange_secret: Secret,
     /// What the model provider takes from the gateway.
     pub(crate) provider_key: Secret,
+    /// Key of the audit log's checkpoints: PKCS#8 in base64.
+    pub(crate) audit_key: Secret,
     /// Static API key of `build-bot`.
     pub(crate) api_key: Secret,
 }
@@ -42,9 +46,19 @@ impl Cast {
             confidential_secret: secret("confidential"),
             exchange_secret: secret("exchange"),
             provider_key: secret("provider"),
+            audit_key: ed25519(rng),
             api_key: static_key::generate(rng),
         }
     }
+}
+
+/// What a private key of Ed25519 begins with in PKCS#8 (RFC 8410 §7).
+const ED25519: [u8; 16] = [48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32];
+
+fn ed25519(rng: &dyn Rng) -> Secret {
+    let mut seed = [0; 32];
+    rng.fill(&mut seed);
+    Secret::new(STANDARD.encode([ED25519.as_slice(), &seed].concat()))
 }
 
 impl Person {

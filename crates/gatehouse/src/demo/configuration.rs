@@ -42,6 +42,7 @@ pub(crate) fn text(ports: Ports, cast: &Cast, peers: &Peers) -> Result<String, a
         ("confidential_secret", cast.confidential_secret.expose().to_owned()),
         ("exchange_secret", cast.exchange_secret.expose().to_owned()),
         ("provider_key", cast.provider_key.expose().to_owned()),
+        ("audit_key", cast.audit_key.expose().to_owned()),
         ("api_key_hash", KeyHash::of(cast.api_key.expose()).to_string()),
         ("directory_url", peers.directory.clone()),
         ("ledger_url", peers.ledger.to_string()),

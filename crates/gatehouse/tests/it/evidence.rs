@@ -4,6 +4,9 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use gatehouse_audit::chain::{Chain, Head, Record};
+use gatehouse_audit::event::{Event, EventKind, Outcome};
+use gatehouse_identity::clock::Timestamp;
 use gatehouse_testkit::fixture::World;
 use gatehouse_testkit::process::{Gateway, Stopped, run};
 use gatehouse_testkit::wire::Request;
@@ -105,7 +108,7 @@ fn a_run_is_on_record_from_its_opening_to_its_closing() {
     assert_eq!(events(second).last(), Some(&"audit.closed"));
     let verified = run(&crate::binary(), stopped.folder.path(), &["audit", "verify"], "");
     assert_eq!(verified.code, Some(0), "{verified:?}");
-    assert!(verified.out.ends_with("; closed in good order\n"), "{verified:?}");
+    assert!(verified.out.contains("; closed in good order\n"), "{verified:?}");
 }
 
 #[test]
@@ -145,4 +148,69 @@ fn a_killed_run_has_no_closing_record() {
     std::fs::write(copy.path().join("audit.jsonl"), text).unwrap();
     let verified = run(&crate::binary(), copy.path(), &["audit", "verify", "audit.jsonl"], "");
     assert!(verified.code == Some(0) && verified.out.contains("; not closed: "), "{verified:?}");
+}
+
+/// The comparison of the log with what the store remembers, of a run on a log that `tamper` has been at while nobody
+/// wrote it; and the log lines of that run.
+fn compared_after(tamper: impl FnOnce(&[&str]) -> Option<String>) -> (Value, String) {
+    let stopped = world().serve().stop();
+    let path = stopped.folder.path().join("audit.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    match tamper(&lines) {
+        Some(text) => std::fs::write(&path, text).unwrap(),
+        None => std::fs::remove_file(&path).unwrap(),
+    }
+    let last = lines[lines.len() - 2].parse::<Value>().unwrap();
+    let stopped = Gateway::serve_in(&crate::binary(), stopped.folder, "gatehouse.yaml").stop();
+    assert_eq!(stopped.code, Some(0), "{}", stopped.log);
+    let records = records(&stopped);
+    let of = |record: &&Value| record["event"] == "audit.compared";
+    let compared = records.iter().find(of).unwrap_or_else(|| panic!("{}", stopped.log)).clone();
+    let remembered = json!({ "seq": last["seq"], "hash": last["hash"] });
+    assert_eq!(compared["remembered"], remembered, "the end of the run before");
+    (compared, stopped.log)
+}
+
+fn text_of(lines: &[&str]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// A log of other records, with hashes that fit.
+fn another_log(lines: &[&str]) -> String {
+    let mut chain = Chain::after(Head::START, "gw-1");
+    let mut text = String::new();
+    for _ in lines {
+        let event = Event::new(EventKind::NodeStarted, Outcome::Allow, Timestamp::from_unix_seconds(1));
+        chain.append(&Record::encode(&event).unwrap(), &mut text);
+    }
+    text
+}
+
+#[test]
+fn a_log_that_nobody_touched_is_as_the_store_remembers_it() {
+    let (compared, log) = compared_after(|lines| Some(text_of(lines)));
+    assert_eq!(compared["outcome"], "allow");
+    assert!(!log.contains("the audit log"), "{log}");
+}
+
+#[test]
+fn a_log_that_was_shortened_is_told_at_the_next_start() {
+    let (compared, log) = compared_after(|lines| Some(text_of(&lines[..lines.len() - 3])));
+    assert_eq!((&compared["outcome"], &compared["reason"]), (&json!("error"), &json!("audit_shortened")));
+    assert!(log.contains("\"ERROR\"") && log.contains("the audit log was shortened"), "{log}");
+}
+
+#[test]
+fn a_log_that_was_replaced_is_told_at_the_next_start() {
+    let (compared, log) = compared_after(|lines| Some(another_log(lines)));
+    assert_eq!(compared["reason"], "audit_replaced");
+    assert!(log.contains("the audit log was replaced"), "{log}");
+}
+
+#[test]
+fn a_log_that_was_moved_away_is_told_at_the_next_start() {
+    let (compared, log) = compared_after(|_| None);
+    assert_eq!(compared["reason"], "audit_begun_anew");
+    assert!(log.contains("the audit log begins anew"), "{log}");
 }

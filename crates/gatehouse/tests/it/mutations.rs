@@ -25,6 +25,7 @@ use self::draw::Draw;
 const SEED: u64 = 0x6761_7465_686f_7573;
 const PASSWORD_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ";
+const AUDIT_KEY: &str = "MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
 const KEY_HASH: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// The files that configurations refer to, and the configurations.
@@ -47,6 +48,7 @@ impl Sound {
             username: "admin",
             password_hash: PASSWORD_HASH,
             key_hash: KEY_HASH,
+            audit_key: AUDIT_KEY,
         };
         let texts = vec![
             ("guide", guide()),
@@ -70,6 +72,7 @@ fn demo() -> String {
         ("exchange_secret", "aSecretOfTheExchangingClient"),
         ("provider_key", "sk-ant-nothing-real-but-long"),
         ("api_key_hash", KEY_HASH),
+        ("audit_key", AUDIT_KEY),
         ("directory_url", "http://127.0.0.1:9431"),
         ("ledger_url", "http://127.0.0.1:9432/mcp"),
         ("provider_url", "http://127.0.0.1:9433"),

@@ -25,7 +25,7 @@ pub use self::cors::OriginRules;
 use self::reply::AuditedBody;
 use crate::context::{AuditRow, Context, Public, Trace, Verified};
 use crate::limits::Limits;
-use crate::rejection::{Rejection, RejectionKind};
+use crate::rejection::{Rejection, RejectionKind, excerpt};
 use crate::server::address::{ClientAddress, TrustedProxies};
 use crate::server::admission::{self, HostRules};
 use crate::server::body::{Body, discard};
@@ -325,13 +325,12 @@ impl Visit<'_> {
         gate: Option<&crate::authn::resource::ResourceServer>,
         credential_sent: bool,
     ) -> Response<Body> {
-        let internal = rejection.internal.as_deref().unwrap_or_default();
-        let (ip, id) = (self.source.ip, &self.id);
+        let (ip, id, path, detail) = (self.source.ip, &self.id, excerpt(self.path), rejection.detail());
         let status = rejection.kind.status().as_u16();
         if rejection.kind.is_failure() {
-            tracing::error!(request.id = %id, source.ip = %ip, path = %self.path, status, reason = rejection.reason, detail = internal, "request failed");
+            tracing::error!(request.id = %id, source.ip = %ip, path, status, reason = rejection.reason, detail, "request failed");
         } else {
-            tracing::info!(request.id = %id, source.ip = %ip, path = %self.path, status, reason = rejection.reason, detail = internal, "request refused");
+            tracing::info!(request.id = %id, source.ip = %ip, path, status, reason = rejection.reason, detail, "request refused");
         }
         let refused = Refused {
             request_id: self.id.as_str(),

@@ -8,6 +8,9 @@ use http::StatusCode;
 
 use gatehouse_identity::scope::ScopeSet;
 
+/// Most of a text that goes into one field of a log line, in bytes.
+const EXCERPT: usize = 1024;
+
 /// A request that is not going to be served.
 #[derive(Clone, Debug)]
 pub struct Rejection {
@@ -125,10 +128,20 @@ impl Rejection {
         rejection.because(internal)
     }
 
+    /// What only operators may read, as far as it fits into a log line.
+    pub fn detail(&self) -> &str {
+        excerpt(self.internal.as_deref().unwrap_or_default())
+    }
+
     /// Adds what only operators may read.
     #[must_use]
     pub fn because(mut self, internal: impl Into<String>) -> Self {
         self.internal = Some(internal.into());
         self
     }
+}
+
+/// The beginning of a text in which strangers have a say, short enough for a log line.
+pub fn excerpt(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(EXCERPT)).unwrap_or_default()
 }

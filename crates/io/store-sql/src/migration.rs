@@ -49,6 +49,12 @@ pub(crate) const SQLITE: &[Migration] = &[
         min_reader: 2,
         sql: include_str!("../migrations/sqlite/0003_went_back.sql"),
     },
+    Migration {
+        number: 4,
+        name: "audit_heads",
+        min_reader: 2,
+        sql: include_str!("../migrations/sqlite/0004_audit_heads.sql"),
+    },
 ];
 
 /// PostgreSQL's migrations.
@@ -71,6 +77,12 @@ pub(crate) const POSTGRES: &[Migration] = &[
         name: "went_back",
         min_reader: 2,
         sql: include_str!("../migrations/postgres/0003_went_back.sql"),
+    },
+    Migration {
+        number: 4,
+        name: "audit_heads",
+        min_reader: 2,
+        sql: include_str!("../migrations/postgres/0004_audit_heads.sql"),
     },
 ];
 

@@ -15,6 +15,7 @@ use self::outage::Outage;
 use self::server::Servers;
 use crate::schema::{Migrate, Plan};
 
+mod audit_heads;
 mod consents;
 mod epochs;
 mod failure;

@@ -1,5 +1,6 @@
 //! Aggregates as rows: the JSON body and the columns beside it. Columns that change in place are the truth.
 
+use gatehouse_audit::chain::{Head, NotAHead};
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::secret::Secret;
@@ -105,6 +106,20 @@ pub(crate) fn signing_key(columns: SigningKeyColumns) -> Result<StoredSigningKey
         created_at: Timestamp::from_unix_nanos(created_at),
         retired_at: retired_at.map(Timestamp::from_unix_nanos),
     })
+}
+
+/// The end of an audit log as columns.
+pub(crate) fn head_columns(head: Head) -> (i64, String) {
+    let text = head.to_string();
+    let hash = text.split_once(':').map(|(_, hash)| hash.to_owned()).unwrap_or_default();
+    (i64::try_from(head.seq).unwrap_or(i64::MAX), hash)
+}
+
+/// The end of an audit log from its columns.
+pub(crate) fn head((seq, hash): (i64, String)) -> Result<Head, StoreError> {
+    format!("{seq}:{hash}")
+        .parse()
+        .map_err(|error: NotAHead| corrupt("audit head", &seq.to_string(), error.to_string()))
 }
 
 /// A counter as a column.

@@ -15,6 +15,7 @@ use crate::migration;
 use crate::private_file::{self, parent};
 use crate::schema::{Migrate, Plan};
 
+mod audit_heads;
 pub mod backup;
 mod consents;
 mod epochs;

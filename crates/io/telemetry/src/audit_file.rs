@@ -7,7 +7,12 @@
 //! - A write that fails (disk full) is undone and tried again every [`RETRY`]. Until it succeeds appends fail and
 //!   the spool fills. A sync that fails leaves unknown what is on disk: the log then takes nothing more until it is
 //!   opened again.
+//! - What strangers are refused is told apart only for a handful a second; the rest is counted, and the counts are
+//!   written every [`COUNT_EVERY`] and when the log is closed. A process that is killed can lose that much of them.
+//! - Checkpoints are made by the writer, which signs behind the doors' backs: nobody waits for a signature.
 
+mod checkpoints;
+mod find;
 mod spool;
 mod writer;
 
@@ -15,16 +20,19 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use gatehouse_audit::chain::{Chain, Head, Record, Why};
-use gatehouse_audit::event::{Event, Recovery};
+use gatehouse_audit::event::{Event, EventKind, Recovery};
 use gatehouse_audit::sink::{AuditError, AuditSink};
+use gatehouse_audit::tally::{Handful, Verdict};
 use tokio::time::timeout;
 
+use self::checkpoints::Checkpoints;
+pub use self::checkpoints::{CheckpointOptions, Heads};
 use self::spool::Spool;
 use self::writer::{LogFile, Medium as _, Writer};
 
@@ -33,6 +41,9 @@ pub const LINGER: Duration = Duration::from_millis(2);
 
 /// How long submitted events may wait for `fdatasync`.
 pub const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// How long refusals are counted before the counts are written.
+pub const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the writer waits after a failed write.
 pub const RETRY: Duration = Duration::from_secs(1);
@@ -51,11 +62,18 @@ pub struct AuditFileOptions {
     pub spool_bytes: usize,
     /// How long an append waits for its record to be durable.
     pub patience: Duration,
+    /// How many refusals of strangers are written whole every [`COUNT_EVERY`].
+    pub refusals: Handful,
+    /// When and with what the log is signed.
+    pub checkpoints: CheckpointOptions,
 }
 
 /// An open audit log. Closed, with everything written and synced, when dropped.
 #[derive(Debug)]
 pub struct FileAudit {
+    path: PathBuf,
+    found: Head,
+    heads: Arc<Mutex<Heads>>,
     spool: Arc<Spool>,
     patience: Duration,
     writer: Option<JoinHandle<()>>,
@@ -96,43 +114,77 @@ pub enum OpenError {
     },
 }
 
-/// Opens the log and records `opened` in it, with what had to be mended. When the log is closed, the record of what
-/// `closed` makes then is its last: a log without one was not closed, or has lost its end.
+/// Opens the log and records that in it, with what had to be mended. When the log is closed, the record of that is its
+/// last: a log without one was not closed, or has lost its end. `event` makes the records that the log has about itself.
 ///
 /// A last line without its line feed was being written when the process or the machine died. Nobody was told that
-/// it is durable, so it is cut off, and `opened` says how long it was.
+/// it is durable, so it is cut off, and the record of the opening says how long it was.
 pub fn open(
     options: AuditFileOptions,
-    opened: Event,
-    closed: impl FnOnce() -> Event + Send + 'static,
+    event: impl Fn(EventKind) -> Event + Send + 'static,
 ) -> Result<FileAudit, OpenError> {
-    let AuditFileOptions { path, node, spool_bytes, patience } = options;
-    let (medium, head, cut_bytes) = match take_over(&path) {
+    let AuditFileOptions { path, node, spool_bytes, patience, refusals, checkpoints } = options;
+    let (medium, found, cut_bytes) = match take_over(&path) {
         Ok(taken) => taken,
         Err(TakeOver::Io(error)) => return Err(OpenError::Io { path, error }),
         Err(TakeOver::InUse) => return Err(OpenError::InUse(path)),
         Err(TakeOver::Damaged(why)) => return Err(OpenError::Damaged { path, why }),
     };
+    let opened = event(EventKind::AuditOpened);
     let opened = if cut_bytes > 0 { opened.with_recovery(Recovery { cut_bytes }) } else { opened };
-    let mut writer = Writer::new(medium, Chain::after(head, &node));
-    let first =
-        Record::encode(&opened).and_then(|record| writer.write(&[record]).and_then(|()| writer.sync()));
-    if let Err(error) = first {
+    let checkpoints = Checkpoints::new(checkpoints, Box::new(event), found);
+    let heads = checkpoints.heads();
+    let mut writer = Writer::new(medium, Chain::after(found, &node), checkpoints);
+    if let Err(error) = writer.begin(&opened) {
         return Err(OpenError::First { path, error });
     }
-    let spool = Arc::new(Spool::new(spool_bytes));
+    let spool = Arc::new(Spool::new(spool_bytes, refusals));
     let shared = Arc::clone(&spool);
-    let thread =
-        std::thread::Builder::new().name("audit-writer".into()).spawn(move || writer.run(&shared, closed));
+    let thread = std::thread::Builder::new().name("audit-writer".into()).spawn(move || writer.run(&shared));
     match thread {
-        Ok(thread) => Ok(FileAudit { spool, patience, writer: Some(thread) }),
+        Ok(thread) => Ok(FileAudit { path, found, heads, spool, patience, writer: Some(thread) }),
         Err(error) => Err(OpenError::Io { path, error }),
+    }
+}
+
+impl FileAudit {
+    #[cfg(test)]
+    fn without_writer(patience: Duration) -> Self {
+        let heads = Heads { last: Head::START, checkpoint: Head::START };
+        let spool = Arc::new(Spool::new(1 << 20, Handful { per_network: 5, in_all: 100 }));
+        Self {
+            path: PathBuf::new(),
+            found: Head::START,
+            heads: Arc::new(Mutex::new(heads)),
+            spool,
+            patience,
+            writer: None,
+        }
+    }
+
+    /// The end of the log as it was found when it was opened.
+    pub fn found(&self) -> Head {
+        self.found
+    }
+
+    /// How far the log is on disk.
+    pub fn heads(&self) -> Heads {
+        *self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Record `seq` as it stands in the file; `None` when no such record is there, or not as it was written. Reads the
+    /// file from its end to that record.
+    pub fn standing(&self, seq: u64) -> io::Result<Option<Head>> {
+        find::find(&self.path, seq)
     }
 }
 
 #[async_trait]
 impl AuditSink for FileAudit {
     async fn append(&self, event: Event) -> Result<(), AuditError> {
+        if self.spool.judge(&event)? == Verdict::Counted {
+            return Ok(());
+        }
         let written = self.spool.append(Record::encode(&event)?)?;
         match timeout(self.patience, written).await {
             Ok(written) => written.unwrap_or(Err(AuditError::Closed)),
@@ -141,7 +193,10 @@ impl AuditSink for FileAudit {
     }
 
     fn submit(&self, event: Event) -> Result<(), AuditError> {
-        self.spool.submit(Record::encode(&event)?)
+        match self.spool.judge(&event)? {
+            Verdict::Counted => Ok(()),
+            Verdict::Whole => self.spool.submit(Record::encode(&event)?),
+        }
     }
 
     fn has_room(&self) -> bool {

@@ -2,11 +2,17 @@
 //!
 //! The message of a line is a constant; what varies stands in fields. See docs/LOGGING.md.
 
+mod counted;
+
 use std::io;
 
+use gatehouse_audit::tally::Handful;
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+pub use self::counted::CountedLines;
 
 /// A level that is none, or a filter that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +37,13 @@ pub enum LogError {
 ///
 /// A bare level holds for our own code; libraries then speak from `warn` up only, because nobody promises that their
 /// debug output is free of credentials. A list of directives is taken as it stands.
-pub fn init(filter: &str) -> Result<(), LogError> {
-    let subscriber = subscriber(filter, io::stderr)?;
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)
+///
+/// Of lines that strangers cause all but a handful a second are only counted; what is returned tells of them.
+pub fn init(filter: &str, handful: Handful) -> Result<CountedLines, LogError> {
+    let counted = CountedLines::new(handful);
+    let subscriber = subscriber(filter, io::stderr)?.with(counted.clone());
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
+    Ok(counted)
 }
 
 /// Writes log lines that pass `filter` to `writer`.

@@ -9,8 +9,9 @@ use std::{env, fs};
 use gatehouse_audit::chain::{self, Ending};
 use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_audit::sink::AuditSink as _;
+use gatehouse_audit::tally::Handful;
 use gatehouse_identity::clock::Timestamp;
-use gatehouse_telemetry::audit_file::{AuditFileOptions, FileAudit, OpenError, open};
+use gatehouse_telemetry::audit_file::{AuditFileOptions, CheckpointOptions, FileAudit, OpenError, open};
 
 const PATH: &str = "GATEHOUSE_TEST_AUDIT_PATH";
 
@@ -24,8 +25,15 @@ fn open_at(path: PathBuf) -> Result<FileAudit, OpenError> {
         node: "gw-1".into(),
         spool_bytes: 1 << 24,
         patience: Duration::from_secs(60),
+        refusals: Handful { per_network: 5, in_all: 100 },
+        checkpoints: CheckpointOptions {
+            key: None,
+            run: "r1".into(),
+            every: Duration::from_secs(60),
+            every_records: 1_000,
+        },
     };
-    open(options, event(EventKind::AuditOpened), || event(EventKind::AuditClosed))
+    open(options, event)
 }
 
 /// The process that is killed: appends for ever, says so each time. Does nothing in an ordinary test run.

@@ -11,10 +11,12 @@
 //! anyone with `sha256sum` can check a record, and nothing is ever parsed or encoded twice.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::checkpoint::CheckpointKey;
 use crate::event::{Event, EventKind};
 use crate::sink::AuditError;
 
@@ -35,6 +37,11 @@ pub struct Head {
     /// `hash` of the last record; zeros when there is none.
     pub hash: [u8; 32],
 }
+
+/// A text that names no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected SEQ:HASH, the number of a record and the 64 hexadecimal digits of its hash")]
+pub struct NotAHead;
 
 /// Gives records their place.
 #[derive(Clone, Debug)]
@@ -121,6 +128,11 @@ impl Record {
         serde_json::to_string(event).map(Self).map_err(|error| AuditError::Encode(error.to_string()))
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_text(text: String) -> Self {
+        Self(text)
+    }
+
     /// Size in bytes, before the chain adds its members.
     pub fn size(&self) -> usize {
         self.0.len()
@@ -150,6 +162,12 @@ impl Chain {
     /// Where the chain ends now.
     pub fn head(&self) -> Head {
         self.head
+    }
+
+    /// `event` with a signature of `key` over the log up to here, to be written next; `run` says which run of the process
+    /// signs.
+    pub fn checkpoint(&self, event: Event, key: &CheckpointKey, run: &str) -> Result<Record, AuditError> {
+        key.sign(event, run, &self.node, self.head).and_then(|event| Record::encode(&event))
     }
 
     /// Writes `record` as the next line of the log to the end of `log`.
@@ -216,6 +234,11 @@ impl Verifier {
         Ok(())
     }
 
+    /// Where the log ends that was checked so far.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
     /// The result when every line was pushed.
     pub fn finish(self) -> Summary {
         let Self { head, line, ending, interruptions } = self;
@@ -224,7 +247,7 @@ impl Verifier {
 }
 
 /// A line, taken apart at the places that the chain put there.
-struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     seq: u64,
     hashed: &'a str,
     prev_hash: [u8; 32],
@@ -232,7 +255,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn split(line: &'a str) -> Option<Self> {
+    pub(crate) fn split(line: &'a str) -> Option<Self> {
         let (rest, hash) = split_hash(line.strip_suffix("\"}")?)?;
         let hashed = rest.strip_suffix(HASH_MEMBER)?;
         let (rest, prev_hash) = split_hash(hashed.strip_suffix('"')?)?;
@@ -244,7 +267,7 @@ impl<'a> Parts<'a> {
 
     /// The code of the event. Of all that stands before it only the name of the node is free text, in which every
     /// quotation mark is escaped.
-    fn event(&self) -> Option<&'a str> {
+    pub(crate) fn event(&self) -> Option<&'a str> {
         let (_, rest) = self.hashed.split_once(EVENT_MEMBER)?;
         rest.split_once('"').map(|(code, _)| code)
     }
@@ -270,6 +293,23 @@ fn digit(character: u8) -> Option<u8> {
         b'0'..=b'9' => Some(character - b'0'),
         b'a'..=b'f' => Some(character - b'a' + 10),
         _ => None,
+    }
+}
+
+/// `SEQ:HASH`, as it is printed and remembered.
+impl FromStr for Head {
+    type Err = NotAHead;
+
+    fn from_str(text: &str) -> Result<Self, NotAHead> {
+        let (seq, digits) = text.split_once(':').ok_or(NotAHead)?;
+        let hash = split_hash(digits).filter(|(rest, _)| rest.is_empty()).ok_or(NotAHead)?.1;
+        Ok(Self { seq: seq.parse().map_err(|_| NotAHead)?, hash })
+    }
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.seq, Hex(&self.hash))
     }
 }
 

@@ -14,12 +14,16 @@ use gatehouse_identity::principal::Principal;
 use serde::{Serialize, Serializer};
 
 pub use self::actor::ClientKind;
-pub use self::facts::{Change, Exchange, Policy, Recovery, RequestFacts, Target, TokenUsage};
+pub use self::facts::{
+    Change, Checkpoint, Exchange, Policy, Recovery, Remembered, RequestFacts, Target, TokenUsage,
+};
 pub use self::kind::{EventKind, Family, Outcome};
 
 use self::actor::Actor;
-use self::facts::{Response, Source, bounded};
+use self::facts::{Counts, Response, Source, bounded};
+use crate::chain::Head;
 use crate::fingerprint::Fingerprint;
+use crate::tally::{Counted, Network};
 
 /// What happened, to be given to an [`crate::sink::AuditSink`].
 ///
@@ -55,6 +59,20 @@ pub struct Event {
     response: Response,
     #[serde(skip_serializing_if = "Option::is_none")]
     recovery: Option<Recovery>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted: Option<Counts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remembered: Option<Remembered>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<Checkpoint>,
+}
+
+/// What kind of refusal it is that a stranger got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Refused {
+    kind: EventKind,
+    outcome: Outcome,
+    reason: &'static str,
 }
 
 impl Event {
@@ -76,7 +94,17 @@ impl Event {
             tokens: None,
             response: Response::default(),
             recovery: None,
+            counted: None,
+            remembered: None,
+            checkpoint: None,
         }
+    }
+
+    /// What stands for the refusals of one kind that were only counted. Its time is that of the last.
+    pub fn counting(counted: &Counted<Refused>) -> Self {
+        let Refused { kind, outcome, reason } = counted.kind;
+        let event = Self::new(kind, outcome, counted.times.last).with_reason(reason);
+        Self { counted: Some(Counts::new(counted.origin, counted.times)), ..event }
     }
 
     /// What kind of event this is.
@@ -87,6 +115,28 @@ impl Event {
     /// How it went.
     pub fn outcome(&self) -> Outcome {
         self.outcome
+    }
+
+    /// When it happened.
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// Where it came from: the client behind trusted proxies.
+    pub fn source_ip(&self) -> Option<IpAddr> {
+        self.source.as_ref().map(|source| source.ip)
+    }
+
+    /// What was refused to whom, if whoever asked has proven nothing: of such refusals there may be any number, so they
+    /// may be counted instead of written one by one. A wrong password is none of them: it names the person who is
+    /// attacked, and checking it costs more than writing it. A stolen token is none either: it was a good one once.
+    pub fn refused_stranger(&self) -> Option<(Refused, Network)> {
+        let is_own = self.kind == EventKind::TokenTheft || self.reason == Some("password_wrong");
+        if self.outcome == Outcome::Allow || is_own || self.actor.is_proven() {
+            return None;
+        }
+        let refused = Refused { kind: self.kind, outcome: self.outcome, reason: self.reason? };
+        Some((refused, Network::of(self.source_ip()?)))
     }
 
     /// Changes what it is, for doors that find out only from the request's content.
@@ -242,6 +292,20 @@ impl Event {
     #[must_use]
     pub fn with_recovery(mut self, recovery: Recovery) -> Self {
         self.recovery = Some(recovery);
+        self
+    }
+
+    /// The record that another place remembers as the last of a log, with which the log was compared.
+    #[must_use]
+    pub fn with_remembered(mut self, head: Head) -> Self {
+        self.remembered = Some(Remembered::new(head));
+        self
+    }
+
+    /// A signature over the log up to the record before this one.
+    #[must_use]
+    pub fn with_checkpoint(mut self, checkpoint: Checkpoint) -> Self {
+        self.checkpoint = Some(checkpoint);
         self
     }
 }

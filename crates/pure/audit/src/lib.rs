@@ -5,6 +5,9 @@
 //! keyed hashes ([`fingerprint`]).
 
 pub mod chain;
+pub mod checkpoint;
 pub mod event;
 pub mod fingerprint;
+pub mod proof;
 pub mod sink;
+pub mod tally;

@@ -12,6 +12,9 @@ use crate::event::Event;
 pub trait AuditSink: Send + Sync {
     /// Records `event` and returns once it is durable. On an error the event is not recorded, except that after
     /// [`AuditError::Slow`] it still may be, and what it describes must not happen.
+    ///
+    /// Of refusals that anybody can cause, [`Event::refused_stranger`], some are only counted, which is durable when
+    /// the count is written, within a second.
     async fn append(&self, event: Event) -> Result<(), AuditError>;
 
     /// Hands `event` to the spool and returns at once. On an error the spool is full or gone and the caller must

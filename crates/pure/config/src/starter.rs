@@ -18,6 +18,8 @@ pub struct Starter<'a> {
     pub password_hash: &'a str,
     /// The hash of the first static API key, as `hash-key` prints it.
     pub key_hash: &'a str,
+    /// The key of audit checkpoints, or where it is, as `audit.checkpoints.key` takes it.
+    pub audit_key: &'a str,
 }
 
 /// The URL that clients reach the gateway at: `https://gw.example.com`, or `http://localhost:9420`.
@@ -115,6 +117,7 @@ pub fn starter(values: &Starter<'_>) -> Result<String, StarterError> {
         ("username", values.username),
         ("password_hash", values.password_hash),
         ("key_hash", values.key_hash),
+        ("audit_key", values.audit_key),
     ];
     let mut text = TEMPLATE
         .replace("@listener@", &values.public_url.listener())

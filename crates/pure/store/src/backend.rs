@@ -1,5 +1,6 @@
 //! The whole store: all repositories of one backend.
 
+use crate::audit_head::AuditHeadRepository;
 use crate::consent::ConsentRepository;
 use crate::epoch::EpochRepository;
 use crate::grant::GrantRepository;
@@ -28,6 +29,8 @@ pub trait Store: Send + Sync {
     fn revocations(&self) -> &dyn RevocationRepository;
     /// What followed a restore.
     fn epochs(&self) -> &dyn EpochRepository;
+    /// How far audit logs had come.
+    fn audit_heads(&self) -> &dyn AuditHeadRepository;
     /// Upkeep.
     fn maintenance(&self) -> &dyn Maintenance;
 }
@@ -43,6 +46,7 @@ where
         + SigningKeyRepository
         + RevocationRepository
         + EpochRepository
+        + AuditHeadRepository
         + Maintenance,
 {
     fn grants(&self) -> &dyn GrantRepository {
@@ -74,6 +78,10 @@ where
     }
 
     fn epochs(&self) -> &dyn EpochRepository {
+        self
+    }
+
+    fn audit_heads(&self) -> &dyn AuditHeadRepository {
         self
     }
 

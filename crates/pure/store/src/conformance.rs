@@ -13,6 +13,7 @@ use crate::Store;
 use crate::error::StoreError;
 use crate::transition::Transition;
 
+mod audit_heads;
 mod consents;
 mod epochs;
 mod families;
@@ -71,6 +72,7 @@ pub async fn run(backend: &dyn Backend, rng: &dyn Rng, now: Timestamp) -> Result
     signing_keys::one_stands_after_a_race(&scene).await.map_err(failed("signing keys race"))?;
     signing_keys::are_replaced_and_removed(&scene).await.map_err(failed("signing keys"))?;
     epochs::end_what_was_alive(&scene).await.map_err(failed("epochs"))?;
+    audit_heads::are_remembered_by_log(&scene).await.map_err(failed("heads of audit logs"))?;
     let before = reopen::write(&scene).await.map_err(failed("values before reopening"))?;
     scene.store.maintenance().ping().await.map_err(Finding::from).map_err(failed("ping"))?;
 

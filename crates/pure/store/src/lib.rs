@@ -6,6 +6,7 @@
 //!   "check" method to call first. Time is an argument, and expired rows are absent, swept or not.
 //! - **A backend that is down says so quickly** with [`error::StoreError::Unavailable`].
 
+pub mod audit_head;
 mod backend;
 pub mod conformance;
 pub mod consent;

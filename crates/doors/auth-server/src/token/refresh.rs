@@ -120,7 +120,7 @@ async fn refuse(
         RefreshDecision::Theft(_) => {
             revoke_grant(door, &family.grant, context.now).await?;
             context.note(|event| event.with_kind(EventKind::TokenTheft));
-            tracing::warn!(request.id = %context.request_id, client.id = %family.client, detail, "refresh family revoked");
+            tracing::warn!(request.id = %context.request_id, source.ip = %context.source.ip, client.id = %family.client, detail, "refresh family revoked");
             Ok(Some(invalid("refresh_theft", detail)))
         }
         RefreshDecision::Invalid(refusal) => Ok(Some(invalid(code(*refusal), detail))),

@@ -124,3 +124,23 @@ fn mutants(text: &str) -> Vec<String> {
     }
     mutants
 }
+
+#[test]
+fn an_audit_log_that_nobody_signs_is_warned_of() {
+    let here = tempfile::tempdir().unwrap();
+    let text = complete(here.path());
+    write(here.path(), "models.rego", ALLOW);
+    write(here.path(), "gatehouse.yaml", &text);
+    assert!(!gatehouse(here.path(), &["check"], "").ok().contains("warning"));
+    let line = text.lines().find(|line| line.contains("gatehouse-audit-key.pem")).unwrap();
+    write(here.path(), "gatehouse.yaml", &text.replace(&format!("{line}\n"), ""));
+    let out = gatehouse(here.path(), &["check"], "").ok();
+    assert!(out.contains("audit.checkpoints.key: the audit log is not signed"), "{out}");
+    write(
+        here.path(),
+        "gatehouse.yaml",
+        &text.replace("file://gatehouse-audit-key.pem", "file://models.rego"),
+    );
+    let err = gatehouse(here.path(), &["check"], "").failed(78);
+    assert!(err.contains("audit.checkpoints.key: ") && err.contains("audit new-key"), "{err}");
+}

@@ -46,6 +46,7 @@ impl Surroundings {
         let made = rcgen::generate_simple_self_signed(["gw.example.com".to_owned()]).unwrap();
         write(at, "tls/fullchain.pem", &made.cert.pem());
         write(at, "tls/privkey.pem", &made.signing_key.serialize_pem());
+        write(at, "audit-key.pem", &pem(Algorithm::EdDsa));
         write(at, "tls/ca.pem", &made.cert.pem());
         Self(folder)
     }

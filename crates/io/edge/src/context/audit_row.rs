@@ -127,8 +127,9 @@ impl Drop for AuditRow {
             // Nobody answered: the request was dropped with its connection.
             event = event.with_outcome(Outcome::Error).with_reason(self.why_dropped());
         }
+        let ip = event.source_ip().map(tracing::field::display);
         if let Err(error) = self.sink.submit(self.finished(event)) {
-            tracing::error!(error = %error, "audit record lost");
+            tracing::error!(error = %error, source.ip = ip, "audit record lost");
         }
     }
 }

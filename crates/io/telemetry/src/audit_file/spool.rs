@@ -5,7 +5,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gatehouse_audit::chain::Record;
+use gatehouse_audit::event::{Event, Refused};
 use gatehouse_audit::sink::AuditError;
+use gatehouse_audit::tally::{Counted, Handful, Room, Tally, Verdict};
 use tokio::sync::oneshot;
 
 /// Tells an append how it went.
@@ -24,6 +26,7 @@ struct State {
     batch: Batch,
     bytes: usize,
     condition: Condition,
+    refusals: Tally<Refused>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,8 +57,13 @@ pub(super) enum Wake {
 }
 
 impl Spool {
-    pub(super) fn new(limit: usize) -> Self {
-        let state = State { batch: Batch::default(), bytes: 0, condition: Condition::Open };
+    pub(super) fn new(limit: usize, handful: Handful) -> Self {
+        let state = State {
+            batch: Batch::default(),
+            bytes: 0,
+            condition: Condition::Open,
+            refusals: Tally::new(handful),
+        };
         Self { limit, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -97,6 +105,23 @@ impl Spool {
     pub(super) fn has_room(&self) -> bool {
         let state = self.lock();
         !matches!(state.condition, Condition::Ended(_)) && state.bytes < self.limit - self.limit / 8
+    }
+
+    /// Whether `event` is to be written whole. A refusal of a stranger may be in a count instead. Strangers get half of
+    /// the room, so that they cannot stop the records of others, and with them their requests.
+    pub(super) fn judge(&self, event: &Event) -> Result<Verdict, AuditError> {
+        let Some((refused, network)) = event.refused_stranger() else { return Ok(Verdict::Whole) };
+        let mut state = self.lock();
+        if let Condition::Ended(error) = &state.condition {
+            return Err(error.clone());
+        }
+        let room = if state.bytes < self.limit / 2 { Room::Ample } else { Room::Scarce };
+        Ok(state.refusals.note(&refused, network, event.time(), room))
+    }
+
+    /// What was counted since it was asked for last.
+    pub(super) fn take_counts(&self) -> Vec<Counted<Refused>> {
+        self.lock().refusals.take()
     }
 
     fn make_room(&self, state: &mut State, record: &Record) -> Result<(), AuditError> {
@@ -187,7 +212,7 @@ impl Condition {
 }
 
 impl Batch {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.submitted.is_empty() && self.appended.is_empty()
     }
 

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatehouse_audit::chain::{self, Ending, Summary, Why};
+use gatehouse_audit::chain::{self, Ending, Head, Summary, Why};
+use gatehouse_audit::checkpoint::{CheckpointKey, PublicKey};
 use gatehouse_audit::event::{Event, EventKind, Outcome};
+use gatehouse_audit::proof::Prover;
 use gatehouse_audit::sink::{AuditError, AuditSink as _};
+use gatehouse_audit::tally::Handful;
 use gatehouse_identity::clock::Timestamp;
 
-use super::spool::Spool;
-use super::{AuditFileOptions, FileAudit, OpenError, open};
+use super::{AuditFileOptions, CheckpointOptions, FileAudit, OpenError, open};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_271_974);
 
@@ -20,7 +22,17 @@ fn event(user: &str) -> Event {
 
 fn options(path: &Path, spool_bytes: usize) -> AuditFileOptions {
     let patience = Duration::from_secs(60);
-    AuditFileOptions { path: path.to_owned(), node: "gw-1".into(), spool_bytes, patience }
+    let every = Duration::from_hours(1);
+    let checkpoints = CheckpointOptions { key: None, run: "r1".into(), every, every_records: 1_000 };
+    let refusals = Handful { per_network: 5, in_all: 100 };
+    AuditFileOptions {
+        path: path.to_owned(),
+        node: "gw-1".into(),
+        spool_bytes,
+        patience,
+        refusals,
+        checkpoints,
+    }
 }
 
 fn open_at(path: &Path) -> Result<FileAudit, OpenError> {
@@ -28,8 +40,7 @@ fn open_at(path: &Path) -> Result<FileAudit, OpenError> {
 }
 
 fn open_with(options: AuditFileOptions) -> Result<FileAudit, OpenError> {
-    let event = |kind| Event::new(kind, Outcome::Allow, NOW);
-    open(options, event(EventKind::AuditOpened), move || event(EventKind::AuditClosed))
+    open(options, |kind| Event::new(kind, Outcome::Allow, NOW))
 }
 
 fn verified(path: &Path) -> (String, Summary) {
@@ -140,7 +151,7 @@ fn a_full_spool_refuses_instead_of_blocking() {
 async fn a_medium_that_hangs_is_not_waited_for_without_end() {
     let patience = Duration::from_millis(20);
     // Nobody ever takes anything out of this spool.
-    let audit = FileAudit { spool: Arc::new(Spool::new(1 << 20)), patience, writer: None };
+    let audit = FileAudit::without_writer(patience);
     assert_eq!(audit.append(event("ada")).await, Err(AuditError::Slow { waited: patience }));
     assert_eq!(audit.submit(event("bob")), Ok(()));
 }
@@ -149,4 +160,67 @@ async fn a_medium_that_hangs_is_not_waited_for_without_end() {
 fn only_a_regular_file_is_a_log() {
     assert!(matches!(open_at(Path::new("/dev/full")), Err(OpenError::Io { .. })));
     assert!(matches!(open_at(Path::new("/nowhere/audit.jsonl")), Err(OpenError::Io { .. })));
+}
+
+#[tokio::test]
+async fn a_log_knows_what_it_found_and_how_far_it_is_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let audit = open_at(&path).unwrap();
+    assert_eq!(audit.found(), Head::START);
+    assert_eq!((audit.heads().last.seq, audit.heads().checkpoint.seq), (1, 1));
+    audit.append(event("ada")).await.unwrap();
+    assert_eq!((audit.heads().last.seq, audit.heads().checkpoint.seq), (2, 1));
+    drop(audit);
+    let audit = open_at(&path).unwrap();
+    assert_eq!(audit.found().seq, 3);
+    assert_eq!(audit.standing(3).unwrap(), Some(audit.found()));
+}
+
+#[test]
+fn a_record_is_found_from_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let audit = open_with(options(&path, 1 << 24)).unwrap();
+    for call in 0..3_000 {
+        audit.submit(event(&format!("{call}{}", "x".repeat(400)))).unwrap();
+    }
+    drop(audit);
+    let audit = open_at(&path).unwrap();
+    let (text, _) = verified(&path);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(text.len() > 1 << 20, "more than one block");
+    for seq in [1, 2, 1_500, 2_999, 3_002] {
+        assert_eq!(
+            audit.standing(seq).unwrap(),
+            Some(Head::of_line(lines[usize::try_from(seq).unwrap() - 1]).unwrap()),
+            "{seq}"
+        );
+    }
+    assert_eq!(audit.standing(9_999).unwrap(), None);
+    fs::write(&path, text.replacen("1497x", "1498x", 1)).unwrap();
+    assert_eq!(audit.standing(1_499).unwrap(), None, "an edited record is none");
+}
+
+#[tokio::test]
+async fn with_a_key_a_log_is_signed_from_its_opening_to_its_closing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let key = CheckpointKey::generate().unwrap();
+    let public: PublicKey = key.public().parse().unwrap();
+    for _ in 0..2 {
+        let mut options = options(&path, 1 << 20);
+        options.checkpoints.key = Some(key.clone());
+        let audit = open_with(options).unwrap();
+        audit.append(event("ada")).await.unwrap();
+    }
+    let (text, summary) = verified(&path);
+    assert_eq!((summary.records, summary.ending), (8, Ending::Closed));
+    let (mut prover, mut head) = (Prover::new(vec![public]), Head::START);
+    for line in text.lines() {
+        prover.push(line, head).unwrap();
+        head = Head::of_line(line).unwrap();
+    }
+    assert_eq!((prover.proof().checkpoints, prover.proof().reached), (4, 8));
+    assert!(prover.proof().gaps.is_empty());
 }

@@ -6,9 +6,11 @@ use std::io::{self, Write as _};
 use gatehouse_audit::chain::{Chain, Record};
 use gatehouse_audit::event::Event;
 use gatehouse_audit::sink::AuditError;
+use tokio::time::Instant;
 
+use super::checkpoints::Checkpoints;
 use super::spool::{Ack, Batch, Spool, Wake};
-use super::{LINGER, RETRY, SYNC_EVERY};
+use super::{COUNT_EVERY, LINGER, RETRY, SYNC_EVERY};
 
 /// What the writer needs of a file.
 pub(super) trait Medium {
@@ -34,8 +36,21 @@ pub(super) struct LogFile {
 pub(super) struct Writer<M> {
     medium: M,
     chain: Chain,
+    checkpoints: Checkpoints,
     text: String,
     unsynced_batches: u32,
+    counted_at: Instant,
+}
+
+/// Whether what is written is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signing {
+    /// As soon as so many records wait for it.
+    WhenDue,
+    /// Now.
+    Now,
+    /// It signs itself, and nothing follows it.
+    Never,
 }
 
 impl LogFile {
@@ -62,19 +77,25 @@ impl Medium for LogFile {
 }
 
 impl<M: Medium> Writer<M> {
-    pub(super) fn new(medium: M, chain: Chain) -> Self {
-        Self { medium, chain, text: String::new(), unsynced_batches: 0 }
+    pub(super) fn new(medium: M, chain: Chain, checkpoints: Checkpoints) -> Self {
+        let (text, counted_at) = (String::new(), Instant::now());
+        Self { medium, chain, checkpoints, text, unsynced_batches: 0, counted_at }
+    }
+
+    /// Writes the record of the opening, and a checkpoint.
+    pub(super) fn begin(&mut self, opened: &Event) -> Result<(), AuditError> {
+        self.put(&[Record::encode(opened)?], Signing::Now)?;
+        self.sync()
     }
 
     /// Writes until the spool is closed, and then the event of that, or until the medium fails for good.
-    pub(super) fn run(mut self, spool: &Spool, closed: impl FnOnce() -> Event) {
+    pub(super) fn run(mut self, spool: &Spool) {
         loop {
             let end = match spool.next(SYNC_EVERY, LINGER) {
-                Wake::Batch(batch) => self.handle(batch, spool),
-                Wake::Idle if self.unsynced_batches > 0 => self.sync(),
-                Wake::Idle => Ok(()),
+                Wake::Batch(batch) => self.take(batch, spool),
+                Wake::Idle => self.take(Batch::default(), spool),
                 Wake::Closed => {
-                    if let Err(error) = self.close(&closed()) {
+                    if let Err(error) = self.close(spool) {
                         tracing::error!(%error, "audit log not closed in good order");
                     }
                     return;
@@ -88,9 +109,37 @@ impl<M: Medium> Writer<M> {
         }
     }
 
-    /// Writes the last record. Those before it are synced even when there is no room for it.
-    fn close(&mut self, closed: &Event) -> Result<(), AuditError> {
-        let written = Record::encode(closed).and_then(|record| self.write(&[record]));
+    /// Writes a batch, what was counted, and a checkpoint, as far as there is any of it; an error is final.
+    fn take(&mut self, mut batch: Batch, spool: &Spool) -> Result<(), AuditError> {
+        let is_idle = batch.is_empty();
+        if self.counted_at.elapsed() >= COUNT_EVERY {
+            self.counted_at = Instant::now();
+            batch.submitted.extend(counts(spool));
+        }
+        if !batch.is_empty() {
+            self.handle(batch, spool)?;
+        } else if is_idle && self.unsynced_batches > 0 {
+            self.sync()?;
+        }
+        if self.checkpoints.is_time(self.chain.head()) {
+            match self.put(&[], Signing::Now) {
+                Ok(()) => self.unsynced_batches += 1,
+                Err(error) => {
+                    self.take_back()?;
+                    tracing::warn!(%error, "checkpoint not written");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what was counted, and the last record. What stands before is synced even when there is no room for them.
+    fn close(&mut self, spool: &Spool) -> Result<(), AuditError> {
+        let counts: Vec<Record> = counts(spool).collect();
+        let written = self.put(&counts, Signing::WhenDue).and_then(|()| {
+            let closed = self.checkpoints.closing(&self.chain)?;
+            self.put(&[closed], Signing::Never)
+        });
         let whole = written.or_else(|error| self.take_back().and(Err(error)));
         self.sync().and(whole)
     }
@@ -137,21 +186,35 @@ impl<M: Medium> Writer<M> {
         self.sync()
     }
 
-    /// Writes `records`; on an error the chain stands where it stood.
     pub(super) fn write(&mut self, records: &[Record]) -> Result<(), AuditError> {
+        self.put(records, Signing::WhenDue)
+    }
+
+    /// Writes `records` and their checkpoints; on an error the chain stands where it stood.
+    fn put(&mut self, records: &[Record], signing: Signing) -> Result<(), AuditError> {
         self.text.clear();
-        let mut chain = self.chain.clone();
+        let (mut chain, mut checkpoint) = (self.chain.clone(), self.checkpoints.last());
         for record in records {
             chain.append(record, &mut self.text);
+            if signing == Signing::WhenDue && self.checkpoints.is_due_behind(checkpoint, chain.head()) {
+                checkpoint = self.checkpoints.append(&mut chain, &mut self.text)?;
+            }
+        }
+        if signing == Signing::Now {
+            checkpoint = self.checkpoints.append(&mut chain, &mut self.text)?;
         }
         self.medium.write(&self.text).map_err(|error| AuditError::Write(error.to_string()))?;
         self.chain = chain;
+        self.checkpoints.written(checkpoint);
         Ok(())
     }
 
-    pub(super) fn sync(&mut self) -> Result<(), AuditError> {
+    fn sync(&mut self) -> Result<(), AuditError> {
         self.unsynced_batches = 0;
-        self.medium.sync().map_err(|error| AuditError::Write(format!("sync failed: {error}")))
+        let synced = self.medium.sync();
+        synced.map_err(|error| AuditError::Write(format!("sync failed: {error}")))?;
+        self.checkpoints.durable(self.chain.head());
+        Ok(())
     }
 
     fn take_back(&mut self) -> Result<(), AuditError> {
@@ -159,6 +222,14 @@ impl<M: Medium> Writer<M> {
             .cut()
             .map_err(|error| AuditError::Write(format!("an unfinished write cannot be undone: {error}")))
     }
+}
+
+/// The records that stand for what was only counted.
+fn counts(spool: &Spool) -> impl Iterator<Item = Record> {
+    spool.take_counts().into_iter().filter_map(|counted| {
+        let encoded = Record::encode(&Event::counting(&counted));
+        encoded.inspect_err(|error| tracing::error!(error = %error, "audit record lost")).ok()
+    })
 }
 
 fn answer(appended: Vec<(Record, Ack)>, result: &Result<(), AuditError>) {

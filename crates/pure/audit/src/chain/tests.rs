@@ -2,7 +2,7 @@ use gatehouse_identity::clock::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::{Broken, Chain, Ending, Head, Record, Verifier, Why, verify};
+use super::{Broken, Chain, Ending, Head, NotAHead, Record, Verifier, Why, verify};
 use crate::event::{Event, EventKind, Outcome};
 
 fn record(user: &str) -> Record {
@@ -163,5 +163,16 @@ proptest! {
     fn no_text_makes_the_verifier_panic(text: String, seq: u64) {
         let _ = check(std::slice::from_ref(&text));
         let _ = check(&[format!("{{\"seq\":{seq},{text}")]);
+    }
+}
+
+#[test]
+fn a_head_is_written_and_read() {
+    let head = Head::of_line(&log(&["ada"])[0]).unwrap();
+    assert_eq!(head.to_string().parse(), Ok(head));
+    for text in
+        ["", "1", "1:", "1:ab", "x:0", &format!("1:a{}", "0".repeat(64)), &format!("1:{}", "G".repeat(64))]
+    {
+        assert_eq!(text.parse::<Head>(), Err(NotAHead), "{text}");
     }
 }

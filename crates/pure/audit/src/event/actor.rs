@@ -64,11 +64,18 @@ pub(super) struct Actor {
     amr: Vec<String>,
     #[serde(skip)]
     known: bool,
+    #[serde(skip)]
+    proven: bool,
 }
 
 impl Actor {
     pub(super) fn is_empty(&self) -> bool {
         !self.known
+    }
+
+    /// Whether anybody has proven who they are: a user, or a client with more than its name.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven
     }
 
     pub(super) fn set_principal(&mut self, principal: &Principal) {
@@ -102,6 +109,7 @@ impl Actor {
 
     pub(super) fn set_subject(&mut self, issuer: &Issuer, subject: &SubjectId) {
         self.known = true;
+        self.proven = true;
         self.iss = Some(bounded(issuer.as_str()));
         self.sub = Some(bounded(subject.as_str()));
     }
@@ -115,6 +123,7 @@ impl Actor {
         self.known = true;
         self.client_id = Some(bounded(id.as_str()));
         self.client_kind = Some(kind.code());
+        self.proven |= assurance.is_some_and(|assurance| assurance >= Assurance::Secret);
         self.assurance = assurance.map(Assurance::as_str);
     }
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{GrantId, TokenId};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
+use crate::chain::{Head, Hex};
 use crate::fingerprint::Fingerprint;
+use crate::tally::{Origin, Times};
 
 /// Longest text that enters a record, in bytes.
 pub(super) const MAX_TEXT: usize = 512;
@@ -180,6 +182,55 @@ pub enum Change {
 pub struct Recovery {
     /// Bytes of an unfinished last record that were cut off.
     pub cut_bytes: u64,
+}
+
+/// How many refusals a record stands for, and whose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Counts {
+    count: u64,
+    #[serde(serialize_with = "super::rfc3339")]
+    first: Timestamp,
+    #[serde(serialize_with = "super::rfc3339")]
+    last: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    networks: Option<usize>,
+}
+
+/// A record that another place remembers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Remembered {
+    seq: u64,
+    hash: String,
+}
+
+/// A signature over the log up to the record before the one that holds it; see [`crate::checkpoint`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The run of the process that signed.
+    pub run: String,
+    /// The public key, base64url.
+    pub key: String,
+    /// The signature, base64url.
+    pub signature: String,
+}
+
+impl Counts {
+    pub(super) fn new(origin: Origin, times: Times) -> Self {
+        let Times { count, first, last } = times;
+        let (network, networks) = match origin {
+            Origin::One(network) => (Some(network.to_string()), None),
+            Origin::Many(networks) => (None, Some(networks)),
+        };
+        Self { count, first, last, network, networks }
+    }
+}
+
+impl Remembered {
+    pub(super) fn new(head: Head) -> Self {
+        Self { seq: head.seq, hash: Hex(&head.hash).to_string() }
+    }
 }
 
 impl RequestFacts {

@@ -158,6 +158,10 @@ event_kinds! {
     AdminAction = "admin.action" in Administration,
     /// The log was opened; says what had to be mended.
     AuditOpened = "audit.opened" in Audit,
+    /// The log was compared with the record that the store remembers as its last.
+    AuditCompared = "audit.compared" in Audit,
+    /// The log up to here was signed.
+    AuditCheckpoint = "audit.checkpoint" in Audit,
     /// The log was closed in good order: whatever stands behind it belongs to another run.
     AuditClosed = "audit.closed" in Audit,
 }

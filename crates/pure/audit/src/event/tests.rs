@@ -10,6 +10,7 @@ use super::{
     TokenUsage,
 };
 use crate::fingerprint::FingerprintKey;
+use crate::tally::{Counted, Handful, Origin, Room, Tally, Times};
 
 const NOW: Timestamp = Timestamp::from_unix_nanos(1_795_271_974_000_000_123);
 
@@ -152,4 +153,64 @@ fn what_is_learnt_later_adds_to_the_request() {
         "{}",
         written(&event)
     );
+}
+
+/// A refusal from `ip`, about which nobody has proven anything.
+fn refusal(kind: EventKind, reason: &'static str, ip: &str) -> Event {
+    let ip = ip.parse().unwrap();
+    Event::new(kind, Outcome::Deny, NOW).with_reason(reason).with_source(ip, ip, Some("curl/8"))
+}
+
+#[test]
+fn what_strangers_are_refused_can_be_counted() {
+    let same = |ip| refusal(EventKind::CredentialRefused, "key_refused", ip).refused_stranger().unwrap();
+    assert_eq!(same("192.0.2.7"), same("::ffff:192.0.2.7"));
+    assert_eq!(same("2001:db8::1"), same("2001:db8::2"));
+    assert_ne!(same("192.0.2.7"), same("192.0.2.8"));
+    let other = refusal(EventKind::CredentialRefused, "credential_missing", "192.0.2.7");
+    assert_ne!(other.refused_stranger(), Some(same("192.0.2.7")));
+    for kind in [EventKind::RequestRefused, EventKind::AuthorizationRequest, EventKind::TokenIssue] {
+        assert!(refusal(kind, "invalid_client", "192.0.2.7").refused_stranger().is_some(), "{kind:?}");
+    }
+}
+
+#[test]
+fn what_is_about_somebody_is_never_counted() {
+    let refused = || refusal(EventKind::TokenIssue, "invalid_grant", "192.0.2.7");
+    let (issuer, client) = (Issuer::new("https://idp"), ClientId::new("billing"));
+    let by = |assurance| refused().with_client(&client, ClientKind::Registered, assurance);
+    let cases = vec![
+        (refused().with_outcome(Outcome::Allow), false),
+        (refused().with_subject(&issuer, &SubjectId::new("ada")), false),
+        (by(Some(Assurance::Secret)), false),
+        (by(Some(Assurance::PrivateKeyJwt)), false),
+        (refused().with_kind(EventKind::TokenTheft), false),
+        (refused().with_reason("password_wrong").with_claimed_user("ada"), false),
+        (refused().with_reason("too_many_attempts").with_claimed_user("ada"), true),
+        (by(None), true),
+        (by(Some(Assurance::SelfAsserted)), true),
+        (by(Some(Assurance::Cimd)), true),
+        (refused().with_outcome(Outcome::Error), true),
+        (Event::new(EventKind::TokenIssue, Outcome::Deny, NOW).with_reason("invalid_grant"), false),
+    ];
+    for (event, expected) in cases {
+        assert_eq!(event.refused_stranger().is_some(), expected, "{}", written(&event));
+    }
+}
+
+#[test]
+fn a_count_stands_for_what_was_counted() {
+    let event = refusal(EventKind::CredentialRefused, "key_refused", "192.0.2.7");
+    let (refused, network) = event.refused_stranger().unwrap();
+    let mut tally = Tally::new(Handful { per_network: 5, in_all: 100 });
+    for _ in 0..7 {
+        tally.note(&refused, network, NOW, Room::Scarce);
+    }
+    assert_eq!(
+        written(&Event::counting(&tally.take()[0])),
+        r#"{"time":"2026-11-21T14:39:34.000000123Z","event":"credential.refused","outcome":"deny","reason":"key_refused","counted":{"count":7,"first":"2026-11-21T14:39:34.000000123Z","last":"2026-11-21T14:39:34.000000123Z","network":"192.0.2.7"}}"#
+    );
+    let times = Times { count: 9, first: NOW, last: NOW };
+    let shared = Counted { kind: refused, origin: Origin::Many(3), times };
+    assert!(written(&Event::counting(&shared)).ends_with(r#""networks":3}}"#));
 }

@@ -253,6 +253,25 @@ section! {
         node: Option<String> = optional("node"),
         sinks: Vec<Placed<AuditSink>> = list("sinks"),
         on_blocked: OnBlocked = nested("onBlocked"),
+        refusals: Refusals = nested("refusals"),
+        checkpoints: Checkpoints = nested("checkpoints"),
+    }
+}
+
+section! {
+    /// `audit.refusals`: how many refusals of strangers are written one by one every second; the rest is counted.
+    Refusals {
+        per_network: u32 = or("perNetwork", 5),
+        in_all: u32 = or("inAll", 100),
+    }
+}
+
+section! {
+    /// `audit.checkpoints`: what proves that nobody has rewritten the log.
+    Checkpoints {
+        key: Option<Placed<Secret>> = optional("key"),
+        every: Seconds = or("everySeconds", Seconds::new(60)),
+        every_records: u64 = or("everyRecords", 1_000),
     }
 }
 

@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gatehouse_identity::jose::algorithm::Algorithm;
+use gatehouse_identity::jose::sign::SigningKey;
 use gatehouse_identity::secret::Secret;
 use ipnet::IpNet;
 use url::Url;
@@ -12,6 +14,7 @@ use url::Url;
 use super::compiler::{Compiler, is_loopback, origin_of};
 use super::tls::TlsProfile;
 use crate::document::Root;
+use crate::document::platform as written;
 use crate::document::platform::{Postgres, StoreKind};
 use crate::document::spot::Placed;
 
@@ -127,6 +130,30 @@ pub struct Audit {
     pub spool_records: u64,
     /// How long a token waits for its record before it is refused.
     pub timeout: Duration,
+    /// How many refusals of strangers are written one by one.
+    pub refusals: Refusals,
+    /// What proves that nobody has rewritten it.
+    pub checkpoints: Checkpoints,
+}
+
+/// How many refusals of strangers get a record and a log line of their own every second; the rest is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusals {
+    /// Of one kind from one network.
+    pub per_network: u32,
+    /// Of all.
+    pub in_all: u32,
+}
+
+/// Signatures over the file of records.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    /// The Ed25519 key; without one nothing is signed.
+    pub key: Option<Arc<SigningKey>>,
+    /// The longest that a record waits for its signature.
+    pub every: Duration,
+    /// The most records that wait for one.
+    pub every_records: u64,
 }
 
 /// What `http.limits.headerBytes` may be; a busy connection may hold a mebibyte.
@@ -408,5 +435,41 @@ pub(crate) fn audit(root: &Root, compiler: &mut Compiler<'_>) -> Audit {
         path: audit.sinks.first().map_or_else(|| AUDIT_FILE.to_owned(), |sink| sink.path.clone()),
         spool_records: audit.on_blocked.spool_records,
         timeout: audit.on_blocked.timeout,
+        refusals: Refusals { per_network: audit.refusals.per_network, in_all: audit.refusals.in_all },
+        checkpoints: checkpoints(&audit.checkpoints, compiler),
+    }
+}
+
+fn checkpoints(written: &written::Checkpoints, compiler: &mut Compiler<'_>) -> Checkpoints {
+    if written.every_records == 0 {
+        compiler.report.error(&written.place.child("everyRecords"), "expected at least one record");
+    }
+    Checkpoints {
+        key: written.key.as_ref().and_then(|key| checkpoint_key(key, compiler)).map(Arc::new),
+        every: written.every.0,
+        every_records: written.every_records,
+    }
+}
+
+/// A key in a file, or the key itself: PEM, or what stands between the lines that begin and end it.
+fn checkpoint_key(written: &Placed<Secret>, compiler: &mut Compiler<'_>) -> Option<SigningKey> {
+    let text = written.expose();
+    let pem = if text.starts_with("file://") {
+        let file = Placed { value: text.to_owned(), place: written.place.clone() };
+        let bytes = compiler.file(&file)?;
+        Secret::new(String::from_utf8_lossy(&bytes).into_owned())
+    } else if text.contains("-----BEGIN ") {
+        written.value.clone()
+    } else {
+        let body = text.trim();
+        Secret::new(format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"))
+    };
+    match SigningKey::from_pkcs8_pem(Algorithm::EdDsa, pem.expose()) {
+        Ok(key) => Some(key),
+        Err(error) => {
+            let hint = "make one with `gatehouse audit new-key FILE` and refer to it as `file:///path`";
+            compiler.report.error_with(&written.place, error.to_string(), hint);
+            None
+        }
     }
 }

@@ -10,11 +10,12 @@ use crate::source::loader::MemoryLoader;
 
 const PHC: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ";
+const AUDIT_KEY: &str = "MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
 const HASH: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 fn written(public_url: &str, username: &str) -> Result<String, StarterError> {
     let public_url = &public_url.parse().unwrap();
-    starter(&Starter { public_url, username, password_hash: PHC, key_hash: HASH })
+    starter(&Starter { public_url, username, password_hash: PHC, key_hash: HASH, audit_key: AUDIT_KEY })
 }
 
 fn loaded(public_url: &str) -> Snapshot {

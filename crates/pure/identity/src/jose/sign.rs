@@ -160,6 +160,11 @@ impl SigningKey {
         self.compact(header.to_string().as_bytes(), &payload)
     }
 
+    /// The signature of `message`, which has to begin with words that nothing else signed with this key begins with.
+    pub fn sign_message(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.pair.sign(self.algorithm, message).ok_or(SignError::Library)
+    }
+
     pub(super) fn compact(&self, header: &[u8], payload: &[u8]) -> Result<String, SignError> {
         let mut token = URL_SAFE_NO_PAD.encode(header);
         token.push('.');
