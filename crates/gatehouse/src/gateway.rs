@@ -7,6 +7,7 @@ mod heartbeat;
 mod keys;
 mod limits;
 pub mod load;
+mod memory;
 mod upkeep;
 
 use std::io;
@@ -30,6 +31,7 @@ use gatehouse_config::snapshot::platform::{
 use gatehouse_console::Console;
 use gatehouse_edge::door::{Door, Fittings};
 use gatehouse_edge::limits::Limits;
+use gatehouse_edge::memory::Memory;
 use gatehouse_edge::outbound::OutboundTlsError;
 use gatehouse_edge::server::routes::{Route, RouteConflict};
 use gatehouse_edge::server::tls::TlsError;
@@ -44,7 +46,7 @@ use gatehouse_telemetry::audit_file::{self, AuditFileOptions, CheckpointOptions,
 
 use self::evidence::Evidence;
 use self::keys::KeyError;
-use crate::host::{DiskLoader, open_files};
+use crate::host::{DiskLoader, open_files, usable_memory};
 
 /// How long what runs on the admin listener may take at the end: answers there are short.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
@@ -127,11 +129,15 @@ impl Gateway {
         let limits = Arc::<Limits>::default();
         let connections = limits::public(&snapshot.http_limits, open_files());
         limits::note(&limits, &snapshot, connections);
+        let memory = memory::limits(&snapshot.buffers, usable_memory());
+        memory::note(&limits, memory);
+        let memory = Memory::counting(memory, Arc::clone(&limits));
         let fittings = Fittings {
             clock: Arc::clone(&surroundings.clock),
             rng: Arc::clone(&surroundings.rng),
             audit: Arc::clone(&audit),
             limits: Arc::clone(&limits),
+            memory,
         };
         let assembled = assemble::assemble(&snapshot, &store, &fittings, surroundings).await?;
         let public_certificate = assemble::certificate(&snapshot.public)?;

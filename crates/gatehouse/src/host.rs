@@ -1,5 +1,8 @@
 //! What the operating system provides: time, randomness, environment, files. Everything else takes these as values.
 
+pub mod files;
+mod memory;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,6 +13,8 @@ use gatehouse_config::source::environment::Environment;
 use gatehouse_config::source::loader::{LoadError, Loader, file_path};
 use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_identity::rng::Rng;
+
+pub(crate) use self::memory::usable as usable_memory;
 
 /// The system's clock.
 pub struct SystemClock;
@@ -75,11 +80,13 @@ impl DiskLoader {
 }
 
 impl Loader for DiskLoader {
-    fn read(&self, uri: &str) -> Result<Vec<u8>, LoadError> {
+    fn read(&self, uri: &str, limit: usize) -> Result<Vec<u8>, LoadError> {
         let path = self.folder.join(file_path(uri)?);
-        let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => LoadError::NotFound(path.display().to_string()),
-            _ => LoadError::Unreadable { uri: path.display().to_string(), reason: error.to_string() },
+        let uri = path.display().to_string();
+        let bytes = files::read(&path, limit).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => LoadError::NotFound(uri),
+            std::io::ErrorKind::FileTooLarge => LoadError::TooLarge { uri, limit },
+            _ => LoadError::Unreadable { uri, reason: error.to_string() },
         })?;
         self.read.lock().unwrap_or_else(PoisonError::into_inner).push(path);
         Ok(bytes)

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gatehouse_edge::door::Fittings;
+use gatehouse_edge::memory::Memory;
 use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_identity::rng::Rng;
 
@@ -58,5 +59,6 @@ pub fn fittings(clock: &Arc<HandClock>, records: &Arc<Records>) -> Fittings {
         rng: Arc::new(SystemRng),
         audit: Arc::clone(records) as _,
         limits: Arc::default(),
+        memory: Memory::default(),
     }
 }

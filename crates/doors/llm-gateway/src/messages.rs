@@ -1,8 +1,8 @@
 //! `POST /v1/messages`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
@@ -58,7 +58,8 @@ pub(crate) async fn dispatch(
             }
         };
         note_target(request, &attempt, provider, context);
-        let body = request_body(request, &attempt);
+        // Only the model id may change on the way; all else are the very bytes of the client.
+        let body = body::pieces(request.with_model(&attempt.route.model));
         match upstream::send(&serving.outbound, &permit, call, provider, body, context).await {
             Reply::Passed(response) => return Ok(meter(response, model, serving.patience, context)),
             Reply::Failed { failure, response, rejection } => {
@@ -71,15 +72,6 @@ pub(crate) async fn dispatch(
         }
     }
     failures.into_outcome(context).await
-}
-
-/// The body with the model id that the route's provider knows; the very bytes of the client when it is the same.
-fn request_body(request: &MessagesRequest, attempt: &Attempt<'_>) -> Bytes {
-    if request.model() == attempt.route.model {
-        request.body().clone()
-    } else {
-        request.with_model(&attempt.route.model)
-    }
 }
 
 /// The request, parsed once; everything after works with what was parsed.
@@ -127,12 +119,13 @@ fn permit(
     context: &Context<Verified>,
 ) -> Result<Permit<ModelUse>, Rejection> {
     let account = &provider.account;
+    let tool_names: Vec<Cow<'_, str>> = request.tool_names().collect();
     let facts = ModelCall {
         principal: &context.who.caller().principal,
         model: request.model(),
         stream: request.stream(),
         max_tokens: request.max_tokens().unwrap_or(0),
-        tool_names: request.tool_names(),
+        tool_names: &tool_names,
         api_version: dialect.version,
         betas: &dialect.betas,
         input_bytes: request.body().len() as u64,

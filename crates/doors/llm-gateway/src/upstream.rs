@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
     HeaderValue,
@@ -49,7 +48,7 @@ pub(crate) async fn send(
     permit: &Permit<ModelUse>,
     call: &Call,
     provider: &Provider,
-    body: Bytes,
+    body: Body,
     context: &Context<Verified>,
 ) -> Reply {
     let request = request(call, provider, body, &context.head.headers);
@@ -76,8 +75,8 @@ fn failed(rejection: Rejection) -> Reply {
     Reply::Failed { failure, response: None, rejection: Some(rejection) }
 }
 
-fn request(call: &Call, provider: &Provider, body: Bytes, inbound: &HeaderMap) -> Request<Body> {
-    let mut request = Request::new(body::full(body));
+fn request(call: &Call, provider: &Provider, body: Body, inbound: &HeaderMap) -> Request<Body> {
+    let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = provider.uri(call.operation).clone();
     let out = request.headers_mut();
@@ -119,7 +118,7 @@ fn pass_headers(mut response: Response<Incoming>) -> Response<Incoming> {
 }
 
 /// The largest error that is passed on in the provider's own words.
-const ERROR_LIMIT: usize = 256 * 1024;
+const ERROR_LIMIT: usize = 64 * 1024;
 /// How long the provider may take over the words of an error.
 const ERROR_TIME: Duration = Duration::from_secs(10);
 

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use serde_json::Value;
-
 use gatehouse_audit::event::{EventKind, Target};
 use gatehouse_config::snapshot::mcp::{McpApp, Upstream};
 use gatehouse_edge::authorize::{Permit, ToolUse, authorize, user_of};
+use gatehouse_edge::memory::{Held, OverBudget};
 use gatehouse_edge::rejection::Rejection;
+use gatehouse_mcp::arguments::Arguments;
 use gatehouse_mcp::error::{ErrorCode, RpcError};
-use gatehouse_mcp::listing;
 use gatehouse_mcp::message::Request;
 use gatehouse_mcp::mirror;
 use gatehouse_policy::input::{Target as PolicyTarget, ToolCall};
@@ -33,7 +32,18 @@ struct Found<'a> {
 /// A call that has been read.
 struct Call<'a> {
     found: Found<'a>,
-    arguments: Value,
+    arguments: Arguments<'a>,
+}
+
+/// Arguments of this much text are counted while somebody looks at them as values, which may take fifty times as much.
+/// Smaller ones are gone before another request is looked at.
+const SMALL: usize = 16 * 1024;
+
+/// A call that policy was asked about.
+struct Ready<'a> {
+    call: Call<'a>,
+    /// Room for the arguments as values.
+    values: Option<Held>,
 }
 
 /// Why a call ends before policy is asked.
@@ -71,20 +81,24 @@ async fn answer(turn: &Turn<'_>, request: &Request<'_>, cancellation: Option<Arc
         Err(Stop::Error(error)) => return Reply::Message(turn.error(request.id(), error)),
         Err(Stop::Failed(rejection)) => return failed(rejection),
     };
+    let values = match held_values(turn, &call) {
+        Ok(held) => held,
+        Err(over) => return Reply::Refused(over.into()),
+    };
     match permit(turn, &call) {
         Ok(permit) => {
             let ending = Ending::begin(turn, &call.found.listing, request.id(), cancellation);
-            forward(turn, request, &call, permit, ending).await.unwrap_or_else(failed)
+            forward(turn, request, Ready { call, values }, permit, ending).await.unwrap_or_else(failed)
         }
         Err(denial) => failed(denial),
     }
 }
 
-async fn read<'a>(turn: &Turn<'a>, request: &Request<'_>) -> Result<Call<'a>, Stop> {
+async fn read<'a>(turn: &Turn<'a>, request: &'a Request<'_>) -> Result<Call<'a>, Stop> {
     let missing = || RpcError::new(ErrorCode::InvalidParams, "`params.name` is missing from `tools/call`");
     let name = request.text_param("name")?.ok_or_else(missing)?;
     note_target(turn, &name, None);
-    let arguments = listing::arguments(request.param("arguments"))?;
+    let arguments = Arguments::read(request.param("arguments"))?;
     // No tool here ever asks for input first, so no state can be ours. Answers without one are not looked at.
     if request.param("requestState").is_some() {
         let message = "`params.requestState` was not given out by this server";
@@ -133,6 +147,16 @@ async fn find<'a>(turn: &Turn<'a>, name: &str) -> Result<Found<'a>, Stop> {
     }
 }
 
+/// Counts what the arguments take as values, for those who look at them so: policies, and the schema of an API.
+fn held_values(turn: &Turn<'_>, call: &Call<'_>) -> Result<Option<Held>, OverBudget> {
+    let app = call.found.app;
+    let is_read = !app.inbound.is_empty() || matches!(app.upstream, Upstream::Bridge { .. });
+    if !is_read || call.arguments.raw().get().len() <= SMALL {
+        return Ok(None);
+    }
+    turn.context.account().hold(call.arguments.weight()).map(Some)
+}
+
 fn permit(turn: &Turn<'_>, call: &Call<'_>) -> Result<Permit<ToolUse>, Rejection> {
     let offer = call.found.offer().ok_or_else(gone)?;
     let facts = ToolCall {
@@ -144,7 +168,7 @@ fn permit(turn: &Turn<'_>, call: &Call<'_>) -> Result<Permit<ToolUse>, Rejection
         target: PolicyTarget::Tool {
             name: offer.tool.name(),
             qualified_name: &offer.qualified,
-            arguments: Some(&call.arguments),
+            arguments: Some(call.arguments.raw()),
             annotations: Some(&offer.annotations).filter(|hints| hints.is_object()),
         },
     };
@@ -154,7 +178,7 @@ fn permit(turn: &Turn<'_>, call: &Call<'_>) -> Result<Permit<ToolUse>, Rejection
 async fn forward(
     turn: &Turn<'_>,
     request: &Request<'_>,
-    call: &Call<'_>,
+    Ready { call, values }: Ready<'_>,
     permit: Permit<ToolUse>,
     ending: Ending,
 ) -> Result<Reply, Rejection> {
@@ -174,6 +198,7 @@ async fn forward(
                     return Ok(Reply::Message(turn.arguments_error(request.id(), error)));
                 }
             };
+            drop(values);
             let credential = credential(turn, app, offer, &permit).await;
             let credential = ending.or_settle(credential)?;
             let api = upstream::bridge::Api { tool, tls: tls.as_ref() };
@@ -188,9 +213,10 @@ async fn forward(
             Ok(Reply::Message(ending.bridge(answer)))
         }
         Upstream::Proxy(proxy) => {
+            drop(values);
             let credential = credential(turn, app, offer, &permit).await;
             let credential = ending.or_settle(credential)?;
-            let ask = upstream::proxy::Ask { app, proxy, tool: &offer.tool, arguments: &call.arguments };
+            let ask = upstream::proxy::Ask { app, proxy, tool: &offer.tool, arguments: call.arguments };
             let mut talk = upstream::proxy::call(&ask, permit, credential, request, turn, ending).await?;
             loop {
                 match talk.next().await {

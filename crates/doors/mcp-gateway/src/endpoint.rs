@@ -35,8 +35,6 @@ use crate::session::{Most, Opened, Party};
 use crate::turn::{Turn, refuse, refuse_quoting};
 use crate::{McpGateway, call, tools_list};
 
-/// The most messages in one batch.
-const LARGEST_BATCH: usize = 20;
 /// How long a modern client may keep what is said about the server.
 const DISCOVERY_CACHE: CacheHints = CacheHints { ttl_ms: 60_000 };
 
@@ -53,6 +51,8 @@ pub(crate) async fn post(
     let settings = settings(&context)?;
     let read = body::read(&context, body, settings.limits.body).await;
     let bytes = context.limits.counted(Limit::McpBody, read)?;
+    // What is parsed of it, and the copy that an upstream may be sent.
+    let _built = context.account().hold(Body::most_built(&bytes) + bytes.len())?;
     let facts = header_facts(&context);
     let body = match Body::parse(&bytes) {
         Ok(body) => body,
@@ -81,7 +81,7 @@ pub(crate) async fn post(
     match (front, &body) {
         (Front::Modern(modern), Body::One(Rpc::Request(request))) => {
             let info = modern.client_info.and_then(ClientInfo::new);
-            Ok(answer(&turn(modern.version, info), request).await.into_response())
+            answer(&turn(modern.version, info), request).await.into_outcome()
         }
         (Front::Initialize, Body::One(Rpc::Request(request))) => {
             Ok(initialize(&turn(Version::NEWEST_LEGACY, None), request))
@@ -89,7 +89,7 @@ pub(crate) async fn post(
         (Front::Session(version), Body::One(Rpc::Request(request))) => {
             let session = session_id(&facts).filter(|_| opened.is_some());
             let info = opened.and_then(|opened| opened.client_info);
-            Ok(answer(&Turn { session, ..turn(version, info) }, request).await.into_response())
+            answer(&Turn { session, ..turn(version, info) }, request).await.into_outcome()
         }
         (Front::Session(_), Body::One(Rpc::Notification(note)))
             if note.method() == "notifications/cancelled" && opened.is_some() =>
@@ -102,7 +102,7 @@ pub(crate) async fn post(
         }
         (Front::Session(version), Body::Batch(messages)) => {
             let info = opened.and_then(|opened| opened.client_info);
-            Ok(batch(&Turn { may_stream: false, ..turn(version, info) }, messages).await)
+            batch(&Turn { may_stream: false, ..turn(version, info) }, messages).await
         }
         // Notifications ask for nothing, and nothing that a response could answer was ever asked.
         _ => Ok(accepted()),
@@ -184,7 +184,7 @@ fn initialize(turn: &Turn<'_>, request: &Request<'_>) -> Response<HttpBody> {
 
 /// The messages of a batch, one after the other. Every HTTP request leaves one audit record, so a batch may hold
 /// one call at most.
-async fn batch(turn: &Turn<'_>, messages: &[Rpc<'_>]) -> Response<HttpBody> {
+async fn batch(turn: &Turn<'_>, messages: &[Rpc<'_>]) -> Outcome {
     let requests: Vec<&Request<'_>> = messages
         .iter()
         .filter_map(|message| match message {
@@ -193,27 +193,25 @@ async fn batch(turn: &Turn<'_>, messages: &[Rpc<'_>]) -> Response<HttpBody> {
         })
         .collect();
     let calls = requests.iter().filter(|request| request.method() == "tools/call").count();
-    if messages.len() > LARGEST_BATCH || calls > 1 || requests.iter().any(|one| one.method() == "initialize")
-    {
-        let message = format!(
-            "a batch may hold at most {LARGEST_BATCH} messages, of which at most one is `tools/call` and none is \
-             `initialize`"
-        );
-        return refused(turn.context, None, RpcError::new(ErrorCode::InvalidRequest, message));
+    if calls > 1 || requests.iter().any(|one| one.method() == "initialize") {
+        let message = "a batch may hold at most one `tools/call` and no `initialize`";
+        return Ok(refused(turn.context, None, RpcError::new(ErrorCode::InvalidRequest, message)));
     }
     // The call comes last, so that the record tells of it.
     let (calls, others): (Vec<_>, Vec<_>) =
         requests.into_iter().partition(|request| request.method() == "tools/call");
     let mut answers = Vec::new();
     for request in others.into_iter().chain(calls) {
-        if let Reply::Message(message) = answer(turn, request).await {
-            answers.push(message.json);
+        match answer(turn, request).await {
+            Reply::Message(message) => answers.push(message.json),
+            Reply::Stream { .. } => {}
+            Reply::Refused(rejection) => return Err(rejection),
         }
     }
     if answers.is_empty() {
-        return accepted();
+        return Ok(accepted());
     }
-    Message::ok(format!("[{}]", answers.join(","))).into_response()
+    Ok(Message::ok(format!("[{}]", answers.join(","))).into_response())
 }
 
 fn note(turn: &Turn<'_>, kind: EventKind, request: &Request<'_>) {

@@ -8,7 +8,9 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use tokio::time::{Duration, timeout};
 
+use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body::{self, Body, BodyError};
+use gatehouse_edge::server::routes::Outcome;
 use gatehouse_mcp::sse::{Event, KEEP_ALIVE};
 
 use crate::talk::{Said, Talk};
@@ -27,6 +29,8 @@ pub(crate) enum Reply {
         /// What more there is to come.
         talk: Box<Talk>,
     },
+    /// Nothing of it is served now, in the words of HTTP: the client is to come back later.
+    Refused(Rejection),
 }
 
 /// One JSON-RPC response and the HTTP status that goes with it.
@@ -50,8 +54,9 @@ impl Message {
 }
 
 impl Reply {
-    pub(crate) fn into_response(self) -> Response<Body> {
-        match self {
+    pub(crate) fn into_outcome(self) -> Outcome {
+        Ok(match self {
+            Self::Refused(rejection) => return Err(rejection),
             Self::Message(message) => message.into_response(),
             Self::Stream { first, talk } => {
                 let mut response = Response::new(relay(first, talk));
@@ -60,7 +65,7 @@ impl Reply {
                 response.headers_mut().insert(buffering, HeaderValue::from_static("no"));
                 response
             }
-        }
+        })
     }
 }
 

@@ -16,6 +16,7 @@ use gatehouse_policy::{Decision, Outcome, Policy, PolicyOptions, PolicySource, R
 use self::suite::{Suite, Tally};
 use super::output::{Failure, line};
 use crate::gateway::load::load;
+use crate::host::files;
 
 /// Largest input that is read, in bytes.
 const INPUT_LIMIT: u64 = 16 * 1024 * 1024;
@@ -125,7 +126,7 @@ fn evaluate(eval: &Eval, config: Option<PathBuf>) -> Result<(), Failure> {
 
 fn compile(file: &Path, eval: &Eval) -> Result<Policy, Failure> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| Failure::new(&name, error))?;
+    let text = files::read_text(file, PolicySource::MAX_BYTES).map_err(|error| Failure::new(&name, error))?;
     let version = match eval.rego_version {
         Version::Auto => RegoVersion::Auto,
         Version::V0 => RegoVersion::V0,
@@ -184,10 +185,11 @@ fn minting(id: &str, snapshot: &Snapshot) -> Result<Minting, Failure> {
 fn read_input(path: &Path) -> Result<Value, Failure> {
     let mut text = String::new();
     let (name, read) = if path.as_os_str() == "-" {
-        ("standard input".to_owned(), std::io::stdin().take(INPUT_LIMIT).read_to_string(&mut text))
+        let read = std::io::stdin().take(INPUT_LIMIT).read_to_string(&mut text);
+        ("standard input".to_owned(), read.map(drop))
     } else {
-        let read =
-            std::fs::File::open(path).and_then(|file| file.take(INPUT_LIMIT).read_to_string(&mut text));
+        let limit = usize::try_from(INPUT_LIMIT).unwrap_or(usize::MAX);
+        let read = files::read_text(path, limit).map(|read| text = read);
         (path.display().to_string(), read)
     };
     read.map_err(|error| Failure::new(&name, error))?;

@@ -68,7 +68,7 @@ pub(super) async fn assemble(
     surroundings: &Surroundings,
 ) -> Result<Assembled, StartError> {
     let profiles = outbound_profiles(snapshot);
-    let outbound = Outbound::new(profiles.iter().map(AsRef::as_ref))?;
+    let outbound = Outbound::new(profiles.iter().map(AsRef::as_ref), fittings.memory.clone())?;
     let outbound = Arc::new(outbound.with_connections(connections(snapshot)));
     let revocations = Arc::new(Revocations::default());
     revocations.refresh(store.as_ref(), surroundings.clock.now()).await?;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use gatehouse_config::problem::{Problem, Severity};
 use gatehouse_config::snapshot::Snapshot;
-use gatehouse_config::source::Source;
 use gatehouse_config::source::environment::Environment;
+use gatehouse_config::source::{MAX_BYTES, Source};
 
-use crate::host::{DiskLoader, environment};
+use crate::host::{DiskLoader, environment, files};
 
 /// Where the configuration is looked for when none is named.
 const PLACES: [&str; 2] = ["gatehouse.yaml", "/etc/gatehouse/gatehouse.yaml"];
@@ -54,7 +54,7 @@ pub fn load(named: Option<PathBuf>) -> Result<Loaded, LoadFailure> {
     let path = named
         .or_else(|| PLACES.iter().map(PathBuf::from).find(|place| place.exists()))
         .ok_or(LoadFailure::Nowhere)?;
-    let bytes = std::fs::read(&path)
+    let bytes = files::read(&path, MAX_BYTES)
         .map_err(|error| LoadFailure::Unreadable { path: path.display().to_string(), error })?;
     let source = Source { file: Arc::from(path.display().to_string()), bytes };
     let loader = DiskLoader::beside(&path);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use gatehouse_config::snapshot::tls::Certificate as CertificateSettings;
+use gatehouse_config::snapshot::tls::{Certificate as CertificateSettings, MAX_PEM_BYTES};
 use gatehouse_config::source::loader::Loader as _;
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::server::tls::Certificate;
@@ -100,8 +100,10 @@ impl WatchedCertificate {
 
     /// Takes over renewed files. While a renewal is half written, or is unusable, the present certificate stays.
     fn look(&mut self) {
-        let (Ok(chain), Ok(key)) = (self.loader.read(&self.chain_file), self.loader.read(&self.key_file))
-        else {
+        let (Ok(chain), Ok(key)) = (
+            self.loader.read(&self.chain_file, MAX_PEM_BYTES),
+            self.loader.read(&self.key_file, MAX_PEM_BYTES),
+        ) else {
             return;
         };
         if (&chain, &key) == (&self.seen.0, &self.seen.1) {

@@ -17,7 +17,8 @@ pub use self::trace::Trace;
 
 use crate::authn::resource::Caller;
 use crate::limits::Limits;
-use crate::server::address::ClientAddress;
+use crate::memory::{Account, Holder, Memory};
+use crate::server::address::{ClientAddress, network};
 
 /// One request's surroundings. `Who` says what is proven about the caller.
 #[derive(Clone)]
@@ -42,6 +43,14 @@ pub struct Context<Who> {
     pub segment: Option<String>,
     /// Where it is counted that a limit was met.
     pub limits: Arc<Limits>,
+    /// The budget of bytes that are held for requests.
+    pub memory: Memory,
+}
+
+/// What is proven about a caller, and so for whom memory is held.
+pub trait Proven {
+    /// The caller if it is known, else the network of `source`.
+    fn holder(&self, source: &ClientAddress) -> Holder;
 }
 
 /// Nothing is proven about the caller.
@@ -65,6 +74,25 @@ impl Verified {
     }
 }
 
+impl Proven for Public {
+    fn holder(&self, source: &ClientAddress) -> Holder {
+        Holder::Network(network(source.ip))
+    }
+}
+
+impl Proven for Verified {
+    fn holder(&self, _source: &ClientAddress) -> Holder {
+        Holder::caller(&self.0.principal)
+    }
+}
+
+impl<Who: Proven> Context<Who> {
+    /// The account of whoever makes the request, for the bytes that are held for it.
+    pub fn account(&self) -> Account {
+        self.memory.account(self.who.holder(&self.source))
+    }
+}
+
 impl<Who> Context<Who> {
     /// The same surroundings with something else proven.
     pub(crate) fn with_who<Other>(self, who: Other) -> Context<Other> {
@@ -79,6 +107,7 @@ impl<Who> Context<Who> {
             trace: self.trace,
             segment: self.segment,
             limits: self.limits,
+            memory: self.memory,
         }
     }
 

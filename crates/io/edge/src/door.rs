@@ -25,6 +25,7 @@ pub use self::cors::OriginRules;
 use self::reply::AuditedBody;
 use crate::context::{AuditRow, Context, Public, Trace, Verified};
 use crate::limits::Limits;
+use crate::memory::Memory;
 use crate::rejection::{Rejection, RejectionKind, excerpt};
 use crate::server::address::{ClientAddress, TrustedProxies};
 use crate::server::admission::{self, HostRules};
@@ -59,6 +60,8 @@ pub struct Fittings {
     pub audit: Arc<dyn AuditSink>,
     /// The limits of the process.
     pub limits: Arc<Limits>,
+    /// How many bytes may be held for requests, and are.
+    pub memory: Memory,
 }
 
 /// One listener's door.
@@ -150,6 +153,7 @@ impl Door {
             trace: Trace::join(text(&head.headers, "traceparent"), self.fittings.rng.as_ref()),
             segment,
             limits: Arc::clone(&self.fittings.limits),
+            memory: self.fittings.memory.clone(),
         };
         let origin = running.origins.check(route, &head.headers);
         let mut answered = match &origin {

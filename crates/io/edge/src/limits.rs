@@ -44,6 +44,10 @@ limits! {
     PerTrustedProxy = "http.limits.perTrustedProxy",
     /// Memory for heads of requests.
     HeaderBytes = "http.limits.headerBytes",
+    /// Memory for bodies and what is made of them.
+    BufferedBytes = "http.limits.bufferedBytes",
+    /// The same for one caller, network or upstream.
+    BufferedBytesPerCaller = "http.limits.bufferedBytesPerCaller",
     /// Open sessions of MCP.
     Sessions = "mcpProvider.limits.sessions",
     /// Open sessions of MCP of one caller.

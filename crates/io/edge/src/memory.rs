@@ -5,13 +5,20 @@
 //! half of the budget, three get a quarter each, and a newcomer always finds room: the excess is refused to whoever
 //! holds most. (The rule is that of dynamic thresholds in shared-memory switches, Choudhury and Hahne 1998.)
 
+mod buffer;
+
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use gatehouse_identity::principal::Principal;
+
+pub use self::buffer::Buffer;
+
+use crate::limits::{Limit, Limits};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// Parts of the table of accounts, so that requests seldom wait for one another.
@@ -24,13 +31,17 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 pub enum Holder {
     /// Clients of one address, or of one /64 of IPv6, that have proven nothing.
     Network(IpAddr),
-    /// A verified caller: its issuer and subject.
-    Caller(Arc<str>),
+    /// A verified caller.
+    Caller(Party),
     /// An upstream, by the name of its app or its host.
     Upstream(Arc<str>),
     /// Lists and documents that are kept for later callers, by what they are.
     Kept(&'static str),
 }
+
+/// Who a verified caller is, whichever client or agent acts for it: issuer and subject.
+#[derive(Clone, Debug)]
+pub struct Party(Arc<Principal>);
 
 /// How much may be held, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +60,8 @@ struct Budget {
     limits: MemoryLimits,
     held: AtomicUsize,
     refused: AtomicU64,
+    /// Where it is counted that there was no room.
+    met: Arc<Limits>,
     accounts: [Mutex<Accounts>; SHARDS],
     hasher: RandomState,
 }
@@ -89,13 +102,59 @@ pub enum OverBudget {
     },
 }
 
+impl Holder {
+    /// Whoever proved to be `principal`.
+    pub fn caller(principal: &Arc<Principal>) -> Self {
+        Self::Caller(Party(Arc::clone(principal)))
+    }
+}
+
+impl Party {
+    fn key(&self) -> (&str, &str) {
+        (self.0.issuer().as_str(), self.0.subject().as_str())
+    }
+}
+
+impl PartialEq for Party {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Party {}
+
+impl Hash for Party {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl Default for MemoryLimits {
+    /// For a machine of which nothing is known.
+    fn default() -> Self {
+        Self { total: 256 * 1024 * 1024, per_holder: 128 * 1024 * 1024 }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new(MemoryLimits::default())
+    }
+}
+
 impl Memory {
     /// A budget of which nothing is held.
     pub fn new(limits: MemoryLimits) -> Self {
+        Self::counting(limits, Arc::default())
+    }
+
+    /// The same, which tells `met` each time that there was no room.
+    pub fn counting(limits: MemoryLimits, met: Arc<Limits>) -> Self {
         Self(Arc::new(Budget {
             limits,
             held: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
+            met,
             accounts: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
         }))
@@ -143,7 +202,7 @@ impl Budget {
             held.checked_add(more).filter(|sum| *sum <= total)
         });
         if counted.is_err() {
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            self.refuse(Limit::BufferedBytes);
             return Err(OverBudget::Process { held: before, limit: total });
         }
         let share = per_holder.min(total - before);
@@ -152,9 +211,15 @@ impl Budget {
         });
         counted.map(drop).map_err(|held| {
             self.held.fetch_sub(more, Ordering::Relaxed);
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            let full = share < per_holder;
+            self.refuse(if full { Limit::BufferedBytes } else { Limit::BufferedBytesPerCaller });
             OverBudget::Share { held, limit: share }
         })
+    }
+
+    fn refuse(&self, limit: Limit) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.met.hit(limit);
     }
 
     fn give_back(&self, own: &AtomicUsize, bytes: usize) {

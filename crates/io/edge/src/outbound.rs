@@ -17,6 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use gatehouse_config::snapshot::mcp::Connection;
 use gatehouse_config::snapshot::tls::{TlsProfile, TlsVersion};
 
+use crate::memory::Memory;
 use crate::outbound::client::UpstreamClient;
 use crate::outbound::fetch::Fetcher;
 
@@ -27,6 +28,7 @@ pub struct Outbound {
     closed: Egress,
     by_profile: HashMap<String, Egress>,
     by_connection: HashMap<(Option<String>, Connection), UpstreamClient>,
+    memory: Memory,
 }
 
 /// The clients that share one idea of which certificates to trust.
@@ -48,8 +50,12 @@ pub struct OutboundTlsError {
 }
 
 impl Outbound {
-    /// Builds the clients: one for the system's certificate authorities, and one for each profile.
-    pub fn new<'a>(profiles: impl IntoIterator<Item = &'a TlsProfile>) -> Result<Self, OutboundTlsError> {
+    /// Builds the clients: one for the system's certificate authorities, and one for each profile. What upstreams
+    /// answer is held within `memory`.
+    pub fn new<'a>(
+        profiles: impl IntoIterator<Item = &'a TlsProfile>,
+        memory: Memory,
+    ) -> Result<Self, OutboundTlsError> {
         let open = egress(None, public_roots())?;
         let closed = egress(None, RootCertStore::empty())?;
         let mut by_profile = HashMap::new();
@@ -58,7 +64,12 @@ impl Outbound {
             let roots = roots.map_err(|why| failed(Some(profile), why))?;
             by_profile.insert(profile.name.clone(), egress(Some(profile), roots)?);
         }
-        Ok(Self { open, closed, by_profile, by_connection: HashMap::new() })
+        Ok(Self { open, closed, by_profile, by_connection: HashMap::new(), memory })
+    }
+
+    /// The budget of bytes that are held for upstreams and their callers.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Adds a client of its own, with its own pool, for each TLS profile and way to connect that `upstreams` name.

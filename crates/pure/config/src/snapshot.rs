@@ -36,7 +36,7 @@ use compiler::Compiler;
 use connector::Connector;
 use llm::LlmGateway;
 use mcp::McpGateway;
-use platform::{Audit, Health, HttpLimits, Ingress, Listener, Logging, SessionRules, Store};
+use platform::{Audit, BufferLimits, Health, HttpLimits, Ingress, Listener, Logging, SessionRules, Store};
 
 /// A whole configuration as it runs.
 pub struct Snapshot {
@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub admin: Listener,
     /// What connections may take.
     pub http_limits: HttpLimits,
+    /// How much may be held for requests.
+    pub buffers: BufferLimits,
     /// How requests are attributed: public origin, hosts, proxies.
     pub ingress: Ingress,
     /// Liveness.
@@ -114,6 +116,7 @@ fn assemble(root: &crate::document::Root, compiler: &mut Compiler<'_>) -> Option
     let authorization_server = authorization_server::compile(root, &resources, &connectors, compiler);
     let mcp = mcp::compile(root, compiler);
     let llm = llm::compile(root, compiler);
+    let buffers = platform::buffer_limits(root, largest_request(mcp.as_ref(), llm.as_ref()), compiler);
     if authorization_server.is_none() && mcp.is_none() && llm.is_none() {
         compiler.nothing_served(root);
     }
@@ -125,6 +128,7 @@ fn assemble(root: &crate::document::Root, compiler: &mut Compiler<'_>) -> Option
         public: public?,
         admin: admin?,
         http_limits: http_limits?,
+        buffers,
         ingress,
         health: platform::health(root),
         store: store?,
@@ -137,4 +141,13 @@ fn assemble(root: &crate::document::Root, compiler: &mut Compiler<'_>) -> Option
         warnings: Vec::new(),
         dated: Vec::new(),
     })
+}
+
+/// What one request of the largest size takes, with what is made of it whatever it holds.
+fn largest_request(mcp: Option<&McpGateway>, llm: Option<&LlmGateway>) -> usize {
+    const BESIDES: usize = 2 * 1024 * 1024;
+    let model = llm.map_or(0, |llm| llm.body_limit);
+    // A call goes on as a copy.
+    let call = mcp.map_or(0, |mcp| 2 * mcp.limits.body);
+    model.max(call) + BESIDES
 }

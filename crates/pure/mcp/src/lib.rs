@@ -3,6 +3,7 @@
 //! Everything here is a value. Messages stay the bytes they were: only the members that a gateway acts on
 //! are read or replaced, so unknown members, their order and big numbers pass through untouched.
 
+pub mod arguments;
 pub mod detect;
 pub mod discover;
 pub mod era;
@@ -20,3 +21,4 @@ pub mod sse;
 pub mod tool;
 pub mod upstream;
 pub mod version;
+pub mod weight;

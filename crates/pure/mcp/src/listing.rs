@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::discover::{CacheHints, ServerFacts};
@@ -142,22 +141,6 @@ fn read_cursor(cursor: &str) -> Result<String, RpcError> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| bad())?;
     let text = String::from_utf8(bytes).map_err(|_| bad())?;
     text.strip_prefix(CURSOR_TAG).map(ToOwned::to_owned).ok_or_else(bad)
-}
-
-/// The arguments of a call as a value for policy and header checks; absent arguments are the empty object.
-///
-/// A number that fits no double (RFC 8259 §6) is refused: policy could not see it.
-pub fn arguments(raw: Option<&RawValue>) -> Result<Value, RpcError> {
-    let Some(raw) = raw else { return Ok(Value::Object(serde_json::Map::new())) };
-    let unreadable = |error: serde_json::Error| {
-        let message = if raw.get().starts_with('{') {
-            format!("`params.arguments` cannot be read: {error}")
-        } else {
-            "`params.arguments` must be an object".to_owned()
-        };
-        RpcError::new(ErrorCode::InvalidParams, message)
-    };
-    serde_json::from_str::<serde_json::Map<_, _>>(raw.get()).map(Value::Object).map_err(unreadable)
 }
 
 #[cfg(test)]

@@ -11,8 +11,11 @@ pub use id::Id;
 pub use object::RawObject;
 pub use strict::Limits;
 
+use batch::{LARGEST_BATCH, Parts};
+
 use crate::error::{ErrorCode, RpcError};
 
+mod batch;
 pub mod compose;
 mod id;
 mod object;
@@ -106,6 +109,9 @@ pub enum ParseErrorKind {
     /// More nesting than [`Limits::depth`].
     #[error("the message nests deeper than {0} levels")]
     TooDeep(usize),
+    /// A batch of more messages than are served together.
+    #[error("a batch may hold at most {0} messages")]
+    BatchTooLong(usize),
     /// More members than [`Limits::members`].
     #[error("the message has more than {0} object members")]
     TooManyMembers(usize),
@@ -167,19 +173,30 @@ impl ParseError {
 impl<'a> Body<'a> {
     /// Parses a client's POST body: the whole text is checked for depth, member count and duplicate members.
     ///
-    /// The caller has already bounded the length (4 MiB by default).
+    /// The caller has already bounded the length (4 MiB by default), and counted [`Body::most_built`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
         let text = utf8(bytes)?;
         if !text.trim_ascii_start().starts_with('[') {
             return Message::parse_with(text, Limits::INBOUND).map(Self::One);
         }
-        let parts: Vec<&'a RawValue> =
+        let Parts(parts) =
             serde_json::from_str(text).map_err(|error| ParseErrorKind::Syntax(error.to_string()))?;
+        if parts.len() > LARGEST_BATCH {
+            return Err(ParseErrorKind::BatchTooLong(LARGEST_BATCH).into());
+        }
         if parts.is_empty() {
             return Err(ParseErrorKind::NotAnObject.into());
         }
         let messages = parts.into_iter().map(|part| Message::parse_with(part.get(), Limits::INBOUND));
         messages.collect::<Result<_, _>>().map(Self::Batch)
+    }
+}
+
+impl Body<'_> {
+    /// The most memory that the parsed form of `bytes` takes besides the text.
+    pub fn most_built(bytes: &[u8]) -> usize {
+        let is_batch = bytes.trim_ascii_start().starts_with(b"[");
+        RawObject::most_built(bytes.len(), if is_batch { LARGEST_BATCH } else { 1 })
     }
 }
 
@@ -191,7 +208,7 @@ impl<'a> Message<'a> {
     }
 
     fn parse_with(text: &'a str, limits: Limits) -> Result<Self, ParseError> {
-        let members = RawObject::parse(text).map_err(|error| {
+        let members = RawObject::parse_within(text).map_err(|error| {
             let kind = if error.is_data() {
                 ParseErrorKind::NotAnObject
             } else {
@@ -199,6 +216,7 @@ impl<'a> Message<'a> {
             };
             ParseError { id: None, kind }
         })?;
+        let members = members.ok_or(ParseErrorKind::TooManyMembers(RawObject::MOST_MEMBERS))?;
         let id = members.only("id").map(Id::parse);
         let readable = id.as_ref().and_then(|id| id.as_ref().ok()).cloned();
         Self::from_members(text, members, id, limits).map_err(|kind| ParseError { id: readable, kind })

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 pub use binding::{Binding, BindingError, BindingKind};
 
+use crate::arguments::Arguments;
 use crate::error::{ErrorCode, RpcError};
 use crate::message::Request;
 
@@ -155,7 +156,7 @@ pub fn check_request(facts: &HeaderFacts<'_>, request: &Request<'_>) -> Result<(
 pub fn check_params(
     facts: &HeaderFacts<'_>,
     bindings: &[Binding],
-    arguments: &Value,
+    arguments: &Arguments<'_>,
 ) -> Result<(), RpcError> {
     for binding in bindings {
         let header = format!("Mcp-Param-{}", binding.header());
@@ -169,7 +170,7 @@ pub fn check_params(
             return Err(mismatch(message));
         };
         let found = field.required(&header)?;
-        if !same_value(&found, value) {
+        if !same_value(&found, &value) {
             let argument = binding.argument();
             return Err(mismatch(format!("the header `{header}` differs from the argument `{argument}`")));
         }
@@ -178,9 +179,9 @@ pub fn check_params(
 }
 
 /// The `Mcp-Param-*` headers that a call with these arguments must carry, ready to send.
-pub fn param_headers(bindings: &[Binding], arguments: &Value) -> Vec<(String, String)> {
+pub fn param_headers(bindings: &[Binding], arguments: &Arguments<'_>) -> Vec<(String, String)> {
     let header = |binding: &Binding| {
-        let text = plain_text(binding.value_in(arguments)?)?;
+        let text = plain_text(&binding.value_in(arguments)?)?;
         Some((format!("Mcp-Param-{}", binding.header()), encode(&text)))
     };
     bindings.iter().filter_map(header).collect()

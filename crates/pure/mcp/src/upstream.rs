@@ -1,8 +1,8 @@
 //! Requests to upstream MCP servers: headers and body for the upstream's revision.
 
-use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::arguments::Arguments;
 use crate::message::{Id, RawObject, Request, compose};
 use crate::mirror::{self, Field, HeaderFacts};
 use crate::tool::Tool;
@@ -43,7 +43,7 @@ pub struct Retarget<'a> {
     /// The tool, under the upstream's name for it.
     pub tool: &'a Tool,
     /// The call's arguments, parsed from the same request.
-    pub arguments: &'a Value,
+    pub arguments: Arguments<'a>,
     /// The client's headers, for `Mcp-Param-*` that the schema does not know.
     pub received: &'a HeaderFacts<'a>,
     /// A progress token of the gateway's own; replaces the client's if it sent one.
@@ -125,7 +125,7 @@ impl Peer<'_> {
         }
         let mut headers = self.headers("tools/call", Some(to.tool.name()));
         if self.version.era() == Era::Modern {
-            headers.extend(mirror::param_headers(to.tool.bindings(), to.arguments));
+            headers.extend(mirror::param_headers(to.tool.bindings(), &to.arguments));
             headers.extend(unbound_params(to.tool, to.received));
         }
         UpstreamRequest { headers, body: call.rebuild(to.id, Some(&params)) }

@@ -2,6 +2,7 @@
 
 mod mcp;
 mod model;
+mod raw;
 mod section;
 mod sink;
 mod token;

@@ -31,6 +31,11 @@ pub struct PolicySource {
     pub text: String,
 }
 
+impl PolicySource {
+    /// The longest text that is read.
+    pub const MAX_BYTES: usize = scan::MAX_BYTES;
+}
+
 /// How to read a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyOptions {

@@ -17,6 +17,7 @@ use gatehouse_edge::door::{OriginRules, Running};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_edge::issuer::revocations::Revocations;
+use gatehouse_edge::memory::Memory;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::routes::RouteTable;
@@ -190,7 +191,7 @@ impl Setup {
         let parts = Surroundings {
             keys: Arc::new(LocalKeys::new(vec![key_pair(Algorithm::Es256), key_pair(Algorithm::Rs256)])),
             revocations: Arc::default(),
-            outbound: Arc::new(Outbound::new([]).unwrap()),
+            outbound: Arc::new(Outbound::new([], Memory::default()).unwrap()),
         };
         let running = run(self.snapshot(address), &parts, &store, &clock);
         let serving = port.serve(running, fittings(&clock, &records));

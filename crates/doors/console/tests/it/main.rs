@@ -16,6 +16,7 @@ use gatehouse_audit::sink::{AuditError, AuditSink};
 use gatehouse_console::Console;
 use gatehouse_edge::door::{Fittings, Running};
 use gatehouse_edge::limits::{Limit, Limits};
+use gatehouse_edge::memory::Memory;
 use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::RouteTable;
 use gatehouse_store::Store;
@@ -129,6 +130,7 @@ impl Site {
             rng: Arc::new(SystemRng),
             audit: Arc::new(FullSpool),
             limits: Arc::default(),
+            memory: Memory::default(),
         };
         Self { address, store, spool, console, _serving: port.serve(running, fittings) }
     }

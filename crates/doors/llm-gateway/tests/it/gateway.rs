@@ -10,6 +10,7 @@ use gatehouse_config::snapshot::protection::KeySource as ConfiguredKeys;
 use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer, TrustedIssuer};
 use gatehouse_edge::door::Running;
 use gatehouse_edge::issuer::keys::LocalKeys;
+use gatehouse_edge::memory::Memory;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::jwks::IssuerKeys;
 use gatehouse_edge::server::routes::RouteTable;
@@ -141,7 +142,7 @@ fn text(address: SocketAddr, provider: &Provider, plan: &Plan<'_>) -> String {
 
 fn run(snapshot: &Arc<Snapshot>, own: &Authority, clock: &Arc<HandClock>, patience: Patience) -> Running {
     let settings = snapshot.llm.as_ref().unwrap();
-    let outbound = Arc::new(Outbound::new([]).unwrap());
+    let outbound = Arc::new(Outbound::new([], Memory::default()).unwrap());
     let own = Arc::new(LocalKeys::new(vec![own.signing_key()]));
     let trusted = settings.protection.iter().flat_map(|protection| &protection.servers).map(|server| {
         let keys = match &server.keys {

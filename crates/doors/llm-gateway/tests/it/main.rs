@@ -15,6 +15,7 @@ mod client;
 mod errors;
 mod gateway;
 mod headers;
+mod memory;
 mod models;
 mod policy;
 mod provider;

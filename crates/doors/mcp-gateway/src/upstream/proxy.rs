@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use gatehouse_config::snapshot::mcp::{McpApp, ProxyUpstream};
 use gatehouse_edge::authorize::{Discovery, Permit, ToolUse};
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::outbound::delegate::OutboundCredential;
 use gatehouse_edge::rejection::Rejection;
+use gatehouse_mcp::arguments::Arguments;
 use gatehouse_mcp::listing::{MOST_TOOLS, UpstreamPage};
 use gatehouse_mcp::message::{Id, Message, Outcome, Request, compose};
 use gatehouse_mcp::tool::Tool;
@@ -40,7 +39,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) app: &'a McpApp,
     pub(crate) proxy: &'a ProxyUpstream,
     pub(crate) tool: &'a Tool,
-    pub(crate) arguments: &'a Value,
+    pub(crate) arguments: Arguments<'a>,
 }
 
 /// Sends a client's call, in the server's words. A server that refuses the token is shown another one, once.

@@ -14,6 +14,7 @@ use gatehouse_edge::door::Running;
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_edge::issuer::revocations::Revocations;
+use gatehouse_edge::memory::Memory;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::delegate::Delegation;
 use gatehouse_edge::server::routes::RouteTable;
@@ -139,7 +140,7 @@ impl Gateway {
 fn run(snapshot: &Arc<Snapshot>, own: &Authority, clock: &Arc<HandClock>, patience: Patience) -> Running {
     let settings = snapshot.mcp.as_ref().unwrap();
     let server = snapshot.authorization_server.as_ref().unwrap();
-    let outbound = Arc::new(Outbound::new([]).unwrap());
+    let outbound = Arc::new(Outbound::new([], Memory::default()).unwrap());
     let keys = Arc::new(LocalKeys::new(vec![own.signing_key()]));
     let revocations = Arc::<Revocations>::default();
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);

@@ -19,6 +19,7 @@ mod failures;
 mod gateway;
 mod listing;
 mod mcp_server;
+mod memory;
 mod refusals;
 mod sessions;
 mod shadowing;

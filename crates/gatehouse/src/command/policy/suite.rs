@@ -7,6 +7,7 @@ use gatehouse_policy::testing::{self, TestOutcome, Verdict};
 use gatehouse_policy::{PolicyError, PolicySource};
 
 use crate::command::output::Failure;
+use crate::host::files;
 
 /// What the file of a policy's tests ends with.
 const TESTS: &str = "_test.rego";
@@ -75,7 +76,8 @@ impl Suite {
         let mut sources = Vec::new();
         for path in &self.0 {
             let name = path.display().to_string();
-            let text = std::fs::read_to_string(path).map_err(|error| Failure::new(&name, error))?;
+            let text = files::read_text(path, PolicySource::MAX_BYTES)
+                .map_err(|error| Failure::new(&name, error))?;
             sources.push(PolicySource { name, text });
         }
         let last = self.0.last().map_or(Path::new(""), PathBuf::as_path);

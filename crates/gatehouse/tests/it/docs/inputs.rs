@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use gatehouse_identity::assurance::Assurance;
@@ -68,6 +69,7 @@ fn token_minting() {
 #[test]
 fn tool_call() {
     let principal = principal();
+    let arguments = RawValue::from_string(json!({"customerId": "c-17"}).to_string()).unwrap();
     let facts = ToolCall {
         principal: &principal,
         method: "tools/call",
@@ -77,7 +79,7 @@ fn tool_call() {
         target: Target::Tool {
             name: "getCustomerPII",
             qualified_name: "ledger_getCustomerPII",
-            arguments: Some(&json!({"customerId": "c-17"})),
+            arguments: Some(&arguments),
             annotations: Some(&json!({"readOnlyHint": true})),
         },
     };
@@ -94,7 +96,7 @@ fn model_call() {
         model: "claude-opus-4-7",
         stream: true,
         max_tokens: 32_000,
-        tool_names: &["Bash".to_owned(), "Edit".to_owned()],
+        tool_names: &["Bash".into(), "Edit".into()],
         api_version: "2023-06-01",
         betas: &["claude-code-20250219".to_owned()],
         input_bytes: 48_211,

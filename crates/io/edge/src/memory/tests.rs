@@ -1,13 +1,22 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::Issuer;
+use gatehouse_identity::static_key::{KeyHash, KeyTable, StaticKey};
+
 use super::{Held, Holder, Memory, MemoryLimits, OverBudget};
+use crate::limits::{Limit, Limits};
 use crate::rejection::{Rejection, RejectionKind};
 
 const LIMITS: MemoryLimits = MemoryLimits { total: 1000, per_holder: 400 };
 
 fn caller(name: &str) -> Holder {
-    Holder::Caller(Arc::from(name))
+    let key =
+        StaticKey { name: name.to_owned(), hash: KeyHash::of("key"), groups: Vec::new(), expires_at: None };
+    let table = KeyTable::new(Issuer::new("urn:keys"), [key]);
+    let principal = table.authenticate_hash(&KeyHash::of("key"), Timestamp::from_unix_seconds(0));
+    Holder::caller(&Arc::new(principal.expect("a key of the table")))
 }
 
 fn network(last: u8) -> Holder {
@@ -28,6 +37,23 @@ fn a_holder_gets_its_share_and_no_more_over_all_its_requests() {
     drop((first, second));
     assert_eq!(memory.held(), 0);
     assert_eq!(memory.refused(), 1);
+}
+
+#[test]
+fn it_is_told_which_limit_was_met() {
+    let met = Arc::<Limits>::default();
+    met.set(Limit::BufferedBytes, 1000);
+    met.set(Limit::BufferedBytesPerCaller, 400);
+    let memory = Memory::counting(LIMITS, Arc::clone(&met));
+    let hits = |limit| met.standing().find(|one| one.limit == limit).map_or(0, |one| one.hits);
+    let ada = hold(&memory, caller("ada"), 400).expect("its share");
+    assert!(hold(&memory, caller("ada"), 1).is_err());
+    assert_eq!((hits(Limit::BufferedBytes), hits(Limit::BufferedBytesPerCaller)), (0, 1));
+    let bob = hold(&memory, caller("bob"), 300).expect("half of what is left");
+    assert!(hold(&memory, caller("bob"), 50).is_err(), "as much as is free");
+    assert!(hold(&memory, network(1), 301).is_err(), "more than there is");
+    assert_eq!((hits(Limit::BufferedBytes), hits(Limit::BufferedBytesPerCaller)), (2, 1));
+    drop((ada, bob));
 }
 
 #[test]

@@ -1,15 +1,19 @@
 //! Bodies in and out.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http_body::Body as _;
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
-use crate::context::Context;
+use crate::context::{Context, Proven};
+use crate::memory::Buffer;
 use crate::rejection::{Rejection, RejectionKind};
 
 /// What can go wrong inside a body after its head was sent.
@@ -20,8 +24,6 @@ pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
 /// The least that must arrive per second, on average over one read timeout.
 const LEAST_PER_SECOND: u64 = 1024;
-/// The most memory that is set aside for a body on the word of its `Content-Length` alone.
-const TRUSTED_LENGTH: usize = 256 * 1024;
 
 /// The most that is read of a body that nobody needs: as much as the largest body that is served.
 const DISCARDED: usize = 32 * 1024 * 1024;
@@ -38,12 +40,51 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
+/// Pieces of content, one after the other, of a known length together.
+pub fn pieces(all: Vec<Bytes>) -> Body {
+    let left = all.iter().map(|piece| piece.len() as u64).sum();
+    Pieces { all: all.into_iter(), left }.map_err(|never| match never {}).boxed_unsync()
+}
+
+struct Pieces {
+    all: std::vec::IntoIter<Bytes>,
+    left: u64,
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _task: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = self.all.find(|piece| !piece.is_empty());
+        self.left -= next.as_ref().map_or(0, |piece| piece.len() as u64);
+        Poll::Ready(next.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
 /// Reads a whole request body of at most `limit` bytes.
 ///
 /// A declared length over the limit is refused before a byte is read. Compressed bodies are refused: the caller
 /// sees 415 instead of a decompression bomb reaching a parser. A body that stalls or crawls, so that within one read
 /// timeout of the listener less than 1 KiB per second arrives, is refused.
-pub async fn read<Who>(context: &Context<Who>, body: Incoming, limit: usize) -> Result<Bytes, Rejection> {
+///
+/// The bytes are counted for whoever sends them, from before they arrive until the last slice of them is dropped.
+pub async fn read<Who: Proven>(
+    context: &Context<Who>,
+    body: Incoming,
+    limit: usize,
+) -> Result<Bytes, Rejection> {
     if let Some(encoding) = context.head.headers.get(http::header::CONTENT_ENCODING)
         && encoding != "identity"
     {
@@ -65,7 +106,7 @@ pub async fn read<Who>(context: &Context<Who>, body: Incoming, limit: usize) -> 
     }
     let mut body = body;
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(0);
-    let mut whole = BytesMut::with_capacity(declared.min(TRUSTED_LENGTH));
+    let mut whole = Buffer::with_capacity(context.account(), declared)?;
     let patience = context.snapshot.public.read_timeout;
     let least = least_within(patience);
     let (mut deadline, mut expected) = (Instant::now() + patience, least);
@@ -89,7 +130,7 @@ pub async fn read<Who>(context: &Context<Who>, body: Incoming, limit: usize) -> 
             if whole.len() + data.len() > limit {
                 return Err(too_large());
             }
-            whole.extend_from_slice(&data);
+            whole.extend(&data)?;
         }
     }
 }

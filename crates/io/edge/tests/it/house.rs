@@ -14,10 +14,11 @@ use tokio_util::task::TaskTracker;
 use gatehouse_audit::event::EventKind;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer, TrustedIssuer};
-use gatehouse_edge::door::{Door, OriginRules, Running};
+use gatehouse_edge::door::{Door, Fittings, OriginRules, Running};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_edge::issuer::revocations::Revocations;
+use gatehouse_edge::memory::Memory;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::address::TrustedProxies;
@@ -119,6 +120,7 @@ pub(crate) struct Plan {
     pub(crate) origins: Vec<&'static str>,
     pub(crate) limits: ListenerLimits,
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) memory: Memory,
 }
 
 /// A running listener.
@@ -137,7 +139,13 @@ impl Default for Plan {
             drain: Drain::within(Duration::from_secs(20)),
             ..ListenerLimits::default()
         };
-        Self { trusted: Vec::new(), origins: vec!["https://page.example"], limits, tls: None }
+        Self {
+            trusted: Vec::new(),
+            origins: vec!["https://page.example"],
+            limits,
+            tls: None,
+            memory: Memory::default(),
+        }
     }
 }
 
@@ -157,7 +165,8 @@ impl House {
             origins: OriginRules::new(plan.origins.iter().map(ToString::to_string)),
             proxies: TrustedProxies::new(plan.trusted.iter().map(|net| net.parse().unwrap()).collect()),
         };
-        let door = Arc::new(Door::new(running, fittings(&site.clock, &records)));
+        let fittings = Fittings { memory: plan.memory, ..fittings(&site.clock, &records) };
+        let door = Arc::new(Door::new(running, fittings));
         let stop = CancellationToken::new();
         let serving = listener.serve(Arc::clone(&door), stop.clone(), plan.limits);
         let served = TaskTracker::new().spawn(serving);
@@ -190,7 +199,7 @@ impl Site {
             clock: Arc::default(),
             keys: Arc::new(LocalKeys::new(vec![own.signing_key()])),
             revocations: Arc::default(),
-            outbound: Arc::new(Outbound::new([]).unwrap()),
+            outbound: Arc::new(Outbound::new([], Memory::default()).unwrap()),
             own,
             kept: Mutex::default(),
         }

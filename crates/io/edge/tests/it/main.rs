@@ -21,6 +21,7 @@ mod http2;
 mod issuer_keys;
 mod issuing;
 mod listener;
+mod memory;
 mod outbound;
 mod peer;
 mod revocation;

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
 use gatehouse_edge::authorize::Permit;
+use gatehouse_edge::memory::Memory;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body;
@@ -34,7 +35,7 @@ async fn send(
 }
 
 fn outbound() -> Outbound {
-    Outbound::new([]).unwrap()
+    Outbound::new([], Memory::default()).unwrap()
 }
 
 async fn whole(response: Response<Incoming>) -> Bytes {

@@ -14,6 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 use gatehouse_config::snapshot::tls::{Certificate as Shown, ClientAuth, TlsProfile, TlsVersion};
 use gatehouse_edge::authorize::Permit;
+use gatehouse_edge::memory::Memory;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::Route;
@@ -193,7 +194,7 @@ fn profile(server: &Identity, own: Option<&Identity>, min_version: TlsVersion) -
 
 /// What an upstream answers through `profile`, or why it could not be asked.
 async fn through(profile: Option<&Arc<TlsProfile>>, house: &House) -> String {
-    let outbound = Outbound::new(profile.map(AsRef::as_ref)).unwrap();
+    let outbound = Outbound::new(profile.map(AsRef::as_ref), Memory::default()).unwrap();
     let request = Request::get(format!("https://{}/", house.address())).body(body::empty()).unwrap();
     match outbound.egress(profile).upstreams.send(&Permit::discovery(), request, LONG).await {
         Ok(response) => {
@@ -226,7 +227,7 @@ async fn a_profile_that_was_not_announced_trusts_nobody() {
     let server = Identity::of("127.0.0.1");
     let house = house(server.certificate(), &ClientCertificates::Ignored, OldestVersion::Tls12).await;
     let profile = profile(&server, None, TlsVersion::V12);
-    let outbound = Outbound::new([]).unwrap();
+    let outbound = Outbound::new([], Memory::default()).unwrap();
     let request = Request::get(format!("https://{}/", house.address())).body(body::empty()).unwrap();
     let egress = outbound.egress(Some(&profile));
     let refused = egress.upstreams.send(&Permit::discovery(), request, LONG).await.unwrap_err();

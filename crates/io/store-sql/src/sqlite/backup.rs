@@ -212,6 +212,10 @@ struct Staged {
 
 impl Staged {
     fn copy_of(copy: &Path, store: &Path) -> Result<Self, BackupError> {
+        // A device or a pipe may have no end, and would fill the disk.
+        if !fs::metadata(copy).map_err(|error| unfit(copy, &error))?.is_file() {
+            return Err(unfit(copy, &"expected a regular file"));
+        }
         let staged = Self { path: beside(store, ".restoring") };
         staged.clear();
         let mut into = private_file::create_in_place_of(&staged.path, store)

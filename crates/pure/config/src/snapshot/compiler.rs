@@ -63,9 +63,9 @@ impl<'a> Compiler<'a> {
         (self.report.into_problems(), revision, failed)
     }
 
-    /// The bytes of a file that the configuration names; they become part of the revision.
-    pub(crate) fn file(&mut self, name: &Placed<String>) -> Option<Vec<u8>> {
-        match self.loader.read(name) {
+    /// The bytes of a file that the configuration names, at most `limit`; they become part of the revision.
+    pub(crate) fn file(&mut self, name: &Placed<String>, limit: usize) -> Option<Vec<u8>> {
+        match self.loader.read(name, limit) {
             Ok(bytes) => {
                 self.fold(name, &bytes);
                 Some(bytes)

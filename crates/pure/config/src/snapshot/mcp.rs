@@ -351,7 +351,7 @@ fn spec_file(
         compiler.report.error_with(&uri.place, "API descriptions are not fetched over the network", hint);
         return None;
     }
-    let bytes = compiler.file(uri)?;
+    let bytes = compiler.file(uri, MAX_SPEC_BYTES)?;
     if let Some(pin) = pin {
         let found = hexadecimal(&Sha256::digest(&bytes));
         if pin.trim_start_matches("sha256:").to_lowercase() != found {
@@ -360,10 +360,6 @@ fn spec_file(
                 .error(&pin.place, format!("the description has changed: its digest is now {found}"));
             return None;
         }
-    }
-    if bytes.len() > MAX_SPEC_BYTES {
-        compiler.report.error(&uri.place, format!("the description is larger than {MAX_SPEC_BYTES} bytes"));
-        return None;
     }
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
         return match serde_json::from_slice(&bytes) {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatehouse_identity::id::ClientId;
-use gatehouse_oauth::cimd::{ClientMetadataUrl, DocumentClientRules, MetadataDocument};
+use gatehouse_oauth::cimd::{ClientMetadataUrl, DocumentClientRules, MAX_DOCUMENT_BYTES, MetadataDocument};
 use gatehouse_oauth::client::RotationProfile;
 use gatehouse_policy::Policy;
 
@@ -107,7 +107,7 @@ fn pinned(
         }
     }
     for pin in &written.pinned {
-        let Some(bytes) = compiler.file(&pin.document) else { continue };
+        let Some(bytes) = compiler.file(&pin.document, MAX_DOCUMENT_BYTES) else { continue };
         let url = match ClientMetadataUrl::parse(&pin.url) {
             Ok(url) => url,
             Err(error) => {

@@ -59,6 +59,17 @@ pub struct HttpLimits {
     pub header_bytes: u64,
 }
 
+/// What may be held of bodies and of what is made of them. `None` follows from what the process may use.
+#[derive(Clone, Copy, Debug)]
+pub struct BufferLimits {
+    /// In all.
+    pub total: Option<usize>,
+    /// For one caller, one network of callers that have proven nothing, or one upstream.
+    pub per_caller: Option<usize>,
+    /// What the largest request that is served takes.
+    pub largest_request: usize,
+}
+
 /// How requests are attributed.
 #[derive(Clone, Debug)]
 pub struct Ingress {
@@ -158,6 +169,8 @@ pub struct Checkpoints {
 
 /// What `http.limits.headerBytes` may be; a busy connection may hold a mebibyte.
 const HEADER_BYTES: RangeInclusive<u64> = 4 * 1024 * 1024..=1024 * 1024 * 1024 * 1024;
+/// More memory than any machine has.
+const MOST_BUFFERED: u64 = 16 * 1024 * 1024 * 1024 * 1024;
 
 /// The file of records when none is configured.
 const AUDIT_FILE: &str = "gatehouse-audit.jsonl";
@@ -211,6 +224,24 @@ pub(crate) fn http_limits(root: &Root, compiler: &mut Compiler<'_>) -> Option<Ht
     let per_trusted_proxy = most(&limits.per_trusted_proxy);
     let header_bytes = compiler.within(&limits.header_bytes, HEADER_BYTES)?;
     Some(HttpLimits { connections, per_address, per_trusted_proxy, header_bytes })
+}
+
+/// `largest_request` is what one takes: two must fit, since one caller alone gets half of all.
+pub(crate) fn buffer_limits(
+    root: &Root,
+    largest_request: usize,
+    compiler: &mut Compiler<'_>,
+) -> BufferLimits {
+    let mut bytes = |written: &Option<Placed<u64>>, least: usize| {
+        let bytes = compiler.within(written.as_ref()?, least as u64..=MOST_BUFFERED)?;
+        usize::try_from(bytes).ok()
+    };
+    let limits = &root.http.limits;
+    BufferLimits {
+        total: bytes(&limits.buffered_bytes, 2 * largest_request),
+        per_caller: bytes(&limits.buffered_bytes_per_caller, largest_request),
+        largest_request,
+    }
 }
 
 pub(crate) fn admin_listener(root: &Root, compiler: &mut Compiler<'_>) -> Option<Listener> {

@@ -38,7 +38,7 @@ fn compile(written: &Written, compiler: &mut Compiler<'_>) -> Option<Policy> {
             }
         },
         (None, Some(file)) => {
-            let bytes = compiler.file(file)?;
+            let bytes = compiler.file(file, PolicySource::MAX_BYTES)?;
             let Ok(text) = String::from_utf8(bytes) else {
                 compiler.report.error(&file.place, "the policy is not UTF-8 text");
                 return None;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 /// Reads what a configuration refers to.
 pub trait Loader {
-    /// The bytes behind `uri`: a `file://` URI, an absolute path, or a path relative to the configuration file.
-    fn read(&self, uri: &str) -> Result<Vec<u8>, LoadError>;
+    /// The bytes behind `uri`: a `file://` URI, an absolute path, or a path relative to the configuration file. No more
+    /// than `limit` and one more are ever read, and of regular files only: a device or a pipe may have no end.
+    fn read(&self, uri: &str, limit: usize) -> Result<Vec<u8>, LoadError>;
 }
 
 /// Why a file could not be read.
@@ -21,6 +22,14 @@ pub enum LoadError {
         uri: String,
         /// What the operating system says.
         reason: String,
+    },
+    /// The file is longer than anything of its kind.
+    #[error("`{uri}` is larger than {limit} bytes")]
+    TooLarge {
+        /// What was asked for.
+        uri: String,
+        /// How much is read of it.
+        limit: usize,
     },
     /// Not a file.
     #[error("`{0}` is not a file: only file:// URIs and paths are read")]
@@ -46,9 +55,13 @@ impl MemoryLoader {
 }
 
 impl Loader for MemoryLoader {
-    fn read(&self, uri: &str) -> Result<Vec<u8>, LoadError> {
+    fn read(&self, uri: &str, limit: usize) -> Result<Vec<u8>, LoadError> {
         let path = file_path(uri)?;
-        self.0.get(path).cloned().ok_or_else(|| LoadError::NotFound(path.to_owned()))
+        let bytes = self.0.get(path).ok_or_else(|| LoadError::NotFound(path.to_owned()))?;
+        if bytes.len() > limit {
+            return Err(LoadError::TooLarge { uri: path.to_owned(), limit });
+        }
+        Ok(bytes.clone())
     }
 }
 

@@ -7,7 +7,7 @@ use gatehouse_identity::secret::Secret;
 
 use super::loader::Loader;
 use super::node::{Node, NodeValue};
-use super::{Source, yaml};
+use super::{MAX_BYTES, Source, yaml};
 use crate::problem::{Place, Report};
 
 /// The secrets that references may name, by `namespace.key`.
@@ -33,7 +33,7 @@ impl Secrets {
             );
             return Self::default();
         };
-        let bytes = match loader.read(path) {
+        let bytes = match loader.read(path, MAX_BYTES) {
             Ok(bytes) => bytes,
             Err(error) => {
                 report.error(place, format!("cannot open the secret provider: {error}"));

@@ -1,8 +1,9 @@
 //! A Messages API request body: the members we act on, and every byte as the client wrote it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
@@ -10,6 +11,7 @@ use serde_json::value::RawValue;
 
 use self::members::{Members, Metadata};
 
+mod depth;
 mod members;
 
 /// The longest model id that is looked up at all.
@@ -23,7 +25,8 @@ pub struct MessagesRequest {
     model_at: Range<usize>,
     stream: bool,
     max_tokens: Option<u64>,
-    tool_names: Vec<String>,
+    /// Where the JSON text of each name stands in the body; empty for a tool without one.
+    tool_names: Vec<Range<u32>>,
     user_id: Option<String>,
 }
 
@@ -53,12 +56,18 @@ pub enum RequestError {
         /// The name that decides.
         member: &'static str,
     },
+    /// The name of a member holds half a character, which readers may take for anything.
+    #[error("the name of a member cannot be read")]
+    Name,
     /// A member that must be there is not.
     #[error("{member}: Field required")]
     Missing {
         /// Its name.
         member: &'static str,
     },
+    /// Objects and arrays within one another, more than anybody writes.
+    #[error("the request body nests deeper than {0} levels")]
+    TooDeep(usize),
     /// A member has a type or length that it must not have.
     #[error("{member}: expected {expected}")]
     Member {
@@ -72,6 +81,7 @@ pub enum RequestError {
 impl MessagesRequest {
     /// Reads the members that policy, routing and accounting need; everything else is skipped unread.
     pub fn parse(body: Bytes) -> Result<Self, RequestError> {
+        depth::check(&body)?;
         if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             let json = serde_json::from_slice::<IgnoredAny>(&body);
             return Err(json.map_or_else(|error| not_json(&error), |_| RequestError::NotAnObject));
@@ -85,13 +95,21 @@ impl MessagesRequest {
         let model_at = position(&body, raw_model.get()).ok_or(RequestError::Missing { member: "model" })?;
         let stream = member(members.stream, "stream", "a boolean")?.unwrap_or(false);
         let max_tokens = member(members.max_tokens, "max_tokens", "an integer that is not negative")?;
-        let metadata: Option<Metadata> =
-            member(members.metadata, "metadata", "an object whose `user_id` is a string, if present")?;
+        let metadata: Option<Metadata> = member(
+            members.metadata,
+            "metadata",
+            "an object whose `user_id` is a string of at most 4096 bytes, if present",
+        )?;
         let Metadata { user_id, refusal } = metadata.unwrap_or_default();
         if let Some(refusal) = refusal {
             return Err(refusal);
         }
-        let tool_names = members.tools;
+        let place = |name: &str| {
+            let place = position(&body, name)?;
+            Some(u32::try_from(place.start).ok()?..u32::try_from(place.end).ok()?)
+        };
+        let tool_names = members.tools.iter().map(|name| name.map_or(Some(0..0), &place));
+        let tool_names = tool_names.collect::<Option<_>>().ok_or(TOOLS)?;
         Ok(Self { body, model, model_at, stream, max_tokens, tool_names, user_id })
     }
 
@@ -117,8 +135,12 @@ impl MessagesRequest {
 
     /// What names each entry of `tools`, in order: its `name`, else its `type` (as for `mcp_toolset`),
     /// else the empty string, so that no tool escapes a policy by having no name.
-    pub fn tool_names(&self) -> &[String] {
-        &self.tool_names
+    pub fn tool_names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.tool_names.iter().map(|place| {
+            let place = usize::try_from(place.start).ok().zip(usize::try_from(place.end).ok());
+            let json = place.and_then(|(start, end)| self.body.get(start..end)).unwrap_or_default();
+            serde_json::from_slice::<BorrowedText<'_>>(json).map_or(Cow::Borrowed(""), |text| text.0)
+        })
     }
 
     /// `metadata.user_id`: opaque, unauthenticated text of the client.
@@ -126,33 +148,38 @@ impl MessagesRequest {
         self.user_id.as_deref()
     }
 
-    /// The body for a route whose upstream knows the model as `upstream`: only the value of `model`
-    /// changes, every other byte stays. The same name gives the received body itself, uncopied.
-    pub fn with_model(&self, upstream: &str) -> Bytes {
-        let (Some(before), Some(after)) =
-            (self.body.get(..self.model_at.start), self.body.get(self.model_at.end..))
-        else {
-            return self.body.clone();
-        };
-        if self.model == upstream {
-            return self.body.clone();
+    /// The body for a route whose upstream knows the model as `upstream`, in pieces: only the value of `model` changes,
+    /// every other byte stays. All of them but the name are slices of the received body, which is never copied.
+    pub fn with_model(&self, upstream: &str) -> Vec<Bytes> {
+        let Range { start, end } = self.model_at;
+        if self.model == upstream || start > end || end > self.body.len() {
+            return vec![self.body.clone()];
         }
         let name = serde_json::Value::from(upstream).to_string();
-        let mut spliced = BytesMut::with_capacity(before.len() + name.len() + after.len());
-        spliced.extend_from_slice(before);
-        spliced.extend_from_slice(name.as_bytes());
-        spliced.extend_from_slice(after);
-        spliced.freeze()
+        vec![self.body.slice(..start), Bytes::from(name), self.body.slice(end..)]
     }
 }
+
+/// A string, borrowed unless it is written with escapes.
+#[derive(Deserialize)]
+struct BorrowedText<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// What is expected of `tools`.
+const TOOLS: RequestError = RequestError::Member {
+    member: "tools",
+    expected: "an array of at most 10000 objects whose `name` and `type` are strings of at most 1024 bytes",
+};
 
 fn checked_model(raw: &RawValue) -> Result<String, RequestError> {
     let sound =
         |model: &String| (1..=MAX_MODEL_BYTES).contains(&model.len()) && !model.contains(char::is_control);
-    serde_json::from_str::<String>(raw.get()).ok().filter(sound).ok_or(RequestError::Member {
-        member: "model",
-        expected: "a string of 1 to 256 bytes without control characters",
-    })
+    let json = Some(raw.get()).filter(|json| json.len() <= 6 * MAX_MODEL_BYTES + 2);
+    json.and_then(|json| serde_json::from_str::<String>(json).ok()).filter(sound).ok_or(
+        RequestError::Member {
+            member: "model",
+            expected: "a string of 1 to 256 bytes without control characters",
+        },
+    )
 }
 
 fn member<'a, T: Deserialize<'a>>(
@@ -176,10 +203,7 @@ fn position(body: &Bytes, part: &str) -> Option<Range<usize>> {
 /// are used; of what [`Members`] reads, `tools` alone can have a wrong type.
 fn refusal(error: &serde_json::Error) -> RequestError {
     match error.classify() {
-        Category::Data => RequestError::Member {
-            member: "tools",
-            expected: "an array of objects whose `name` and `type` are strings",
-        },
+        Category::Data => TOOLS,
         Category::Syntax | Category::Eof | Category::Io => not_json(error),
     }
 }

@@ -9,7 +9,9 @@ use super::error::{ErrorType, envelope};
 use super::reply::ReplyFacts;
 
 /// The longest line or event that is read, in bytes. Longer ones pass like any other and are not read.
-pub const MAX_EVENT: usize = 256 * 1024;
+pub const MAX_EVENT: usize = 64 * 1024;
+/// How much room for a line stays with a stream after a longer one.
+const USUAL_LINE: usize = 4 * 1024;
 
 /// The event to send while the provider is silent. Only at an event boundary:
 /// see [`UsageScanner::at_event_boundary`].
@@ -153,6 +155,7 @@ impl UsageScanner {
             line.extend_from_slice(rest);
             self.line(&line);
             line.clear();
+            line.shrink_to(USUAL_LINE);
             self.partial = line; // keeps its allocation
         }
     }
@@ -193,7 +196,9 @@ impl UsageScanner {
     fn skip(&mut self, line_started: bool) {
         self.event = Event::Skipped { line_started };
         self.partial.clear();
+        self.partial.shrink_to(USUAL_LINE);
         self.data.clear();
+        self.data.shrink_to(USUAL_LINE);
         self.has_data = false;
     }
 
@@ -203,6 +208,7 @@ impl UsageScanner {
             self.read(event);
         }
         self.data.clear();
+        self.data.shrink_to(USUAL_LINE);
         self.has_data = false;
     }
 

@@ -72,19 +72,3 @@ fn each_revision_gets_what_it_knows() {
     }
     insta::assert_snapshot!(out);
 }
-
-#[test]
-fn arguments_are_an_object() {
-    let raw = |text: &str| RawValue::from_string(text.to_owned()).expect("JSON");
-    assert_eq!(arguments(None).expect("none"), serde_json::json!({}));
-    assert_eq!(arguments(Some(&raw(r#"{"a":1}"#))).expect("some"), serde_json::json!({"a": 1}));
-    let refused = |text: &str| arguments(Some(&raw(text))).expect_err(text);
-    assert_eq!(refused("[]").code(), -32602);
-    assert_eq!(refused("[]").message(), "`params.arguments` must be an object");
-    assert_eq!(refused(r#"{"a":1e400}"#).code(), -32602);
-    assert!(
-        refused(r#"{"a":1e400}"#)
-            .message()
-            .starts_with("`params.arguments` cannot be read: number out of range")
-    );
-}

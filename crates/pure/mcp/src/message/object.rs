@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::ParseErrorKind;
@@ -41,9 +41,29 @@ impl Value<'_> {
 }
 
 impl<'a> RawObject<'a> {
+    /// The most members of one object that are read: each takes many times its text.
+    pub const MOST_MEMBERS: usize = 10_000;
+    /// What one member takes in memory, as its list grows.
+    const MEMBER_BYTES: usize = 2 * size_of::<Member<'_>>();
+
     /// Reads the members of one JSON object. Duplicates are not refused here: see [`RawObject::duplicate`].
     pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
+    }
+
+    /// The same, or `None` for an object with more members than are read.
+    pub(crate) fn parse_within(text: &'a str) -> Result<Option<Self>, serde_json::Error> {
+        let mut text = serde_json::Deserializer::from_str(text);
+        let members = (&mut text).deserialize_map(Members)?;
+        text.end()?;
+        Ok(members)
+    }
+
+    /// The most memory that the objects of `messages` take which are written in `bytes`; none has more members, all its
+    /// objects together, than are read.
+    pub(crate) fn most_built(bytes: usize, messages: usize) -> usize {
+        // `"":0,` is the shortest there is.
+        (bytes / 5).min(messages * Self::MOST_MEMBERS) * Self::MEMBER_BYTES
     }
 
     /// The value of a member; the first one if it appears twice.
@@ -185,14 +205,15 @@ impl<'a> RawObject<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Members)
+        let members = deserializer.deserialize_map(Members)?;
+        members.ok_or_else(|| serde::de::Error::custom("too many members"))
     }
 }
 
 struct Members;
 
 impl<'de> Visitor<'de> for Members {
-    type Value = RawObject<'de>;
+    type Value = Option<RawObject<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -201,6 +222,12 @@ impl<'de> Visitor<'de> for Members {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Vec::with_capacity(8);
         while let Some(written) = map.next_key::<&'de RawValue>()? {
+            if members.len() == RawObject::MOST_MEMBERS {
+                // The rest is still read, so that what is no JSON is found to be none.
+                map.next_value::<IgnoredAny>()?;
+                while map.next_entry::<&'de RawValue, IgnoredAny>()?.is_some() {}
+                return Ok(None);
+            }
             let written = written.get();
             let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
             let name = match inner {
@@ -210,6 +237,6 @@ impl<'de> Visitor<'de> for Members {
             let value = Value::Received(map.next_value::<&'de RawValue>()?);
             members.push(Member { name, written: Cow::Borrowed(written), value });
         }
-        Ok(RawObject { members })
+        Ok(Some(RawObject { members }))
     }
 }

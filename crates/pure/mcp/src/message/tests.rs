@@ -236,3 +236,26 @@ proptest! {
         prop_assert_eq!(Body::parse(text.as_bytes()).is_ok(), unique.len() == names.len());
     }
 }
+
+#[test]
+fn what_is_built_of_a_body_is_bounded_however_it_is_written() {
+    let many =
+        |piece: &str| format!("{{\"jsonrpc\":\"2.0\",{}\"id\":1}}", piece.repeat(1_000_000 / piece.len()));
+    let parse = |text: &str| Body::parse(text.as_bytes()).map_err(|error| error.kind);
+    // Nothing is kept of what lies beyond the limit, and what is no JSON is still found to be none.
+    for text in [many("\"\":0,"), many("\"a\":{},")] {
+        assert_eq!(parse(&text).unwrap_err(), ParseErrorKind::TooManyMembers(10_000));
+        let broken = text.replace("\"id\":1", "\"id\":");
+        assert!(matches!(parse(&broken).unwrap_err(), ParseErrorKind::Syntax(_)));
+        let upstream = Message::parse_upstream(text.as_bytes()).unwrap_err();
+        assert_eq!(upstream.kind, ParseErrorKind::TooManyMembers(10_000));
+    }
+    let batch = |items: usize| format!("[{}0]", "0,".repeat(items));
+    assert_eq!(parse(&batch(1_000_000)).unwrap_err(), ParseErrorKind::BatchTooLong(20));
+    assert_eq!(parse(&batch(20)).unwrap_err(), ParseErrorKind::BatchTooLong(20));
+    assert_eq!(parse(&batch(19)).unwrap_err(), ParseErrorKind::NotAnObject);
+    let member = size_of::<RawObject<'_>>() * 2;
+    assert!(Body::most_built(&[b' '; 1000]) >= 200 * member);
+    assert!(Body::most_built(&vec![b' '; 4 << 20]) <= 4 << 20, "not even one byte for one of a large body");
+    assert!(Body::most_built(&[&b"["[..], &vec![b' '; 4 << 20]].concat()) > 4 << 20);
+}

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::arguments::Arguments;
+
 /// One argument that a header repeats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
@@ -80,8 +82,8 @@ impl Binding {
     }
 
     /// The argument's value; nothing for an absent or null one.
-    pub fn value_in<'a>(&self, arguments: &'a Value) -> Option<&'a Value> {
-        self.path.iter().try_fold(arguments, |value, name| value.get(name)).filter(|value| !value.is_null())
+    pub fn value_in(&self, arguments: &Arguments<'_>) -> Option<Value> {
+        arguments.at(&self.path)
     }
 }
 

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::*;
 use crate::message::{Body, Message};
@@ -87,6 +88,8 @@ fn region_schema() -> Value {
 fn argument_headers_must_equal_the_arguments() {
     let bindings = Binding::read(&region_schema()).expect("bindings");
     let check = |headers: &[(&str, &str)], arguments: Value| {
+        let arguments = RawValue::from_string(arguments.to_string()).expect("JSON");
+        let arguments = Arguments::read(Some(&arguments)).expect("an object");
         check_params(&facts(headers), &bindings, &arguments).map_err(|error| error.code())
     };
     let mismatch = Err(-32020);
@@ -122,7 +125,9 @@ fn argument_headers_must_equal_the_arguments() {
 #[test]
 fn rebuilt_headers_pass_their_own_check() {
     let bindings = Binding::read(&region_schema()).expect("bindings");
-    let arguments = json!({"region": "Köln\r\nX: y", "filter": {"limit": 7.0, "deep": false}});
+    let arguments = json!({"region": "Köln\r\nX: y", "filter": {"limit": 7.0, "deep": false}}).to_string();
+    let arguments = RawValue::from_string(arguments).expect("JSON");
+    let arguments = Arguments::read(Some(&arguments)).expect("an object");
     let sent = param_headers(&bindings, &arguments);
     assert_eq!(sent.len(), 3);
     let headers: Vec<(&str, &str)> =

@@ -1,5 +1,6 @@
 //! A tool call as the HTTP request it stands for.
 
+use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
@@ -10,6 +11,8 @@ use super::parameter::{Location, Parameter};
 use crate::error::{ErrorCode, RpcError};
 use crate::message::RawObject;
 
+/// The longest JSON text of an argument that is no body: no server takes longer addresses and header fields.
+const LONGEST_PARAMETER: usize = 64 * 1024;
 /// How many violations one message lists.
 const MOST_VIOLATIONS: usize = 3;
 
@@ -23,7 +26,7 @@ pub struct HttpRequestParts {
     /// `accept`, `content-type` if there is a body, and header parameters; values free of control characters.
     pub headers: Vec<(String, String)>,
     /// The JSON body, byte for byte as the client wrote it.
-    pub body: Option<Vec<u8>>,
+    pub body: Option<Bytes>,
 }
 
 /// Arguments that make no request. Nothing was sent.
@@ -38,6 +41,11 @@ pub enum BuildError {
     /// The value nests deeper than its place in the request can express.
     #[error("the argument {0:?} must not hold lists or objects inside of lists or objects")]
     TooDeep(String),
+    /// The value is longer than its place in the request can be.
+    #[error(
+        "the argument {0:?} must be at most {LONGEST_PARAMETER} bytes of JSON: it is not part of the body"
+    )]
+    TooLong(String),
     /// The value would leave its place in the path.
     #[error("the argument {0:?} must not be empty, `.` or `..`: it stands for one segment of a path")]
     Segment(String),
@@ -74,6 +82,11 @@ pub fn build(tool: &BridgeTool, arguments: Option<&RawValue>) -> Result<HttpRequ
     let members = RawObject::parse(text).map_err(|_| BuildError::NotAnObject)?;
     check(tool, &value)?;
     let present = |parameter: &Parameter| members.get(&parameter.argument).filter(|raw| raw.get() != "null");
+    let is_too_long =
+        |parameter: &&Parameter| present(parameter).is_some_and(|raw| raw.get().len() > LONGEST_PARAMETER);
+    if let Some(parameter) = tool.parameters.iter().find(is_too_long) {
+        return Err(BuildError::TooLong(parameter.argument.clone()));
+    }
     let path = fill_path(tool, present)?;
     let mut query = Vec::new();
     let mut headers = vec![("accept".to_owned(), "application/json, text/*;q=0.5".to_owned())];
@@ -100,7 +113,7 @@ pub fn build(tool: &BridgeTool, arguments: Option<&RawValue>) -> Result<HttpRequ
     if let Some((body, _)) = body {
         headers.push(("content-type".to_owned(), body.media_type.clone()));
     }
-    let body = body.map(|(_, raw)| raw.get().as_bytes().to_vec());
+    let body = body.map(|(_, raw)| Bytes::copy_from_slice(raw.get().as_bytes()));
     Ok(HttpRequestParts { method: tool.method, url: assemble(&tool.base, &path, &query)?, headers, body })
 }
 

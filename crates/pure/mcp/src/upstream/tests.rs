@@ -1,5 +1,4 @@
 use super::*;
-use crate::listing::arguments;
 use crate::message::{Body, Message};
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"crm_find","arguments":{"region":"Köln","n":12345678901234567890123},"task":{"ttl":1},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"sampling":{}},"traceparent":"00-a-b-01","progressToken":"p7","v/x":1}},"extra":[1]}"#;
@@ -22,7 +21,7 @@ fn sent(version: Version, call: &str) -> String {
         Retarget {
             id: &Id::number(4711),
             tool: &tool,
-            arguments: &arguments(call.param("arguments")).expect("arguments"),
+            arguments: Arguments::read(call.param("arguments")).expect("arguments"),
             received: &HeaderFacts::collect(headers),
             progress_token: Some(&token),
             traceparent: Some("00-a-c-01"),

@@ -2,6 +2,7 @@
 
 use gatehouse_identity::principal::Principal;
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
 
 use super::section::Section;
 use super::sink::Sink;
@@ -34,7 +35,7 @@ pub enum Target<'a> {
         /// Its name as clients see it.
         qualified_name: &'a str,
         /// The arguments; none in a listing.
-        arguments: Option<&'a Json>,
+        arguments: Option<&'a RawValue>,
         /// The upstream's hints.
         annotations: Option<&'a Json>,
     },
@@ -48,7 +49,7 @@ pub enum Target<'a> {
         /// Its name without namespace.
         name: &'a str,
         /// The arguments; none in a listing.
-        arguments: Option<&'a Json>,
+        arguments: Option<&'a RawValue>,
     },
 }
 
@@ -88,9 +89,9 @@ impl<'a> ToolCall<'a> {
     }
 }
 
-fn named<S: Sink>(target: &mut Section<'_, S>, name: &str, arguments: Option<&Json>) {
+fn named<S: Sink>(target: &mut Section<'_, S>, name: &str, arguments: Option<&RawValue>) {
     target.object("params", |params| {
         params.text("name", name);
-        params.json("arguments", arguments);
+        params.raw("arguments", arguments);
     });
 }

@@ -1,5 +1,7 @@
 //! Model calls at the LLM gateway.
 
+use std::borrow::Cow;
+
 use gatehouse_identity::principal::Principal;
 
 use super::section::Section;
@@ -18,7 +20,7 @@ pub struct ModelCall<'a> {
     /// The requested limit of output tokens; 0 when the request has none.
     pub max_tokens: u64,
     /// Names of the tools that the request offers to the model.
-    pub tool_names: &'a [String],
+    pub tool_names: &'a [Cow<'a, str>],
     /// `anthropic-version`.
     pub api_version: &'a str,
     /// `anthropic-beta`, one entry each.
@@ -47,7 +49,7 @@ impl<'a> ModelCall<'a> {
             llm.text("model", self.model);
             llm.flag("stream", self.stream);
             llm.number("max_tokens", self.max_tokens);
-            llm.texts("tool_names", self.tool_names.iter().map(String::as_str));
+            llm.texts("tool_names", self.tool_names.iter().map(AsRef::as_ref));
             llm.text("api_version", self.api_version);
             llm.texts("betas", self.betas.iter().map(String::as_str));
             llm.number("input_bytes", self.input_bytes);

@@ -1,8 +1,10 @@
 //! Objects of the input, of which only what a policy sees is told.
 
 use gatehouse_identity::principal::{Credential, Principal, PrincipalKind};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 
+use super::raw::each_member;
 use super::sink::Sink;
 use crate::reads::Reads;
 
@@ -50,6 +52,18 @@ impl<'a, S: Sink> Section<'a, S> {
             Some(_) => {}
             None => self.object(name, |_| {}),
         }
+    }
+
+    /// An object of somebody else's as text, or an empty one where there is none. Only what is seen of it is built: as
+    /// values it may take many times its text.
+    pub(super) fn raw(&mut self, name: &str, document: Option<&RawValue>) {
+        self.object(name, |object| {
+            each_member(document, &mut |name, value| {
+                if object.sees(name) {
+                    object.sink.raw(name, value);
+                }
+            });
+        });
     }
 
     /// The claims of a token, or whatever else comes as a map of JSON.

@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 
 use regorus::Value;
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::builtin::to_rego;
+
+/// The longest text of a raw value that is written out.
+const LARGEST_WRITTEN: usize = 4 * 1024;
 
 /// Takes the members of an object, one after the other; never two of one name.
 pub(super) trait Sink {
@@ -15,6 +19,8 @@ pub(super) trait Sink {
     fn number(&mut self, name: &str, value: i128);
     fn texts<'v>(&mut self, name: &str, values: impl Iterator<Item = &'v str>);
     fn json(&mut self, name: &str, value: &Json);
+    /// JSON that nobody has built anything of yet.
+    fn raw(&mut self, name: &str, value: &RawValue);
     /// A list of objects with the same two members of text.
     fn pairs<'v>(&mut self, name: &str, of: [&'static str; 2], values: impl Iterator<Item = [&'v str; 2]>);
     /// Begins an object; what follows is in it until [`Self::close`].
@@ -58,6 +64,10 @@ impl Sink for Values {
 
     fn json(&mut self, name: &str, value: &Json) {
         self.put(name, to_rego(value));
+    }
+
+    fn raw(&mut self, name: &str, value: &RawValue) {
+        self.put(name, super::raw::to_rego(value));
     }
 
     fn pairs<'v>(&mut self, name: &str, of: [&'static str; 2], values: impl Iterator<Item = [&'v str; 2]>) {
@@ -180,6 +190,18 @@ impl Sink for Trace {
     fn json(&mut self, name: &str, value: &Json) {
         self.begin(b'j', name);
         self.value(value);
+    }
+
+    /// Large values stand as their digest: what is written here is held until all is.
+    fn raw(&mut self, name: &str, value: &RawValue) {
+        let text = value.get();
+        if text.len() <= LARGEST_WRITTEN {
+            self.begin(b'r', name);
+            self.write(text);
+        } else {
+            self.begin(b'h', name);
+            self.0.extend_from_slice(&Sha256::digest(text));
+        }
     }
 
     fn pairs<'v>(&mut self, name: &str, of: [&'static str; 2], values: impl Iterator<Item = [&'v str; 2]>) {

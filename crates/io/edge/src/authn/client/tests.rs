@@ -17,6 +17,7 @@ use url::Url;
 
 use super::{ClientDirectory, is_allowed};
 use crate::context::{AuditRow, Context, Public, Trace};
+use crate::memory::Memory;
 use crate::outbound::fetch::tests::World;
 use crate::server::address::ClientAddress;
 
@@ -65,6 +66,7 @@ apps:
         trace: Trace::join(None, &Zeros),
         segment: None,
         limits: Arc::default(),
+        memory: Memory::default(),
     }
 }
 

@@ -11,6 +11,7 @@ use gatehouse_config::snapshot::mcp::Connection;
 
 use super::{USUAL, UpstreamClient};
 use crate::authorize::Permit;
+use crate::memory::Memory;
 use crate::outbound::Outbound;
 use crate::server::body;
 
@@ -52,7 +53,8 @@ async fn connections(client: &UpstreamClient, calls: usize) -> usize {
 async fn idle_connections_are_kept_as_configured() {
     let kept = Connection { max_idle: 1, ..USUAL };
     let dropped = Connection { max_idle: 0, ..USUAL };
-    let outbound = Outbound::new([]).unwrap().with_connections([(None, kept), (None, dropped)]);
+    let outbound =
+        Outbound::new([], Memory::default()).unwrap().with_connections([(None, kept), (None, dropped)]);
     assert!(connections(outbound.upstreams(None, kept), 20).await < 20);
     assert_eq!(connections(outbound.upstreams(None, dropped), 20).await, 20);
 }

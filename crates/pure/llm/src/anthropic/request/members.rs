@@ -12,6 +12,13 @@ use serde_json::value::RawValue;
 
 use super::RequestError;
 
+/// The most entries of `tools`: as many as providers search through, and far more than fit into a prompt.
+const MAX_TOOLS: usize = 10_000;
+/// The longest JSON text of what names a tool.
+const MAX_TOOL_NAME: usize = 1024;
+/// The longest JSON text of `metadata.user_id`.
+const MAX_USER_ID: usize = 4096;
+
 /// The body itself.
 #[derive(Default)]
 pub(super) struct Members<'a> {
@@ -19,8 +26,8 @@ pub(super) struct Members<'a> {
     pub(super) stream: Option<&'a RawValue>,
     pub(super) max_tokens: Option<&'a RawValue>,
     pub(super) metadata: Option<&'a RawValue>,
-    /// What names each entry of `tools`.
-    pub(super) tools: Vec<String>,
+    /// The JSON text of what names each entry of `tools`.
+    pub(super) tools: Vec<Option<&'a str>>,
     /// What is wrong with the names of members, here and in tools.
     pub(super) refusal: Option<RequestError>,
 }
@@ -103,7 +110,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
 struct Tools<'s>(&'s mut Option<RequestError>);
 
 impl<'de> DeserializeSeed<'de> for Tools<'_> {
-    type Value = Vec<String>;
+    type Value = Vec<Option<&'de str>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_option(self)
@@ -111,7 +118,7 @@ impl<'de> DeserializeSeed<'de> for Tools<'_> {
 }
 
 impl<'de> Visitor<'de> for Tools<'_> {
-    type Value = Vec<String>;
+    type Value = Vec<Option<&'de str>>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an array of tools")
@@ -128,6 +135,9 @@ impl<'de> Visitor<'de> for Tools<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
         let mut tools = Vec::new();
         while let Some(tool) = array.next_element_seed(Tool(self.0))? {
+            if tools.len() == MAX_TOOLS {
+                return Err(A::Error::custom("too many tools"));
+            }
             tools.push(tool);
         }
         Ok(tools)
@@ -138,7 +148,7 @@ impl<'de> Visitor<'de> for Tools<'_> {
 struct Tool<'s>(&'s mut Option<RequestError>);
 
 impl<'de> DeserializeSeed<'de> for Tool<'_> {
-    type Value = String;
+    type Value = Option<&'de str>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -146,7 +156,7 @@ impl<'de> DeserializeSeed<'de> for Tool<'_> {
 }
 
 impl<'de> Visitor<'de> for Tool<'_> {
-    type Value = String;
+    type Value = Option<&'de str>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a tool")
@@ -157,14 +167,29 @@ impl<'de> Visitor<'de> for Tool<'_> {
         let (mut name, mut kind) = (None, None);
         while let Some(member) = names.next(&mut map)? {
             match member {
-                ToolMember::Name => name = map.next_value::<Option<String>>()?,
-                ToolMember::Type => kind = map.next_value::<Option<String>>()?,
+                ToolMember::Name => name = text(map.next_value()?, MAX_TOOL_NAME)?,
+                ToolMember::Type => kind = text(map.next_value()?, MAX_TOOL_NAME)?,
             }
         }
         if let Some(refusal) = names.refusal {
             self.0.get_or_insert(refusal);
         }
-        Ok(name.or(kind).unwrap_or_default())
+        Ok(name.or(kind))
+    }
+}
+
+/// The JSON text of a string, which must be one, or of nothing.
+fn text<E: Error>(raw: &RawValue, longest: usize) -> Result<Option<&str>, E> {
+    let json = raw.get();
+    match json.as_bytes() {
+        b"null" => Ok(None),
+        [b'"', ..] if json.len() > longest => Err(E::custom("too long")),
+        // An escape may stand for half a character.
+        [b'"', rest @ ..] if rest.contains(&b'\\') => {
+            serde_json::from_str::<String>(json).map(|_| Some(json)).map_err(E::custom)
+        }
+        [b'"', ..] => Ok(Some(json)),
+        _ => Err(E::custom("not a string")),
     }
 }
 
@@ -187,7 +212,8 @@ impl<'de> Visitor<'de> for MetadataVisitor {
         let mut names = Names::new(&METADATA_MEMBERS);
         let mut metadata = Metadata::default();
         while let Some(UserId) = names.next(&mut map)? {
-            metadata.user_id = map.next_value()?;
+            let json = text(map.next_value()?, MAX_USER_ID)?;
+            metadata.user_id = json.map(serde_json::from_str).transpose().map_err(A::Error::custom)?;
         }
         metadata.refusal = names.refusal;
         Ok(metadata)
@@ -218,14 +244,15 @@ impl<Is: Copy> Names<Is> {
     /// The next member to read. Members that mean nothing here are skipped; so are those that must not be there,
     /// the first of which is kept as the refusal.
     fn next<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<Option<Is>, A::Error> {
-        while let Some(found) = map.next_key_seed(NameAmong(self.known))? {
-            match found {
+        while let Some(written) = map.next_key::<&'de RawValue>()? {
+            match among(self.known, written.get()) {
                 Found::Known(known, bit) if self.seen & bit == 0 => {
                     self.seen |= bit;
                     return Ok(Some(known.is));
                 }
                 Found::Known(known, _) => self.refuse(RequestError::Duplicate { member: known.path }),
                 Found::OtherCase(known) => self.refuse(RequestError::LetterCase { member: known.path }),
+                Found::Unreadable => self.refuse(RequestError::Name),
                 Found::Unknown => {}
             }
             map.next_value::<IgnoredAny>()?;
@@ -241,35 +268,34 @@ impl<Is: Copy> Names<Is> {
 enum Found<Is: 'static> {
     Known(&'static Known<Is>, u8),
     OtherCase(&'static Known<Is>),
+    Unreadable,
     Unknown,
 }
 
-struct NameAmong<Is: 'static>(&'static [Known<Is>]);
+/// The longest JSON text of a name that could be a known one: ten letters, each as an escape.
+const MAX_KNOWN_NAME: usize = 6 * 10;
 
-impl<'de, Is> DeserializeSeed<'de> for NameAmong<Is> {
-    type Value = Found<Is>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+/// Which of `known` the JSON text of a name stands for. Long names stay where they are: unescaped they would be as
+/// much again.
+fn among<Is>(known: &'static [Known<Is>], written: &str) -> Found<Is> {
+    let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+    if inner.len() > MAX_KNOWN_NAME {
+        return Found::Unknown;
     }
+    if !inner.contains('\\') {
+        return find(known, inner);
+    }
+    serde_json::from_str::<String>(written).map_or(Found::Unreadable, |name| find(known, &name))
 }
 
-impl<Is> Visitor<'_> for NameAmong<Is> {
-    type Value = Found<Is>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("the name of a member")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        for (index, known) in self.0.iter().enumerate() {
-            if known.name == name {
-                return Ok(Found::Known(known, 1 << index));
-            }
+fn find<Is>(known: &'static [Known<Is>], name: &str) -> Found<Is> {
+    for (index, known) in known.iter().enumerate() {
+        if known.name == name {
+            return Found::Known(known, 1 << index);
         }
-        let other_case = self.0.iter().find(|known| equal_but_for_case(known.name, name));
-        Ok(other_case.map_or(Found::Unknown, Found::OtherCase))
     }
+    let other_case = known.iter().find(|known| equal_but_for_case(known.name, name));
+    other_case.map_or(Found::Unknown, Found::OtherCase)
 }
 
 /// Whether a reader that ignores letter case takes `found` for `known`, which is ASCII.

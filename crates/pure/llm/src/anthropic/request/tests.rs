@@ -23,7 +23,7 @@ fn a_request_of_claude_code_is_read_and_kept() {
     assert!(request.stream());
     assert_eq!(request.max_tokens(), Some(128_000));
     assert_eq!(request.user_id(), Some(r#"{"device_id":"d","session_id":"s"}"#));
-    assert_eq!(request.tool_names(), ["Bash", "web_search", "mcp_toolset", ""]);
+    assert_eq!(request.tool_names().collect::<Vec<_>>(), ["Bash", "web_search", "mcp_toolset", ""]);
     assert_eq!(request.body(), CLAUDE_CODE.as_bytes());
 }
 
@@ -31,7 +31,7 @@ fn a_request_of_claude_code_is_read_and_kept() {
 fn a_token_counting_request_needs_only_a_model() {
     let request = parse(r#" {"messages":[],"model":"m"} "#).unwrap();
     assert_eq!((request.stream(), request.max_tokens(), request.user_id()), (false, None, None));
-    assert!(request.tool_names().is_empty());
+    assert_eq!(request.tool_names().count(), 0);
     assert!(!parse(r#"{"model":"m","stream":null,"metadata":null,"tools":null}"#).unwrap().stream());
 }
 
@@ -126,7 +126,64 @@ fn what_is_no_object_with_a_model_is_refused() {
 #[test]
 fn the_same_model_is_not_even_copied() {
     let request = parse(CLAUDE_CODE).unwrap();
-    assert_eq!(request.with_model("claude-opus-5-5").as_ptr(), request.body().as_ptr());
+    let same = request.with_model("claude-opus-5-5");
+    assert_eq!((same.len(), same[0].as_ptr()), (1, request.body().as_ptr()));
+}
+
+#[test]
+fn another_model_copies_no_more_than_its_name() {
+    let request = parse(CLAUDE_CODE).unwrap();
+    let [before, name, after] = &request.with_model("m")[..] else { panic!() };
+    let end = request.body().as_ptr_range().end;
+    assert_eq!((before.as_ptr(), after.as_ptr_range().end), (request.body().as_ptr(), end));
+    assert_eq!(name, "\"m\"");
+}
+
+/// A body of at least 2 MiB: `before`, as many of `piece` as it takes, `after`.
+fn large(before: &str, piece: &str, after: &str) -> String {
+    let most = 2 * 1024 * 1024 / piece.len();
+    format!("{before}{}{after}", piece.repeat(most))
+}
+
+#[test]
+fn what_is_kept_of_a_body_does_not_grow_with_it() {
+    let tools = |body: &str| matches!(parse(body), Err(RequestError::Member { member: "tools", .. }));
+    assert!(tools(&large(r#"{"model":"m","tools":["#, "{},", "{}]}")));
+    assert!(tools(&large(r#"{"model":"m","tools":["#, r#"{"name":"x"},"#, "{}]}")));
+    assert!(tools(&large(r#"{"model":"m","tools":[{"name":""#, "x", "\"}]}")));
+    assert!(tools(&large(r#"{"model":"m","tools":[{"type":""#, "\\n", "\"}]}")));
+    let at_most =
+        format!(r#"{{"model":"m","tools":[{}{{"name":"last"}}]}}"#, r#"{"name":"x"},"#.repeat(9_999));
+    let request = parse(&at_most).unwrap();
+    assert_eq!((request.tool_names().count(), request.tool_names().last().unwrap()), (10_000, "last".into()));
+    assert!(request.tool_names.capacity() * size_of_val(&request.tool_names[0]) <= 256 * 1024);
+    for (body, member) in [
+        (large(r#"{"model":""#, "\\u006d", "\"}"), "model"),
+        (large(r#"{"model":"m","metadata":{"user_id":""#, "\\n", "\"}}"), "metadata"),
+    ] {
+        let refused = parse(&body).unwrap_err();
+        assert!(matches!(refused, RequestError::Member { member: found, .. } if found == member));
+    }
+    assert!(parse(&large(r#"{"model":"m",""#, "\\n", "\":1}")).is_ok(), "a name that means nothing");
+}
+
+#[test]
+fn large_bodies_nest_no_deeper_than_anybody_writes() {
+    let nested = |open: &str, close: &str, levels: usize| {
+        let filler = "x".repeat(1024 * 1024);
+        let (open, close) = (open.repeat(levels), close.repeat(levels));
+        format!(r#"{{"model":"m","filler":"\"[[{filler}","messages":{open}1{close}}}"#)
+    };
+    assert!(parse(&nested("[", "]", 999)).is_ok());
+    assert_eq!(parse(&nested("[", "]", 1_000)).unwrap_err(), RequestError::TooDeep(1_000));
+    assert_eq!(parse(&nested(r#"{"a":"#, "}", 1_000)).unwrap_err(), RequestError::TooDeep(1_000));
+    assert_eq!(parse(&large("", "[", "")).unwrap_err(), RequestError::TooDeep(1_000));
+}
+
+#[test]
+fn a_name_with_half_a_character_is_refused() {
+    assert_eq!(parse(r#"{"model":"m","mod\ud800el":1}"#).unwrap_err(), RequestError::Name);
+    assert!(parse(r#"{"model":"m","tools":[{"name":"\ud800"}]}"#).is_err());
 }
 
 proptest! {
@@ -138,7 +195,7 @@ proptest! {
         let text = |model: &str| format!(r#"{{ "x" :{b},"model" : {m}	,"y":[{a}, {{"model":1e400}}]}}"#, m = Value::from(model));
         let request = parse(&text(&old)).unwrap();
         assert_eq!(request.model(), old);
-        assert_eq!(request.with_model(&new), text(&new).as_bytes());
+        assert_eq!(request.with_model(&new).concat(), text(&new).as_bytes());
     }
 
     #[test]

@@ -1,0 +1,37 @@
+//! Files that are read whole, as far as they may be.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Error, ErrorKind, Read as _, Result};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// The bytes of a regular file; [`ErrorKind::FileTooLarge`] when there are more than `limit`. No more than one byte
+/// beyond that is read: what says how long it is may be wrong, or grow meanwhile.
+pub fn read(path: &Path, limit: usize) -> Result<Vec<u8>> {
+    let file = open(path)?;
+    let mut bytes = Vec::new();
+    file.take(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > limit {
+        return Err(Error::new(ErrorKind::FileTooLarge, format!("the file is larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// The same for text.
+pub fn read_text(path: &Path, limit: usize) -> Result<String> {
+    let bytes = read(path, limit)?;
+    String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "the file is not UTF-8 text"))
+}
+
+/// Opens a regular file; a device or a pipe may have no end, or make whoever opens it wait for one.
+pub fn open(path: &Path) -> Result<File> {
+    // Nothing to regular files; a pipe is opened without a writer, and refused.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(Error::other("expected a regular file")) }
+}
+
+#[cfg(test)]
+mod tests;
