@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and small files may be copied"
 )]
 
+mod bounds;
 mod coherence;
 mod diagnostics;
 mod documented;
