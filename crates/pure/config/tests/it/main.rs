@@ -9,6 +9,7 @@
 )]
 
 mod bounds;
+mod checkpoints;
 mod coherence;
 mod diagnostics;
 mod documented;
