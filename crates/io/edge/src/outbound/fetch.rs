@@ -29,6 +29,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a whole exchange may take.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How much is read beyond what is taken, and so of a head without end.
+const READ_AHEAD: usize = 64 * 1024;
+
 /// On whose word a URL is fetched.
 #[derive(Clone, Debug)]
 pub enum Trust {
@@ -297,8 +300,11 @@ async fn converse<IO>(
 where
     IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(Failed::Http)?;
+    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+        .max_buf_size(READ_AHEAD)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(Failed::Http)?;
     let talk = async {
         let (head, body) = sender.send_request(request).await.map_err(Failed::Http)?.into_parts();
         let bytes = Limited::new(body, limit).collect().await.map_err(|_| Failed::Body)?.to_bytes();

@@ -241,7 +241,7 @@ proptest! {
 fn what_is_built_of_a_body_is_bounded_however_it_is_written() {
     let many =
         |piece: &str| format!("{{\"jsonrpc\":\"2.0\",{}\"id\":1}}", piece.repeat(1_000_000 / piece.len()));
-    let parse = |text: &str| Body::parse(text.as_bytes()).map_err(|error| error.kind);
+    let parse = |text: &str| Body::parse(text.as_bytes()).map(drop).map_err(|error| error.kind);
     // Nothing is kept of what lies beyond the limit, and what is no JSON is still found to be none.
     for text in [many("\"\":0,"), many("\"a\":{},")] {
         assert_eq!(parse(&text).unwrap_err(), ParseErrorKind::TooManyMembers(10_000));

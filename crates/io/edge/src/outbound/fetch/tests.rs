@@ -224,6 +224,39 @@ async fn answers_that_are_no_small_json_document_are_refused() {
 }
 
 #[tokio::test]
+async fn an_answer_without_end_is_read_up_to_a_limit() {
+    const LIMIT: usize = 64 * 1024;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+    for (begin, piece) in [
+        (format!("{head}\r\n"), "x".repeat(4096)),
+        (format!("{head}transfer-encoding: chunked\r\n\r\n"), format!("1000\r\n{}\r\n", "x".repeat(4096))),
+        (format!("{head}content-length: 1000000000000\r\n\r\n"), "x".repeat(4096)),
+        (format!("{head}x-endless: "), "x".repeat(4096)),
+        (head.to_owned(), format!("x: {}\r\n", "x".repeat(4096))),
+        (format!("{head}transfer-encoding: chunked\r\n\r\n"), "1;x=y\r\nx\r\n".repeat(400)),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let said = begin.clone();
+        let sent = TaskTracker::new().spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(said.as_bytes()).await.unwrap();
+            let mut sent = 0;
+            while stream.write_all(piece.as_bytes()).await.is_ok() {
+                sent += piece.len();
+            }
+            sent
+        });
+        let fetcher = World::new(&[]).fetcher;
+        let refused = fetcher.get_json(&url, &Trust::Configured(vec![url.origin()]), LIMIT).await;
+        assert!(refused.is_err(), "{begin:?}");
+        // What lies in the buffers of the two sockets was sent and never read.
+        let sent = sent.await.unwrap();
+        assert!(sent < 16 * 1024 * 1024, "{begin:?}: {sent} bytes");
+    }
+}
+
+#[tokio::test]
 async fn cache_control_says_how_long_a_document_may_be_kept() {
     for (header, expected) in [
         ("max-age=60", Some(60)),
