@@ -39,8 +39,9 @@ pub(super) fn run(migrate: &Migrate, config: Option<PathBuf>) -> Result<(), Fail
         return line("-- nothing is missing");
     }
     if migrate.run {
-        let (place, folder) = (&loaded.snapshot.store.place, loaded.folder());
-        runtime.block_on(open_migrated(place, &folder, schema::Migrate::Auto)).map_err(failed)?;
+        let folder = loaded.folder();
+        let opened = open_migrated(&loaded.snapshot.store.place, &folder, schema::Migrate::Auto);
+        runtime.block_on(opened).map_err(failed)?;
     }
     for step in &plan.missing {
         let (number, name, reader) = (step.number, step.name, step.min_reader);

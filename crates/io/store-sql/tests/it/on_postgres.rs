@@ -145,7 +145,8 @@ async fn a_migration_that_waits_for_a_table_lets_the_others_pass() {
     first_release(&url).await;
     let mut reader = PgConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("BEGIN; LOCK TABLE schema_migrations IN SHARE MODE").execute(&mut reader).await.unwrap();
-    let waits = tokio::spawn({
+    let mut waits = JoinSet::new();
+    waits.spawn({
         let url = url.clone();
         async move { postgres::open(&url, 2).await }
     });
@@ -157,9 +158,9 @@ async fn a_migration_that_waits_for_a_table_lets_the_others_pass() {
         .await
         .expect("everybody stands behind the migration")
         .unwrap();
-    assert!(!waits.is_finished(), "the migration has given up");
+    assert!(waits.try_join_next().is_none(), "the migration has given up");
     sqlx::raw_sql("ROLLBACK").execute(&mut reader).await.unwrap();
-    waits.await.unwrap().unwrap().close().await;
+    waits.join_next().await.unwrap().unwrap().unwrap().close().await;
     assert!(postgres::plan(&settings(&[&url])).await.unwrap().missing.is_empty());
 }
 
