@@ -1,5 +1,6 @@
 //! The authorization endpoint (RFC 6749 §3.1): from a checked request to the sign-in or consent page.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use hyper::body::Incoming;
 use gatehouse_audit::event::{ClientKind, Outcome as Verdict};
 use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_edge::context::{Context, Public};
-use gatehouse_edge::issuer::user::as_of_now;
+use gatehouse_edge::issuer::standing;
 use gatehouse_edge::limits::Limit;
 use gatehouse_edge::rejection::{Rejection, RejectionKind, excerpt};
 use gatehouse_edge::server::body;
@@ -132,14 +133,13 @@ pub(crate) fn refuse(error: &AuthorizationError, context: &Context<Public>) -> O
     }
 }
 
-/// The user as of now, when the way in that they took is still open to `client`.
+/// The user as of now, when `client` still takes whoever comes that way.
 fn still_welcome(
     user: &AuthenticatedUser,
     client: &Client,
     context: &Context<Public>,
 ) -> Option<AuthenticatedUser> {
-    let current = as_of_now(user, &context.snapshot).ok()?;
-    client.connectors.contains(&user.connector).then(|| current.into_owned())
+    standing::of_user_at(user, &client.connectors, &context.snapshot).ok().map(Cow::into_owned)
 }
 
 /// Whether `id_token_hint`, when there is one, is our own and names `user` (A12). It may have expired.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use gatehouse_edge::context::{Context, Public};
-use gatehouse_edge::issuer::user::{Gone, as_of_now};
+use gatehouse_edge::issuer::standing;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::id::{ClientId, GrantId};
@@ -18,7 +18,7 @@ use gatehouse_oauth::claims::texts;
 use gatehouse_oauth::exchange::Standing;
 use gatehouse_oauth::grant::{AuthenticatedUser, Grant};
 
-use crate::server::{AuthServer, store_failed};
+use crate::server::{AuthServer, configured, store_failed};
 
 /// How far the clocks of two nodes may be apart.
 const LEEWAY: Duration = Duration::from_secs(5);
@@ -71,15 +71,18 @@ pub(crate) struct GrantedBy {
     pub(crate) client: ClientId,
 }
 
-/// Finds out whether a verified token, its client, its grant, its user and the user's way in are still good.
+/// Finds out whether a verified token, its client, its grant, its user and the user's connector are still good. Most of
+/// it the token and the configuration say; of the grant, the store knows whom it is about and whether it still stands.
 pub(crate) async fn behind(
     door: &AuthServer,
     claims: &Map<String, Value>,
     context: &Context<Public>,
 ) -> Result<Behind, Rejection> {
     let fallen = |standing| Ok(Behind { standing, granted: None });
-    if door.issuer.revocations().covers(claims) {
-        return fallen(Standing::Revoked);
+    let revocations = door.issuer.revocations();
+    match standing::of_token(claims, &context.snapshot, revocations) {
+        Standing::Good => {}
+        standing => return fallen(standing),
     }
     if let Some(client) = text(claims, "client_id").or_else(|| text(claims, "aud")) {
         match door.client(&ClientId::new(client), context).await {
@@ -94,12 +97,16 @@ pub(crate) async fn behind(
         Some(Grant::Active(grant)) if grant.revoked_at.is_none() => (grant.user, grant.client),
         _ => return fallen(Standing::Revoked),
     };
-    match as_of_now(&user, &context.snapshot) {
-        Err(Gone::Connector) => fallen(Standing::ConnectorDisabled),
-        Err(Gone::User) => fallen(Standing::UserDisabled),
+    // The user signed in at the client of the grant, whoever else the token was handed to since.
+    let current = match configured(context)?.connectors_of(client.as_str()) {
+        None => Err(Standing::ClientDisabled),
+        Some(connectors) => standing::of_user_at(&user, connectors, &context.snapshot),
+    };
+    match current {
+        Err(standing) => fallen(standing),
         Ok(current) => {
             let granted = Some(GrantedBy { user: current.into_owned(), client });
-            door.issuer.revocations().sightings().note(claims);
+            revocations.sightings().note(claims);
             Ok(Behind { standing: Standing::Good, granted })
         }
     }

@@ -185,24 +185,26 @@ impl Door {
                 let row = context.audit.clone();
                 (row, AssertUnwindSafe(handler(body, context)).catch_unwind().await)
             }
-            Entry::Protected { gate, handler } => match gate.authenticate(&head.headers, context.now).await {
-                Ok(caller) => {
-                    let kind = route.audit.unwrap_or(EventKind::CredentialRefused);
-                    let row = self.begin_row(kind, &context, visit);
-                    row.note(|event| event.with_principal(&caller.principal));
-                    context.audit = Some(Arc::clone(&row));
-                    let context = context.with_who(Verified(caller));
-                    (Some(row), AssertUnwindSafe(handler(body, context)).catch_unwind().await)
+            Entry::Protected { gate, handler } => {
+                match gate.authenticate(&head.headers, &context.snapshot, context.now).await {
+                    Ok(caller) => {
+                        let kind = route.audit.unwrap_or(EventKind::CredentialRefused);
+                        let row = self.begin_row(kind, &context, visit);
+                        row.note(|event| event.with_principal(&caller.principal));
+                        context.audit = Some(Arc::clone(&row));
+                        let context = context.with_who(Verified(caller));
+                        (Some(row), AssertUnwindSafe(handler(body, context)).catch_unwind().await)
+                    }
+                    Err(rejection) => {
+                        let row = self.begin_row(EventKind::CredentialRefused, &context, visit);
+                        row.conclude(Outcome::Deny, rejection.reason);
+                        row.answered(rejection.kind.status().as_u16());
+                        let sent = rejection.reason != "credential_missing";
+                        let response = visit.refuse(&rejection, route.render, Some(gate), sent);
+                        return Answered::without(body, response);
+                    }
                 }
-                Err(rejection) => {
-                    let row = self.begin_row(EventKind::CredentialRefused, &context, visit);
-                    row.conclude(Outcome::Deny, rejection.reason);
-                    row.answered(rejection.kind.status().as_u16());
-                    let sent = rejection.reason != "credential_missing";
-                    let response = visit.refuse(&rejection, route.render, Some(gate), sent);
-                    return Answered::without(body, response);
-                }
-            },
+            }
         };
         let (row, outcome) = handled;
         let gate = match &route.entry {

@@ -4,13 +4,15 @@
 //! and connector, the same policies, the same lifetimes, the same signature.
 
 pub mod keys;
+mod minted;
 pub mod revocations;
 pub mod sightings;
 mod signers;
-pub mod user;
+pub mod standing;
 
 use std::borrow::Cow;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use serde_json::{Map, Value};
 use gatehouse_audit::event::Exchange as TokenFacts;
 use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_config::snapshot::client::RegisteredClient;
+use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::delegation::DelegationChain;
@@ -27,9 +30,9 @@ use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::rng::Rng;
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_oauth::claims::ClaimSources;
-use gatehouse_oauth::client::GrantType;
+use gatehouse_oauth::client::{Client, ClientKind, GrantType};
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
-use gatehouse_oauth::exchange::ExchangeGrant;
+use gatehouse_oauth::exchange::{ExchangeGrant, Standing};
 use gatehouse_oauth::grant::AuthenticatedUser;
 use gatehouse_oauth::lineage::Lineage;
 use gatehouse_oauth::mint::{
@@ -40,9 +43,9 @@ use gatehouse_policy::Policy;
 use gatehouse_policy::input::{self, TokenMinting, User};
 
 use self::keys::LocalKeys;
+pub use self::minted::Minted;
 use self::revocations::Revocations;
 use self::signers::Signers;
-use self::user::as_of_now;
 use crate::authorize::{Minting, Permit, authorize};
 use crate::context::Context;
 use crate::rejection::{Rejection, RejectionKind};
@@ -62,7 +65,7 @@ pub struct Issuance<'a> {
     /// The client that gets the token.
     pub client: &'a RegisteredClient,
     /// How sure we are of it.
-    pub assurance: gatehouse_identity::assurance::Assurance,
+    pub assurance: Assurance,
     /// The grant in use.
     pub grant_type: GrantType,
     /// Who the token speaks for.
@@ -77,6 +80,10 @@ pub struct Issuance<'a> {
     pub lifetime: Duration,
     /// The grant it comes from.
     pub grant: Option<&'a GrantId>,
+    /// The generation of the refresh token that is given beside it; an exchange hands on that of its subject token.
+    pub generation: Option<u64>,
+    /// Who else presented the same refresh token within moments, for policies.
+    pub refresh_shared_with: Option<IpAddr>,
     /// `nonce` for an ID token, which is issued when `openid` is granted to a user.
     pub nonce: Option<&'a str>,
 }
@@ -111,6 +118,8 @@ pub struct Issued {
     pub id_token: Option<String>,
     /// The access token as audit records describe it.
     pub facts: TokenFacts,
+    /// What the policies agreed to, for whoever keeps the token; `None` when there are no policies.
+    pub minted: Option<Minted>,
 }
 
 /// A token that was not issued: in OAuth's words, or because something failed here.
@@ -160,15 +169,15 @@ impl TokenIssuer {
 
     /// Issues the tokens of one grant.
     ///
-    /// In order: the user's connector is still in use and still knows the user, the subject is no client's id, the
-    /// policies agree with the finished claims, and only then is anything signed.
+    /// In order: everything that the token would stand on is still good, the subject is no client's id, the policies
+    /// agree with the finished claims, and only then is anything signed.
     pub async fn issue<Who>(
         &self,
         issuance: &Issuance<'_>,
         context: &Context<Who>,
     ) -> Result<Issued, IssueError> {
         let server = context.snapshot.authorization_server.as_ref().ok_or_else(not_served)?;
-        let user = standing(issuance, context)?;
+        let user = check_standing(issuance, &self.revocations, context)?;
         let party = user.as_deref().map_or(issuance.party, Party::User);
         let issuance = &Issuance { party, ..*issuance };
         let client = &issuance.client.client;
@@ -179,6 +188,7 @@ impl TokenIssuer {
         if let Some(id_claims) = &id_claims {
             permit(issuance, &issuance.client.id_token_policies, id_claims, context)?;
         }
+        let minted = Minted::of(issuance, &claims);
         let access_token = self.sign(client.access_token.algorithm, ACCESS_TOKEN_TYPE, claims).await?;
         let id_token = match id_claims {
             Some(claims) => Some(self.sign(self.id_token_algorithm(), ID_TOKEN_TYPE, claims).await?),
@@ -186,7 +196,7 @@ impl TokenIssuer {
         };
         let facts = facts(issuance, &id, context.now);
         context.note(|event| event.with_exchange(facts.clone()));
-        Ok(Issued { access_token, id, lifetime: issuance.lifetime, id_token, facts })
+        Ok(Issued { access_token, id, lifetime: issuance.lifetime, id_token, facts, minted })
     }
 
     fn access_claims<Who>(
@@ -209,6 +219,7 @@ impl TokenIssuer {
             act_assurance: None,
             sign_in: &Map::new(),
             grant: issuance.grant,
+            generation: issuance.generation,
             lineage: &none,
             declared: declared_claims(client, &sources),
             lifetime: issuance.lifetime,
@@ -253,6 +264,7 @@ impl TokenIssuer {
             user,
             nonce: issuance.nonce,
             grant: issuance.grant,
+            generation: issuance.generation,
             lifetime: issuance.lifetime,
             sources,
         };
@@ -295,18 +307,14 @@ fn permit<Who>(
         Party::User(_) | Party::Client => (None, None),
     };
     let facts = TokenMinting {
-        client: input::Client {
-            id: client.id.as_str(),
-            name: &client.name,
-            public: client.kind == gatehouse_oauth::client::ClientKind::Public,
-            assurance: issuance.assurance,
-        },
+        client: client_facts(client, issuance.assurance),
         grant_type: issuance.grant_type.as_str(),
         scopes: issuance.scopes,
         audiences: &audiences,
         resources: issuance.resources,
         subject_token,
         actor_token,
+        refresh_shared_with: issuance.refresh_shared_with,
         token: claims,
     };
     authorize(&facts, policies, context, user_facts(issuance)).map_err(|rejection| {
@@ -315,27 +323,40 @@ fn permit<Who>(
     })
 }
 
-/// The user as of now, when the way in is still open: the client still uses the connector, and the connector still
-/// knows the user.
-fn standing<'a, Who>(
+fn client_facts(client: &Client, assurance: Assurance) -> input::Client<'_> {
+    let public = client.kind == ClientKind::Public;
+    input::Client { id: client.id.as_str(), name: &client.name, public, assurance }
+}
+
+/// The user as of now, when everything that the token would stand on is still good.
+fn check_standing<'a, Who>(
     issuance: &Issuance<'a>,
+    revocations: &Revocations,
     context: &Context<Who>,
 ) -> Result<Option<Cow<'a, AuthenticatedUser>>, IssueError> {
-    let Party::User(user) = issuance.party else { return Ok(None) };
-    let gone = |why: String| {
-        let error = OAuthError::new(ErrorCode::InvalidGrant, "this sign-in is not valid any more");
-        let rejection = Rejection::new(
-            RejectionKind::Forbidden,
-            "user_not_active",
-            "This sign-in is not valid any more.",
-        );
-        IssueError::Refused(error, Box::new(rejection.because(why)))
-    };
-    let current = as_of_now(user, &context.snapshot).map_err(|error| gone(error.to_string()))?;
-    if !issuance.client.client.connectors.contains(&user.connector) {
-        return Err(gone("the client does not use the connector any more".to_owned()));
+    match issuance.party {
+        Party::Client => Ok(None),
+        Party::User(user) => {
+            let connectors = &issuance.client.client.connectors;
+            let current = standing::of_user_at(user, connectors, &context.snapshot);
+            current.map(Some).map_err(|standing| fallen("user_not_active", standing))
+        }
+        Party::Exchanged { subject_token, actor_token, .. } => {
+            for claims in std::iter::once(subject_token).chain(actor_token) {
+                match standing::of_token(claims, &context.snapshot, revocations) {
+                    Standing::Good => {}
+                    standing => return Err(fallen("exchange_token_fallen", standing)),
+                }
+            }
+            Ok(None)
+        }
     }
-    Ok(Some(current))
+}
+
+fn fallen(reason: &'static str, standing: Standing) -> IssueError {
+    let error = OAuthError::new(ErrorCode::InvalidGrant, "this sign-in is not valid any more");
+    let rejection = Rejection::new(RejectionKind::Forbidden, reason, "This sign-in is not valid any more.");
+    IssueError::Refused(error, Box::new(rejection.because(standing.to_string())))
 }
 
 fn sources<'a>(issuance: &Issuance<'a>) -> ClaimSources<'a> {
@@ -411,6 +432,7 @@ fn facts(issuance: &Issuance<'_>, id: &TokenId, now: Timestamp) -> TokenFacts {
         audiences: issuance.audiences.iter().map(ToString::to_string).collect(),
         scope: Some(issuance.scopes.to_string()),
         actors,
+        shared_with: None,
         expires_at: Some(now.plus(issuance.lifetime)),
     }
 }

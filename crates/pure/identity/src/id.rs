@@ -1,5 +1,6 @@
 //! Identifiers. Each is its own type, so a client id can never be passed where a subject is meant.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,12 @@ macro_rules! text_id {
 
             /// The identifier as text.
             pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
                 &self.0
             }
         }

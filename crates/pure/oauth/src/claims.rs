@@ -17,7 +17,7 @@ use crate::client::{Client, GrantType};
 use crate::grant::AuthenticatedUser;
 
 /// Claims that only the issuer writes: no declarative claim or mapping replaces them.
-const PROTECTED: [&str; 25] = [
+const PROTECTED: [&str; 28] = [
     "iss",
     "sub",
     "aud",
@@ -41,6 +41,9 @@ const PROTECTED: [&str; 25] = [
     "sid",
     "events",
     "grant_id",
+    "grant_connector",
+    "grant_login",
+    "grant_generation",
     "parent_jti",
     "ancestor_jti",
 ];

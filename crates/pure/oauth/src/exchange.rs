@@ -6,6 +6,7 @@
 //! 11 lifetime.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use gatehouse_identity::assurance::Assurance;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 use crate::client::{AuthenticatedClient, Client};
 use crate::error::{ErrorCode, OAuthError};
 use crate::lineage::{Lineage, LineageError};
+use crate::sign_in::HANDED_ON;
 
 mod checks;
 mod request;
@@ -106,6 +108,19 @@ pub enum Standing {
     ConnectorDisabled,
 }
 
+/// What is not good any more, for operators.
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Good => "everything behind it is good",
+            Self::Revoked => "the token or its grant is revoked",
+            Self::UserDisabled => "the user is not configured any more",
+            Self::ClientDisabled => "a client behind it is not configured any more",
+            Self::ConnectorDisabled => "the connector is not configured any more, or not for the client",
+        })
+    }
+}
+
 /// What may be minted, once policy agrees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -126,7 +141,7 @@ pub struct ExchangeGrant {
     pub grant: Option<GrantId>,
     /// The subject token and those before it, so that revoking any of them reaches the result.
     pub lineage: Lineage,
-    /// When and how the subject signed in: `auth_time`, `acr` and `amr` of the subject token.
+    /// When, how and where the subject signed in, as the subject token says it.
     pub sign_in: Map<String, Value>,
     /// What the answer calls the result.
     pub issued_type: IssuedType,
@@ -211,7 +226,7 @@ pub fn exchange(
     let lifetime = checks::lifetime(remaining, request.lifetime, client, rules);
 
     let subject = checks::text(claims, "sub").filter(|subject| !subject.is_empty());
-    let sign_in = ["auth_time", "acr", "amr"].into_iter();
+    let sign_in = HANDED_ON.into_iter();
     Ok(ExchangeGrant {
         subject: SubjectId::new(subject.ok_or(ExchangeError::SubjectMalformed("sub"))?),
         actors,

@@ -20,6 +20,7 @@ pub mod pkce;
 pub mod redemption;
 pub mod redirect;
 pub mod refresh;
+pub mod sign_in;
 pub mod target;
 pub mod token_request;
 pub mod userinfo;

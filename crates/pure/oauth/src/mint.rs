@@ -14,6 +14,7 @@ use crate::claims::{ClaimSources, audience_claim, is_protected};
 use crate::client::Client;
 use crate::grant::AuthenticatedUser;
 use crate::lineage::Lineage;
+use crate::sign_in;
 use crate::userinfo::user_claims;
 
 /// `typ` of access tokens (RFC 9068 §2.1).
@@ -38,10 +39,12 @@ pub struct AccessTokenClaims<'a> {
     pub actors: &'a DelegationChain,
     /// `act_assurance`, minted next to `act` only.
     pub act_assurance: Option<Assurance>,
-    /// `auth_time`, `acr` and `amr`, as far as known: from [`sign_in_claims`] or the subject token.
+    /// When, how and where the user signed in, as far as known: from [`sign_in_claims`] or the subject token.
     pub sign_in: &'a Map<String, Value>,
     /// `grant_id`, by which a revoked grant is recognised.
     pub grant: Option<&'a GrantId>,
+    /// `grant_generation`, by which a refresh token that arrived is recognised.
+    pub generation: Option<u64>,
     /// `parent_jti` and `ancestor_jti`, by which a revoked token before it is recognised.
     pub lineage: &'a Lineage,
     /// The client's declarative claims, from [`declared_claims`].
@@ -65,6 +68,8 @@ pub struct IdTokenClaims<'a> {
     pub nonce: Option<&'a str>,
     /// `grant_id`, by which a revoked grant is recognised when the token is exchanged.
     pub grant: Option<&'a GrantId>,
+    /// `grant_generation`, by which a refresh token that arrived is recognised.
+    pub generation: Option<u64>,
     /// From `iat` to `exp`.
     pub lifetime: Duration,
     /// `aud` (the client), the scopes and the rest that mapped claims may read.
@@ -128,13 +133,14 @@ pub fn declared_claims(client: &Client, sources: &ClaimSources<'_>) -> Map<Strin
     declared.filter_map(|(claim, expression)| Some((claim.clone(), expression.resolve(sources)?))).collect()
 }
 
-/// `auth_time` and `amr` of a user.
+/// `auth_time` and `amr` of a user, and where the user comes from.
 pub fn sign_in_claims(user: &AuthenticatedUser) -> Map<String, Value> {
     let mut claims = Map::new();
     claims.insert("auth_time".into(), user.auth_time.unix_seconds().into());
     if !user.amr.is_empty() {
         claims.insert("amr".into(), user.amr.clone().into());
     }
+    sign_in::write(user, &mut claims);
     claims
 }
 
@@ -147,7 +153,7 @@ pub fn mint_access_token(token: &AccessTokenClaims<'_>, now: Timestamp) -> Map<S
         .map(|(k, v)| (k.clone(), v.clone()))
         .collect();
     claims.extend(
-        ["auth_time", "acr", "amr"]
+        sign_in::HANDED_ON
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), token.sign_in.get(name)?.clone()))),
     );
@@ -166,6 +172,9 @@ pub fn mint_access_token(token: &AccessTokenClaims<'_>, now: Timestamp) -> Map<S
     }
     if let Some(grant) = token.grant {
         claims.insert("grant_id".into(), text(grant.as_str()));
+    }
+    if let Some(generation) = token.generation {
+        claims.insert(sign_in::GENERATION.into(), generation.into());
     }
     token.lineage.write(&mut claims);
     claims
@@ -188,6 +197,9 @@ pub fn mint_id_token(token: &IdTokenClaims<'_>, now: Timestamp) -> Map<String, V
     }
     if let Some(grant) = token.grant {
         claims.insert("grant_id".into(), text(grant.as_str()));
+    }
+    if let Some(generation) = token.generation {
+        claims.insert(sign_in::GENERATION.into(), generation.into());
     }
     claims
 }

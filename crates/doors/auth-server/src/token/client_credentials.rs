@@ -29,6 +29,8 @@ pub(super) async fn grant(
         resources: &resources,
         lifetime: granted.lifetime,
         grant: None,
+        generation: None,
+        refresh_shared_with: None,
         nonce: None,
     };
     let issued = door.issuer.issue(&issuance, context).await?;

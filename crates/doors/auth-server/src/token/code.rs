@@ -39,6 +39,8 @@ pub(super) async fn redeem(asking: &Asking<'_>, request: &CodeRequest) -> Result
         resources: &resources,
         lifetime: client.client().access_token.lifetime,
         grant: Some(&grant.id),
+        generation: Some(1),
+        refresh_shared_with: None,
         nonce: grant.nonce.as_deref(),
     };
     let issued = door.issuer.issue(&issuance, context).await?;

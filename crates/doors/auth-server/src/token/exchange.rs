@@ -62,6 +62,8 @@ pub(super) async fn exchange(asking: &Asking<'_>, request: &ExchangeRequest) -> 
         resources: &resources,
         lifetime: result.lifetime,
         grant: result.grant.as_ref(),
+        generation: None,
+        refresh_shared_with: None,
         nonce: None,
     };
     let issued = door.issuer.issue(&issuance, context).await?;
@@ -100,7 +102,10 @@ fn refused(error: ExchangeError) -> Refusal {
         ExchangeError::Expired => "exchange_token_expired",
         ExchangeError::SubjectMalformed(_) => "exchange_subject_malformed",
         ExchangeError::NotForRequester => "exchange_not_for_requester",
-        ExchangeError::Standing(_) => "exchange_token_fallen",
+        ExchangeError::Standing(standing) => {
+            let story = standing.to_string();
+            return Refusal::because(OAuthError::from(error), "exchange_token_fallen", story);
+        }
         ExchangeError::ActorUnverified | ExchangeError::ForeignActor => "exchange_actor_refused",
         ExchangeError::MayAct => "exchange_may_act",
         ExchangeError::Target(_) => "exchange_target",

@@ -25,4 +25,5 @@ mod resources;
 mod revocation;
 mod server;
 mod sign_in;
+mod standing;
 mod userinfo;

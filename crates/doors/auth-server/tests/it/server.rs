@@ -243,7 +243,7 @@ impl Server {
         let revocations = Arc::clone(&self.parts.revocations);
         let gate = ResourceServer::new(CredentialPlaces::Bearer, issuers.collect(), no_keys, revocations);
         let headers = [(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap())];
-        gate.authenticate(&headers.into_iter().collect(), self.clock.now()).await.map(drop)
+        gate.authenticate(&headers.into_iter().collect(), &running.snapshot, self.clock.now()).await.map(drop)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -85,6 +85,43 @@ async fn a_static_key_and_our_own_token_count_in_both_places() {
     assert_eq!(names[..5], [json!("team"), json!("team"), json!("team"), json!("ada"), json!("ada")]);
 }
 
+/// Our own tokens stand on client, user and connector here as everywhere, wherever in the request they are.
+#[tokio::test]
+async fn a_token_of_somebody_who_was_removed_opens_no_model() {
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let gateway = Gateway::before(&provider).await;
+    // What the token of the embedded user `ada`, as whom she is configured, says.
+    let known = "ToP0EqJgFgQsTrZcMWbj6w";
+    for (client, connector, login, expected) in [
+        ("cli", "staff", known, 200),
+        ("cli", "staff", "AAAAAAAAAAAAAAAAAAAAAA", 401),
+        ("cli", "partners", known, 401),
+        ("gone", "staff", known, 401),
+    ] {
+        let issuer = format!("http://{}", gateway.address);
+        let mut claims = gateway.claims(&issuer, &format!("{issuer}/v1"), "ada");
+        for (name, value) in [
+            ("client_id", client),
+            ("grant_connector", connector),
+            ("grant_login", login),
+            ("grant_id", "g-1"),
+        ] {
+            claims.insert(name.to_owned(), json!(value));
+        }
+        let token = gateway.sign(&claims);
+        assert_eq!(
+            status(&gateway, &[("x-api-key", &token)]).await,
+            expected,
+            "{client} {connector} {login}"
+        );
+        assert_eq!(status(&gateway, &[("authorization", &format!("Bearer {token}"))]).await, expected);
+    }
+    assert_eq!(provider.seen().len(), 2);
+    for reason in ["token_user_removed", "token_connector_removed", "token_client_removed"] {
+        gateway.records.with_reason(reason).await;
+    }
+}
+
 /// A token of another kind, for another audience, without the user claim, or expired, is no credential.
 #[tokio::test]
 async fn tokens_of_a_directory_count_by_mode() {

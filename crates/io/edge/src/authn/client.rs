@@ -110,7 +110,7 @@ impl ClientDirectory {
         let parsed = Url::parse(url.as_str())
             .map_err(|error| unusable(&ClientId::new(url.as_str()), &error.to_string()))?;
         let host = parsed.host_str().unwrap_or_default();
-        if !is_allowed(&parsed, &metadata.allowed_hosts) {
+        if !metadata.allows(&parsed) {
             return Err(Rejection::new(
                 RejectionKind::Forbidden,
                 "client_host_untrusted",
@@ -178,16 +178,6 @@ impl ClientDirectory {
         });
         read.inspect_err(|_| self.budget.failed(url.as_str(), Instant::now()))
     }
-}
-
-/// Whether documents at `url` are believed: an allowed host says which port, or means that of https.
-fn is_allowed(url: &Url, allowed_hosts: &[String]) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let port = url.port_or_known_default();
-    allowed_hosts.iter().any(|allowed| match allowed.rsplit_once(':') {
-        Some((name, allowed_port)) => name == host && allowed_port.parse().ok() == port,
-        None => allowed == host && port == Some(443),
-    })
 }
 
 /// What a request to the token endpoint presents about its client.

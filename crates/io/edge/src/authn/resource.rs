@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use moka::sync::Cache;
 
+use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::protection::TrustedServer;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Timestamp;
@@ -20,6 +21,7 @@ use gatehouse_identity::static_key::{KeyError, KeyHash, KeyTable};
 
 use crate::issuer::keys::LocalKeys;
 use crate::issuer::revocations::Revocations;
+use crate::issuer::standing;
 use crate::outbound::jwks::IssuerKeys;
 use crate::rejection::Rejection;
 
@@ -106,7 +108,8 @@ struct Remembered {
 }
 
 impl ResourceServer {
-    /// A resource that accepts tokens of `issuers`, unless `revocations` covers them, and the keys of `static_keys`.
+    /// A resource that accepts tokens of `issuers` while what stands behind them is good, and the keys of
+    /// `static_keys`.
     pub fn new(
         places: CredentialPlaces,
         issuers: Vec<TrustedIssuer>,
@@ -137,11 +140,16 @@ impl ResourceServer {
     ///
     /// Every candidate is tried. One that proves nothing does not spoil another that does; two that prove
     /// different callers contradict each other.
-    pub async fn authenticate(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, Rejection> {
+    pub async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Caller, Rejection> {
         let (candidates, mut refusal) = self.candidates(headers)?;
         let mut found: Option<Caller> = None;
         for candidate in candidates {
-            match self.prove(candidate, now).await {
+            match self.prove(candidate, snapshot, now).await {
                 Ok(caller) => match &found {
                     Some(other) if !same_party(&other.principal, &caller.principal) => {
                         return Err(Rejection::malformed(
@@ -195,7 +203,12 @@ impl ResourceServer {
         Ok((candidates, unreadable))
     }
 
-    async fn prove(&self, credential: &str, now: Timestamp) -> Result<Caller, Rejection> {
+    async fn prove(
+        &self,
+        credential: &str,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Caller, Rejection> {
         if credential.len() > MAX_CREDENTIAL_BYTES {
             return Err(Rejection::unauthenticated(
                 "credential_too_long",
@@ -211,9 +224,7 @@ impl ResourceServer {
         let remembered = self.remembered.get(&key).filter(|hit| now < hit.until);
         let caller =
             if let Some(hit) = remembered { hit.caller } else { self.remember(key, credential, now).await? };
-        if self.revocations.covers(caller.principal.claims()) {
-            return Err(Rejection::unauthenticated("token_revoked", "the token or its grant is revoked"));
-        }
+        standing::check_bearer(standing::of_token(caller.principal.claims(), snapshot, &self.revocations))?;
         Ok(caller)
     }
 

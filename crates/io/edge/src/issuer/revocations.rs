@@ -99,6 +99,11 @@ impl Revocations {
         });
     }
 
+    /// Whether the token with this id is revoked itself.
+    pub fn is_revoked(&self, token: &TokenId) -> bool {
+        self.revoked.load().contains_key(token.as_str())
+    }
+
     /// Whether a token with these claims, any token it was exchanged from, or its grant is revoked, or it is older than
     /// the epoch of its issuer.
     pub fn covers(&self, claims: &Map<String, Value>) -> bool {

@@ -11,10 +11,11 @@ use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServe
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::outbound::jwks::IssuerKeys;
 use gatehouse_identity::clock::Clock;
-use gatehouse_identity::id::{GrantId, Issuer, TokenId};
+use gatehouse_identity::id::{ConnectorName, GrantId, Issuer, SubjectId, TokenId};
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::jose::sign::SigningKey;
 use gatehouse_identity::static_key::KeyTable;
+use gatehouse_oauth::sign_in::LoginReference;
 use gatehouse_testkit::outage::FickleStore;
 use url::Url;
 
@@ -27,7 +28,7 @@ async fn asked(gate: &ResourceServer, site: &Site, headers: &[(&'static str, &st
     for (name, value) in headers {
         map.append(*name, HeaderValue::from_str(value).unwrap());
     }
-    match gate.authenticate(&map, site.clock.now()).await {
+    match gate.authenticate(&map, &site.snapshot, site.clock.now()).await {
         Ok(caller) => caller.principal.subject().to_string(),
         Err(rejection) => {
             assert!(!rejection.public.contains("expired"), "the caller learns no detail: {rejection:?}");
@@ -211,6 +212,55 @@ async fn a_remembered_token_ends_at_once_when_it_is_revoked() {
         assert_eq!(asked(&gate, &site, &[("authorization", bearer)]).await, "401 token_revoked");
     }
     assert_eq!(asked(&gate, &site, &[("authorization", &other)]).await, "dan");
+}
+
+/// A token of ours stands on its client, on those who acted, on the user and on the connector of today.
+#[tokio::test]
+async fn a_token_falls_with_what_stands_behind_it() {
+    let site = Site::anywhere();
+    let gate = site.gate(CredentialPlaces::BearerOrApiKey);
+    let login = |username: &str, subject: &str| {
+        let subject = SubjectId::new(subject);
+        let reference = LoginReference::embedded(&ConnectorName::new("staff"), username, &subject);
+        json!({ "grant_id": "g-1", "grant_connector": "staff", "grant_login": reference.as_str() })
+    };
+    let ada = login("ada", "ada");
+    let with = |base: &Value, more: &Value| {
+        let mut all = base.clone();
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+    let chain = |inner: &str| {
+        json!({ "client_id": "gateway", "parent_jti": "p",
+                                      "act": { "sub": "gateway", "act": { "sub": inner } } })
+    };
+    for (more, expected) in [
+        (ada.clone(), "ada"),
+        (json!({}), "ada"),
+        (login("eve", "ada"), "401 token_user_removed"),
+        // The name is taken by somebody else since.
+        (login("ada", "old-ada"), "401 token_user_removed"),
+        (with(&ada, &json!({ "grant_connector": "partners" })), "401 token_connector_removed"),
+        (with(&ada, &json!({ "client_id": "gone" })), "401 token_client_removed"),
+        // A client that is configured, and through which nobody signs in.
+        (with(&ada, &json!({ "client_id": "gateway" })), "401 token_connector_removed"),
+        (with(&ada, &json!({ "client_id": "https://clients.example/app" })), "ada"),
+        (with(&ada, &json!({ "client_id": "https://elsewhere.example/app" })), "401 token_client_removed"),
+        (with(&ada, &chain("cli")), "ada"),
+        (with(&ada, &chain("gone")), "401 token_client_removed"),
+        // Whoever acted at another server is that server's client.
+        (with(&ada, &json!({ "act": { "sub": "gone", "iss": "https://other.example" } })), "ada"),
+        (with(&login("eve", "ada"), &chain("cli")), "401 token_user_removed"),
+    ] {
+        let mut claims = site.claims("ada");
+        claims.extend(more.as_object().unwrap().clone());
+        let token = site.sign(&claims);
+        for headers in [("authorization", format!("Bearer {token}")), ("x-api-key", token.clone())] {
+            let (name, value) = &headers;
+            assert_eq!(asked(&gate, &site, &[(name, value)]).await, expected, "{more}");
+            assert_eq!(asked(&gate, &site, &[(name, value)]).await, expected, "remembered: {more}");
+        }
+    }
 }
 
 /// That keys cannot be had is our trouble and not the caller's: 503, not 401.

@@ -54,6 +54,8 @@ fn issuing(site: &Site, person: Option<Person>) -> Vec<Route> {
                 resources: &[],
                 lifetime: Duration::from_secs(60),
                 grant: None,
+                generation: Some(1),
+                refresh_shared_with: None,
                 nonce: Some("n-1"),
             };
             answer(issuer.issue(&issuance, &context).await)

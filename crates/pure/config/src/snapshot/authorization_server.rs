@@ -191,6 +191,16 @@ fn endpoints(provider: &OidcProvider, issuer: Option<&Url>, compiler: &mut Compi
     endpoints
 }
 
+impl AuthorizationServer {
+    /// The connectors through which the users of client `id` sign in; `None` when there is no such client.
+    pub fn connectors_of(&self, id: &str) -> Option<&[ConnectorName]> {
+        match self.clients.get(id) {
+            Some(registered) => Some(registered.client.connectors.as_slice()),
+            None => self.metadata_clients.as_ref()?.connectors_of(id),
+        }
+    }
+}
+
 impl Endpoints {
     /// Every path.
     pub fn all(&self) -> Vec<&str> {

@@ -1,11 +1,12 @@
 //! Connectors: where people sign in, and whom tokens are exchanged with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use gatehouse_identity::id::{ConnectorName, Issuer, SubjectId};
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_identity::secret::Secret;
+use gatehouse_oauth::sign_in::LoginReference;
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -31,6 +32,8 @@ pub struct LocalConnector {
     pub name: ConnectorName,
     /// Its users, by username.
     pub users: BTreeMap<String, LocalUser>,
+    /// What tokens call these users.
+    pub logins: HashSet<LoginReference>,
 }
 
 /// One user of a [`LocalConnector`].
@@ -65,6 +68,8 @@ pub struct OidcConnector {
     pub extra_params: Vec<(String, String)>,
     /// How its certificate is checked.
     pub tls: Option<Arc<TlsProfile>>,
+    /// What tokens call everybody who comes from there.
+    pub login: LoginReference,
 }
 
 impl Connector {
@@ -73,6 +78,14 @@ impl Connector {
         match self {
             Self::Local(connector) => &connector.name,
             Self::Oidc(connector) => &connector.name,
+        }
+    }
+
+    /// Whether whoever came in as `reference` could still do so.
+    pub fn knows(&self, reference: &str) -> bool {
+        match self {
+            Self::Local(connector) => connector.logins.contains(reference),
+            Self::Oidc(connector) => connector.login.as_str() == reference,
         }
     }
 }
@@ -125,7 +138,8 @@ fn compile_local(
             users.insert(user.username.value.clone(), local_user(user, subject));
         }
     }
-    LocalConnector { name: name.clone(), users }
+    let logins = users.iter().map(|(username, user)| LoginReference::embedded(name, username, &user.subject));
+    LocalConnector { name: name.clone(), logins: logins.collect(), users }
 }
 
 /// The subject of a user: `claims.sub`, else the username.
@@ -212,6 +226,7 @@ fn compile_oidc(
     }
     let redirects = connector.login_redirect.urls.iter().chain(&connector.login_redirect_url);
     Some(OidcConnector {
+        login: LoginReference::federated(name, &issuer),
         name: name.clone(),
         discovery: discovery::compile(&connector.well_known, &connector.allowed_hosts, compiler),
         issuer,

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gatehouse_identity::id::ClientId;
+use gatehouse_identity::id::{ClientId, ConnectorName};
 use gatehouse_oauth::cimd::{ClientMetadataUrl, DocumentClientRules, MAX_DOCUMENT_BYTES, MetadataDocument};
 use gatehouse_oauth::client::RotationProfile;
 use gatehouse_policy::Policy;
+use url::Url;
 
 use super::compiler::Compiler;
 use super::{minting, policy};
@@ -28,6 +29,35 @@ pub struct MetadataClients {
     pub id_token_policies: Vec<Policy>,
     /// Documents that are never fetched, by client id.
     pub pinned: BTreeMap<ClientId, Arc<MetadataDocument>>,
+}
+
+impl MetadataClients {
+    /// Whether documents at `url` are believed.
+    pub fn allows(&self, url: &Url) -> bool {
+        is_allowed(url, &self.allowed_hosts)
+    }
+
+    /// Whether `id` can be a client. What its document says now is not asked.
+    fn admits(&self, id: &str) -> bool {
+        self.pinned.contains_key(id)
+            || ClientMetadataUrl::parse(id)
+                .is_ok_and(|url| Url::parse(url.as_str()).is_ok_and(|url| self.allows(&url)))
+    }
+
+    /// The connectors through which the users of client `id` sign in, if it can be one.
+    pub(super) fn connectors_of(&self, id: &str) -> Option<&[ConnectorName]> {
+        self.admits(id).then_some(self.template.connectors.as_slice())
+    }
+}
+
+/// An allowed host says which port, or means that of https.
+fn is_allowed(url: &Url, allowed_hosts: &[String]) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default();
+    allowed_hosts.iter().any(|allowed| match allowed.rsplit_once(':') {
+        Some((name, allowed_port)) => name == host && allowed_port.parse().ok() == port,
+        None => allowed == host && port == Some(443),
+    })
 }
 
 /// Copies of the documents of Claude, as they were published in October 2026.
@@ -124,3 +154,6 @@ fn pinned(
     }
     pinned
 }
+
+#[cfg(test)]
+mod tests;

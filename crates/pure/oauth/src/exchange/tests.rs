@@ -22,7 +22,8 @@ fn request(changes: &[(&str, &str)]) -> ExchangeRequest {
 fn subject(changes: &Value) -> VerifiedToken {
     let mut claims = json!({
         "sub": "ada", "aud": MCP, "client_id": "claude-public", "scope": "openid pii:read",
-        "auth_time": 1_700_000_000, "grant_id": "g-1",
+        "auth_time": 1_700_000_000, "grant_id": "g-1", "grant_connector": "staff", "grant_login": "ref",
+        "grant_generation": 2,
     });
     claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
@@ -89,7 +90,10 @@ fn the_gateway_acts_for_the_user_on_behalf_of_the_client_that_called_it() {
     assert_eq!(grant.lifetime, Duration::from_mins(5));
     assert_eq!(grant.grant, Some(GrantId::new("g-1")));
     assert_eq!(grant.lineage.tokens(), [TokenId::new("jti-1")]);
-    assert_eq!(grant.sign_in["auth_time"], 1_700_000_000);
+    let handed_on = json!({
+        "auth_time": 1_700_000_000, "grant_connector": "staff", "grant_login": "ref", "grant_generation": 2,
+    });
+    assert_eq!(Value::Object(grant.sign_in), handed_on);
 }
 
 #[test]

@@ -29,6 +29,7 @@ fn mint(client: &Client, actors: &DelegationChain, audiences: &[Audience]) -> Ma
         act_assurance: Some(Assurance::Secret),
         sign_in: &sign_in_claims(&user),
         grant: Some(&GrantId::new("g-1")),
+        generation: Some(3),
         lineage: &Lineage::none(),
         declared: declared_claims(client, &sources),
         lifetime: Duration::from_mins(15),
@@ -133,6 +134,7 @@ fn an_id_token_is_for_the_client_and_carries_what_is_mapped() {
         user: &user,
         nonce: Some("n-1"),
         grant: Some(&GrantId::new("g-1")),
+        generation: Some(3),
         lifetime: Duration::from_mins(5),
         sources: ClaimSources {
             user: Some(&user),

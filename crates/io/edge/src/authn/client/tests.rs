@@ -13,9 +13,8 @@ use gatehouse_testkit::configuration::snapshot;
 use http::Request;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use url::Url;
 
-use super::{ClientDirectory, is_allowed};
+use super::ClientDirectory;
 use crate::context::{AuditRow, Context, Public, Trace};
 use crate::memory::Memory;
 use crate::outbound::fetch::tests::World;
@@ -189,23 +188,6 @@ async fn a_document_that_cannot_be_used_is_neither_kept_nor_asked_for_again_at_o
     assert_eq!(reasons[0], "client_document_unusable");
     assert!(reasons[1..].iter().all(|reason| *reason == "client_document_throttled"), "{reasons:?}");
     assert_eq!(fetches.load(Ordering::SeqCst), 1);
-}
-
-#[test]
-fn an_allowed_host_means_one_port() {
-    let allowed = |url: &str, host: &str| is_allowed(&Url::parse(url).unwrap(), &[host.to_owned()]);
-    for (url, host, expected) in [
-        ("https://docs.example/c", "docs.example", true),
-        ("https://docs.example:443/c", "docs.example", true),
-        ("https://docs.example/c", "docs.example:443", true),
-        ("https://docs.example:8443/c", "docs.example:8443", true),
-        ("https://docs.example:22/c", "docs.example", false),
-        ("https://docs.example:22/c", "docs.example:8443", false),
-        ("https://docs.example/c", "docs.example:8443", false),
-        ("https://docs.example/c", "docs.example:x", false),
-    ] {
-        assert_eq!(allowed(url, host), expected, "{url} {host}");
-    }
 }
 
 /// Whoever makes up paths of a host keeps nobody out who was in before.
