@@ -5,7 +5,6 @@
 //! name are all left out, none is picked by its place.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use serde_json::Value;
 
 use gatehouse_config::snapshot::mcp::{McpApp, Upstream};
 use gatehouse_config::snapshot::outbound::Outbound;
+use gatehouse_edge::authorize::Permit;
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_identity::clock::Timestamp;
@@ -86,8 +86,8 @@ struct Key {
 enum Holder {
     /// The gateway itself asks, so all callers get the same.
     Service,
-    /// It asks with a token that stands for this credential, which policies may have tied to an address.
-    Caller(Option<KeyHash>, IpAddr),
+    /// It asks with a token that stands for this credential.
+    Caller(Option<KeyHash>),
 }
 
 impl Default for Listings {
@@ -99,13 +99,37 @@ impl Default for Listings {
 
 impl Listings {
     /// The tools of `app` for the caller; those who want the same list wait for one request.
+    ///
+    /// The token that a list was asked for with may have been given for what stood in one request (a header, the time),
+    /// so whoever did not ask is shown it only when their request would be given that token as well.
     pub(crate) async fn of(&self, door: &McpGateway, app: &McpApp, context: &Context<Verified>) -> Listed {
         let key = key(app, context);
         if self.0.get(&key).await.is_some_and(|held| held.is_over(context.now)) {
             self.0.invalidate(&key).await;
         }
-        let held = self.0.get_with(key, async { Arc::new(Box::pin(fresh(door, app, context)).await) }).await;
-        held.listed.clone()
+        // What was refused to another request says nothing about this one: then it is asked once more.
+        for _ in 0..2 {
+            let asked_here = AtomicBool::new(false);
+            let asking = self.0.get_with(key.clone(), async {
+                asked_here.store(true, Ordering::Relaxed);
+                Arc::new(Box::pin(fresh(door, app, context)).await)
+            });
+            let held = asking.await;
+            if asked_here.load(Ordering::Relaxed) || key.holder == Holder::Service {
+                return held.listed.clone();
+            }
+            match &held.listed {
+                Err(refusal) if !refusal.kind.is_failure() => self.0.invalidate(&key).await,
+                Err(failure) => return Err(failure.clone()),
+                Ok(listing) => {
+                    let permit = Permit::discovery();
+                    let delegation = &door.parts.delegation;
+                    Box::pin(delegation.confirm_listing(&permit, &app.outbound, context)).await?;
+                    return Ok(Arc::clone(listing));
+                }
+            }
+        }
+        Box::pin(fresh(door, app, context)).await.listed
     }
 }
 
@@ -214,7 +238,7 @@ fn key(app: &McpApp, context: &Context<Verified>) -> Key {
     let holder = match (&app.upstream, &app.outbound) {
         (Upstream::Proxy(_), Outbound::TokenExchange(_)) => {
             let token = context.who.caller().token.as_ref();
-            Holder::Caller(token.map(|token| KeyHash::of(token.text.expose())), context.source.ip)
+            Holder::Caller(token.map(|token| KeyHash::of(token.text.expose())))
         }
         _ => Holder::Service,
     };

@@ -200,3 +200,52 @@ async fn an_upstream_that_refuses_every_token_does_not_get_one_per_call() {
     assert_eq!(exchanges, 2);
     assert_eq!(records.last().unwrap()["reason"], "upstream_refused_credential");
 }
+
+/// No call, no list and no upstream token for somebody who is not configured any more.
+#[tokio::test]
+async fn a_removed_user_gets_nothing_in_their_name() {
+    let upstream = mcp_server::start(Kind::Modern).await;
+    let gateway = Gateway::start(&proxy("up", &upstream, EXCHANGE)).await;
+    // What the tokens of the embedded user `ada`, as whom she is configured, say; and of one who is not.
+    let (known, gone) = ("ToP0EqJgFgQsTrZcMWbj6w", "n9kEDE0FJmADDFdck9gQjA");
+    for (connector, login, status) in [("staff", known, 200), ("staff", gone, 401), ("elsewhere", known, 401)]
+    {
+        let token = gateway.token_from(connector, login);
+        for (method, parameters) in
+            [("tools/list", ""), ("tools/call", r#""name":"up_echo","arguments":{},"#)]
+        {
+            let body = modern_body(method, parameters, "");
+            let mut headers = vec![("mcp-protocol-version", "2026-07-28"), ("mcp-method", method)];
+            headers.extend((method == "tools/call").then_some(("mcp-name", "up_echo")));
+            let answer = post(&gateway, "/mcp", Some(&token), &body, &headers).await;
+            assert_eq!(answer.status, status, "{connector} {method}: {answer:?}");
+        }
+    }
+    assert_eq!(upstream.rpc("tools/call").len(), 1);
+    let records = gateway.records.all();
+    assert_eq!(records.iter().filter(|record| record["event"] == "token.exchange").count(), 1);
+    for reason in ["token_user_removed", "token_connector_removed"] {
+        gateway.records.with_reason(reason).await;
+    }
+}
+
+/// A list that was asked for with a token which only some requests are given is shown to those.
+#[tokio::test]
+async fn a_held_list_is_for_requests_that_would_be_given_its_token() {
+    let upstream = mcp_server::start(Kind::Modern).await;
+    let gateway = Gateway::start(&proxy("up", &upstream, EXCHANGE)).await;
+    let token = gateway.token("heather");
+    let names = async |ticket: Option<(&str, &str)>| {
+        let mut headers = vec![("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/list")];
+        headers.extend(ticket);
+        let body = modern_body("tools/list", "", "");
+        let answer = post(&gateway, "/mcp", Some(&token), &body, &headers).await;
+        answer.json()["result"]["tools"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(names(None).await, 0);
+    let all = names(Some(("x-ticket", "17"))).await;
+    assert!(all > 0);
+    assert_eq!(names(None).await, 0, "what was listed for the other request is not shown");
+    assert_eq!(names(Some(("x-ticket", "17"))).await, all);
+    assert_eq!(upstream.rpc("tools/list").len(), 1, "and it is held all the same");
+}

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_edge::authn::client::ClientDirectory;
@@ -58,6 +58,13 @@ apps:
     defaultAudience: http://ADDRESS/mcp
     allowedAudiences: ["http://ADDRESS/mcp"]
     authentication: { idps: [staff] }
+  - name: another-client
+    type: oidc
+    clientID: another-client
+    public: true
+    redirectURLs: ["http://127.0.0.1/callback"]
+    allowedAudiences: ["http://ADDRESS/mcp"]
+    authentication: { idps: [staff] }
   - name: gateway
     type: oidc
     clientID: gateway
@@ -74,7 +81,14 @@ apps:
               rego: |
                 package orchestrator
                 default result := {"allowed": false, "external_message": "Mallory gets no token."}
-                result := {"allowed": true} if input.user.id != "mallory"
+                result := {"allowed": true} if {
+                  input.user.id != "mallory"
+                  not held_back
+                }
+                held_back if {
+                  input.user.id == "heather"
+                  not input.request.http.headers["X-Ticket"]
+                }
 "#;
 
 /// A running gateway.
@@ -127,13 +141,26 @@ impl Gateway {
         self.token_for(subject, &format!("http://{}/mcp", self.address), "cli")
     }
 
+    /// A token of `ada`, who came through a connector that knows her by this reference.
+    pub(crate) fn token_from(&self, connector: &str, login: &str) -> String {
+        let audience = format!("http://{}/mcp", self.address);
+        let mut claims = self.claims("ada", &audience, "cli");
+        claims["grant_id"] = json!("g-1");
+        claims["grant_connector"] = json!(connector);
+        claims["grant_login"] = json!(login);
+        self.own.sign("at+jwt", claims.as_object().unwrap())
+    }
+
     pub(crate) fn token_for(&self, subject: &str, audience: &str, client: &str) -> String {
+        self.own.sign("at+jwt", self.claims(subject, audience, client).as_object().unwrap())
+    }
+
+    fn claims(&self, subject: &str, audience: &str, client: &str) -> Value {
         let now = self.clock.now().unix_seconds();
-        let claims = json!({
+        json!({
             "iss": self.own.issuer, "sub": subject, "aud": audience, "client_id": client,
             "iat": now, "exp": now + 600, "jti": format!("jti-{subject}-{client}-{now}"), "scope": "tools:use",
-        });
-        self.own.sign("at+jwt", claims.as_object().unwrap())
+        })
     }
 }
 

@@ -21,22 +21,34 @@ use gatehouse_edge::outbound::delegate::{Delegation, OutboundCredential};
 use gatehouse_edge::server::routes::Route;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Clock as _;
-use gatehouse_identity::id::{ClientId, Issuer};
+use gatehouse_identity::id::{ClientId, Issuer, TokenId};
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_identity::secret::Secret;
 use gatehouse_policy::input::{Target, ToolCall};
+use gatehouse_testkit::outage::FickleStore;
 
-use crate::house::{House, Site, TEAM_KEY, Verified, text};
+use crate::house::{House, Plan, Site, TEAM_KEY, Verified, text};
 use crate::peer::{Answer, Peer, Reply, get};
 
 /// A route `/{tool}` whose answer is the credential for that tool under `rule`.
 fn calling(site: &Site, rule: OutboundRule) -> Route {
+    calling_after(site, rule, None)
+}
+
+/// The same, where this token is revoked between the gate and the question.
+fn calling_after(site: &Site, rule: OutboundRule, revoked: Option<TokenId>) -> Route {
+    let revocations = Arc::clone(&site.revocations);
     let clients = ClientDirectory::new(site.outbound.egress(None).fetcher.clone());
     let delegation = Delegation::new(Some(site.token_issuer()), clients, Arc::clone(&site.outbound));
     let (delegation, rule) = (Arc::new(delegation), Arc::new(rule));
     site.guarded("/{tool}", Method::GET, move |_body, context: Verified| {
         let (delegation, rule) = (Arc::clone(&delegation), Arc::clone(&rule));
+        let (revocations, revoked) = (Arc::clone(&revocations), revoked.clone());
         async move {
+            if let Some(token) = &revoked {
+                let until = context.now.plus(Duration::from_secs(600));
+                revocations.revoke(&FickleStore::create(), token, until).await.unwrap();
+            }
             let tool = context.segment.clone().unwrap_or_default();
             let facts = ToolCall {
                 principal: &context.who.caller().principal,
@@ -358,4 +370,141 @@ async fn a_token_that_does_not_say_how_long_it_lasts_is_used_once() {
     let house = abroad(&peer).await;
     assert_eq!(as_user(&house, "/read", "ada").await.text, "Bearer t-0");
     assert_eq!(as_user(&house, "/read", "ada").await.text, "Bearer t-1");
+}
+
+/// A header, the path, the address, the time: what a policy read in one request was not so in the next. The token that
+/// was given for the first is not used for the second, and stays for those that it was given for.
+#[tokio::test]
+async fn a_held_token_is_for_requests_that_would_be_given_it() {
+    let plan = Plan { trusted: vec!["127.0.0.1/32"], ..Plan::default() };
+    let house =
+        House::with(plan, |site| vec![calling(site, exchanging(site, "https://tools.example/", None))]).await;
+    let ask = async |user: &str, path: &str, header: (&'static str, &str)| {
+        let bearer = format!("Bearer {}", house.site.kept_token(user));
+        get(house.address(), path, &[("authorization", &bearer), header]).await
+    };
+    for (user, good, bad) in [
+        ("heather", ("/other", ("x-ticket", "17")), ("/other", ("x-other", "17"))),
+        ("pat", ("/other", ("x-other", "1")), ("/another", ("x-other", "1"))),
+        ("ira", ("/other", ("x-forwarded-for", "192.0.2.1")), ("/other", ("x-forwarded-for", "192.0.2.2"))),
+    ] {
+        assert_eq!(ask(user, bad.0, bad.1).await.verdict(), (403, "policy_denied"), "{user}");
+        let given = ask(user, good.0, good.1).await;
+        assert_eq!(given.status, 200, "{user}: {given:?}");
+        let before = house.records.all().len();
+        assert_eq!(ask(user, bad.0, bad.1).await.verdict(), (403, "policy_denied"), "{user}");
+        let records = house.records.at_least(before + 2).await;
+        let kinds: Vec<_> =
+            records[before..].iter().map(|record| (&record["event"], &record["outcome"])).collect();
+        assert_eq!(kinds[0], (&json!("token.exchange"), &json!("deny")), "{user}: the refusal is on record");
+        assert_eq!(ask(user, good.0, good.1).await.text, given.text, "{user}: it is held all the same");
+    }
+    let early = ask("tim", "/other", ("x-other", "1")).await;
+    assert_eq!(early.status, 200, "{early:?}");
+    house.site.clock.advance(Duration::from_secs(60));
+    assert_eq!(ask("tim", "/other", ("x-other", "1")).await.text, early.text);
+    house.site.clock.advance(Duration::from_secs(1));
+    assert_eq!(ask("tim", "/other", ("x-other", "1")).await.verdict(), (403, "policy_denied"));
+}
+
+/// Requests that wait for one token are decided each by itself, whoever was first.
+#[tokio::test]
+async fn those_who_wait_share_the_token_and_not_the_decision() {
+    let house = local().await;
+    let bearer = format!("Bearer {}", house.site.kept_token("heather"));
+    let with: Vec<_> = (0..16).map(|number| if number % 2 == 0 { "17" } else { "0" }).collect();
+    let calls = with.iter().map(|ticket| {
+        let bearer = bearer.clone();
+        let address = house.address();
+        async move { get(address, "/other", &[("authorization", &bearer), ("x-ticket", ticket)]).await }
+    });
+    let answers = futures_util::future::join_all(calls).await;
+    for (ticket, answer) in with.iter().zip(&answers) {
+        assert_eq!(answer.status, if *ticket == "17" { 200 } else { 403 }, "{ticket}: {answer:?}");
+    }
+}
+
+/// Between the gate and the upstream a token may be revoked, and what was made of it before goes with it.
+#[tokio::test]
+async fn a_held_token_falls_with_the_token_that_it_was_given_for() {
+    let house = local().await;
+    let first = as_user(&house, "/read", "ada").await;
+    let store = FickleStore::create();
+    let until = house.site.clock.now().plus(Duration::from_secs(600));
+    // The token itself was taken back: another one is made.
+    let id = TokenId::new(claims(&first)["jti"].as_str().unwrap());
+    house.site.revocations.revoke(&store, &id, until).await.unwrap();
+    let second = as_user(&house, "/read", "ada").await;
+    assert_ne!(claims(&second)["jti"], claims(&first)["jti"]);
+    // The caller's token was taken back after the gate let it in.
+    let house = House::open(|site| {
+        let rule = exchanging(site, "https://tools.example/", None);
+        vec![calling_after(site, rule, Some(TokenId::new("jti-ada")))]
+    })
+    .await;
+    assert_eq!(as_user(&house, "/read", "ada").await.verdict(), (401, "token_revoked"));
+}
+
+/// An authorization server that answers with what it was sent, or with somebody else's token, is not believed.
+#[tokio::test]
+async fn the_callers_own_token_never_goes_upstream() {
+    let peer = Peer::start(move |request| {
+        let host = request.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+        let at = |path: &str| format!("http://{host}{path}");
+        if !request.starts_with("POST /token ") {
+            let metadata = json!({"issuer": "https://idp.example", "jwks_uri": at("/jwks"),
+                                  "token_endpoint": at("/token")});
+            return Reply::json(metadata.to_string());
+        }
+        let (_, form) = request.split_once("\r\n\r\n").unwrap();
+        let sent = url::form_urlencoded::parse(form.as_bytes()).find(|(name, _)| name == "subject_token");
+        let returned = sent.map_or_else(|| "nothing".to_owned(), |(_, token)| token.into_owned());
+        Reply::json(json!({"access_token": returned, "token_type": "Bearer", "expires_in": 300}).to_string())
+    })
+    .await;
+    let house = abroad(&peer).await;
+    for _ in 0..2 {
+        let answer = as_user(&house, "/read", "ada").await;
+        assert_eq!(answer.verdict(), (502, "exchange_returned_token"));
+        assert!(!answer.text.contains("eyJ"), "{answer:?}");
+    }
+    assert_eq!(token_requests(&peer).len(), 2, "and it is not kept");
+    let records = house.records.at_least(2).await;
+    assert_eq!(
+        (&records[0]["reason"], &records[0]["outcome"]),
+        (&json!("exchange_returned_token"), &json!("error"))
+    );
+}
+
+#[tokio::test]
+async fn another_token_than_was_asked_for_is_refused() {
+    let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    for claims in [
+        json!({ "sub": "ada" }),
+        json!({ "sub": "gateway", "aud": "https://elsewhere.example" }),
+        json!({ "sub": "gateway", "typ": "Refresh" }),
+    ] {
+        let token = format!("{}.{}.c2ln", encode(&json!({ "alg": "ES256" })), encode(&claims));
+        let given = json!({"access_token": token, "token_type": "Bearer", "expires_in": 300}).to_string();
+        let peer = remote(move |number| match number {
+            0 => Reply::json(given.clone()),
+            _ => Reply::json(token_answer(number)),
+        })
+        .await;
+        let house = House::open(|site| {
+            let rule = OutboundRule::ClientCredentials {
+                authority: authority(site, Some(&peer)),
+                audience: Some(Audience::new("https://tools.example/")),
+                scopes: ScopeSet::none(),
+            };
+            vec![calling(site, rule)]
+        })
+        .await;
+        assert_eq!(
+            as_user(&house, "/read", "ada").await.verdict(),
+            (502, "exchange_wrong_token"),
+            "{claims}"
+        );
+        assert_eq!(as_user(&house, "/read", "ada").await.text, "Bearer remote-1", "{claims}");
+    }
 }

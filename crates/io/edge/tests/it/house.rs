@@ -99,7 +99,30 @@ apps:
               rego: |
                 package orchestrator
                 default result := {"allowed": false, "internal_message": "mallory is out"}
-                result := {"allowed": true} if input.user.id != "mallory"
+                result := {"allowed": true} if {
+                  input.user.id != "mallory"
+                  not held_back
+                }
+                held_back if {
+                  input.user.id == "heather"
+                  input.request.http.headers["X-Ticket"] != "17"
+                }
+                held_back if {
+                  input.user.id == "heather"
+                  not input.request.http.headers["X-Ticket"]
+                }
+                held_back if {
+                  input.user.id == "pat"
+                  input.request.http.path != "/other"
+                }
+                held_back if {
+                  input.user.id == "ira"
+                  input.source.ip != "192.0.2.1"
+                }
+                held_back if {
+                  input.user.id == "tim"
+                  input.time.now_ns > 1800000060 * 1000000000
+                }
 "#;
 
 /// What routes are made of.

@@ -2,54 +2,68 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use serde::Deserialize;
 
+use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::TokenId;
 use gatehouse_identity::secret::Secret;
 
+use self::checks::{Expected, Readable};
 use crate::rejection::Rejection;
 
-/// A token as it was given.
+pub(super) mod checks;
+
+/// A token that is what was asked for, as far as it can be read.
 pub(super) struct Given {
     pub(super) token: Secret,
-    pub(super) lifetime: Duration,
+    /// When it ends, at the latest.
+    pub(super) expires_at: Timestamp,
     pub(super) scope: Option<String>,
+    /// Its `jti`, when it is a JWT that has a sound one.
+    pub(super) id: Option<TokenId>,
 }
 
 #[derive(Deserialize)]
 struct Answer {
     access_token: Option<String>,
     token_type: Option<String>,
+    issued_token_type: Option<String>,
     expires_in: Option<u64>,
     scope: Option<String>,
+    refresh_token: Option<String>,
+    id_token: Option<String>,
     error: Option<String>,
     error_description: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Claims {
-    jti: Option<String>,
-}
-
 impl Given {
-    /// Reads an answer: a bearer token, or why there is none.
-    pub(super) fn read(status: StatusCode, body: &[u8]) -> Result<Self, Rejection> {
+    /// Reads an answer: a bearer token of the kind that is `expected`, or why there is none.
+    pub(super) fn read(status: StatusCode, body: &[u8], expected: &Expected<'_>) -> Result<Self, Rejection> {
         let answer: Answer = serde_json::from_slice(body).map_err(|_| {
             Rejection::unavailable("exchange_unavailable", format!("{status} without a JSON object"))
         })?;
         let bearer =
             answer.token_type.as_deref().is_none_or(|token_type| token_type.eq_ignore_ascii_case("bearer"));
         match answer {
-            Answer { access_token: Some(token), expires_in, scope, error: None, .. }
-                if status.is_success() && bearer =>
-            {
+            Answer { access_token: Some(token), error: None, .. } if status.is_success() && bearer => {
+                let beside = [answer.refresh_token, answer.id_token];
+                checks::kind_of_answer(&token, answer.issued_token_type.as_deref(), &beside)?;
+                let readable = Readable::read(&token);
+                checks::not_returned(&token, readable.as_ref(), expected)?;
+                if let Some(readable) = &readable {
+                    checks::meant_for_this(readable, expected)?;
+                }
+                let stated = answer.expires_in.map(|seconds| expected.now.plus(Duration::from_secs(seconds)));
+                let asked = expected.lifetime.map(|asked| expected.now.plus(asked));
+                let read = readable.as_ref().and_then(Readable::expires_at);
+                // A token that does not say how long it lasts is good for the call that it was asked for.
+                let ends = stated.into_iter().chain(read).min().unwrap_or(expected.now);
                 Ok(Self {
+                    expires_at: asked.map_or(ends, |asked| asked.min(ends)),
+                    scope: answer.scope,
+                    id: readable.as_ref().and_then(Readable::token_id),
                     token: Secret::new(token),
-                    lifetime: Duration::from_secs(expires_in.unwrap_or(0)),
-                    scope,
                 })
             }
             Answer { error, error_description, .. } => {
@@ -70,16 +84,6 @@ impl Given {
                 })
             }
         }
-    }
-
-    /// The token's `jti`, when it is a JWT that has a sound one. Nothing is decided by it.
-    pub(super) fn token_id(&self) -> Option<TokenId> {
-        let payload = self.token.expose().split('.').nth(1)?;
-        let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
-        claims
-            .jti
-            .filter(|id| id.len() <= 256 && id.bytes().all(|byte| byte.is_ascii_graphic()))
-            .map(TokenId::new)
     }
 }
 

@@ -1,0 +1,73 @@
+//! What the policies of a client agreed to, so that they can be asked again for another request that would use the token.
+
+use serde_json::{Map, Value};
+
+use gatehouse_config::snapshot::client::RegisteredClient;
+use gatehouse_identity::assurance::Assurance;
+use gatehouse_identity::id::SubjectId;
+use gatehouse_identity::scope::ScopeSet;
+use gatehouse_oauth::client::GrantType;
+use gatehouse_policy::input::{TokenMinting, User};
+
+use super::{Issuance, Party, client_facts};
+use crate::authorize::may_see;
+use crate::context::Context;
+
+/// A token about which policies were asked: everything that they were told, except the request that it was minted for
+/// and the tokens that were presented.
+pub struct Minted {
+    assurance: Assurance,
+    grant_type: GrantType,
+    scopes: ScopeSet,
+    audiences: Vec<String>,
+    resources: Vec<String>,
+    subject: Option<SubjectId>,
+    claims: Map<String, Value>,
+}
+
+impl Minted {
+    /// What is told of `issuance`, whose access token says `claims`; `None` when nobody is asked.
+    pub(super) fn of(issuance: &Issuance<'_>, claims: &Map<String, Value>) -> Option<Self> {
+        if issuance.client.access_token_policies.is_empty() {
+            return None;
+        }
+        let subject = match issuance.party {
+            Party::Exchanged { result, .. } => Some(result.subject.clone()),
+            Party::Client => None,
+            // Whoever signs in gets a token for themselves: nobody keeps it for other requests.
+            Party::User(_) => return None,
+        };
+        Some(Self {
+            assurance: issuance.assurance,
+            grant_type: issuance.grant_type,
+            scopes: issuance.scopes.clone(),
+            audiences: issuance.audiences.iter().map(ToString::to_string).collect(),
+            resources: issuance.resources.to_vec(),
+            subject,
+            claims: claims.clone(),
+        })
+    }
+
+    /// Whether the policies of `client` agree that the request of `context` has the token, given for `subject_token`.
+    pub(crate) fn is_permitted<Who>(
+        &self,
+        client: &RegisteredClient,
+        subject_token: Option<&Map<String, Value>>,
+        context: &Context<Who>,
+    ) -> bool {
+        let facts = TokenMinting {
+            client: client_facts(&client.client, self.assurance),
+            grant_type: self.grant_type.as_str(),
+            scopes: &self.scopes,
+            audiences: &self.audiences,
+            resources: &self.resources,
+            subject_token,
+            actor_token: None,
+            refresh_shared_with: None,
+            token: &self.claims,
+        };
+        let user = self.subject.as_ref().zip(subject_token);
+        let user = user.map(|(subject, claims)| User::of_token(subject.as_str(), claims));
+        may_see(&facts, &client.access_token_policies, context, user)
+    }
+}
