@@ -131,10 +131,10 @@ impl RefreshRepository for Away {
     async fn rotate(&self, _: &RefreshFamily, _: u64, _: Timestamp) -> Result<Transition, StoreError> {
         away()
     }
-    async fn mark_successor_used(
+    async fn mark_generation_used(
         &self,
         _: &GrantId,
-        _: Timestamp,
+        _: u64,
         _: Timestamp,
     ) -> Result<Transition, StoreError> {
         away()

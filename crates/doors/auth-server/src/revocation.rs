@@ -59,7 +59,8 @@ async fn refresh_token(
     let Some(family) = door.store.refresh_families().find(token.family(), context.now).await? else {
         return Ok(false);
     };
-    let decision = decide(&family, token, client, context.now, &RefreshRules::of(profile));
+    let decision =
+        decide(&family, token, client, context.now, &RefreshRules::of(profile, client.client().kind));
     if matches!(decision, RefreshDecision::Invalid(_)) {
         return Ok(false);
     }

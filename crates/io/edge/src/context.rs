@@ -124,7 +124,7 @@ impl<Who> Context<Who> {
     }
 
     /// Begins the record of something else that the same request does, on routes that leave records.
-    pub(crate) fn beside(&self, kind: EventKind) -> Option<Arc<AuditRow>> {
+    pub fn beside(&self, kind: EventKind) -> Option<Arc<AuditRow>> {
         let row = self.audit.as_ref()?;
         let event = Event::new(kind, Outcome::Allow, self.now)
             .with_revision(&self.snapshot.revision)

@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 
 pub use self::actor::ClientKind;
 pub use self::facts::{
-    Change, Checkpoint, Exchange, Policy, Recovery, Remembered, RequestFacts, Target, TokenUsage,
+    Change, Checkpoint, Exchange, OtherParty, Policy, Recovery, Remembered, RequestFacts, Target, TokenUsage,
 };
 pub use self::kind::{EventKind, Family, Outcome};
 

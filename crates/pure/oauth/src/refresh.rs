@@ -15,14 +15,16 @@ use gatehouse_identity::rng::Rng;
 use gatehouse_identity::scope::ScopeSet;
 use serde::{Deserialize, Serialize};
 
-use crate::client::{AuthenticatedClient, RefreshProfile, RotationProfile};
+use crate::client::{AuthenticatedClient, ClientKind, RefreshProfile, RotationProfile};
 use crate::error::{ErrorCode, OAuthError};
 use crate::grant::{Active, AuthenticatedUser, RefreshHash};
 use crate::target::RequestedTargets;
 
+mod participant;
 mod seal;
 mod token;
 
+pub use participant::Participant;
 pub use seal::{SealError, SealedSuccessor};
 pub use token::{FamilyId, RefreshToken, RefreshTokenError};
 
@@ -57,7 +59,10 @@ pub struct RefreshFamily {
     pub previous_sealed: Option<SealedSuccessor>,
     /// When the current token replaced the previous one.
     pub rotated_at: Option<Timestamp>,
-    /// Whether anything issued with the current token has been seen in use.
+    /// Who asked for that.
+    #[serde(default)]
+    pub rotated_by: Option<Participant>,
+    /// Whether the current token, or anything issued with it, has been seen in use.
     pub successor_used: bool,
     /// How often a stale token was presented since the last rotation.
     pub stale_hits: u32,
@@ -90,6 +95,8 @@ pub struct RetiredToken {
 pub struct RefreshRules {
     /// How long after a rotation the previous token gets its successor again, unconditionally.
     pub replay_window: Duration,
+    /// How long after a rotation it does so while nothing was seen of the successor: the answer may have been lost.
+    pub lost_answer: Duration,
     /// How long after its retirement a token is refused without being taken for stolen.
     pub stale_tolerance: Duration,
     /// How many stale tokens are tolerated between two rotations.
@@ -207,6 +214,7 @@ impl RefreshFamily {
             previous_hash: None,
             previous_sealed: None,
             rotated_at: None,
+            rotated_by: None,
             successor_used: false,
             stale_hits: 0,
             retired: Vec::new(),
@@ -218,10 +226,11 @@ impl RefreshFamily {
         (family, token)
     }
 
-    /// The next generation, after [`decide`] said [`RefreshDecision::Rotate`] to `presented`.
+    /// The next generation, after [`decide`] said [`RefreshDecision::Rotate`] to `presented`, which `by` has sent.
     pub fn rotate(
         &self,
         presented: &RefreshToken,
+        by: &Participant,
         now: Timestamp,
         rules: &RefreshRules,
         rng: &dyn Rng,
@@ -238,6 +247,7 @@ impl RefreshFamily {
             previous_hash: Some(self.current_hash.clone()),
             previous_sealed: Some(SealedSuccessor::seal(presented, &successor, rng)?),
             rotated_at: Some(now),
+            rotated_by: Some(by.clone()),
             successor_used: false,
             stale_hits: 0,
             retired: retired
@@ -251,6 +261,32 @@ impl RefreshFamily {
             ..self.clone()
         };
         Ok(Rotation { next, expected_generation: self.generation, successor })
+    }
+
+    /// Whether `token` is the current one, whoever presents it.
+    pub fn is_current(&self, token: &RefreshToken) -> bool {
+        token.family() == &self.id
+            && token.generation() == self.generation
+            && self.current_hash.matches(token.secret())
+    }
+
+    /// Who else takes part, when `by` presents a token so soon after a rotation that both may hold the same one: two
+    /// programs of one login, or a thief and whoever was stolen from. Those of one network and one program are one.
+    pub fn shared_with(
+        &self,
+        by: &Participant,
+        decision: &RefreshDecision,
+        now: Timestamp,
+        rules: &RefreshRules,
+    ) -> Option<&Participant> {
+        let other = self.rotated_by.as_ref().filter(|other| !other.is_one_with(by))?;
+        let age = now.since(self.rotated_at?);
+        let takes_part = match decision {
+            RefreshDecision::Rotate => age <= rules.replay_window,
+            RefreshDecision::Replay { .. } => true,
+            RefreshDecision::Stale | RefreshDecision::Theft(_) | RefreshDecision::Invalid(_) => false,
+        };
+        takes_part.then_some(other)
     }
 
     /// The row after a stale token was refused; the generation stays.
@@ -308,8 +344,11 @@ impl RefreshFamily {
         let Some((sealed, rotated_at)) = self.previous_sealed.as_ref().zip(self.rotated_at) else {
             return RefreshDecision::Invalid(RefreshRefusal::Corrupt);
         };
-        // Outside the window an unused successor means that its answer was lost on the way.
-        if now.since(rotated_at) <= rules.replay_window || !self.successor_used {
+        let age = now.since(rotated_at);
+        // Outside the window an unused successor means that its answer was lost on the way. Whoever has lost it asks
+        // again soon; later, that nobody was seen may as well mean that we do not see where the tokens are used.
+        let answer_was_lost = age <= rules.lost_answer && !self.successor_used;
+        if age <= rules.replay_window || answer_was_lost {
             return match sealed.open(presented, self.generation) {
                 Ok(successor) => RefreshDecision::Replay { successor },
                 Err(_) => RefreshDecision::Invalid(RefreshRefusal::Corrupt),
@@ -349,14 +388,19 @@ impl RefreshFamily {
 }
 
 impl RefreshRules {
-    /// The rules of a client's profile.
-    pub fn of(profile: &RefreshProfile) -> Self {
+    /// The rules of a client of `kind` with this profile. A confidential client runs where answers are not lost with
+    /// the network of a laptop, and can keep what it gets: it has the window for its parallel requests and no more.
+    pub fn of(profile: &RefreshProfile, kind: ClientKind) -> Self {
         let (stale_tolerance, stale_hits_allowed) = match profile.rotation {
             RotationProfile::ClaudeNative => (Duration::from_hours(24), 5),
             RotationProfile::Strict => (Duration::ZERO, 0),
         };
         Self {
             replay_window: Duration::from_mins(1),
+            lost_answer: match kind {
+                ClientKind::Public => Duration::from_mins(10),
+                ClientKind::Confidential => Duration::ZERO,
+            },
             stale_tolerance,
             stale_hits_allowed,
             idle_lifetime: profile.idle_lifetime,

@@ -56,6 +56,7 @@ fn measure(bencher: Bencher<'_, '_>, name: &str, is_new: bool) {
         resources: &audiences,
         subject_token: None,
         actor_token: None,
+        refresh_shared_with: None,
         token: &claims,
     };
     let request = Request {

@@ -25,13 +25,13 @@ pub trait RefreshRepository: Send + Sync {
         now: Timestamp,
     ) -> Result<Transition, StoreError>;
 
-    /// Records that an access token of `grant` that was issued at `issued_at` was seen in use, so that the answer
-    /// which brought it has arrived. Lost when it is older than the family's last rotation, when the family has not
-    /// rotated, and when this is already known. `issued_at` has whole seconds, as `iat` has.
-    async fn mark_successor_used(
+    /// Records that something of this `generation` of `grant` was seen in use, a token that was issued with its refresh
+    /// token or that one itself, so that the answer which brought it has arrived. Lost when the family has moved on,
+    /// and when this is already known.
+    async fn mark_generation_used(
         &self,
         grant: &GrantId,
-        issued_at: Timestamp,
+        generation: u64,
         now: Timestamp,
     ) -> Result<Transition, StoreError>;
 

@@ -1,6 +1,10 @@
 //! `grant_type=refresh_token`: idempotent rotation, decided by the pure rules and made real by one conditional write.
 
-use gatehouse_audit::event::{EventKind, Exchange};
+use std::net::IpAddr;
+
+use http::header::USER_AGENT;
+
+use gatehouse_audit::event::{EventKind, Exchange, OtherParty};
 use gatehouse_edge::issuer::{Issuance, Issued, Party};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_identity::audience::Audience;
@@ -9,11 +13,12 @@ use gatehouse_identity::secret::Secret;
 use gatehouse_oauth::client::GrantType;
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::refresh::{
-    RefreshDecision, RefreshFamily, RefreshRefusal, RefreshRules, RefreshToken, decide,
+    Participant, RefreshDecision, RefreshFamily, RefreshRefusal, RefreshRules, RefreshToken, decide,
 };
 use gatehouse_oauth::token_request::RefreshRequest;
 
 use super::{Asking, Granted};
+use crate::authorize::audited_kind;
 use crate::refusal::Refusal;
 use crate::revocation::revoke_grant;
 use crate::server::configured;
@@ -28,76 +33,145 @@ pub(super) async fn refresh(asking: &Asking<'_>, request: &RefreshRequest) -> Re
     let profile = client.client().refresh.as_ref().ok_or_else(|| {
         OAuthError::new(ErrorCode::UnauthorizedClient, "this client gets no refresh tokens")
     })?;
-    let rules = RefreshRules::of(profile);
-    let families = door.store.refresh_families();
-    let mut issued: Option<(Issued, ScopeSet)> = None;
+    let rules = RefreshRules::of(profile, client.client().kind);
+    let by = Participant::new(context.source.ip, context.header(USER_AGENT.as_str()));
+    let round = Round { asking, request, rules: &rules, by: &by };
+    let mut issued: Option<Decided> = None;
     for _ in 0..ROUNDS {
-        let family = families.find(request.token.family(), context.now).await?;
+        let family = door.store.refresh_families().find(request.token.family(), context.now).await?;
         let family = family.ok_or_else(|| invalid("refresh_unknown", None))?;
-        let decision = decide(&family, &request.token, client, context.now, &rules);
-        let successor = match &decision {
-            RefreshDecision::Rotate => None,
-            RefreshDecision::Replay { successor } => Some(successor.to_text()),
-            _ => match refuse(asking, &family, &request.token, &decision).await? {
-                Some(refusal) => return Err(refusal),
-                None => continue,
-            },
-        };
-        if issued.is_none() {
-            issued = Some(issue(asking, request, &family).await?);
+        let played = round.play(&family, &mut issued).await;
+        if played.is_err() && family.is_current(&request.token) {
+            // Whoever is refused with it has it all the same: the answer that brought it was not lost.
+            door.issuer.revocations().sightings().note_generation(&family.grant, family.generation);
         }
-        let won = match successor {
-            Some(successor) => Some(successor),
-            None => rotate(asking, request, &family, &rules).await?,
-        };
-        let Some(refresh_token) = won else { continue };
-        let Some((issued, scopes)) = issued else { break };
+        let Some(refresh_token) = played? else { continue };
+        let Some(Decided { issued, scopes, .. }) = issued else { break };
         return Ok(Granted { issued, scopes, refresh_token: Some(refresh_token), issued_type: None });
     }
     Err(Rejection::unavailable("refresh_contended", "the family changed at every look").into())
 }
 
-/// Writes the next generation and gives its token; `None` when somebody else's write won.
-async fn rotate(
-    asking: &Asking<'_>,
-    request: &RefreshRequest,
-    family: &RefreshFamily,
-    rules: &RefreshRules,
-) -> Result<Option<Secret>, Refusal> {
-    let Asking { door, context, .. } = asking;
-    let rotation = family
-        .rotate(&request.token, context.now, rules, door.rng.as_ref())
-        .map_err(|error| Rejection::internal("refresh_seal_failed", error.to_string()))?;
-    let families = door.store.refresh_families();
-    let won = families.rotate(&rotation.next, rotation.expected_generation, context.now).await?;
-    Ok(won.is_won().then(|| rotation.successor.to_text()))
+/// An access token, and with whom the refresh token was shared when the policies were asked about it.
+struct Decided {
+    issued: Issued,
+    scopes: ScopeSet,
+    shared_with: Option<IpAddr>,
 }
 
-/// The access token for what of the grant is asked for (T11).
-async fn issue(
+/// One look at the family, and what follows from it.
+struct Round<'a> {
+    asking: &'a Asking<'a>,
+    request: &'a RefreshRequest,
+    rules: &'a RefreshRules,
+    by: &'a Participant,
+}
+
+impl Round<'_> {
+    /// The token to answer with; `None` when the family has changed meanwhile and has to be looked at again.
+    async fn play(
+        &self,
+        family: &RefreshFamily,
+        issued: &mut Option<Decided>,
+    ) -> Result<Option<Secret>, Refusal> {
+        let Self { asking, request, rules, by } = self;
+        let now = asking.context.now;
+        let decision = decide(family, &request.token, &asking.client, now, rules);
+        let (successor, generation) = match &decision {
+            RefreshDecision::Rotate => (None, family.generation.saturating_add(1)),
+            RefreshDecision::Replay { successor } => (Some(successor.to_text()), family.generation),
+            _ => {
+                return match refuse(asking, family, &request.token, &decision).await? {
+                    Some(refusal) => Err(refusal),
+                    None => Ok(None),
+                };
+            }
+        };
+        let other = family.shared_with(by, &decision, now, rules);
+        let shared_with = other.map(|other| other.address);
+        if issued.as_ref().is_none_or(|decided| decided.shared_with != shared_with) {
+            *issued = Some(self.issue(family, generation, shared_with).await?);
+        }
+        let won = match successor {
+            Some(successor) => Some(successor),
+            None => self.rotate(family).await?,
+        };
+        if let (Some(_), Some(other)) = (&won, other) {
+            record_sharing(asking, family, other).await?;
+        }
+        Ok(won)
+    }
+
+    /// Writes the next generation and gives its token; `None` when somebody else's write won.
+    async fn rotate(&self, family: &RefreshFamily) -> Result<Option<Secret>, Refusal> {
+        let Asking { door, context, .. } = self.asking;
+        let rotation = family
+            .rotate(&self.request.token, self.by, context.now, self.rules, door.rng.as_ref())
+            .map_err(|error| Rejection::internal("refresh_seal_failed", error.to_string()))?;
+        let families = door.store.refresh_families();
+        let won = families.rotate(&rotation.next, rotation.expected_generation, context.now).await?;
+        Ok(won.is_won().then(|| rotation.successor.to_text()))
+    }
+
+    /// The access token for what of the grant is asked for (T11).
+    async fn issue(
+        &self,
+        family: &RefreshFamily,
+        generation: u64,
+        shared_with: Option<IpAddr>,
+    ) -> Result<Decided, Refusal> {
+        let Asking { door, client, context, .. } = self.asking;
+        let (scopes, audiences): (ScopeSet, Vec<Audience>) =
+            family.narrow(self.request.scope.as_ref(), &self.request.targets)?;
+        let resources: Vec<String> = self.request.targets.iter().map(str::to_owned).collect();
+        note(self.asking, family)?;
+        let issuance = Issuance {
+            client: self.asking.registered,
+            assurance: client.assurance(),
+            grant_type: GrantType::RefreshToken,
+            party: Party::User(&family.user),
+            scopes: &scopes,
+            audiences: &audiences,
+            resources: &resources,
+            lifetime: client.client().access_token.lifetime,
+            grant: Some(&family.grant),
+            generation: Some(generation),
+            refresh_shared_with: shared_with,
+            nonce: None,
+        };
+        let issued = door.issuer.issue(&issuance, context).await?;
+        Ok(Decided { issued, scopes, shared_with })
+    }
+}
+
+/// Two networks or programs take part in one window. Both get the same token: they may be processes of one login. The
+/// record names both, so that whoever watches can tell a laptop on the move from a thief.
+async fn record_sharing(
     asking: &Asking<'_>,
-    request: &RefreshRequest,
     family: &RefreshFamily,
-) -> Result<(Issued, ScopeSet), Refusal> {
-    let Asking { door, client, context, .. } = asking;
-    let (scopes, audiences): (ScopeSet, Vec<Audience>) =
-        family.narrow(request.scope.as_ref(), &request.targets)?;
-    let resources: Vec<String> = request.targets.iter().map(str::to_owned).collect();
-    note(asking, family)?;
-    let issuance = Issuance {
-        client: asking.registered,
-        assurance: client.assurance(),
-        grant_type: GrantType::RefreshToken,
-        party: Party::User(&family.user),
-        scopes: &scopes,
-        audiences: &audiences,
-        resources: &resources,
-        lifetime: client.client().access_token.lifetime,
-        grant: Some(&family.grant),
-        nonce: None,
-    };
-    let issued = door.issuer.issue(&issuance, context).await?;
-    Ok((issued, scopes))
+    other: &Participant,
+) -> Result<(), Refusal> {
+    let Asking { client, context, .. } = asking;
+    let missing = || Rejection::internal("audit_missing", "tokens are refreshed without a record");
+    let row = context.beside(EventKind::TokenRefreshShared).ok_or_else(missing)?;
+    let issuer = &configured(context)?.issuer;
+    let source = context.source;
+    row.note(|event| {
+        event
+            .with_reason("refresh_shared")
+            .with_source(source.ip, source.peer_ip, context.header(USER_AGENT.as_str()))
+            .with_client(client.id(), audited_kind(client.client()), Some(client.assurance()))
+            .with_subject(issuer, &family.user.subject)
+            .with_connector(family.user.connector.as_str())
+            .with_exchange(Exchange {
+                grant_type: Some(GrantType::RefreshToken.as_str().to_owned()),
+                grant: Some(family.grant.clone()),
+                shared_with: Some(OtherParty { ip: other.address, user_agent: other.agent.clone() }),
+                ..Exchange::default()
+            })
+    });
+    tracing::warn!(request.id = %context.request_id, client.id = %family.client, source.ip = %source.ip, other.ip = %other.address, "refresh token shared by two networks or programs");
+    Ok(row.commit().await?)
 }
 
 /// Does what a refused token calls for. `None` when the family changed meanwhile and has to be looked at again.

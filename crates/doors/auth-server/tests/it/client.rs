@@ -42,6 +42,7 @@ pub(crate) struct Client<'a> {
     pub(crate) id: String,
     pub(crate) redirect: String,
     pub(crate) proof: Proof,
+    agent: Option<String>,
 }
 
 /// How a client proves who it is.
@@ -54,15 +55,26 @@ pub(crate) enum Proof {
 
 impl<'a> Client<'a> {
     pub(crate) fn public(server: &'a Server, id: &str, redirect: &str) -> Self {
-        Self { server, id: id.into(), redirect: redirect.into(), proof: Proof::Nothing }
+        Self { server, id: id.into(), redirect: redirect.into(), proof: Proof::Nothing, agent: None }
     }
 
     pub(crate) fn confidential(server: &'a Server, id: &str, redirect: &str) -> Self {
-        Self { server, id: id.into(), redirect: redirect.into(), proof: Proof::Basic(SECRET.into()) }
+        Self {
+            server,
+            id: id.into(),
+            redirect: redirect.into(),
+            proof: Proof::Basic(SECRET.into()),
+            agent: None,
+        }
     }
 
     pub(crate) fn with_proof(&self, proof: Proof) -> Self {
         Self { proof, ..self.clone() }
+    }
+
+    /// The same client, as this program.
+    pub(crate) fn with_agent(&self, agent: &str) -> Self {
+        Self { agent: Some(agent.into()), ..self.clone() }
     }
 
     pub(crate) fn with_redirect(&self, redirect: &str) -> Self {
@@ -153,6 +165,9 @@ impl<'a> Client<'a> {
         let mut request = Request::post(path)
             .header("host", self.server.address.to_string())
             .header("content-type", "application/x-www-form-urlencoded");
+        if let Some(agent) = &self.agent {
+            request = request.header("user-agent", agent);
+        }
         match &self.proof {
             Proof::Nothing => parameters.push(("client_id".into(), self.id.clone())),
             Proof::Post(secret) => {

@@ -95,10 +95,79 @@ async fn a_lost_answer_can_be_had_again() {
     let again = cli.refresh(refresh, &[]).await.ok();
     assert_eq!(once["refresh_token"], again["refresh_token"]);
     assert_ne!(once["access_token"], again["access_token"]);
-    // Also hours later, as long as nobody has used the successor: the answer never arrived.
-    server.clock.advance(Duration::from_hours(5));
+    // Also minutes later, as long as nobody has used the successor: the answer never arrived.
+    server.clock.advance(Duration::from_secs(570));
     let late = cli.refresh(refresh, &[]).await.ok();
     assert_eq!(once["refresh_token"], late["refresh_token"]);
+    // After ten minutes that nobody was seen means nothing any more.
+    server.clock.advance(Duration::from_secs(1));
+    assert_eq!(cli.refresh(refresh, &[]).await.error(), (400, "invalid_grant".into()));
+    server.records.with_reason("refresh_stale").await;
+    cli.refresh(text(&late, "refresh_token"), &[]).await.ok();
+}
+
+/// A confidential client has the window for requests that cross each other, and nothing for answers that are lost.
+#[tokio::test]
+async fn a_confidential_client_has_a_minute() {
+    let server = Server::start().await;
+    let portal = server.portal();
+    let tokens = first(&portal).await;
+    let refresh = text(&tokens, "refresh_token");
+    let once = portal.refresh(refresh, &[]).await.ok();
+    server.clock.advance(Duration::from_secs(60));
+    let again = portal.refresh(refresh, &[]).await.ok();
+    assert_eq!(once["refresh_token"], again["refresh_token"]);
+    server.clock.advance(Duration::from_secs(1));
+    assert_eq!(portal.refresh(refresh, &[]).await.error(), (400, "invalid_grant".into()));
+    server.records.with_reason("refresh_theft").await;
+}
+
+/// Two programs that present one refresh token within moments both get its successor. That is on record, and policies
+/// are told.
+#[tokio::test]
+async fn two_programs_that_share_a_token_are_on_record() {
+    let policy = r#"authentication: { idps: [staff] }
+    authorization:
+      tokenMinting:
+        accessToken:
+          policies:
+            - name: unshared
+              rego: |
+                package orchestrator
+                default result := {"allowed": true}
+                result := {"allowed": false} if {
+                  input.request.oauth.refresh_shared_with != ""
+                  input.request.http.headers["User-Agent"] == "curl/8.9"
+                }
+  # A web application."#;
+    let server =
+        Setup::new().edit("authentication: { idps: [staff] }\n  # A web application.", policy).start().await;
+    let claude = server.cli().with_agent("claude-code/2.1.3 (cli)");
+    let tokens = first(&claude).await;
+    let refresh = text(&tokens, "refresh_token");
+    let once = claude.refresh(refresh, &[]).await.ok();
+    claude.with_agent("claude-code/2.1.4 (cli)").refresh(refresh, &[]).await.ok();
+    let shared =
+        || server.records.all().into_iter().filter(|record| record["event"] == "token.refresh_shared");
+    assert_eq!(shared().count(), 0, "an update of the program is no other program");
+    let other = claude.with_agent("python-requests/2.33").refresh(refresh, &[]).await.ok();
+    assert_eq!(once["refresh_token"], other["refresh_token"], "they converge all the same");
+    let record = server.records.with_reason("refresh_shared").await;
+    assert_eq!((&record["event"], &record["outcome"]), (&json!("token.refresh_shared"), &json!("allow")));
+    assert_eq!(record["source"]["ip"], "127.0.0.1");
+    assert_eq!(record["source"]["user_agent"], "python-requests/2.33");
+    assert_eq!(record["exchange"]["shared_with"], json!({ "ip": "127.0.0.1", "user_agent": "claude-code" }));
+    assert_eq!((&record["actor"]["sub"], &record["actor"]["client_id"]), (&json!("ada"), &json!("cli")));
+    // The policy is asked with the fact, also by whoever goes on with the successor.
+    for token in [refresh, text(&once, "refresh_token")] {
+        let refused = claude.with_agent("curl/8.9").refresh(token, &[]).await;
+        assert_eq!(refused.error(), (400, "access_denied".into()));
+    }
+    assert_eq!(shared().count(), 1);
+    // A minute later it is one that refreshes from somewhere else.
+    server.clock.advance(Duration::from_secs(61));
+    claude.with_agent("curl/8.9").refresh(text(&once, "refresh_token"), &[]).await.ok();
+    assert_eq!(shared().count(), 1);
 }
 
 /// Once an access token that came with the successor is seen in use, its answer has arrived: whoever comes with the
@@ -116,8 +185,9 @@ async fn a_successor_in_use_is_not_handed_out_again() {
         // An old access token of the same grant says nothing about the new ones.
         server.gateway().exchange(text(&tokens, "access_token"), &[]).await.ok();
         server.settle().await;
-        server.clock.advance(Duration::from_secs(61));
+        server.clock.advance(Duration::from_secs(if outcome == "refresh_stale" { 61 } else { 50 }));
         client.refresh(refresh, &[]).await.ok();
+        server.clock.advance(Duration::from_secs(20));
         server.gateway().exchange(text(&next, "access_token"), &[]).await.ok();
         server.settle().await;
         // Within the window it is still a race, after it no longer.
@@ -145,6 +215,53 @@ async fn a_call_through_a_gate_is_a_use_too() {
     assert_eq!(cli.refresh(refresh, &[]).await.error(), (400, "invalid_grant".into()));
     // The login of whoever holds the successor lives on.
     cli.refresh(text(&next, "refresh_token"), &[]).await.ok();
+}
+
+/// Everything that belongs to the successor says that it has arrived, wherever it is seen.
+#[tokio::test]
+async fn whatever_comes_of_a_successor_is_a_use_of_it() {
+    let server = Server::start().await;
+    let (cli, gateway) = (server.cli(), server.gateway());
+    for seen in
+        ["introspection", "userinfo", "refused refresh", "refresh token introspected", "exchanged before"]
+    {
+        let tokens = first(&cli).await;
+        let refresh = text(&tokens, "refresh_token");
+        let next = cli.refresh(refresh, &[]).await.ok();
+        let (access, successor) = (text(&next, "access_token"), text(&next, "refresh_token"));
+        server.clock.advance(Duration::from_secs(61));
+        cli.refresh(refresh, &[]).await.ok();
+        match seen {
+            "introspection" => {
+                let asked = pairs(&[("token", access)]);
+                gateway.post("/oauth2/introspect", &asked).await.ok();
+            }
+            "userinfo" => {
+                let bearer = format!("Bearer {access}");
+                assert_eq!(crate::userinfo::get(&server, &[&bearer]).await.status, 200);
+            }
+            "refused refresh" => {
+                let answer = cli.refresh(successor, &[("scope", "tools:admin")]).await;
+                assert_eq!(answer.error(), (400, "invalid_scope".into()));
+            }
+            "refresh token introspected" => {
+                let asked = pairs(&[("token", successor)]);
+                let answer = gateway.post("/oauth2/introspect", &asked).await.ok();
+                assert_eq!(answer, json!({ "active": false }));
+            }
+            _ => {
+                // What was made of the token before says nothing about its successor, however late it is seen.
+                let audience = server.url("/mcp");
+                let made =
+                    gateway.exchange(text(&tokens, "access_token"), &[("audience", &audience)]).await.ok();
+                server.call_with(text(&made, "access_token")).await;
+            }
+        }
+        server.settle().await;
+        let answer = cli.refresh(refresh, &[]).await;
+        let expected = if seen == "exchanged before" { 200 } else { 400 };
+        assert_eq!(answer.status, expected, "{seen}: {answer:?}");
+    }
 }
 
 /// A process that slept for hours: this request is refused, the login of the others lives on.

@@ -47,6 +47,7 @@ fn token_minting() {
         resources: &["https://gw.example.com/mcp".to_owned()],
         subject_token: None,
         actor_token: None,
+        refresh_shared_with: None,
         token: &token,
     };
     let headers: &[_] = &[("content-type", "application/x-www-form-urlencoded"), ("user-agent", "Bun/1.4.4")];

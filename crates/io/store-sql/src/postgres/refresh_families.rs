@@ -1,7 +1,5 @@
 //! Refresh families in PostgreSQL.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::GrantId;
@@ -18,9 +16,6 @@ use crate::row::{FamilyColumns, FamilyRow, column};
 
 const ROTATED: &str = "SELECT EXISTS (SELECT FROM refresh_families WHERE id = $1 AND generation >= $2)";
 const REVOKED: &str = "SELECT EXISTS (SELECT FROM refresh_families WHERE id = $1 AND revoked_at <= $2)";
-
-/// What `iat` leaves out.
-const ONE_SECOND: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl RefreshRepository for PostgresStore {
@@ -57,17 +52,17 @@ impl RefreshRepository for PostgresStore {
         Ok(rotated)
     }
 
-    async fn mark_successor_used(
+    async fn mark_generation_used(
         &self,
         grant: &GrantId,
-        issued_at: Timestamp,
+        generation: u64,
         now: Timestamp,
     ) -> Result<Transition, StoreError> {
         const SQL: &str = "UPDATE refresh_families SET successor_used = TRUE
-             WHERE grant_id = $1 AND (body::json ->> 'rotated_at')::bigint < $2 AND NOT successor_used
-               AND expires_at > $3 AND revoked_at IS NULL";
-        let issued_before = issued_at.plus(ONE_SECOND).unix_nanos();
-        let update = || sqlx::query(SQL).bind(grant.as_str()).bind(issued_before).bind(now.unix_nanos());
+             WHERE grant_id = $1 AND generation = $2 AND NOT successor_used AND expires_at > $3
+               AND revoked_at IS NULL";
+        let generation = column(generation)?;
+        let update = || sqlx::query(SQL).bind(grant.as_str()).bind(generation).bind(now.unix_nanos());
         self.relying().execute(update).await.map(Transition::from_rows)
     }
 

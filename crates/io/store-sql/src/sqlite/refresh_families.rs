@@ -1,7 +1,5 @@
 //! Refresh families in SQLite.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::GrantId;
@@ -14,9 +12,6 @@ use rusqlite::{Connection, Row, params};
 use super::SqliteStore;
 use super::statement::{decide, execute, first};
 use crate::row::{FamilyColumns, FamilyRow, column};
-
-/// What `iat` leaves out.
-const ONE_SECOND: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl RefreshRepository for SqliteStore {
@@ -63,22 +58,22 @@ impl RefreshRepository for SqliteStore {
             .await
     }
 
-    async fn mark_successor_used(
+    async fn mark_generation_used(
         &self,
         grant: &GrantId,
-        issued_at: Timestamp,
+        generation: u64,
         now: Timestamp,
     ) -> Result<Transition, StoreError> {
         let grant = grant.to_string();
-        let rotated_before = issued_at.plus(ONE_SECOND).unix_nanos();
+        let generation = column(generation)?;
         self.writer
             .write(move |connection| {
                 decide(
                     connection,
                     "UPDATE refresh_families SET successor_used = 1
-                     WHERE grant_id = ?1 AND body ->> '$.rotated_at' < ?2 AND successor_used = 0
-                       AND expires_at > ?3 AND revoked_at IS NULL",
-                    params![grant, rotated_before, now.unix_nanos()],
+                     WHERE grant_id = ?1 AND generation = ?2 AND successor_used = 0 AND expires_at > ?3
+                       AND revoked_at IS NULL",
+                    params![grant, generation, now.unix_nanos()],
                 )
             })
             .await

@@ -121,6 +121,16 @@ pub struct TokenUsage {
     pub cost_micro_usd: Option<u64>,
 }
 
+/// Somebody else than who sent the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OtherParty {
+    /// The client's address, behind trusted proxies.
+    pub ip: IpAddr,
+    /// What it said it is, without a version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+}
+
 /// The token that was issued, refreshed or exchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Exchange {
@@ -145,6 +155,9 @@ pub struct Exchange {
     /// Actors of the new token, the current one first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub actors: Vec<String>,
+    /// Who else presented the same refresh token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_with: Option<OtherParty>,
     /// `exp` of the new token.
     #[serde(rename = "exp", serialize_with = "unix_seconds", skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,

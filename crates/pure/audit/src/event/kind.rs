@@ -114,6 +114,8 @@ event_kinds! {
     TokenIssue = "token.issue" in Token,
     /// Tokens were issued for a refresh token, or were refused.
     TokenRefresh = "token.refresh" in Token,
+    /// Two networks or programs presented one refresh token within moments, and both were given its successor.
+    TokenRefreshShared = "token.refresh_shared" in Token,
     /// A refresh token was used by somebody who should not have it: its family was revoked.
     TokenTheft = "token.theft" in Token,
     /// One token was exchanged for another (RFC 8693).

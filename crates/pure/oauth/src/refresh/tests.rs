@@ -19,11 +19,19 @@ fn after(seconds: u64) -> Timestamp {
 }
 
 fn native() -> RefreshRules {
-    RefreshRules::of(public_client().refresh.as_ref().unwrap())
+    RefreshRules::of(public_client().refresh.as_ref().unwrap(), ClientKind::Public)
 }
 
 fn strict() -> RefreshRules {
     RefreshRules { stale_tolerance: Duration::ZERO, stale_hits_allowed: 0, ..native() }
+}
+
+fn confidential() -> RefreshRules {
+    RefreshRules::of(public_client().refresh.as_ref().unwrap(), ClientKind::Confidential)
+}
+
+fn laptop() -> Participant {
+    Participant::new([192, 0, 2, 7].into(), Some("claude-code/2.1.3 (cli)"))
 }
 
 fn begin(rng: &CountingRng) -> (RefreshFamily, RefreshToken) {
@@ -43,7 +51,7 @@ fn begin(rng: &CountingRng) -> (RefreshFamily, RefreshToken) {
 
 fn rotated(family: &RefreshFamily, token: &RefreshToken, now: Timestamp, rng: &CountingRng) -> Rotation {
     assert!(matches!(judge(family, token, now, &native()), RefreshDecision::Rotate));
-    family.rotate(token, now, &native(), rng).unwrap()
+    family.rotate(token, &laptop(), now, &native(), rng).unwrap()
 }
 
 fn judge(
@@ -99,14 +107,79 @@ fn the_previous_token_yields_the_same_successor_within_the_window() {
 }
 
 #[test]
-fn a_lost_answer_is_repeated_for_as_long_as_its_token_was_never_used() {
+fn a_lost_answer_is_repeated_for_ten_minutes_while_its_token_was_never_used() {
     let rng = CountingRng::default();
     let (family, first) = begin(&rng);
     let row = rotated(&family, &first, NOW, &rng).next;
-    assert!(matches!(judge(&row, &first, after(24 * 3600), &strict()), RefreshDecision::Replay { .. }));
+    assert!(matches!(judge(&row, &first, after(600), &strict()), RefreshDecision::Replay { .. }));
+    assert!(matches!(judge(&row, &first, after(601), &native()), RefreshDecision::Stale));
+    assert!(matches!(judge(&row, &first, after(601), &strict()), RefreshDecision::Theft(TheftSign::TooLate)));
     let used = RefreshFamily { successor_used: true, ..row };
     assert!(matches!(judge(&used, &first, after(61), &native()), RefreshDecision::Stale));
     assert!(matches!(judge(&used, &first, after(61), &strict()), RefreshDecision::Theft(TheftSign::TooLate)));
+}
+
+#[test]
+fn a_confidential_client_has_the_window_and_nothing_for_lost_answers() {
+    let rng = CountingRng::default();
+    let (family, first) = begin(&rng);
+    let row = rotated(&family, &first, NOW, &rng).next;
+    assert!(matches!(judge(&row, &first, after(60), &confidential()), RefreshDecision::Replay { .. }));
+    assert!(matches!(judge(&row, &first, after(61), &confidential()), RefreshDecision::Stale));
+}
+
+/// Whoever presents a token within moments of another network or program shares it, whichever of the two tokens it is.
+#[test]
+fn two_networks_or_programs_in_one_window_are_seen() {
+    let rng = CountingRng::default();
+    let (family, first) = begin(&rng);
+    let rotation = rotated(&family, &first, NOW, &rng);
+    let row = rotation.next;
+    let shared = |token: &RefreshToken, by: &Participant, seconds| {
+        let decision = judge(&row, token, after(seconds), &native());
+        row.shared_with(by, &decision, after(seconds), &native()).cloned()
+    };
+    let sibling = Participant::new([192, 0, 2, 200].into(), Some("Claude-Code/2.1.4"));
+    let elsewhere = Participant::new([198, 51, 100, 1].into(), Some("claude-code/2.1.3"));
+    let script = Participant::new([192, 0, 2, 7].into(), Some("curl/8.9"));
+    for (token, seconds) in [(&first, 10), (&first, 60), (&first, 300), (&rotation.successor, 30)] {
+        assert_eq!(shared(token, &laptop(), seconds), None, "{seconds}");
+        assert_eq!(shared(token, &sibling, seconds), None, "{seconds}");
+        assert_eq!(shared(token, &elsewhere, seconds), Some(laptop()), "{seconds}");
+        assert_eq!(shared(token, &script, seconds), Some(laptop()), "{seconds}");
+    }
+    // Later on, a laptop in another network refreshes as it would at home.
+    assert_eq!(shared(&rotation.successor, &elsewhere, 61), None);
+    // Nobody knows who rotated a family that an older release wrote.
+    let older = RefreshFamily { rotated_by: None, ..row };
+    let decision = judge(&older, &first, after(10), &native());
+    assert_eq!(older.shared_with(&elsewhere, &decision, after(10), &native()), None);
+}
+
+#[test]
+fn a_network_is_what_a_provider_hands_out() {
+    let at = |address: &str| Participant::new(address.parse().unwrap(), None);
+    for (one, other, same) in [
+        ("192.0.2.1", "192.0.2.254", true),
+        ("192.0.2.1", "192.0.3.1", false),
+        ("192.0.2.1", "::ffff:192.0.2.9", true),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", true),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", false),
+        ("::", "0.0.0.0", false),
+    ] {
+        assert_eq!(at(one).is_one_with(&at(other)), same, "{one} {other}");
+    }
+}
+
+#[test]
+fn the_current_token_is_known_whoever_has_it() {
+    let rng = CountingRng::default();
+    let (family, first) = begin(&rng);
+    let rotation = rotated(&family, &first, NOW, &rng);
+    assert!(rotation.next.is_current(&rotation.successor));
+    assert!(!rotation.next.is_current(&first));
+    let guess = RefreshToken::parse(&format!("rt_{}.2.{}", family.id, rng.token(32))).unwrap();
+    assert!(!rotation.next.is_current(&guess));
 }
 
 #[test]
@@ -194,9 +267,15 @@ fn idle_families_die_and_used_ones_live_to_their_absolute_end() {
     let rng = CountingRng::default();
     let (family, first) = begin(&rng);
     let rules = RefreshRules { idle_lifetime: Some(Duration::from_secs(100)), ..native() };
-    assert_eq!(family.rotate(&first, after(10), &rules, &rng).unwrap().next.idle_expires_at, after(110));
+    assert_eq!(
+        family.rotate(&first, &laptop(), after(10), &rules, &rng).unwrap().next.idle_expires_at,
+        after(110)
+    );
     let late = Timestamp::from_unix_seconds(family.expires_at.unix_seconds() - 10);
-    assert_eq!(family.rotate(&first, late, &rules, &rng).unwrap().next.idle_expires_at, family.expires_at);
+    assert_eq!(
+        family.rotate(&first, &laptop(), late, &rules, &rng).unwrap().next.idle_expires_at,
+        family.expires_at
+    );
 }
 
 #[test]
@@ -270,7 +349,7 @@ impl Model {
         let now = after(self.now);
         match judge(&read, &process.token, now, &native()) {
             RefreshDecision::Rotate => {
-                let rotation = read.rotate(&process.token, now, &native(), &self.rng).unwrap();
+                let rotation = read.rotate(&process.token, &laptop(), now, &native(), &self.rng).unwrap();
                 if self.row.generation == rotation.expected_generation {
                     self.row = rotation.next;
                     let fresh = self.written.insert(self.row.generation, text(&rotation.successor));

@@ -32,6 +32,7 @@ fn token_minting_has_every_documented_field() {
         resources: &[],
         subject_token: None,
         actor_token: None,
+        refresh_shared_with: None,
         token: &claims,
     };
     let headers: &[_] = &[
@@ -51,6 +52,7 @@ fn token_minting_has_every_documented_field() {
                 "oauth": {
                     "client_id": "claude-public", "grant_type": "authorization_code", "scope": "a b", "scopes": ["a", "b"],
                     "audience": "https://gw", "audiences": ["https://gw"], "resource": [],
+                    "refresh_shared_with": "",
                     "subject_token": {"claims": {}}, "actor_token": {"claims": {}},
                     "response": {"access_token": {"claims": {"sub": "ada", "n": 1}}},
                 },
@@ -95,7 +97,7 @@ proptest! {
             let client = Client { id: "c", name: "C", public: *public, assurance: Assurance::SelfAsserted };
             let minting = TokenMinting {
                 client, grant_type: "g", scopes: &ScopeSet::none(), audiences, resources,
-                subject_token: None, actor_token: None, token: token.as_object().unwrap(),
+                subject_token: None, actor_token: None, refresh_shared_with: None, token: token.as_object().unwrap(),
             };
             let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
             let headers = headers.as_slice();

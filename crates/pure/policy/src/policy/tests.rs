@@ -395,6 +395,7 @@ fn a_policy_that_looks_at_the_clock_is_asked_every_time() {
         resources: &[],
         subject_token: None,
         actor_token: None,
+        refresh_shared_with: None,
         token: &claims,
     };
     let none: &[(&str, &str)] = &[];

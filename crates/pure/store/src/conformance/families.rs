@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::GrantId;
 use gatehouse_oauth::refresh::FamilyId;
 
@@ -37,15 +36,14 @@ pub(super) async fn notice_use(scene: &Scene<'_>) -> Result<(), Finding> {
     let Scene { now, .. } = *scene;
     let redeemable = scene.family("uses", "ada").await?;
     let (id, grant) = (&redeemable.family.id, &redeemable.family.grant);
-    let second = |seconds: i64| Timestamp::from_unix_seconds(now.unix_seconds() + seconds);
-    lost("a use before any rotation", families.mark_successor_used(grant, second(0), now).await?)?;
     let rotation = scene.rotation(&redeemable.family, &redeemable.token)?;
+    lost("a use of what comes later", families.mark_generation_used(grant, 2, now).await?)?;
     won("rotating", families.rotate(&rotation.next, 1, now).await?)?;
-    lost("a use of an older token", families.mark_successor_used(grant, second(-1), now).await?)?;
-    lost("a use of another grant", families.mark_successor_used(&GrantId::new("x"), second(0), now).await?)?;
+    lost("a use of the one before", families.mark_generation_used(grant, 1, now).await?)?;
+    lost("a use of another grant", families.mark_generation_used(&GrantId::new("x"), 2, now).await?)?;
     equal("no use yet", &families.find(id, now).await?, &Some(rotation.next.clone()))?;
-    won("a use", families.mark_successor_used(grant, second(0), now).await?)?;
-    lost("another use", families.mark_successor_used(grant, second(60), now).await?)?;
+    won("a use", families.mark_generation_used(grant, 2, now).await?)?;
+    lost("another use", families.mark_generation_used(grant, 2, now).await?)?;
     let mut used = rotation.next.clone();
     used.successor_used = true;
     equal("the use", &families.find(id, now).await?, &Some(used.clone()))?;
@@ -54,7 +52,7 @@ pub(super) async fn notice_use(scene: &Scene<'_>) -> Result<(), Finding> {
     won("rotating again", families.rotate(&next.next, 2, now).await?)?;
     equal("a rotation wipes the mark", &families.find(id, now).await?, &Some(next.next))?;
     won("revoking", families.revoke(id, now).await?)?;
-    lost("a use of a revoked family", families.mark_successor_used(grant, second(60), now).await?)
+    lost("a use of a revoked family", families.mark_generation_used(grant, 3, now).await?)
 }
 
 pub(super) async fn expire_when_idle(scene: &Scene<'_>) -> Result<(), Finding> {

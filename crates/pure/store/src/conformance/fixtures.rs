@@ -1,16 +1,17 @@
 //! Values to store, made the way the authorization server makes them.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{ConnectorName, GrantId, SubjectId};
 use gatehouse_identity::rng::Rng;
-use gatehouse_oauth::client::{RefreshCondition, RefreshProfile, RotationProfile};
+use gatehouse_oauth::client::{ClientKind, RefreshCondition, RefreshProfile, RotationProfile};
 use gatehouse_oauth::grant::{
     Active, AuthenticatedUser, BrowserBinding, CodeHash, Consented, Grant, Pending, SessionHash, Stage,
     new_code,
 };
-use gatehouse_oauth::refresh::{RefreshFamily, RefreshRules, RefreshToken, Rotation};
+use gatehouse_oauth::refresh::{Participant, RefreshFamily, RefreshRules, RefreshToken, Rotation};
 use serde_json::{Map, json};
 
 use super::{Finding, won};
@@ -118,7 +119,9 @@ impl Scene<'_> {
 
     /// The family's next generation, not stored.
     pub(super) fn rotation(&self, family: &RefreshFamily, token: &RefreshToken) -> Result<Rotation, Finding> {
-        family.rotate(token, self.now, &RefreshRules::of(&profile()), self.rng).map_err(refused)
+        let by = Participant::new(IpAddr::from([192, 0, 2, 7]), Some("claude-code/2.1.3 (cli)"));
+        let rules = RefreshRules::of(&profile(), ClientKind::Public);
+        family.rotate(token, &by, self.now, &rules, self.rng).map_err(refused)
     }
 }
 
