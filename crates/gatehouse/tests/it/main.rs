@@ -19,6 +19,7 @@ mod evidence;
 mod mutations;
 mod policy_edges;
 mod routes;
+mod standing;
 mod two_processes;
 
 use std::path::PathBuf;

@@ -48,6 +48,13 @@ impl Minted {
         })
     }
 
+    /// About how many bytes it takes: values of JSON take several times what they are written with.
+    pub(crate) fn weight(&self) -> usize {
+        const PER_BYTE: usize = 4;
+        let claims: usize = self.claims.iter().map(|(name, value)| name.len() + written(value)).sum();
+        claims.saturating_mul(PER_BYTE)
+    }
+
     /// Whether the policies of `client` agree that the request of `context` has the token, given for `subject_token`.
     pub(crate) fn is_permitted<Who>(
         &self,
@@ -69,5 +76,17 @@ impl Minted {
         let user = self.subject.as_ref().zip(subject_token);
         let user = user.map(|(subject, claims)| User::of_token(subject.as_str(), claims));
         may_see(&facts, &client.access_token_policies, context, user)
+    }
+}
+
+/// How long a value is when it is written, without writing it.
+fn written(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(written).sum::<usize>() + 2,
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| name.len() + written(value)).sum::<usize>() + 2
+        }
     }
 }

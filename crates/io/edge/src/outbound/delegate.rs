@@ -30,8 +30,10 @@ mod remote;
 const MARGIN: Duration = Duration::from_secs(30);
 /// How old a token is at least before another one is worth trying in its place.
 const SETTLED: Duration = Duration::from_secs(10);
-/// Most tokens held.
-const HELD: u64 = 50_000;
+/// Room for all tokens and what is held beside them, in KiB.
+const ROOM: u64 = 64 * 1024;
+/// What is held beside the text of a token and the claims that policies are asked about, in bytes.
+const BESIDE: usize = 2 * 1024;
 
 /// Gets outbound credentials.
 pub struct Delegation {
@@ -79,7 +81,11 @@ impl Delegation {
             issuer,
             clients,
             servers: Servers::new(outbound),
-            held: Cache::builder().max_capacity(HELD).time_to_live(Duration::from_secs(24 * 60 * 60)).build(),
+            held: Cache::builder()
+                .max_capacity(ROOM)
+                .weigher(|_: &Key, held: &Arc<OutboundToken>| held.kib())
+                .time_to_live(Duration::from_secs(24 * 60 * 60))
+                .build(),
         }
     }
 
@@ -234,6 +240,13 @@ impl Delegation {
 }
 
 impl OutboundToken {
+    /// How much room it takes, in KiB.
+    fn kib(&self) -> u32 {
+        let claims = self.minted.as_ref().map_or(0, |minted| minted.weight());
+        let bytes = self.token.expose().len().saturating_add(claims).saturating_add(BESIDE);
+        u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
+    }
+
     fn new(token: Secret, expires_at: Timestamp, facts: TokenFacts, made_at: Timestamp) -> Self {
         Self { token, expires_at, facts, made_at, minted: None, key: None }
     }
