@@ -13,24 +13,21 @@ use crate::row;
 impl AuditHeadRepository for PostgresStore {
     async fn remember(&self, log: &AuditLog, head: Head, at: Timestamp) -> Result<(), StoreError> {
         let (seq, hash) = row::head_columns(head);
-        let query = sqlx::query(
-            "INSERT INTO audit_heads (node, log, seq, hash, remembered_at) VALUES ($1, $2, $3, $4, $5)
+        const SQL: &str = "INSERT INTO audit_heads (node, log, seq, hash, remembered_at)
+             VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (node, log) DO UPDATE
-             SET seq = excluded.seq, hash = excluded.hash, remembered_at = excluded.remembered_at",
-        )
-        .bind(&log.node)
-        .bind(&log.log)
-        .bind(seq)
-        .bind(hash)
-        .bind(at.unix_nanos());
-        self.bounded(query.execute(&self.pool)).await.map(|_| ())
+             SET seq = excluded.seq, hash = excluded.hash, remembered_at = excluded.remembered_at";
+        let insert = || {
+            let insert = sqlx::query(SQL).bind(&log.node).bind(&log.log).bind(seq);
+            insert.bind(&hash).bind(at.unix_nanos())
+        };
+        self.regardless().execute(insert).await.map(|_| ())
     }
 
     async fn remembered(&self, log: &AuditLog) -> Result<Option<Head>, StoreError> {
-        let query = sqlx::query_as("SELECT seq, hash FROM audit_heads WHERE node = $1 AND log = $2")
-            .bind(&log.node)
-            .bind(&log.log);
-        let found: Option<(i64, String)> = self.bounded(query.fetch_optional(&self.pool)).await?;
+        const SQL: &str = "SELECT seq, hash FROM audit_heads WHERE node = $1 AND log = $2";
+        let query = || sqlx::query_as(SQL).bind(&log.node).bind(&log.log);
+        let found: Option<(i64, String)> = self.regardless().optional(query).await?;
         found.map(row::head).transpose()
     }
 }
