@@ -46,7 +46,7 @@ impl Beginnings {
 
     /// Counts a sign-in that is about to begin, or refuses it. The first refusal of a window is logged.
     pub(crate) fn admit(&self, context: &Context<Public>) -> Result<(), Rejection> {
-        let Err(limit) = self.count(context.source.ip, context.now) else { return Ok(()) };
+        let Err(limit) = self.count(context.source.counted(), context.now) else { return Ok(()) };
         let (full, scope, most) = match limit {
             TooMany::FromAddress(full) => (full, "address", PER_ADDRESS),
             TooMany::InAll(full) => (full, "all", IN_ALL),

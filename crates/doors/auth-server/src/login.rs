@@ -89,7 +89,7 @@ pub(crate) async fn submit(door: Arc<AuthServer>, body: Incoming, context: Conte
         connector: &local.name,
         username,
         known: local.users.contains_key(username),
-        address: context.source.ip,
+        address: context.source.counted(),
     };
     if let Err(locked) = door.attempts.begin(&attempt, context.now) {
         conclude(&context, "too_many_attempts");

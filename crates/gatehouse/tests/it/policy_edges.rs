@@ -50,6 +50,9 @@ impl Site {
         );
         match response.status {
             200 => assert!(response.json()["access_token"].is_string(), "{from:?}: {text}"),
+            400 if text.contains("cannot be read") => {
+                assert_eq!(response.json()["error"], "invalid_request", "{from:?}: {text}");
+            }
             status => assert_eq!(
                 (status, &response.json()["error"]),
                 (400, &"access_denied".into()),
@@ -246,6 +249,26 @@ fn what_is_no_chain_of_addresses_opens_nothing() {
         let status = site.client_credentials("both", &[("x-forwarded-for", value)]);
         assert_eq!(status, 400, "{value}");
     }
+    // Nor what a client writes into a header that its proxy completes.
+    for value in [
+        "for=8.8.8.8;host=\"x,for=10.0.0.1\"",
+        "for=8.8.8.8;host=\"x;for=10.0.0.1\"",
+        "for=10.0.0.1;host=\"x, for=8.8.8.8;host=\"gw.example.com\"",
+        "for=10.0.0.1, for=unknown",
+        "for=10.0.0.1, for=_hidden",
+        "for=8.8.8.8;for=10.0.0.1",
+        "for=10.0.0.1, proto=https",
+    ] {
+        assert_eq!(site.client_credentials("both", &[("forwarded", value)]), 400, "{value}");
+    }
+    // The proxy's own network is an allowed one, but the client's is not known.
+    let site = Site::start("127.0.0.1:0", "[127.0.0.0/8]");
+    assert_eq!(site.client_credentials("both", &[("forwarded", "for=_hidden")]), 400);
+    let record = site.gateway.audit().pop().unwrap();
+    assert_eq!(
+        (&record["source"]["ip"], &record["source"]["peer_ip"]),
+        (&"unknown".into(), &"127.0.0.1".into())
+    );
 }
 
 /// A socket for both families shows IPv4 peers as mapped addresses; they are the same peers.

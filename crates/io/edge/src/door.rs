@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use gatehouse_audit::event::{Event, EventKind, Outcome, RequestFacts};
 use gatehouse_audit::sink::AuditSink;
 use gatehouse_config::snapshot::Snapshot;
+use gatehouse_identity::address::ClientIp;
 use gatehouse_identity::clock::Clock;
 use gatehouse_identity::id::RequestId;
 use gatehouse_identity::rng::Rng;
@@ -112,7 +113,9 @@ impl Door {
         let located = running.proxies.locate(peer, &head.headers);
         let peer_ip = peer.to_canonical();
         let visit = Visit {
-            source: located.as_ref().map_or(ClientAddress { ip: peer_ip, peer_ip }, |located| *located),
+            source: located
+                .as_ref()
+                .map_or(ClientAddress { ip: ClientIp::Unknown, peer_ip }, |located| *located),
             id: RequestId::random(self.fittings.rng.as_ref()),
             path: head.uri.path(),
             head_only: head.method == Method::HEAD,

@@ -7,6 +7,7 @@ mod kind;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use gatehouse_identity::address::ClientIp;
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{ClientId, Issuer, RequestId, SubjectId};
@@ -232,7 +233,7 @@ impl Event {
 
     /// Where the request came from: `ip` is the client behind trusted proxies, `peer_ip` the socket.
     #[must_use]
-    pub fn with_source(mut self, ip: IpAddr, peer_ip: IpAddr, user_agent: Option<&str>) -> Self {
+    pub fn with_source(mut self, ip: ClientIp, peer_ip: IpAddr, user_agent: Option<&str>) -> Self {
         self.source = Some(Source { ip, peer_ip, user_agent: user_agent.map(bounded) });
         self
     }

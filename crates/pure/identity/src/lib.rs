@@ -3,6 +3,7 @@
 //! Everything here is a value. The clock and the source of randomness arrive as arguments
 //! ([`clock::Clock`], [`rng::Rng`]), so the same inputs always give the same outputs.
 
+pub mod address;
 pub mod assurance;
 pub mod audience;
 pub mod clock;

@@ -60,7 +60,7 @@ fn measure(bencher: Bencher<'_, '_>, name: &str, is_new: bool) {
         token: &claims,
     };
     let request = Request {
-        source_ip: [160, 79, 104, 9].into(),
+        source_ip: std::net::IpAddr::from([160, 79, 104, 9]).into(),
         peer_ip: [127, 0, 0, 1].into(),
         http: HttpFacts {
             method: "POST",

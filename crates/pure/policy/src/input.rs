@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 
+use gatehouse_identity::address::ClientIp;
 use gatehouse_identity::clock::Timestamp;
 use regorus::Value;
 use serde_json::{Map, Value as Json};
@@ -43,7 +44,7 @@ enum Facts<'a> {
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// The client's address, behind trusted proxies.
-    pub source_ip: IpAddr,
+    pub source_ip: ClientIp,
     /// The address of the socket's other end.
     pub peer_ip: IpAddr,
     /// The HTTP request.
@@ -140,8 +141,10 @@ impl Input<'_> {
 impl Request<'_> {
     fn tell<S: Sink>(&self, input: &mut Section<'_, S>) {
         input.object("source", |source| {
-            for (name, address) in [("ip", self.source_ip), ("peer_ip", self.peer_ip)] {
-                if source.sees(name) {
+            // Absent means unknown: a rule that asks for a network must find none, not the proxy's.
+            let addresses = [("ip", self.source_ip.known()), ("peer_ip", Some(self.peer_ip))];
+            for (name, address) in addresses {
+                if let Some(address) = address.filter(|_| source.sees(name)) {
                     source.text(name, &normalise(address).to_string());
                 }
             }

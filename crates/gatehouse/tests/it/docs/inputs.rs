@@ -135,7 +135,7 @@ fn request<'a>(
     user: Option<User<'a>>,
 ) -> Request<'a> {
     Request {
-        source_ip: IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)),
+        source_ip: IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)).into(),
         peer_ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5)),
         http: HttpFacts { method, path, headers },
         user,

@@ -82,9 +82,11 @@ async fn only_trusted_proxies_speak_for_others() {
     for (header, value, client) in [
         ("x-forwarded-for", "203.0.113.7", "203.0.113.7"),
         ("x-forwarded-for", "10.1.2.3, 203.0.113.7, 127.0.0.9", "203.0.113.7"),
-        ("x-forwarded-for", "203.0.113.7, not-an-address", "127.0.0.1"),
+        ("x-forwarded-for", "10.1.2.3, unknown", "unknown"),
         ("x-forwarded-for", "::ffff:203.0.113.7", "203.0.113.7"),
         ("forwarded", "for=\"[2607:6bc0::1]:4711\";proto=https", "2607:6bc0::1"),
+        ("forwarded", "for=203.0.113.7;host=\"x,for=10.0.0.1\"", "203.0.113.7"),
+        ("forwarded", "for=_edge-7", "unknown"),
         ("x-real-ip", "203.0.113.7", "127.0.0.1"),
         ("cf-connecting-ip", "203.0.113.7", "127.0.0.1"),
     ] {
@@ -93,6 +95,14 @@ async fn only_trusted_proxies_speak_for_others() {
         let answer = get(alone.address(), "/who", &[(header, value)]).await;
         assert_eq!(answer.text, "127.0.0.1 127.0.0.1", "{header}: {value}");
     }
+    for (header, value) in
+        [("x-forwarded-for", "203.0.113.7, not-an-address"), ("forwarded", "for=\"10.1.2.3")]
+    {
+        let answer = get(behind.address(), "/who", &[(header, value)]).await;
+        assert_eq!(answer.verdict(), (400, "client_address_malformed"), "{header}: {value}");
+    }
+    let record = behind.records.all().pop().unwrap();
+    assert_eq!(record["source"]["ip"], "unknown", "nobody knows who that was: {record}");
     let both = [("forwarded", "for=10.1.2.3"), ("x-forwarded-for", "203.0.113.7")];
     let answer = get(behind.address(), "/who", &both).await;
     assert_eq!(answer.verdict(), (400, "client_address_contradictory"));

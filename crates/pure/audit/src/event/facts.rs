@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use gatehouse_identity::address::ClientIp;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{GrantId, TokenId};
 use serde::{Deserialize, Serialize, Serializer};
@@ -46,7 +47,8 @@ pub struct RequestFacts {
 /// Where the request came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Source {
-    pub(super) ip: IpAddr,
+    #[serde(serialize_with = "as_text")]
+    pub(super) ip: ClientIp,
     pub(super) peer_ip: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) user_agent: Option<String>,
@@ -329,6 +331,10 @@ fn cut_option(text: &mut Option<String>) {
 }
 
 /// Milliseconds with microsecond precision.
+fn as_text<S: Serializer>(ip: &ClientIp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(ip)
+}
+
 fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((duration.as_secs_f64() * 1_000_000.0).round() / 1000.0)
 }

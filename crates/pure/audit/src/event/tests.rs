@@ -1,5 +1,7 @@
+use std::net::IpAddr;
 use std::time::Duration;
 
+use gatehouse_identity::address::ClientIp;
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{ClientId, Issuer, RequestId, SubjectId, TokenId};
@@ -42,7 +44,7 @@ fn a_tool_call_reads_from_left_to_right() {
         })
         .with_subject(&Issuer::new("https://idp"), &SubjectId::new("ada"))
         .with_client(&ClientId::new("claude-public"), ClientKind::Registered, Some(Assurance::RedirectBound))
-        .with_source("192.0.2.7".parse().unwrap(), "10.0.0.1".parse().unwrap(), Some("claude-code/2.1.329"))
+        .with_source(IpAddr::from([192, 0, 2, 7]).into(), [10, 0, 0, 1].into(), Some("claude-code/2.1.329"))
         .with_target(Target {
             app: Some("ledger".into()),
             method: Some("tools/call".into()),
@@ -213,4 +215,15 @@ fn a_count_stands_for_what_was_counted() {
     let times = Times { count: 9, first: NOW, last: NOW };
     let shared = Counted { kind: refused, origin: Origin::Many(3), times };
     assert!(written(&Event::counting(&shared)).ends_with(r#""networks":3}}"#));
+}
+
+#[test]
+fn a_client_that_a_proxy_does_not_name_is_unknown() {
+    let event = Event::new(EventKind::ToolCall, Outcome::Deny, NOW);
+    let event = event.with_source(ClientIp::Unknown, [10, 0, 0, 1].into(), None);
+    assert!(
+        written(&event).contains(r#""source":{"ip":"unknown","peer_ip":"10.0.0.1"}"#),
+        "{}",
+        written(&event)
+    );
 }

@@ -7,7 +7,7 @@ use super::*;
 
 fn request<'a>(ip: &str, headers: &'a &'a [(&'a str, &'a str)]) -> Request<'a> {
     Request {
-        source_ip: ip.parse().unwrap(),
+        source_ip: ip.parse::<IpAddr>().unwrap().into(),
         peer_ip: "127.0.0.1".parse().unwrap(),
         http: HttpFacts { method: "POST", path: "/oauth2/token", headers },
         user: None,
@@ -129,4 +129,26 @@ fn a_token_names_its_user_with_groups_and_sign_in() {
     let odd = json!({ "groups": "eng", "amr": {}, "auth_time": "then" });
     let user = User::of_token("ada", odd.as_object().unwrap());
     assert!(user.groups.is_empty() && user.amr.is_empty() && user.auth_time.is_none());
+}
+
+/// A rule by network then finds no address to compare: it cannot be that of the proxy.
+#[test]
+fn of_a_client_that_nobody_knows_there_is_no_address() {
+    let claims = json!({});
+    let client = Client { id: "c", name: "C", public: true, assurance: Assurance::SelfAsserted };
+    let minting = TokenMinting {
+        client,
+        grant_type: "g",
+        scopes: &ScopeSet::none(),
+        audiences: &[],
+        resources: &[],
+        subject_token: None,
+        actor_token: None,
+        token: claims.as_object().unwrap(),
+    };
+    let headers: &[_] = &[];
+    let request = Request { source_ip: ClientIp::Unknown, ..request("10.0.0.1", &headers) };
+    let values = minting.input(&request).values(&Reads::All);
+    let found: Json = serde_json::from_str(&values.to_json_str().unwrap()).unwrap();
+    assert_eq!(found["source"], json!({"peer_ip": "127.0.0.1"}));
 }

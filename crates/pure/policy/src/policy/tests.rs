@@ -62,6 +62,11 @@ fn founding_policies_decide_at_their_edges() {
     let other = json!({"request": {"oauth": {"client_id": "other"}}, "source": {"ip": "11.0.0.0"}});
     assert_eq!(outcome(NETWORK, other), ALLOW);
     assert_eq!(outcome(ANTHROPIC, json!({"source": {"ip": "nonsense"}})), RULE);
+    let unknown =
+        json!({"request": {"oauth": {"client_id": "claude-public"}}, "source": {"peer_ip": "10.0.0.9"}});
+    for policy in [NETWORK, ANTHROPIC, COMBINED] {
+        assert_eq!(outcome(policy, unknown.clone()), RULE, "a client behind a proxy that does not tell");
+    }
 }
 
 #[test]
@@ -400,7 +405,7 @@ fn a_policy_that_looks_at_the_clock_is_asked_every_time() {
     };
     let none: &[(&str, &str)] = &[];
     let at = |seconds| Request {
-        source_ip: [10, 0, 0, 1].into(),
+        source_ip: std::net::IpAddr::from([10, 0, 0, 1]).into(),
         peer_ip: [10, 0, 0, 1].into(),
         http: HttpFacts { method: "POST", path: "/", headers: &none },
         user: None,

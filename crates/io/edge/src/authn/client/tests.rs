@@ -53,13 +53,13 @@ apps:
     let now = Timestamp::from_unix_seconds(1_795_271_974);
     let event = Event::new(EventKind::AuthorizationRequest, Outcome::Allow, now);
     let sink = Arc::clone(records) as Arc<dyn AuditSink>;
-    let loopback = "127.0.0.1".parse().unwrap();
+    let loopback: std::net::IpAddr = "127.0.0.1".parse().unwrap();
     Context {
         who: Public::new(),
         head: Arc::new(Request::new(()).into_parts().0),
         snapshot: Arc::new(snapshot(&text)),
         now,
-        source: ClientAddress { ip: loopback, peer_ip: loopback },
+        source: ClientAddress { ip: loopback.into(), peer_ip: loopback },
         request_id: RequestId::new("req_1"),
         audit: Some(AuditRow::begin(event, sink, Duration::from_secs(60), Arc::default())),
         trace: Trace::join(None, &Zeros),
