@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use http::header::CONTENT_TYPE;
 use hyper::body::Incoming;
 
 use gatehouse_config::snapshot::client::RegisteredClient;
 use gatehouse_edge::authn::client::presented;
-use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::context::{Context, Public, Single};
 use gatehouse_edge::limits::Limit;
 use gatehouse_edge::server::body;
 use gatehouse_oauth::client::{AuthenticatedClient, PresentedCredentials, authenticate};
@@ -34,7 +33,7 @@ pub(crate) async fn form(body: Incoming, context: &Context<Public>) -> Result<Fo
         let error = malformed("parameters belong into the body, never into the URL");
         return Err(Refusal::because(error, "parameters_in_url", None));
     }
-    let media_type = context.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    let media_type = context.head.single(Single::ContentType).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(malformed("the body must be application/x-www-form-urlencoded").into());
@@ -61,7 +60,7 @@ impl ClientRequest {
         form: Form,
         context: &Context<Public>,
     ) -> Result<Self, Refusal> {
-        let presented = presented(&context.head.headers, &form)?;
+        let presented = presented(&context.head, &form)?;
         let found = door.clients.find(presented.client_id(), context).await;
         let registered = found.map_err(|rejection| {
             if rejection.kind.is_failure() {

@@ -1,9 +1,9 @@
 //! Cookies: `__Host-` on https origins, plain names on http loopback ones.
 
-use http::HeaderMap;
-use http::header::{COOKIE, HeaderValue};
+use http::header::HeaderValue;
 
 use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
+use gatehouse_edge::context::{Head, List};
 use gatehouse_edge::rejection::Rejection;
 
 /// How cookies of one origin look.
@@ -19,17 +19,17 @@ impl Cookies {
     }
 
     /// The value of a cookie; two cookies of one name are none, because one of them is somebody else's.
-    pub(crate) fn read<'a>(self, headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    pub(crate) fn read<'a>(self, head: &'a Head, name: &str) -> Option<&'a str> {
         let full = self.full_name(name);
-        let mut values = pairs(headers).filter(|(name, _)| *name == full).map(|(_, value)| value);
+        let mut values = pairs(head).filter(|(name, _)| *name == full).map(|(_, value)| value);
         let value = values.next()?;
         values.all(|other| other == value).then_some(value)
     }
 
     /// The bare names of all cookies that begin with `prefix`.
-    pub(crate) fn names<'a>(self, headers: &'a HeaderMap, prefix: &str) -> Vec<&'a str> {
+    pub(crate) fn names<'a>(self, head: &'a Head, prefix: &str) -> Vec<&'a str> {
         let host = if self.secure { "__Host-" } else { "" };
-        let bare = pairs(headers).filter_map(|(name, _)| name.strip_prefix(host));
+        let bare = pairs(head).filter_map(|(name, _)| name.strip_prefix(host));
         bare.filter(|name| name.starts_with(prefix)).collect()
     }
 
@@ -49,10 +49,8 @@ impl Cookies {
     }
 }
 
-fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    headers
-        .get_all(COOKIE)
-        .iter()
+fn pairs(head: &Head) -> impl Iterator<Item = (&str, &str)> {
+    head.list(List::Cookie)
         .filter_map(|value| value.to_str().ok())
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use http::header::HOST;
 use hyper::body::Incoming;
 use url::Url;
 
 use gatehouse_audit::event::Outcome as Verdict;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::connector::{Connector, OidcConnector};
-use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::context::{Context, Public, Single};
 use gatehouse_edge::rejection::{Rejection, excerpt};
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_oauth::form::Form;
@@ -106,7 +105,8 @@ pub(crate) async fn callback(door: Arc<AuthServer>, _body: Incoming, context: Co
 /// The redirect URL whose host the browser is at, else the first; without any, our own path at the issuer's origin.
 fn redirect_uri(connector: &OidcConnector, context: &Context<Public>) -> Result<String, Rejection> {
     let host = context
-        .header(HOST.as_str())
+        .head
+        .single(Single::Host)
         .or_else(|| context.head.uri.authority().map(http::uri::Authority::as_str));
     let here = |url: &&Url| {
         let authority = url.port().map_or_else(

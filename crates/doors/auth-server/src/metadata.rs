@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue};
 use http::{Method, Response, StatusCode};
 use serde_json::Value;
 use url::Url;
 
 use gatehouse_config::snapshot::authorization_server::{AuthorizationServer, STANDARD_SCOPES};
-use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::context::{Context, List, Public};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body;
@@ -80,7 +80,7 @@ impl Document {
     }
 
     fn answer(&self, context: &Context<Public>) -> Outcome {
-        let known = context.head.headers.get_all(IF_NONE_MATCH).iter().any(|value| {
+        let known = context.head.list(List::IfNoneMatch).any(|value| {
             let listed = value.to_str().unwrap_or_default();
             let etag = self.etag.to_str().unwrap_or_default();
             listed

@@ -67,6 +67,6 @@ fn first_end(now: Timestamp, rules: &gatehouse_config::snapshot::platform::Sessi
 
 fn presented(context: &Context<Public>) -> Result<Option<SessionHash>, Rejection> {
     let jar = Cookies::of(configured(context)?);
-    let value = jar.read(&context.head.headers, &context.snapshot.session.cookie_name);
+    let value = jar.read(&context.head, &context.snapshot.session.cookie_name);
     Ok(value.filter(|value| !value.is_empty()).map(SessionHash::of))
 }

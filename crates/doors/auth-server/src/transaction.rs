@@ -52,7 +52,7 @@ pub(crate) fn begin(
     let secret = door.rng.token(32);
     let id = GrantId::random(door.rng.as_ref());
     let mut cookies = Vec::new();
-    let held = jar.names(&context.head.headers, COOKIE);
+    let held = jar.names(&context.head, COOKIE);
     if held.len() >= HELD {
         for name in held {
             cookies.push(jar.set(name, "", 0)?);
@@ -78,7 +78,7 @@ impl Transaction {
         let foreign = || foreign(&context.head.method);
         let id = id.ok_or_else(foreign)?;
         let jar = Cookies::of(configured(context)?);
-        let secret = jar.read(&context.head.headers, &format!("{COOKIE}{id}")).ok_or_else(foreign)?;
+        let secret = jar.read(&context.head, &format!("{COOKIE}{id}")).ok_or_else(foreign)?;
         let id = GrantId::new(id);
         let grant = door.store.grants().find(&id, context.now).await.map_err(store_failed)?;
         let binding = match &grant {

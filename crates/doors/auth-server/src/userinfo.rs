@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::Value;
 
 use gatehouse_audit::event::Outcome as Verdict;
-use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::context::{Context, Public, Single};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body::Body;
 use gatehouse_edge::server::routes::Outcome;
@@ -30,10 +30,6 @@ use crate::server::AuthServer;
 pub(crate) async fn userinfo(door: Arc<AuthServer>, _body: Incoming, context: Context<Public>) -> Outcome {
     let token = match presented(&context) {
         Presented::Nothing => return refuse(None, "credential_missing", &context),
-        Presented::Repeated => {
-            let error = OAuthError::new(ErrorCode::InvalidRequest, "Authorization is repeated");
-            return refuse(Some(&error), "credential_repeated", &context);
-        }
         Presented::NoToken => return refuse(Some(&invalid_token()), "credential_malformed", &context),
         Presented::Token(token) => token,
     };
@@ -74,19 +70,13 @@ pub(crate) async fn userinfo(door: Arc<AuthServer>, _body: Incoming, context: Co
 
 enum Presented<'a> {
     Nothing,
-    /// Two lines, of which different readers take different ones.
-    Repeated,
     /// Something else than `Bearer <token>`.
     NoToken,
     Token(&'a str),
 }
 
 fn presented(context: &Context<Public>) -> Presented<'_> {
-    let mut lines = context.head.headers.get_all(AUTHORIZATION).iter();
-    let Some(line) = lines.next() else { return Presented::Nothing };
-    if lines.next().is_some() {
-        return Presented::Repeated;
-    }
+    let Some(line) = context.head.value(Single::Authorization) else { return Presented::Nothing };
     match line.to_str().ok().and_then(|line| line.split_once(' ')) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => {
             Presented::Token(token.trim())

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use http::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 
 use gatehouse_audit::event::{RequestFacts, Target};
 use gatehouse_config::snapshot::llm::LlmGateway as Settings;
 use gatehouse_edge::authorize::{ModelUse, Permit, authorize, user_of};
-use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::context::{Context, Head, List, Single, Verified};
 use gatehouse_edge::limits::Limit;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body::{self, Body};
@@ -46,7 +46,7 @@ pub(crate) async fn dispatch(
     context: &Context<Verified>,
 ) -> Outcome {
     let settings = settings(context)?;
-    let dialect = Dialect::read(&context.head.headers)?;
+    let dialect = Dialect::read(&context.head)?;
     let mut failures = Failures::default();
     for attempt in attempts(model) {
         let provider = serving.providers.find(&attempt.route.app)?;
@@ -76,7 +76,7 @@ pub(crate) async fn dispatch(
 
 /// The request, parsed once; everything after works with what was parsed.
 pub(crate) async fn read(body: Incoming, context: &Context<Verified>) -> Result<MessagesRequest, Rejection> {
-    check_media_type(&context.head.headers)?;
+    check_media_type(&context.head)?;
     let read = body::read(context, body, settings(context)?.body_limit).await;
     let bytes = context.limits.counted(Limit::LlmBody, read)?;
     let size = bytes.len() as u64;
@@ -85,22 +85,15 @@ pub(crate) async fn read(body: Incoming, context: &Context<Verified>) -> Result<
         .map_err(|error| Rejection::malformed("request_malformed", error.to_string()))
 }
 
-/// The body must be JSON by all that the client says of it: once, or several times without contradiction.
-fn check_media_type(headers: &HeaderMap) -> Result<(), Rejection> {
-    let is_json = |media_type: &str| {
-        let essence = media_type.split(';').next().unwrap_or_default();
-        essence.trim().eq_ignore_ascii_case("application/json")
-    };
-    let mut said = headers.get_all(CONTENT_TYPE).iter().map(|value| value.to_str().unwrap_or_default());
-    let first = said.next().unwrap_or_default();
-    match std::iter::once(first).chain(said).find(|media_type| !is_json(media_type)) {
-        None => Ok(()),
-        Some(other) => Err(Rejection::new(
-            RejectionKind::UnsupportedMediaType,
-            "media_type",
-            format!("expected content-type application/json, found {other:?}"),
-        )),
+/// The body must be JSON by what the client says of it.
+fn check_media_type(head: &Head) -> Result<(), Rejection> {
+    let said = head.single(Single::ContentType).unwrap_or_default();
+    let essence = said.split(';').next().unwrap_or_default();
+    if essence.trim().eq_ignore_ascii_case("application/json") {
+        return Ok(());
     }
+    let public = format!("expected content-type application/json, found {said:?}");
+    Err(Rejection::new(RejectionKind::UnsupportedMediaType, "media_type", public))
 }
 
 /// The model by its literal id; an unknown one is the client's mistake (400), never 404.
@@ -145,20 +138,16 @@ struct Dialect<'a> {
 }
 
 impl<'a> Dialect<'a> {
-    fn read(headers: &'a HeaderMap) -> Result<Self, Rejection> {
-        let malformed =
-            |name: &str, why: &str| Rejection::malformed("header_malformed", format!("{name}: {why}"));
-        let mut versions = headers.get_all("anthropic-version").iter();
-        let version = versions.next().map_or(Ok(""), |value| value.to_str());
-        let version = version.map_err(|_| malformed("anthropic-version", "expected printable ASCII"))?;
-        if versions.next().is_some() {
-            return Err(malformed("anthropic-version", "written more than once"));
+    fn read(head: &'a Head) -> Result<Self, Rejection> {
+        let malformed = |name: &str| {
+            Rejection::malformed("header_malformed", format!("{name}: expected printable ASCII"))
+        };
+        let version = head.value(Single::AnthropicVersion).map_or(Ok(""), |value| value.to_str());
+        let version = version.map_err(|_| malformed("anthropic-version"))?;
+        if head.list(List::AnthropicBeta).any(|line| line.to_str().is_err()) {
+            return Err(malformed("anthropic-beta"));
         }
-        let mut betas = Vec::new();
-        for list in headers.get_all("anthropic-beta") {
-            let list = list.to_str().map_err(|_| malformed("anthropic-beta", "expected printable ASCII"))?;
-            betas.extend(list.split(',').map(|beta| beta.trim().to_owned()).filter(|beta| !beta.is_empty()));
-        }
+        let betas = head.elements(List::AnthropicBeta).map(str::to_owned).collect();
         Ok(Self { version, betas })
     }
 }

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use gatehouse_edge::authorize::{may_see, user_of};
-use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::context::{Context, Single, Verified};
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_llm::model::Model;
@@ -48,7 +48,7 @@ fn visible<'a>(serving: &Serving, context: &'a Context<Verified>) -> Result<Vec<
                 stream: false,
                 max_tokens: 0,
                 tool_names: &[],
-                api_version: context.header("anthropic-version").unwrap_or_default(),
+                api_version: context.head.single(Single::AnthropicVersion).unwrap_or_default(),
                 betas: &[],
                 input_bytes: 0,
                 app: account.name.as_str(),

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use gatehouse_edge::authorize::{ModelUse, Permit};
-use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::context::{Context, Head, Verified};
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body::{self, Body};
@@ -51,7 +51,7 @@ pub(crate) async fn send(
     body: Body,
     context: &Context<Verified>,
 ) -> Reply {
-    let request = request(call, provider, body, &context.head.headers);
+    let request = request(call, provider, body, &context.head);
     match outbound
         .egress(provider.account.tls.as_ref())
         .upstreams
@@ -75,12 +75,12 @@ fn failed(rejection: Rejection) -> Reply {
     Reply::Failed { failure, response: None, rejection: Some(rejection) }
 }
 
-fn request(call: &Call, provider: &Provider, body: Body, inbound: &HeaderMap) -> Request<Body> {
+fn request(call: &Call, provider: &Provider, body: Body, inbound: &Head) -> Request<Body> {
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = provider.uri(call.operation).clone();
     let out = request.headers_mut();
-    for (name, value) in inbound {
+    for (name, value) in inbound.fields() {
         if headers::request(name.as_str()) == RequestHeader::Forward {
             out.append(name.clone(), value.clone());
         }

@@ -13,7 +13,12 @@ use gatehouse_mcp::protected_resource::{ChallengeReason, challenge};
 
 /// A JSON-RPC error without id, since no message was read, under the refusal's own HTTP status.
 pub fn render(rejection: &Rejection, refused: &Refused<'_>) -> Response<Body> {
-    let code = if rejection.kind.is_failure() { ErrorCode::Internal } else { ErrorCode::InvalidRequest };
+    let code = match rejection.reason {
+        _ if rejection.kind.is_failure() => ErrorCode::Internal,
+        // What a header says twice agrees with no body.
+        "header_repeated" => ErrorCode::HeaderMismatch,
+        _ => ErrorCode::InvalidRequest,
+    };
     let error = RpcError::new(code, &rejection.public).with_data(&json!({ "requestId": refused.request_id }));
     let mut response = Response::new(body::full(compose::error(None, &error)));
     *response.status_mut() = rejection.kind.status();

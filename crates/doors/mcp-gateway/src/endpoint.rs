@@ -8,13 +8,13 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
 use gatehouse_audit::event::{EventKind, Target};
 use gatehouse_config::snapshot::mcp::McpGateway as Settings;
-use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::context::{Context, List, Single, Verified};
 use gatehouse_edge::limits::Limit;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body::{self, Body as HttpBody};
@@ -275,7 +275,7 @@ fn request_id<'b>(body: &'b Body<'_>) -> Option<&'b gatehouse_mcp::message::Id> 
 }
 
 fn header_facts(context: &Context<Verified>) -> HeaderFacts<'_> {
-    HeaderFacts::collect(context.head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+    HeaderFacts::collect(context.head.fields().map(|(name, value)| (name.as_str(), value.as_bytes())))
 }
 
 fn settings(context: &Context<Verified>) -> Result<&Settings, Rejection> {
@@ -296,7 +296,7 @@ fn check_token_lasts(context: &Context<Verified>) -> Result<(), Rejection> {
 }
 
 fn check_content_type(context: &Context<Verified>) -> Result<(), Rejection> {
-    let found = context.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    let found = context.head.single(Single::ContentType).unwrap_or_default();
     if essence(found).eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
@@ -306,13 +306,11 @@ fn check_content_type(context: &Context<Verified>) -> Result<(), Rejection> {
 
 /// Whether the client takes event streams too; JSON it must take.
 fn check_accept(context: &Context<Verified>) -> Result<bool, Rejection> {
-    let values: Vec<&str> =
-        context.head.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    if values.is_empty() {
+    if context.head.list(List::Accept).next().is_none() {
         return Ok(false);
     }
     let takes = |kind: &str, any: &str| {
-        values.iter().flat_map(|value| value.split(',')).any(|range| {
+        context.head.elements(List::Accept).any(|range| {
             let refused =
                 range.split(';').any(|part| matches!(part.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
             let range = essence(range).to_ascii_lowercase();

@@ -2,7 +2,6 @@
 
 use std::marker::PhantomData;
 
-use http::HeaderMap;
 use tokio::time::Instant;
 
 use gatehouse_audit::event::Policy as PolicyVerdict;
@@ -10,7 +9,7 @@ use gatehouse_identity::principal::Principal;
 use gatehouse_policy::input::{self, HeaderFields, HttpFacts, Input, Request, User};
 use gatehouse_policy::{Decision, DenyReason, Outcome, Policy, evaluate_all};
 
-use crate::context::{Context, Verified};
+use crate::context::{Context, Head, Verified};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// What a policy is asked about.
@@ -125,7 +124,7 @@ fn decide<F: Facts, Who>(
     context: &Context<Who>,
     user: Option<User<'_>>,
 ) -> Decision {
-    let headers = Readable(&context.head.headers);
+    let headers = Readable(&context.head);
     let request = Request {
         source_ip: context.source.ip,
         peer_ip: context.source.peer_ip,
@@ -153,11 +152,11 @@ pub fn user_of(context: &Context<Verified>) -> User<'_> {
 /// The header fields as text: what is not UTF-8 in a value is U+FFFD. An upstream may be sent such a value as it is, so
 /// a policy must at least see that it is there.
 #[derive(Debug)]
-struct Readable<'a>(&'a HeaderMap);
+struct Readable<'a>(&'a Head);
 
 impl HeaderFields for Readable<'_> {
     fn each(&self, tell: &mut dyn FnMut(&str, &str)) {
-        for (name, value) in self.0 {
+        for (name, value) in self.0.fields() {
             tell(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
         }
     }

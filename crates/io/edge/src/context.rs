@@ -1,11 +1,10 @@
 //! What a handler knows about the request it serves, built once at the door.
 
 mod audit_row;
+mod head;
 mod trace;
 
 use std::sync::Arc;
-
-use http::request::Parts;
 
 use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_config::snapshot::Snapshot;
@@ -13,6 +12,7 @@ use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::RequestId;
 
 pub use self::audit_row::AuditRow;
+pub use self::head::{Head, List, Single};
 pub use self::trace::Trace;
 
 use crate::authn::resource::Caller;
@@ -26,7 +26,7 @@ pub struct Context<Who> {
     /// The caller: [`Public`] or [`Verified`].
     pub who: Who,
     /// Method, target and headers, as admitted.
-    pub head: Arc<Parts>,
+    pub head: Head,
     /// The configuration that the request entered with; it does not change under way.
     pub snapshot: Arc<Snapshot>,
     /// When the request came in.
@@ -109,11 +109,6 @@ impl<Who> Context<Who> {
             limits: self.limits,
             memory: self.memory,
         }
-    }
-
-    /// The value of a header, when it is printable ASCII.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// Adds to the audit record, on routes that leave one.

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
 use http::header::{ALLOW, CONNECTION, EXPECT, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, Version};
+use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 
 use gatehouse_audit::event::{Event, EventKind, Outcome, RequestFacts};
@@ -24,7 +24,7 @@ use gatehouse_identity::rng::Rng;
 
 pub use self::cors::OriginRules;
 use self::reply::AuditedBody;
-use crate::context::{AuditRow, Context, Public, Trace, Verified};
+use crate::context::{AuditRow, Context, Public, Single, Trace, Verified};
 use crate::limits::Limits;
 use crate::memory::Memory;
 use crate::rejection::{Rejection, RejectionKind, excerpt};
@@ -88,12 +88,12 @@ impl Door {
     }
 
     async fn pass(&self, request: Request<Incoming>, arrival: Arrival) -> Response<Body> {
-        let (head, body) = request.into_parts();
-        let head = Arc::new(head);
-        let Answered { mut response, unread } = self.answered(&head, body, arrival).await;
+        let (parts, body) = request.into_parts();
+        let parts = Arc::new(parts);
+        let Answered { mut response, unread } = self.answered(&parts, body, arrival).await;
         // Only after the whole of this request can its connection carry another. Nobody needs its head any more.
-        let (version, invited) = (head.version, !head.headers.contains_key(EXPECT));
-        drop(head);
+        let (version, invited) = (parts.version, !parts.headers.contains_key(EXPECT));
+        drop(parts);
         if let Some(body) = unread
             && !discard(invited, body).await
             && version < Version::HTTP_2
@@ -105,35 +105,38 @@ impl Door {
 
     async fn answered(
         &self,
-        head: &Arc<Parts>,
+        parts: &Arc<Parts>,
         body: Incoming,
         Arrival { peer, framing, uptake, cutoff }: Arrival,
     ) -> Answered {
         let running = self.running.load_full();
-        let located = running.proxies.locate(peer, &head.headers);
+        let located = running.proxies.locate(peer, &parts.headers);
         let peer_ip = peer.to_canonical();
         let visit = Visit {
             source: located
                 .as_ref()
                 .map_or(ClientAddress { ip: ClientIp::Unknown, peer_ip }, |located| *located),
             id: RequestId::random(self.fittings.rng.as_ref()),
-            path: head.uri.path(),
-            head_only: head.method == Method::HEAD,
+            path: parts.uri.path(),
+            head_only: parts.method == Method::HEAD,
             uptake,
             cutoff,
         };
-        if let Err(rejection) = located.and_then(|_| admission::admit(head, framing, &running.hosts)) {
-            self.record_refusal(head, &rejection, &visit, &running);
-            let mut response = visit.turn_away(&rejection, running.routes.render_for(visit.path));
-            if admission::framing(&head.headers, framing).is_err() && head.version < Version::HTTP_2 {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        let head = match located.and_then(|_| admission::admit(parts, framing, &running.hosts)) {
+            Ok(head) => head,
+            Err(rejection) => {
+                self.record_refusal(parts, &rejection, &visit, &running);
+                let mut response = visit.turn_away(&rejection, running.routes.render_for(visit.path));
+                if admission::framing(&parts.headers, framing).is_err() && parts.version < Version::HTTP_2 {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                return Answered::without(body, response);
             }
-            return Answered::without(body, response);
-        }
+        };
         let (route, segment) = match running.routes.find(&head.method, visit.path) {
             Found::Route(route, segment) => (route, segment),
             Found::OtherMethods(methods) => {
-                if let Some(preflight) = running.origins.preflight(head, methods) {
+                if let Some(preflight) = running.origins.preflight(&head, methods) {
                     return Answered::without(body, visit.sign(preflight));
                 }
                 let rejection = routes::other_methods(methods);
@@ -147,18 +150,18 @@ impl Door {
         };
         let context = Context {
             who: Public::new(),
-            head: Arc::clone(head),
             snapshot: Arc::clone(&running.snapshot),
             now: self.fittings.clock.now(),
             source: visit.source,
             request_id: visit.id.clone(),
             audit: None,
-            trace: Trace::join(text(&head.headers, "traceparent"), self.fittings.rng.as_ref()),
+            trace: Trace::join(head.single(Single::Traceparent), self.fittings.rng.as_ref()),
             segment,
+            head,
             limits: Arc::clone(&self.fittings.limits),
             memory: self.fittings.memory.clone(),
         };
-        let origin = running.origins.check(route, &head.headers);
+        let origin = running.origins.check(route, &context.head);
         let mut answered = match &origin {
             Ok(_) => self.enter(route, body, context, &visit).await,
             Err(rejection) => Answered::without(body, self.refuse_page(route, rejection, &context, &visit)),
@@ -177,7 +180,6 @@ impl Door {
         mut context: Context<Public>,
         visit: &Visit<'_>,
     ) -> Answered {
-        let head = Arc::clone(&context.head);
         if route.leaves_record() && !self.fittings.audit.has_room() {
             let rejection = Rejection::unavailable("audit_unavailable", "the audit spool is full or closed");
             return Answered::without(body, visit.refuse(&rejection, route.render, None, false));
@@ -189,7 +191,7 @@ impl Door {
                 (row, AssertUnwindSafe(handler(body, context)).catch_unwind().await)
             }
             Entry::Protected { gate, handler } => {
-                match gate.authenticate(&head.headers, &context.snapshot, context.now).await {
+                match gate.authenticate(&context.head, &context.snapshot, context.now).await {
                     Ok(caller) => {
                         let kind = route.audit.unwrap_or(EventKind::CredentialRefused);
                         let row = self.begin_row(kind, &context, visit);
@@ -236,19 +238,23 @@ impl Door {
 
     /// Leaves a record of a request that was not admitted: two parties might have read it differently, which is how
     /// attacks begin. An unknown path is none of that and only logged.
-    fn record_refusal(&self, head: &Parts, rejection: &Rejection, visit: &Visit<'_>, running: &Running) {
+    fn record_refusal(&self, parts: &Parts, rejection: &Rejection, visit: &Visit<'_>, running: &Running) {
         let ClientAddress { ip, peer_ip } = visit.source;
         let request = RequestFacts {
-            method: Some(head.method.to_string()),
+            method: Some(parts.method.to_string()),
             path: Some(visit.path.to_owned()),
             ..RequestFacts::default()
         };
+        // Of several, each may be the one that another party goes by.
+        let mut agents = parts.headers.get_all(USER_AGENT).iter();
+        let user_agent = agents.next().filter(|_| agents.next().is_none());
+        let user_agent = user_agent.and_then(|value| value.to_str().ok());
         let event = Event::new(EventKind::RequestRefused, Outcome::Deny, self.fittings.clock.now())
             .with_reason(rejection.reason)
             .with_revision(&running.snapshot.revision)
             .with_request_id(&visit.id)
             .with_request(request)
-            .with_source(ip, peer_ip, text(&head.headers, USER_AGENT.as_str()));
+            .with_source(ip, peer_ip, user_agent);
         let timeout = running.snapshot.audit.timeout;
         let row =
             AuditRow::begin(event, Arc::clone(&self.fittings.audit), timeout, Arc::clone(&visit.cutoff));
@@ -284,7 +290,7 @@ impl Door {
             .with_revision(&context.snapshot.revision)
             .with_request_id(&context.request_id)
             .with_request(request)
-            .with_source(ip, peer_ip, text(&context.head.headers, USER_AGENT.as_str()));
+            .with_source(ip, peer_ip, context.head.single(Single::UserAgent));
         let timeout = context.snapshot.audit.timeout;
         AuditRow::begin(event, Arc::clone(&self.fittings.audit), timeout, Arc::clone(&visit.cutoff))
     }
@@ -372,8 +378,4 @@ impl Visit<'_> {
         }
         if self.head_only { response.map(|_| crate::server::body::empty()) } else { response }
     }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }

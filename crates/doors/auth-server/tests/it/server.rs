@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use argon2::{Algorithm as Variant, Argon2, Params, PasswordHasher as _, Version};
-use http::HeaderValue;
 use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request};
 use serde_json::{Map, Value};
 
 use gatehouse_auth_server::{AuthServer, Parts};
@@ -13,6 +13,7 @@ use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::source::loader::MemoryLoader;
 use gatehouse_edge::authn::client::ClientDirectory;
 use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer, TrustedIssuer};
+use gatehouse_edge::context::Head;
 use gatehouse_edge::door::{OriginRules, Running};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::keys::LocalKeys;
@@ -242,8 +243,10 @@ impl Server {
         let no_keys = KeyTable::new(Issuer::new("unused"), []);
         let revocations = Arc::clone(&self.parts.revocations);
         let gate = ResourceServer::new(CredentialPlaces::Bearer, issuers.collect(), no_keys, revocations);
-        let headers = [(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap())];
-        gate.authenticate(&headers.into_iter().collect(), &running.snapshot, self.clock.now()).await.map(drop)
+        let mut parts = Request::new(()).into_parts().0;
+        parts.headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap());
+        let head = Head::admit(Arc::new(parts)).unwrap();
+        gate.authenticate(&head, &running.snapshot, self.clock.now()).await.map(drop)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

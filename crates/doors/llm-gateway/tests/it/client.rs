@@ -53,8 +53,10 @@ pub(crate) async fn message(gateway: &Gateway, body: &[u8]) -> Answer {
 }
 
 pub(crate) async fn post(gateway: &Gateway, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let mut all = vec![("content-type", "application/json")];
-    all.extend(headers);
+    let mut all = headers.to_vec();
+    if !headers.iter().any(|(name, _)| *name == "content-type") {
+        all.push(("content-type", "application/json"));
+    }
     ask(gateway, &format!("POST {path}"), &all, body).await
 }
 

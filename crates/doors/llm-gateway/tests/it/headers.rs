@@ -149,6 +149,9 @@ async fn the_provider_is_told_once_what_the_body_is() {
         let answer = post(&gateway, "/v1/messages", &headers, ASK).await;
         assert_eq!(answer.error(), (415, "invalid_request_error".to_owned()), "{other}");
     }
+    let twice = [key, ("content-type", "application/json"), ("content-type", "application/json")];
+    let answer = post(&gateway, "/v1/messages", &twice, ASK).await;
+    assert_eq!(answer.error(), (400, "invalid_request_error".to_owned()), "said twice, even if the same");
     assert_eq!(provider.seen().len(), 3);
 }
 

@@ -123,9 +123,10 @@ async fn mirrored_headers_must_agree_with_the_body() {
         assert_eq!((answer.status, answer.error_code()), (400, -32020), "{name}: {value}: {answer:?}");
         assert_eq!(answer.json()["id"], 7);
     }
-    for name in ["mcp-protocol-version", "mcp-method", "mcp-name", "mcp-param-region"] {
-        let repeated = base.iter().find(|(known, _)| *known == name).unwrap();
-        let headers: Vec<_> = base.iter().chain([repeated]).copied().collect();
+    for name in ["mcp-protocol-version", "mcp-method", "mcp-name", "mcp-param-region", "content-type"] {
+        let usual = ("content-type", "application/json");
+        let repeated = *base.iter().find(|(known, _)| *known == name).unwrap_or(&usual);
+        let headers: Vec<_> = base.into_iter().chain([usual, repeated]).collect();
         let answer = post(&gateway, "/mcp", Some(&token), &body, &headers).await;
         assert_eq!((answer.status, answer.error_code()), (400, -32020), "{name} twice");
     }

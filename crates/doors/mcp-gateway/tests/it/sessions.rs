@@ -43,7 +43,8 @@ async fn a_session_works_for_the_principal_that_opened_it_only() {
         [("mcp-session-id", ada.session.as_str()); 2],
         [("mcp-session-id", ada.session.as_str()), ("mcp-session-id", "b")],
     ] {
-        assert_eq!(post(&gateway, "/mcp", Some(&ada.token), LIST, &twice).await.status, 404);
+        let answer = post(&gateway, "/mcp", Some(&ada.token), LIST, &twice).await;
+        assert_eq!((answer.status, answer.error_code()), (400, -32020), "{twice:?}");
     }
     assert_eq!(ada.list().await.status, 200);
 }

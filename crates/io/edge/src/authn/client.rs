@@ -5,8 +5,7 @@ mod budget;
 use std::sync::Arc;
 use std::time::{Duration, Instant as StdInstant};
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use moka::Expiry;
 use moka::future::Cache;
 use tokio::time::Instant;
@@ -22,7 +21,7 @@ use gatehouse_oauth::error::OAuthError;
 use gatehouse_oauth::form::Form;
 
 use self::budget::{Budget, Standing};
-use crate::context::Context;
+use crate::context::{Context, Head, Single};
 use crate::outbound::fetch::{FetchError, Fetcher, Trust};
 use crate::rejection::{Rejection, RejectionKind};
 
@@ -181,13 +180,9 @@ impl ClientDirectory {
 }
 
 /// What a request to the token endpoint presents about its client.
-pub fn presented(headers: &HeaderMap, form: &Form) -> Result<PresentedCredentials, OAuthError> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let header = values.next().map(|value| value.to_str().unwrap_or("?"));
-    if values.next().is_some() {
-        return PresentedCredentials::read(Some("?"), form);
-    }
-    PresentedCredentials::read(header, form)
+pub fn presented(head: &Head, form: &Form) -> Result<PresentedCredentials, OAuthError> {
+    let header = head.value(Single::Authorization);
+    PresentedCredentials::read(header.map(|value| value.to_str().unwrap_or("?")), form)
 }
 
 fn throttled(url: &ClientMetadataUrl, why: &str) -> Rejection {

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use moka::sync::Cache;
 
 use gatehouse_config::snapshot::Snapshot;
@@ -19,6 +17,7 @@ use gatehouse_identity::principal::{ClaimRules, Principal};
 use gatehouse_identity::secret::Secret;
 use gatehouse_identity::static_key::{KeyError, KeyHash, KeyTable};
 
+use crate::context::{Head, Single};
 use crate::issuer::keys::LocalKeys;
 use crate::issuer::revocations::Revocations;
 use crate::issuer::standing;
@@ -136,17 +135,17 @@ impl ResourceServer {
         self
     }
 
-    /// The caller behind the credentials in `headers`.
+    /// The caller behind the credentials in `head`.
     ///
     /// Every candidate is tried. One that proves nothing does not spoil another that does; two that prove
     /// different callers contradict each other.
     pub async fn authenticate(
         &self,
-        headers: &HeaderMap,
+        head: &Head,
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Result<Caller, Rejection> {
-        let (candidates, mut refusal) = self.candidates(headers)?;
+        let (candidates, mut refusal) = self.candidates(head)?;
         let mut found: Option<Caller> = None;
         for candidate in candidates {
             match self.prove(candidate, snapshot, now).await {
@@ -175,10 +174,10 @@ impl ResourceServer {
     }
 
     /// The distinct credentials that the request carries, and what is wrong with one that cannot be read.
-    fn candidates<'a>(&self, headers: &'a HeaderMap) -> Result<(Vec<&'a str>, Option<Rejection>), Rejection> {
+    fn candidates<'a>(&self, head: &'a Head) -> Result<(Vec<&'a str>, Option<Rejection>), Rejection> {
         let mut candidates = Vec::with_capacity(2);
         let mut unreadable = None;
-        if let Some(value) = single(headers, AUTHORIZATION.as_str())? {
+        if let Some(value) = credential(head, Single::Authorization)? {
             match value.split_once(' ') {
                 Some((scheme, token))
                     if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() =>
@@ -194,7 +193,7 @@ impl ResourceServer {
             }
         }
         if self.places == CredentialPlaces::BearerOrApiKey
-            && let Some(key) = single(headers, "x-api-key")?
+            && let Some(key) = credential(head, Single::XApiKey)?
             && !key.is_empty()
             && !candidates.contains(&key)
         {
@@ -296,18 +295,12 @@ impl TrustedIssuer {
     }
 }
 
-/// The value of a header that must not be repeated.
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Rejection> {
-    let mut values = headers.get_all(name).iter();
-    let Some(first) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(
-            Rejection::malformed("credential_repeated", "A credential header is repeated.").because(name)
-        );
-    }
-    first.to_str().map(Some).map_err(|_| {
-        Rejection::unauthenticated("credential_malformed", format!("{name} is not printable ASCII"))
-    })
+fn credential(head: &Head, field: Single) -> Result<Option<&str>, Rejection> {
+    let unreadable = |_| {
+        let why = format!("{} is not printable ASCII", field.name());
+        Rejection::unauthenticated("credential_malformed", why)
+    };
+    head.value(field).map(|value| value.to_str().map_err(unreadable)).transpose()
 }
 
 fn same_party(one: &Principal, other: &Principal) -> bool {

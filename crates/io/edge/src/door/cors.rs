@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderMap, HeaderValue, VARY,
 };
-use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
+use crate::context::{Head, List, Single};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::server::body::{self, Body};
 use crate::server::routes::{Origins, Route};
@@ -30,8 +29,8 @@ impl OriginRules {
     }
 
     /// Whether a page of the request's origin may call `route`.
-    pub(super) fn check(&self, route: &Route, headers: &HeaderMap) -> Result<Allowed, Rejection> {
-        match (route.origins, headers.get(ORIGIN)) {
+    pub(super) fn check(&self, route: &Route, head: &Head) -> Result<Allowed, Rejection> {
+        match (route.origins, head.value(Single::Origin)) {
             (Origins::Any, Some(_)) => Ok(Allowed(Some(HeaderValue::from_static("*")))),
             (Origins::Pages, _) | (_, None) => Ok(Allowed(None)),
             (Origins::Listed, Some(origin)) if self.lists(origin) => Ok(Allowed(Some(origin.clone()))),
@@ -45,24 +44,20 @@ impl OriginRules {
     }
 
     /// The answer to a preflight request, or `None` when it is not one or not granted.
-    pub(super) fn preflight(
-        &self,
-        head: &Parts,
-        methods: &BTreeMap<String, Route>,
-    ) -> Option<Response<Body>> {
+    pub(super) fn preflight(&self, head: &Head, methods: &BTreeMap<String, Route>) -> Option<Response<Body>> {
         if head.method != Method::OPTIONS {
             return None;
         }
-        let wanted = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?.to_str().ok()?;
+        let wanted = head.single(Single::AccessControlRequestMethod)?;
         let route = methods.get(wanted)?;
-        let Allowed(Some(origin)) = self.check(route, &head.headers).ok()? else { return None };
+        let Allowed(Some(origin)) = self.check(route, head).ok()? else { return None };
         let mut response = Response::new(body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_str(wanted).ok()?);
         // The names that the browser is about to send: bearer tokens, MCP routing headers and `Mcp-Param-*`.
-        if let Some(names) = head.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+        for names in head.list(List::AccessControlRequestHeaders) {
+            headers.append(ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
         }
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
         Allowed(Some(origin)).apply(headers);

@@ -4,13 +4,15 @@
 //! the upstream request can never see different ones.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use http::header::{HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method};
 
 use super::framing::Framing;
+use crate::context::{Head, Single};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// Most header fields in a request; HTTP/2 cookie crumbs count one by one.
@@ -57,13 +59,15 @@ impl HostRules {
 }
 
 /// Runs every check on a request head.
-pub fn admit(head: &Parts, framed: Framing, hosts: &HostRules) -> Result<(), Rejection> {
-    method(&head.method, &head.headers)?;
-    framing(&head.headers, framed)?;
-    header_sizes(&head.headers)?;
-    header_names(&head.headers)?;
-    path(head.uri.path())?;
-    hosts.check(&authority(head)?)
+pub fn admit(parts: &Arc<Parts>, framed: Framing, hosts: &HostRules) -> Result<Head, Rejection> {
+    method(&parts.method, &parts.headers)?;
+    framing(&parts.headers, framed)?;
+    header_sizes(&parts.headers)?;
+    header_names(&parts.headers)?;
+    path(parts.uri.path())?;
+    let head = Head::admit(Arc::clone(parts))?;
+    hosts.check(&authority(&head)?)?;
+    Ok(head)
 }
 
 fn method(method: &Method, headers: &HeaderMap) -> Result<(), Rejection> {
@@ -162,16 +166,11 @@ const fn hex(byte: u8) -> Option<u8> {
 }
 
 /// The one authority that the request names. A `Host` that contradicts the request target is refused.
-fn authority(head: &Parts) -> Result<Authority, Rejection> {
+fn authority(head: &Head) -> Result<Authority, Rejection> {
     let refuse = |why: &str| {
         Rejection::malformed("host_malformed", "The Host header is missing or malformed.").because(why)
     };
-    let mut headers = head.headers.get_all(HOST).iter();
-    let header = headers.next();
-    if headers.next().is_some() {
-        return Err(refuse("more than one Host header"));
-    }
-    let header = match header {
+    let header = match head.value(Single::Host) {
         None => None,
         Some(value) => {
             let text = value.to_str().map_err(|_| refuse("not ASCII"))?;

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
-use crate::context::{Context, Proven};
+use crate::context::{Context, List, Proven};
 use crate::memory::Buffer;
 use crate::rejection::{Rejection, RejectionKind};
 
@@ -85,9 +85,7 @@ pub async fn read<Who: Proven>(
     body: Incoming,
     limit: usize,
 ) -> Result<Bytes, Rejection> {
-    if let Some(encoding) = context.head.headers.get(http::header::CONTENT_ENCODING)
-        && encoding != "identity"
-    {
+    if context.head.elements(List::ContentEncoding).any(|coding| !coding.eq_ignore_ascii_case("identity")) {
         return Err(Rejection::new(
             RejectionKind::UnsupportedMediaType,
             "body_encoded",

@@ -2,6 +2,7 @@
 
 use http::Method;
 
+use gatehouse_edge::context::Single;
 use gatehouse_edge::server::routes::Route;
 
 use crate::house::{House, Plan, Site, Verified, plain, text};
@@ -72,6 +73,41 @@ async fn odd_requests_are_refused_before_the_credential_is_looked_at() {
         let answer = ask(address, line, &[("authorization", &bearer), extra], "").await;
         assert_eq!(answer.verdict(), expected, "{line} {extra:?}");
     }
+}
+
+/// Who takes the first line and who takes the last would see different requests.
+#[tokio::test]
+async fn what_is_read_once_is_sent_once() {
+    let house = House::open(routes).await;
+    let address = house.address();
+    let own = address.to_string();
+    let bearer = format!("Bearer {}", house.site.token("ada"));
+    for field in Single::ALL {
+        let name = field.name();
+        let value = match field {
+            Single::Host => own.as_str(),
+            Single::ContentLength => "0",
+            Single::Expect => "100-continue",
+            Single::Origin => "https://page.example",
+            Single::Authorization => bearer.as_str(),
+            _ => "a",
+        };
+        let once = get(address, "/who", &[(name, value)]).await;
+        assert_eq!(once.status, 200, "{name}: {once:?}");
+        for other in [value, "b"] {
+            let twice = get(address, "/who", &[(name, value), ("x-between", "c"), (name, other)]).await;
+            assert_eq!(twice.status, 400, "{name}: {value}, {other}: {twice:?}");
+        }
+    }
+    // Our own page first, somebody else's second.
+    let origins = [("origin", "https://page.example"), ("origin", "https://evil.example")];
+    let headers = [("authorization", bearer.as_str()), origins[0], origins[1]];
+    let answer = get(address, "/guarded", &headers).await;
+    assert_eq!(answer.verdict(), (400, "header_repeated"));
+    let record = house.records.all().pop().unwrap();
+    assert_eq!((&record["event"], &record["reason"]), (&"request.refused".into(), &"header_repeated".into()));
+    let lists = [("accept", "text/html"), ("accept", "*/*"), ("cookie", "a=b"), ("cookie", "c=d")];
+    assert_eq!(get(address, "/who", &lists).await.status, 200, "lists come in as many lines as they like");
 }
 
 #[tokio::test]

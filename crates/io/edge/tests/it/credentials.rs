@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderValue, Request};
 use serde_json::{Value, json};
 
 use gatehouse_config::snapshot::discovery::Discovery;
 use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer};
+use gatehouse_edge::context::Head;
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::outbound::jwks::IssuerKeys;
 use gatehouse_identity::clock::Clock;
@@ -24,11 +25,15 @@ use crate::peer::{Peer, Reply};
 
 /// The subject, or the reason of the refusal.
 async fn asked(gate: &ResourceServer, site: &Site, headers: &[(&'static str, &str)]) -> String {
-    let mut map = HeaderMap::new();
+    let (mut parts, ()) = Request::new(()).into_parts();
     for (name, value) in headers {
-        map.append(*name, HeaderValue::from_str(value).unwrap());
+        parts.headers.append(*name, HeaderValue::from_str(value).unwrap());
     }
-    match gate.authenticate(&map, &site.snapshot, site.clock.now()).await {
+    let caller = match Head::admit(Arc::new(parts)) {
+        Ok(head) => gate.authenticate(&head, &site.snapshot, site.clock.now()).await,
+        Err(rejection) => Err(rejection),
+    };
+    match caller {
         Ok(caller) => caller.principal.subject().to_string(),
         Err(rejection) => {
             assert!(!rejection.public.contains("expired"), "the caller learns no detail: {rejection:?}");

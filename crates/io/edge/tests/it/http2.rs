@@ -223,6 +223,22 @@ async fn a_request_is_answered_and_headers_are_limited_as_in_http1() {
 }
 
 #[tokio::test]
+async fn what_is_read_once_is_sent_once_in_http2_too() {
+    let house = House::open(routes).await;
+    let authority = house.address().to_string();
+    for fields in [
+        [("origin", "https://page.example"), ("origin", "https://evil.example")],
+        [("mcp-session-id", "a"), ("mcp-session-id", "a")],
+        [("user-agent", "a"), ("user-agent", "b")],
+    ] {
+        let mut client = Http2::connect(house.address()).await;
+        let block = block(&authority, &fields);
+        client.stream.write_all(&frame(HEADERS, END_STREAM_AND_HEADERS, 1, &block)).await.unwrap();
+        assert_eq!(status(&client.until(HEADERS).await.unwrap()), 400, "{fields:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_header_list_that_is_too_long_is_not_taken() {
     let house = House::open(routes).await;
     let authority = house.address().to_string();

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::ClientDirectory;
-use crate::context::{AuditRow, Context, Public, Trace};
+use crate::context::{AuditRow, Context, Head, Public, Trace};
 use crate::memory::Memory;
 use crate::outbound::fetch::tests::World;
 use crate::server::address::ClientAddress;
@@ -56,7 +56,7 @@ apps:
     let loopback: std::net::IpAddr = "127.0.0.1".parse().unwrap();
     Context {
         who: Public::new(),
-        head: Arc::new(Request::new(()).into_parts().0),
+        head: Head::admit(Arc::new(Request::new(()).into_parts().0)).unwrap(),
         snapshot: Arc::new(snapshot(&text)),
         now,
         source: ClientAddress { ip: loopback.into(), peer_ip: loopback },
