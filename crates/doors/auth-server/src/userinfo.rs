@@ -7,13 +7,14 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::Value;
 
-use gatehouse_audit::event::Outcome as Verdict;
+use gatehouse_audit::event::{EventKind, Outcome as Verdict};
 use gatehouse_edge::context::{Context, Public, Single};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body::Body;
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_identity::id::SubjectId;
 use gatehouse_identity::jose::verify::TokenType;
+use gatehouse_identity::principal::{ClaimRules, Principal};
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_oauth::claims::ClaimSources;
 use gatehouse_oauth::client::GrantType;
@@ -36,6 +37,10 @@ pub(crate) async fn userinfo(door: Arc<AuthServer>, _body: Incoming, context: Co
     let Some(verified) = verify(&door, token, TokenType::AccessTokenStrict, &context) else {
         return refuse(Some(&invalid_token()), "token_not_valid", &context);
     };
+    // Whatever is told or refused from here on, the record says by which token.
+    if let Ok(holder) = Principal::from_token(&verified, &ClaimRules::default()) {
+        context.note(|event| event.with_principal(&holder));
+    }
     let claims = verified.claims();
     let behind = behind(&door, claims, &context).await?;
     let (Standing::Good, Some(GrantedBy { user, client })) = (behind.standing, behind.granted) else {
@@ -58,10 +63,7 @@ pub(crate) async fn userinfo(door: Arc<AuthServer>, _body: Incoming, context: Co
     };
     match rules::userinfo(&SubjectId::new(text("sub")), &user, &sources) {
         Ok(answer) => {
-            // The client asks about a sign-in that is on record; nothing was refused.
-            if let Some(row) = &context.audit {
-                row.withdraw();
-            }
+            context.note(|event| event.with_kind(EventKind::UserinfoRead));
             Ok(refusal::json(StatusCode::OK, &Value::Object(answer)))
         }
         Err(error) => refuse(Some(&error), error.code().as_str(), &context),

@@ -310,6 +310,28 @@ async fn userinfo_completes_a_thin_id_token() {
     assert_eq!(authorization.as_deref(), Some("Bearer up-at"));
 }
 
+/// How somebody signed in, when, for whom: the signed ID token says that or nobody does.
+#[tokio::test]
+async fn userinfo_says_nothing_about_the_sign_in() {
+    let idp = Idp::start().await;
+    let server = setup(&idp, "").start().await;
+    let mut leg = Leg::begin(&server, &idp, &[]).await;
+    leg.give_signed(&json!({ "email": null, "amr": null, "acr": null, "auth_time": null }));
+    idp.answer_userinfo(json!({
+        "sub": "u-1", "email": "grace@corp.example", "amr": ["mfa", "hwk"], "acr": "urn:high",
+        "auth_time": 4_000_000_000_i64, "sid": "s", "nonce": "n", "azp": "evil", "scope": "admin", "act": { "sub": "x" },
+    }));
+    let tokens = leg.finish().await;
+    let claims = server.claims(text(&tokens, "access_token"));
+    assert_eq!(claims["mail"], "grace@corp.example");
+    for name in ["amr", "acr"] {
+        assert!(claims.get(name).is_none_or(|value| value == &json!([])), "{name}: {claims:?}");
+    }
+    assert!(claims["auth_time"].as_i64().unwrap() < 4_000_000_000, "{claims:?}");
+    let record = server.records.all().into_iter().find(|record| record["event"] == "signin.success").unwrap();
+    assert!(!record.to_string().contains("hwk") && !record.to_string().contains("urn:high"), "{record:#}");
+}
+
 #[tokio::test]
 async fn the_providers_rules_and_ours_both_hold() {
     let idp = Idp::start().await;

@@ -36,6 +36,19 @@ async fn the_claims_are_those_that_the_scopes_open() {
         ask(&server, Request::post("/oauth2/userinfo"), &[&bearer.replace("Bearer", "bearer")], "").await;
     assert_eq!(posted.ok(), expected);
     assert_eq!(posted.header("cache-control"), Some("no-store"));
+    let reads: Vec<_> =
+        server.records.all().into_iter().filter(|record| record["event"] == "userinfo.read").collect();
+    assert_eq!(reads.len(), 2, "each reading leaves a record: {reads:#?}");
+    let jti = server.claims(text(&tokens, "access_token"))["jti"].clone();
+    for record in reads {
+        let (actor, outcome) = (&record["actor"], &record["outcome"]);
+        assert_eq!(
+            (&actor["sub"], &actor["client_id"], outcome),
+            (&json!("ada"), &json!("portal"), &json!("allow"))
+        );
+        assert_eq!((&actor["jti"], &record["result"]["status"]), (&jti, &json!(200)), "{record:#}");
+        assert!(!record.to_string().contains("ada@example.com"), "who, not what: {record:#}");
+    }
 }
 
 #[tokio::test]
@@ -66,6 +79,8 @@ async fn only_live_tokens_with_openid_in_the_header_count() {
     let narrow = server.portal().tokens_for("ada", &[("scope", "tools:use")]).await;
     let answer = get(&server, &[&format!("Bearer {}", text(&narrow, "access_token"))]).await;
     assert_eq!(answer.error(), (403, "insufficient_scope".into()));
+    let record = server.records.with_reason("insufficient_scope").await;
+    assert_eq!((&record["event"], &record["actor"]["sub"]), (&json!("credential.refused"), &json!("ada")));
     assert!(challenge(&answer).contains("error=\"insufficient_scope\""));
 
     server.clock.advance(std::time::Duration::from_secs(900));

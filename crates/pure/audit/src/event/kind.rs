@@ -122,6 +122,8 @@ event_kinds! {
     TokenExchange = "token.exchange" in Token,
     /// A token, grant or session was revoked.
     TokenRevoke = "token.revoke" in Token,
+    /// A client read the claims of a user.
+    UserinfoRead = "userinfo.read" in Authentication,
     /// A token was introspected.
     TokenIntrospect = "token.introspect" in Authentication,
     /// A client metadata document was asked for: it was taken, or not.

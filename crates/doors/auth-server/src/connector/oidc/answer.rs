@@ -19,7 +19,7 @@ use gatehouse_identity::jose::strict_json::parse_object;
 use gatehouse_identity::jose::token::UnverifiedToken;
 use gatehouse_identity::jose::verify::{Expectations, TokenType};
 use gatehouse_identity::secret::Secret;
-use gatehouse_oauth::claims::texts;
+use gatehouse_oauth::claims::{is_protected, texts};
 use gatehouse_oauth::client::basic_authorization;
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::form::Form;
@@ -242,7 +242,8 @@ fn says_too_little(claims: &Map<String, Value>, connector: &OidcConnector) -> bo
     lacks("email", "email") || lacks("profile", "name") || lacks("groups", "groups")
 }
 
-/// §5.3: userinfo adds what the ID token lacks, and counts only when it is about the same subject. It is asked with
+/// §5.3: userinfo adds attributes that the ID token lacks, and counts only when it is about the same subject. What
+/// happened at the sign-in, to whom and for whom the ID token alone says: nobody signed anything here. It is asked with
 /// GET, as §5.3.1 recommends: there are providers that refuse a POST without parameters.
 async fn complete(
     fetcher: &Fetcher,
@@ -263,7 +264,7 @@ async fn complete(
     if more.get("sub") != claims.get("sub") {
         return Err(refused(connector, "userinfo is about another subject"));
     }
-    for (name, value) in more {
+    for (name, value) in more.into_iter().filter(|(name, _)| !is_protected(name)) {
         claims.entry(name).or_insert(value);
     }
     Ok(())
