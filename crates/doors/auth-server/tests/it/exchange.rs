@@ -181,6 +181,29 @@ async fn a_token_that_was_not_meant_for_the_requester_is_refused() {
     server.records.with_reason("exchange_not_for_requester").await;
 }
 
+/// Nobody said that it has any part in tokens for others: that another client gets them is no such word.
+#[tokio::test]
+async fn by_default_only_tokens_for_this_process_are_exchanged() {
+    let server = Setup::new()
+        .app(
+            r#"
+  - { name: plain, type: oidc, clientID: plain, credentials: { secrets: ["SECRET"] },
+      grantTypes: ["urn:ietf:params:oauth:grant-type:token-exchange"], allowedAudiences: ["https://files.example/", "https://tools.example/api"] }
+"#,
+        )
+        .start()
+        .await;
+    let plain = Client::confidential(&server, "plain", "");
+    let ours = subject(&server).await;
+    let tools = server.gateway().exchange(&ours, &[]).await.ok();
+    let tools = text(&tools, "access_token");
+    assert_eq!(server.claims(tools)["aud"], TOOLS);
+    plain.exchange(&ours, &[("audience", FILES)]).await.ok();
+    let answer = plain.exchange(tools, &[("audience", FILES)]).await;
+    assert_eq!(answer.error(), (400, "invalid_request".into()), "a token for somebody else's API");
+    server.records.with_reason("exchange_not_for_requester").await;
+}
+
 /// Everything that is not a live access token of our own, of the declared type.
 #[tokio::test]
 async fn other_tokens_are_refused() {

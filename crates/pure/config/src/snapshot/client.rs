@@ -46,7 +46,7 @@ pub(crate) fn compile_all(
     for app in &apps {
         let minting = &app.authorization.token_minting;
         let registered = RegisteredClient {
-            client: compile_client(app, &apps, resources, root, compiler),
+            client: compile_client(app, resources, root, compiler),
             access_token_policies: policy::compile_list(&minting.access_token, compiler),
             id_token_policies: policy::compile_list(&minting.id_token, compiler),
         };
@@ -57,7 +57,6 @@ pub(crate) fn compile_all(
 
 fn compile_client(
     app: &ClientApp,
-    apps: &[&ClientApp],
     resources: &[Audience],
     root: &Root,
     compiler: &mut Compiler<'_>,
@@ -91,7 +90,7 @@ fn compile_client(
             .flatten(),
         exchange: grant_types
             .contains(&GrantType::TokenExchange)
-            .then(|| exchange_rules(app, apps, resources, root, compiler)),
+            .then(|| exchange_rules(app, resources, compiler)),
         redirects: RedirectSet::new(redirects),
         grant_types,
         default_audience: minting::default_audience(
@@ -224,28 +223,19 @@ fn check_grants(
     }
 }
 
-/// Unless it is written otherwise, a client may exchange the tokens that people's clients get, for scopes that
-/// the token has.
-fn exchange_rules(
-    app: &ClientApp,
-    apps: &[&ClientApp],
-    resources: &[Audience],
-    root: &Root,
-    compiler: &mut Compiler<'_>,
-) -> ExchangeRules {
+/// Unless it is written otherwise, a client may exchange tokens that are meant for this process, for scopes that the
+/// token has. What is meant for others it has no part in until somebody says so.
+fn exchange_rules(app: &ClientApp, resources: &[Audience], compiler: &mut Compiler<'_>) -> ExchangeRules {
     let written: Option<&Exchange> = app.token_exchange.as_ref();
     let named = written
         .map(|exchange| minting::audiences(&exchange.subject_audiences))
         .filter(|named| !named.is_empty());
-    let subjects = named.unwrap_or_else(|| {
-        let others = apps.iter().filter(|other| other.client_id.value != app.client_id.value);
-        let theirs = others.flat_map(|other| other.allowed_audiences.iter().chain(&other.default_audience));
-        let documents = root.oidc_provider.iter().filter_map(|provider| provider.client_metadata.as_ref());
-        let unregistered =
-            documents.flat_map(|rules| rules.allowed_audiences.iter().chain(&rules.default_audience));
-        let theirs = theirs.chain(unregistered).map(|audience| Audience::new(audience.value.clone()));
-        resources.iter().cloned().chain(theirs).collect::<BTreeSet<_>>().into_iter().collect()
-    });
+    let subjects = named.unwrap_or_else(|| resources.to_vec());
+    if subjects.is_empty() {
+        let message = "this client can exchange no token: none is meant for this process";
+        let hint = "name the audiences of the tokens that it gets in `tokenExchange.subjectAudiences`";
+        compiler.report.warning(&app.place.child("tokenExchange"), message, hint);
+    }
     let scopes = match written.map(|exchange| (exchange.scopes, exchange)) {
         None | Some((ExchangeScopes::Subset, _)) => ScopeMode::Subset,
         Some((ExchangeScopes::Explicit, _)) => ScopeMode::Explicit,
