@@ -12,6 +12,7 @@ pub mod discovery;
 pub mod llm;
 pub mod mcp;
 mod minting;
+mod names;
 pub mod outbound;
 pub mod pinned;
 pub mod platform;
@@ -122,6 +123,7 @@ fn assemble(root: &crate::document::Root, compiler: &mut Compiler<'_>) -> Option
     }
     coherence::check(root, compiler);
     subjects::check(root, compiler);
+    names::check(root, compiler);
     Some(Snapshot {
         revision: String::new(),
         logging: platform::logging(root, compiler),

@@ -100,37 +100,123 @@ impl Value for Secret {
     }
 }
 
+/// Words that stand for a secret that nobody has made.
+const PLACEHOLDERS: &[&str] = &[
+    "admin",
+    "apikey",
+    "changeit",
+    "changeme",
+    "clientsecret",
+    "default",
+    "dummy",
+    "example",
+    "fixme",
+    "foobar",
+    "insecure",
+    "letmein",
+    "mysecret",
+    "none",
+    "passphrase",
+    "password",
+    "placeholder",
+    "qwerty",
+    "replaceme",
+    "replacethis",
+    "sample",
+    "secret",
+    "secretapikey",
+    "secretkey",
+    "supersecret",
+    "test",
+    "todo",
+    "xxx",
+    "yourapikey",
+    "yourclientsecret",
+    "yoursecret",
+];
+/// Words that make no such word a secret.
+const FILLERS: &[&str] = &[
+    "a",
+    "api",
+    "app",
+    "change",
+    "client",
+    "demo",
+    "for",
+    "gateway",
+    "gatehouse",
+    "here",
+    "in",
+    "insert",
+    "is",
+    "key",
+    "me",
+    "my",
+    "new",
+    "now",
+    "please",
+    "prod",
+    "production",
+    "put",
+    "real",
+    "replace",
+    "strong",
+    "super",
+    "the",
+    "this",
+    "to",
+    "token",
+    "value",
+    "very",
+    "with",
+    "your",
+];
+
+/// Whether a text is made of the words of placeholders, however often and in whatever spelling, or of one letter or a
+/// run of the keyboard.
 fn is_placeholder(text: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "changeme",
-        "changeit",
-        "secret",
-        "clientsecret",
-        "mysecret",
-        "password",
-        "secretapikey",
-        "apikey",
-        "yourapikey",
-        "yoursecret",
-        "yourclientsecret",
-        "replaceme",
-        "placeholder",
-        "todo",
-        "example",
-        "test",
-        "xxx",
-        "none",
-        "default",
-        "admin",
-        "letmein",
-        "secretkey",
-        "supersecret",
-        "insecure",
-        "dummy",
-        "fixme",
-    ];
-    let plain: String = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    plain.is_empty() || WORDS.contains(&plain.as_str()) || plain.chars().all(|c| c == 'x')
+    let plain: Vec<u8> =
+        text.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase()).collect();
+    if text.chars().all(|letter| !letter.is_alphanumeric()) {
+        return true;
+    }
+    // Letters of other scripts are in no word of the list.
+    if text.chars().any(|letter| letter.is_alphanumeric() && !letter.is_ascii()) {
+        return false;
+    }
+    let steps = |by: u8| plain.windows(2).all(|pair| matches!(pair, [a, b] if a.wrapping_add(by) == *b));
+    (plain.len() > 1 && steps(0)) || (plain.len() > 3 && steps(1)) || is_made_of_placeholders(&plain)
+}
+
+/// Whether `text` falls into words of the two lists and digits, with one of the first among them.
+fn is_made_of_placeholders(text: &[u8]) -> bool {
+    // For each place: whether the text before it falls into words, without and with one that is a placeholder.
+    let mut reached = vec![(false, false); text.len() + 1];
+    if let Some(start) = reached.first_mut() {
+        start.0 = true;
+    }
+    for at in 0..text.len() {
+        let (plain, telling) = reached.get(at).copied().unwrap_or_default();
+        let rest = text.get(at..).unwrap_or_default();
+        let mut reach = |length: usize, tells: bool| {
+            if let Some(there) = reached.get_mut(at + length) {
+                there.0 |= plain && !tells;
+                there.1 |= telling || (plain && tells);
+            }
+        };
+        if !plain && !telling {
+            continue;
+        }
+        if rest.first().is_some_and(u8::is_ascii_digit) {
+            reach(1, false);
+        }
+        for (words, tells) in [(PLACEHOLDERS, true), (FILLERS, false)] {
+            for word in words.iter().filter(|word| rest.starts_with(word.as_bytes())) {
+                reach(word.len(), tells);
+            }
+        }
+    }
+    reached.last().is_some_and(|(_, telling)| *telling)
 }
 
 /// `500ms`, `30s`, `15m`, `24h`, `7d`, or several of them in a row such as `1h30m`.

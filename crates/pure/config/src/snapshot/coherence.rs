@@ -1,5 +1,7 @@
 //! What stands in several places of a file must fit together: addresses, and the secrets of this server's own clients.
 
+use std::collections::BTreeSet;
+
 use gatehouse_identity::secret::Secret;
 use url::Url;
 
@@ -13,6 +15,9 @@ use crate::document::spot::Placed;
 
 /// The shortest secret of a client, in bytes: what a person makes up is shorter, what a generator makes is not.
 const SHORTEST_SECRET: usize = 16;
+/// What a secret that a generator made has at the least: sixteen hexadecimal digits.
+const LEAST_BITS: u32 = 64;
+const MAKE_ONE: &str = "make one, for example with `openssl rand -base64 32`";
 
 pub(crate) fn check(root: &Root, compiler: &mut Compiler<'_>) {
     if let Some(url) = &root.http.public_url {
@@ -77,13 +82,23 @@ fn check_secrets(client: &ClientApp, compiler: &mut Compiler<'_>) {
         let length = secret.expose().len();
         if length < SHORTEST_SECRET {
             let message = format!("expected a secret of at least {SHORTEST_SECRET} bytes, found {length}");
-            compiler.report.error_with(
-                &secret.place,
-                message,
-                "make one, for example with `openssl rand -base64 32`",
-            );
+            compiler.report.error_with(&secret.place, message, MAKE_ONE);
+        } else if guessable_bits(secret.expose()) < LEAST_BITS {
+            let message = "this secret is easy to guess: few different characters, or a pattern";
+            compiler.report.warning(&secret.place, message, MAKE_ONE);
         }
     }
+}
+
+/// An upper bound for what a guesser has to try, in bits: what is repeated is guessed once, and each character counts
+/// as one of those that are there.
+fn guessable_bits(secret: &str) -> u32 {
+    let bytes = secret.as_bytes();
+    let repeats =
+        |period: &usize| bytes.iter().zip(bytes.iter().skip(*period)).all(|(one, next)| one == next);
+    let period = (1..=bytes.len()).find(repeats).unwrap_or(bytes.len());
+    let kinds = bytes.iter().collect::<BTreeSet<_>>().len();
+    u32::try_from(period * (usize::BITS - kinds.leading_zeros()) as usize).unwrap_or(u32::MAX)
 }
 
 /// A connector to this very server names one of its clients. Nothing is sent, so a wrong secret would not be noticed

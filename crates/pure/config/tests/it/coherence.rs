@@ -246,3 +246,94 @@ fn streams_are_not_cut_before_other_requests() {
     let listener = loaded(WHOLE).public;
     assert_eq!([listener.drain_timeout, listener.drain_stream_timeout].map(|time| time.as_secs()), [30, 600]);
 }
+
+/// What nobody can see in a name deceives whoever reads it.
+#[test]
+fn names_with_what_cannot_be_seen_are_refused() {
+    for (from, name, expected) in [
+        ("username: ada", "\"a\\u200Bda\"", "username: this username holds U+200B, which nobody sees"),
+        ("username: ada", "\"ada\\u202E\"", "username: this username holds U+202E, which nobody sees"),
+        (
+            "username: ada",
+            "\"ada\\u00A0l\"",
+            "username: this username holds U+00A0, which looks like a space",
+        ),
+        ("username: ada", "\" ada\"", "username: a username has no spaces at its ends"),
+        ("username: ada", "\"a\\u3164da\"", "username: this username holds U+3164, which nobody sees"),
+        ("username: ada", "\"ada\\u0007\"", "username: this username holds U+0007, which nobody sees"),
+        ("clientID: claude-code", "\"claude code\"", "clientID: a client id has no spaces"),
+        (
+            "clientID: claude-code",
+            "\"\\u0441laude-code\"",
+            "clientID: a client id is of visible ASCII characters",
+        ),
+        (
+            "clientID: claude-code",
+            "\"claude\\uFEFF\"",
+            "clientID: this client id holds U+FEFF, which nobody sees",
+        ),
+        ("name: team-a", "\"team\\u2060-a\"", "name: this key name holds U+2060, which nobody sees"),
+        ("id: claude-opus-4-7", "\"claude opus\"", "id: a model id has no spaces"),
+    ] {
+        let key = from.split(':').next().unwrap();
+        let found = refused(&changed(from, &format!("{key}: {name}")));
+        assert!(found.contains(expected), "{name}: {found}");
+    }
+}
+
+/// What looks like another name may be somebody's: it is told, not refused.
+#[test]
+fn names_that_look_alike_are_warnings() {
+    for name in ["Ada", "\u{430}da", "\u{FF41}da"] {
+        let twin = format!(
+            "      - username: {name}\n        passwordHash: \"$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ\"\n      - username: ada\n"
+        );
+        let found = warnings(&loaded(&changed("      - username: ada\n", &twin)));
+        assert!(
+            found.iter().any(|told| told.contains("this username looks like that on line")),
+            "{name}: {found:?}"
+        );
+    }
+    let found = warnings(&loaded(&changed("username: ada", "username: \u{430}da")));
+    let expected = "this username mixes Cyrillic and Latin letters";
+    assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+}
+
+#[test]
+fn placeholders_in_any_repetition_are_refused_and_weak_secrets_told() {
+    let app = |secret: &str| {
+        format!(
+            "{WHOLE}  - {{ name: weak, type: oidc, clientID: weak, credentials: {{ secrets: [\"{secret}\"] }}, \
+             grantTypes: [client_credentials] }}\n"
+        )
+    };
+    for secret in [
+        "changemechangeme",
+        "change-me-change-me-please",
+        "CHANGE_ME_IN_PRODUCTION",
+        "secretsecretsecret",
+        "your-client-secret-here",
+        "password1234567890",
+        "0000000000000000",
+        "abcdefghijklmnopqrstuvwxyz",
+        "replace-this-with-a-real-secret",
+    ] {
+        let found = refused(&app(secret));
+        assert!(found.contains("an empty or placeholder secret is refused"), "{secret}: {found}");
+        assert!(!found.contains(secret), "{found}");
+    }
+    for secret in
+        ["abababababababababab", "aabbccaabbccaabbcc", "hunter2hunter2hunter2hunter2", "112233445566112233"]
+    {
+        let found = warnings(&loaded(&app(secret)));
+        assert!(
+            found.iter().any(|told| told.contains("this secret is easy to guess")),
+            "{secret}: {found:?}"
+        );
+        assert!(found.iter().all(|told| !told.contains(secret)), "{found:?}");
+    }
+    for secret in ["d1f0c9a27be34680", "Zk3vQ8sW1xYp7LmN", "the secret garden is my favourite example"] {
+        let found = warnings(&loaded(&app(secret)));
+        assert!(found.iter().all(|told| !told.contains("secret")), "{secret}: {found:?}");
+    }
+}
