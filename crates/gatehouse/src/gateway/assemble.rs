@@ -99,8 +99,12 @@ pub(super) async fn assemble(
     let console = Console::new(Arc::clone(store), Arc::clone(&fittings.audit), Arc::clone(&fittings.limits));
     let admin_routes = RouteTable::build(console.routes(snapshot), Vec::new(), gatehouse_console::render)?;
     let public_routes = RouteTable::build(served.routes, served.fallback, gatehouse_console::render)?;
+    let mut public = running(snapshot, public_routes, snapshot.ingress.allowed_hosts.clone());
+    if snapshot.ingress.origin.starts_with("https://") {
+        public.hosts = public.hosts.by_https_only();
+    }
     Ok(Assembled {
-        public: running(snapshot, public_routes, snapshot.ingress.allowed_hosts.clone()),
+        public,
         admin: running(snapshot, admin_routes, admin_hosts(&snapshot.admin)),
         revocations: shared.revocations,
         console,

@@ -48,6 +48,8 @@ impl Site {
             !text.contains("Anthropic IP range") && !text.contains("allowed network"),
             "{from:?}: {text}"
         );
+        // For this host only: the origin is https, whatever carries it here.
+        assert_eq!(response.header("strict-transport-security"), "max-age=31536000", "{from:?}");
         match response.status {
             200 => assert!(response.json()["access_token"].is_string(), "{from:?}: {text}"),
             400 if text.contains("cannot be read") => {

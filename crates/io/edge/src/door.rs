@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
-use http::header::{ALLOW, CONNECTION, EXPECT, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{
+    ALLOW, CONNECTION, EXPECT, HeaderValue, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, USER_AGENT,
+};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
@@ -35,6 +37,9 @@ use crate::server::cutoff::Cutoff;
 use crate::server::routes::{self, Entry, Found, Refused, Render, Route, RouteTable};
 use crate::server::uptake::Uptake;
 use crate::server::{Answer, Arrival};
+
+/// Other names of the domain are not ours to speak for, so there is no `includeSubDomains`.
+const A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// What runs now: one snapshot and everything built from it. Swapped whole.
 pub struct Running {
@@ -119,6 +124,7 @@ impl Door {
             id: RequestId::random(self.fittings.rng.as_ref()),
             path: parts.uri.path(),
             head_only: parts.method == Method::HEAD,
+            secure: running.hosts.are_secure(),
             uptake,
             cutoff,
         };
@@ -328,6 +334,7 @@ struct Visit<'a> {
     id: RequestId,
     path: &'a str,
     head_only: bool,
+    secure: bool,
     uptake: Option<Arc<Uptake>>,
     cutoff: Arc<Cutoff>,
 }
@@ -371,10 +378,13 @@ impl Visit<'_> {
         self.sign(self.refuse(rejection, render, None, false))
     }
 
-    /// Puts the request id on the answer, and drops the body of an answer to `HEAD`.
+    /// Puts on the answer what every answer has, and drops the body of one to `HEAD`.
     fn sign(&self, mut response: Response<Body>) -> Response<Body> {
         if let Ok(id) = HeaderValue::from_str(self.id.as_str()) {
             response.headers_mut().insert("request-id", id);
+        }
+        if self.secure {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, A_YEAR);
         }
         if self.head_only { response.map(|_| crate::server::body::empty()) } else { response }
     }

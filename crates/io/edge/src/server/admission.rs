@@ -26,6 +26,7 @@ pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 #[derive(Clone, Debug)]
 pub struct HostRules {
     allowed: HashSet<String>,
+    secure: bool,
 }
 
 impl HostRules {
@@ -39,7 +40,18 @@ impl HostRules {
             }
             allowed.insert(authority);
         }
-        Self { allowed }
+        Self { allowed, secure: false }
+    }
+
+    /// Says that clients reach these hosts by https only, and wants browsers to keep to it (RFC 6797).
+    #[must_use]
+    pub fn by_https_only(self) -> Self {
+        Self { secure: true, ..self }
+    }
+
+    /// Whether browsers are told to come by https only.
+    pub(crate) const fn are_secure(&self) -> bool {
+        self.secure
     }
 
     fn check(&self, authority: &Authority) -> Result<(), Rejection> {

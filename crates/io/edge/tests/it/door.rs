@@ -20,7 +20,7 @@ use gatehouse_edge::server::routes::{Origins, Route};
 use gatehouse_testkit::patience::until;
 
 use crate::house::{House, Public, Site, TEAM_KEY, Verified, plain, text};
-use crate::peer::{LONG, ask, get, request};
+use crate::peer::{Answer, LONG, ask, get, request};
 
 fn guarded(site: &Site) -> Vec<Route> {
     let inside = site.guarded("/in", Method::GET, |_body, context: Verified| async move {
@@ -332,4 +332,36 @@ async fn another_configuration_counts_for_the_requests_after_it() {
     });
     assert_eq!(keyed(&house, "/in").await.text, "new");
     assert_eq!(keyed(&house, "/fails").await.status, 404);
+}
+
+/// Whatever is answered: a browser that came by https once comes by https from then on.
+#[tokio::test]
+async fn where_clients_come_by_https_every_answer_says_so() {
+    let house = House::open(guarded).await;
+    let strict = |answer: &Answer| answer.header("strict-transport-security").to_owned();
+    assert_eq!(strict(&keyed(&house, "/in").await), "", "not where plain http is what is meant");
+    let site = &house.site;
+    let routes = vec![site.guarded("/in", Method::GET, |_body, _context: Verified| async { text("in") })];
+    let hosts = gatehouse_edge::server::admission::HostRules::new([site.address.to_string()]);
+    house.door.replace(gatehouse_edge::door::Running {
+        snapshot: Arc::clone(&site.snapshot),
+        routes: gatehouse_edge::server::routes::RouteTable::build(routes, Vec::new(), plain).unwrap(),
+        hosts: hosts.by_https_only(),
+        origins: gatehouse_edge::door::OriginRules::new(["https://page.example".to_owned()]),
+        proxies: gatehouse_edge::server::address::TrustedProxies::new(Vec::new()),
+    });
+    let address = house.address();
+    let preflight = [("origin", "https://page.example"), ("access-control-request-method", "GET")];
+    for (answer, status) in [
+        (keyed(&house, "/in").await, 200),
+        (get(address, "/in", &[]).await, 401),
+        (get(address, "/nowhere", &[]).await, 404),
+        (ask(address, "POST /in", &[], "").await, 405),
+        (ask(address, "HEAD /in", &[("x-api-key", TEAM_KEY)], "").await, 200),
+        (ask(address, "OPTIONS /in", &preflight, "").await, 204),
+        (get(address, "/in", &[("x_odd", "a")]).await, 400),
+        (get(address, "/in", &[("host", "evil.example")]).await, 421),
+    ] {
+        assert_eq!((answer.status, strict(&answer).as_str()), (status, "max-age=31536000"), "{answer:?}");
+    }
 }
