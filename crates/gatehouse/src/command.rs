@@ -16,6 +16,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::output::Failure;
+use crate::host;
+
 /// One identity gateway between AI clients and everything they reach.
 #[derive(Parser)]
 #[command(name = "gatehouse", version, about, disable_help_subcommand = true)]
@@ -60,6 +63,9 @@ enum Command {
 /// Runs the command line of this process. Exit codes: 0 ok, 1 failed, 2 usage, 78 configuration refused.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Err(error) = host::keep_memory_private() {
+        return Failure::new("keeping memory out of core dumps", error).report();
+    }
     let config = arguments.config;
     let done = match arguments.command {
         Command::Demo(demo) => demo::run(&demo),

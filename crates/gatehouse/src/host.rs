@@ -3,6 +3,8 @@
 pub mod files;
 mod memory;
 
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,6 +15,7 @@ use gatehouse_config::source::environment::Environment;
 use gatehouse_config::source::loader::{LoadError, Loader, file_path};
 use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_identity::rng::Rng;
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 pub(crate) use self::memory::usable as usable_memory;
 
@@ -36,6 +39,30 @@ impl Rng for SystemRng {
         if aws_lc_rs::rand::fill(bytes).is_err() {
             std::process::abort();
         }
+    }
+}
+
+/// Keeps the secrets in this process's memory out of core dumps, and its memory from other processes of the same user
+/// (`prctl(2)`, `PR_SET_DUMPABLE`). Programs that it starts are none the less what they were.
+pub fn keep_memory_private() -> io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// Why a file with secrets is not as private as it should be, if it is not: users other than its owner and its group
+/// may get at it, or its group may change it.
+pub fn exposure(path: &Path) -> Option<&'static str> {
+    let mode = std::fs::metadata(path).ok()?.permissions().mode();
+    if mode & 0o002 != 0 {
+        Some("every user of this machine may write it")
+    } else if mode & 0o004 != 0 {
+        Some("every user of this machine may read it")
+    } else if mode & 0o020 != 0 {
+        Some("its whole group may write it")
+    } else {
+        None
     }
 }
 
@@ -91,4 +118,11 @@ impl Loader for DiskLoader {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).push(path);
         Ok(bytes)
     }
+
+    fn exposure(&self, uri: &str) -> Option<&'static str> {
+        exposure(&self.folder.join(file_path(uri).ok()?))
+    }
 }
+
+#[cfg(test)]
+mod tests;

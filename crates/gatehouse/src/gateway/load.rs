@@ -6,9 +6,10 @@ use std::sync::Arc;
 use gatehouse_config::problem::{Problem, Severity};
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::source::environment::Environment;
+use gatehouse_config::source::loader::PRIVATE;
 use gatehouse_config::source::{MAX_BYTES, Source};
 
-use crate::host::{DiskLoader, environment, files};
+use crate::host::{DiskLoader, environment, exposure, files};
 
 /// Where the configuration is looked for when none is named.
 const PLACES: [&str; 2] = ["gatehouse.yaml", "/etc/gatehouse/gatehouse.yaml"];
@@ -58,7 +59,16 @@ pub fn load(named: Option<PathBuf>) -> Result<Loaded, LoadFailure> {
         .map_err(|error| LoadFailure::Unreadable { path: path.display().to_string(), error })?;
     let source = Source { file: Arc::from(path.display().to_string()), bytes };
     let loader = DiskLoader::beside(&path);
-    let snapshot = from_source(&source, &environment(), &loader)?;
+    let mut snapshot = from_source(&source, &environment(), &loader)?;
+    snapshot.warnings.extend(exposure(&path).map(|why| Problem {
+        severity: Severity::Warning,
+        file: Arc::clone(&source.file),
+        line: 1,
+        column: 1,
+        path: String::new(),
+        message: format!("this file is not private: {why}"),
+        hint: Some(PRIVATE.to_owned()),
+    }));
     Ok(Loaded { path, files: loader.files(), snapshot })
 }
 

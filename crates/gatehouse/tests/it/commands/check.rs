@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::{gatehouse, write};
@@ -143,4 +144,45 @@ fn an_audit_log_that_nobody_signs_is_warned_of() {
     );
     let err = gatehouse(here.path(), &["check"], "").failed(78);
     assert!(err.contains("audit.checkpoints.key: ") && err.contains("audit new-key"), "{err}");
+}
+
+/// Who may read a configuration may have every secret in it; who may write it decides everything.
+#[test]
+fn files_that_others_can_get_at_are_warned_of() {
+    let here = tempfile::tempdir().unwrap();
+    let folder = here.path().display().to_string();
+    let text = complete(here.path())
+        .replace("    inbound:\n      opa:\n        name: models\n        file: models.rego\n", "");
+    write(
+        here.path(),
+        "gatehouse.yaml",
+        &format!("{text}\nsecretProvider: secretfile://{folder}/secrets.yaml\n"),
+    );
+    write(here.path(), "secrets.yaml", "secrets:\n  a.b: wHf2rT0pZ8sV4qL1\n");
+    let told = |file: &str, mode: u32| {
+        let private = |name: &str, mode: u32| {
+            std::fs::set_permissions(here.path().join(name), PermissionsExt::from_mode(mode)).unwrap();
+        };
+        ["gatehouse.yaml", "secrets.yaml"].iter().for_each(|name| private(name, 0o600));
+        private(file, mode);
+        gatehouse(here.path(), &["check"], "").ok()
+    };
+    for (file, what) in [
+        ("gatehouse.yaml", "warning: gatehouse.yaml:1:1: this file is not private: "),
+        ("secrets.yaml", "secretProvider: the secret provider is not private: "),
+    ] {
+        for mode in [0o600, 0o400, 0o640, 0o440] {
+            assert!(!told(file, mode).contains("warning"), "{file} {mode:o}");
+        }
+        for (mode, why) in [
+            (0o644, "every user of this machine may read it"),
+            (0o604, "every user of this machine may read it"),
+            (0o602, "every user of this machine may write it"),
+            (0o666, "every user of this machine may write it"),
+            (0o660, "its whole group may write it"),
+        ] {
+            let told = told(file, mode);
+            assert!(told.contains(&format!("{what}{why}")), "{file} {mode:o}: {told}");
+        }
+    }
 }

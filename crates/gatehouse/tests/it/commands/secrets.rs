@@ -1,7 +1,10 @@
+use std::process::{Command, Stdio};
+
 use argon2::Argon2;
 use argon2::password_hash::PasswordVerifier as _;
 use argon2::password_hash::phc::PasswordHash;
 use gatehouse_identity::static_key::KeyHash;
+use gatehouse_testkit::process::wait_for;
 
 use super::gatehouse;
 
@@ -51,4 +54,26 @@ fn nothing_on_standard_input_is_not_a_secret() {
         let err = gatehouse(here.path(), &[command], "\n").failed(1);
         assert!(err.contains("on standard input, found nothing"), "{err}");
     }
+}
+
+/// A core dump, or another process of the same user, would hand out what is in memory.
+#[test]
+fn no_command_leaves_a_core_dump() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gatehouse"))
+        .arg("hash-key")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let limits = format!("/proc/{}/limits", child.id());
+    let capped = wait_for(|| {
+        let limits = std::fs::read_to_string(&limits).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        let values: Vec<_> = line.split_whitespace().skip(4).take(2).collect();
+        (values == ["0", "0"]).then_some(())
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(capped.is_some());
 }

@@ -17,7 +17,7 @@ use crate::document::connector::Connector;
 use crate::document::spot::Placed;
 use crate::nearest;
 use crate::problem::{Place, Problem, Report, Severity};
-use crate::source::loader::Loader;
+use crate::source::loader::{Loader, PRIVATE};
 
 /// One compilation.
 pub(crate) struct Compiler<'a> {
@@ -74,6 +74,13 @@ impl<'a> Compiler<'a> {
                 self.report.error(&name.place, error.to_string());
                 None
             }
+        }
+    }
+
+    /// Warns of a file with a secret that others can get at.
+    pub(crate) fn check_private(&mut self, file: &Placed<String>, what: &str) {
+        if let Some(why) = self.loader.exposure(file) {
+            self.report.warning(&file.place, format!("{what} is not private: {why}"), PRIVATE);
         }
     }
 

@@ -84,6 +84,9 @@ pub const MAX_PEM_BYTES: usize = 1024 * 1024;
 /// The bytes of a PEM file that holds at least one block of `label`.
 fn pem(file: &Placed<String>, label: &str, compiler: &mut Compiler<'_>) -> Option<Vec<u8>> {
     let bytes = compiler.file(file, MAX_PEM_BYTES)?;
+    if label.contains("PRIVATE") {
+        compiler.check_private(file, "the key");
+    }
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     if text
         .lines()

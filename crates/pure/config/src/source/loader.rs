@@ -7,7 +7,16 @@ pub trait Loader {
     /// The bytes behind `uri`: a `file://` URI, an absolute path, or a path relative to the configuration file. No more
     /// than `limit` and one more are ever read, and of regular files only: a device or a pipe may have no end.
     fn read(&self, uri: &str, limit: usize) -> Result<Vec<u8>, LoadError>;
+
+    /// Why the file behind `uri` is not private, if it is not.
+    fn exposure(&self, _uri: &str) -> Option<&'static str> {
+        None
+    }
 }
+
+/// What to do about a file with secrets that is not private.
+pub const PRIVATE: &str =
+    "give it to the user that runs the gateway, with mode 0600, or 0640 for a group of its own";
 
 /// Why a file could not be read.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gatehouse_identity::secret::Secret;
 
-use super::loader::Loader;
+use super::loader::{Loader, PRIVATE};
 use super::node::{Node, NodeValue};
 use super::{MAX_BYTES, Source, yaml};
 use crate::problem::{Place, Report};
@@ -40,6 +40,9 @@ impl Secrets {
                 return Self::default();
             }
         };
+        if let Some(why) = loader.exposure(path) {
+            report.warning(place, format!("the secret provider is not private: {why}"), PRIVATE);
+        }
         let file = Source { file: Arc::from(path), bytes };
         let mut findings = Report::new(&file.file);
         let mut secrets = BTreeMap::new();
