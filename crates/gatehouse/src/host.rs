@@ -15,7 +15,6 @@ use gatehouse_config::source::environment::Environment;
 use gatehouse_config::source::loader::{LoadError, Loader, file_path};
 use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_identity::rng::Rng;
-use rustix::process::{Resource, Rlimit, setrlimit};
 
 pub(crate) use self::memory::usable as usable_memory;
 
