@@ -23,6 +23,7 @@ use gatehouse_audit::checkpoint::CheckpointKey;
 use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_audit::sink::{AuditError, AuditSink};
 use gatehouse_audit::tally::Handful;
+use gatehouse_auth_server::SignIns;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::platform::{
     Listener as ListenerSettings, LogLevel, Migrate as MigrateSetting, Pooler as PoolerSetting,
@@ -30,6 +31,7 @@ use gatehouse_config::snapshot::platform::{
 };
 use gatehouse_console::Console;
 use gatehouse_edge::door::{Door, Fittings};
+use gatehouse_edge::lane::policy::PolicyLane;
 use gatehouse_edge::limits::Limits;
 use gatehouse_edge::memory::Memory;
 use gatehouse_edge::outbound::OutboundTlsError;
@@ -95,6 +97,9 @@ pub enum StartError {
     /// Threads that sign.
     #[error("no thread for signing can be started: {0}")]
     Signers(io::Error),
+    /// Threads for work that takes long.
+    #[error("no thread for passwords or policies can be started: {0}")]
+    Lane(io::Error),
     /// Certificates of a listener.
     #[error("TLS of a listener: {0}")]
     Tls(#[from] TlsError),
@@ -138,8 +143,10 @@ impl Gateway {
             audit: Arc::clone(&audit),
             limits: Arc::clone(&limits),
             memory,
+            policies: Arc::new(PolicyLane::start().map_err(StartError::Lane)?),
         };
-        let assembled = assemble::assemble(&snapshot, &store, &fittings, surroundings).await?;
+        let sign_ins = Arc::new(SignIns::start().map_err(StartError::Lane)?);
+        let assembled = assemble::assemble(&snapshot, (&store, &sign_ins), &fittings, surroundings).await?;
         let public_certificate = assemble::certificate(&snapshot.public)?;
         let admin_certificate = assemble::certificate(&snapshot.admin)?;
         let public = bind(&snapshot.public, public_certificate.as_ref()).await?;

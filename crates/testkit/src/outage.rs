@@ -104,6 +104,9 @@ impl GrantRepository for Away {
     async fn advance(&self, _: Stage, _: &Grant, _: Timestamp) -> Result<Transition, StoreError> {
         away()
     }
+    async fn abandon(&self, _: &GrantId) -> Result<Transition, StoreError> {
+        away()
+    }
     async fn redeem(
         &self,
         _: &Active,

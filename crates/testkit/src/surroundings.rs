@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gatehouse_edge::door::Fittings;
+use gatehouse_edge::lane::policy::PolicyLane;
 use gatehouse_edge::memory::Memory;
 use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_identity::rng::Rng;
@@ -60,5 +61,6 @@ pub fn fittings(clock: &Arc<HandClock>, records: &Arc<Records>) -> Fittings {
         audit: Arc::clone(records) as _,
         limits: Arc::default(),
         memory: Memory::default(),
+        policies: Arc::new(PolicyLane::start().unwrap()),
     }
 }

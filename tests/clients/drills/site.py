@@ -58,6 +58,7 @@ class Site:
             "BODY_SECONDS": 20,
             "SPOOL": 65536,
             "CHECKPOINTS": "",
+            "MORE_APPS": "",
             **settings,
         }
         text = (HOUSES / "drills.yaml").read_text()

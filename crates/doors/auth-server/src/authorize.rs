@@ -12,7 +12,7 @@ use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::issuer::standing;
 use gatehouse_edge::limits::Limit;
-use gatehouse_edge::rejection::{Rejection, RejectionKind, excerpt};
+use gatehouse_edge::rejection::{Rejection, RejectionKind, excerpt, loggable};
 use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_identity::audience::Audience;
@@ -56,8 +56,9 @@ pub(crate) async fn authorize(door: Arc<AuthServer>, body: Incoming, context: Co
         let error = OAuthError::new(ErrorCode::LoginRequired, "nobody is signed in, and prompt is none");
         return refuse(&request.refuse(client, error), &context);
     }
-    door.beginnings.admit(&context)?;
+    let under_way = door.sign_ins.beginnings.enter(&context)?;
     let begun = transaction::begin(&door, request, &context)?;
+    door.sign_ins.beginnings.admit(&door, &begun.grant.id, begun.grant.expires_at, &context).await?;
     let grants = door.store.grants();
     if !grants.insert(&begun.grant).await.map_err(store_failed)?.is_won() {
         return Err(Rejection::internal("grant_not_begun", "a fresh grant id was taken"));
@@ -78,6 +79,7 @@ pub(crate) async fn authorize(door: Arc<AuthServer>, body: Incoming, context: Co
             &server.endpoints.consent
         }
     };
+    drop(under_way);
     page::redirect(&step_url(path, &id), begun.cookies)
 }
 
@@ -111,8 +113,8 @@ pub(crate) fn refuse(error: &AuthorizationError, context: &Context<Public>) -> O
         (AuthorizationError::Show { error, mismatch: Some(mismatch) }, _) => {
             tracing::warn!(
                 request.id = %context.request_id, source.ip = %context.source.ip,
-                redirect.received = excerpt(&mismatch.received),
-                redirect.nearest = mismatch.nearest.as_deref().unwrap_or_default(),
+                redirect.received = %loggable(excerpt(&mismatch.received)),
+                redirect.nearest = %loggable(mismatch.nearest.as_deref().unwrap_or_default()),
                 redirect.differs_at = mismatch.differs_at, "redirect_uri is not registered"
             );
             let public = format!(

@@ -1,75 +1,170 @@
 //! Limits on beginning sign-ins: each is a row in the store before anybody has proven anything.
+//!
+//! There is a most that may be pending, and it never stops everybody: when it is reached, the newest sign-in of the
+//! network that has most of them gives way, so that a flood only displaces itself.
 
+mod pending;
+
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use gatehouse_config::snapshot::authorization_server::SignInLimits;
 use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::limits::Limit;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::address::network;
 use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::GrantId;
 
+use self::pending::Pending;
+use crate::server::{AuthServer, configured, store_failed};
 use crate::windows::{Full, Windows};
 
-/// How long a beginning counts.
+/// How long a beginning counts for its network.
 const WINDOW: Duration = Duration::from_mins(1);
-/// Most beginnings from one address: an office of hundreds behind one address signs in on a Monday morning.
-const PER_ADDRESS: u32 = 600;
-/// Most beginnings of everybody.
-const IN_ALL: u32 = 20_000;
-/// Most addresses that are watched at once.
+/// Most networks that are watched at once.
 const WATCHED: usize = 50_000;
+/// How many may be at the store at the same time before networks are looked at one by one.
+const AT_ONCE: usize = 128;
+/// How many of them every network may have even then.
+const SHARE: usize = 2;
 
-/// The sign-ins that were begun at this process lately.
+/// The sign-ins that were begun at this process and are not over.
 pub(crate) struct Beginnings(Mutex<Counts>);
 
 struct Counts {
-    addresses: Windows<IpAddr>,
-    all: Windows<()>,
+    lately: Windows<IpAddr>,
+    lately_limit: u32,
+    pending: Pending,
+    /// Those that are being stored.
+    under_way: HashMap<IpAddr, usize>,
+    under_way_in_all: usize,
+}
+
+/// A sign-in that is being stored, for as long as this is held.
+pub(crate) struct UnderWay<'a> {
+    beginnings: &'a Beginnings,
+    network: IpAddr,
 }
 
 /// Which limit is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TooMany {
-    FromAddress(Full),
-    InAll(Full),
+    /// This network began too many in the last minute.
+    FromNetwork(Full),
+    /// All places are taken, and no network has more of them than this one. When the next one is free.
+    InAll(Duration),
+    /// The store has enough to do, and this network has its share of it.
+    AtOnce,
 }
 
 impl Beginnings {
     /// Nothing was begun.
     pub(crate) fn none() -> Self {
         Self(Mutex::new(Counts {
-            addresses: Windows::new(WINDOW, PER_ADDRESS, WATCHED),
-            all: Windows::new(WINDOW, IN_ALL, 1),
+            lately: Windows::new(WINDOW, 0, WATCHED),
+            lately_limit: 0,
+            pending: Pending::none(),
+            under_way: HashMap::new(),
+            under_way_in_all: 0,
         }))
     }
 
-    /// Counts a sign-in that is about to begin, or refuses it. The first refusal of a window is logged.
-    pub(crate) fn admit(&self, context: &Context<Public>) -> Result<(), Rejection> {
-        let Err(limit) = self.count(context.source.counted(), context.now) else { return Ok(()) };
-        let (full, scope, most) = match limit {
-            TooMany::FromAddress(full) => (full, "address", PER_ADDRESS),
-            TooMany::InAll(full) => (full, "all", IN_ALL),
-        };
-        if full.first {
-            tracing::warn!(
-                request.id = %context.request_id, source.ip = %context.source.ip, scope,
-                limit.per_minute = most, "too many sign-ins are begun"
-            );
-        }
-        let public = "Too many sign-ins were begun in the last minute. Wait a minute and try again.";
-        let mut rejection = Rejection::new(RejectionKind::RateLimited, "too_many_signins", public)
-            .because(format!("limit per minute ({scope}): {most}"));
-        rejection.retry_after = Some(full.wait.max(Duration::from_secs(1)));
-        Err(rejection)
+    /// Lets a sign-in begin beside others, or refuses it so that those of other networks need not wait behind it.
+    pub(crate) fn enter(&self, context: &Context<Public>) -> Result<UnderWay<'_>, Rejection> {
+        let limits = &configured(context)?.sign_in_limits;
+        self.under_way(context.source.counted()).map_err(|limit| refused(limit, limits, context))
     }
 
-    /// What one address is refused does not count for everybody.
-    fn count(&self, address: IpAddr, now: Timestamp) -> Result<(), TooMany> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.addresses.count(&network(address), now).map_err(TooMany::FromAddress)?;
-        counts.all.count(&(), now).map_err(TooMany::InAll)
+    /// Takes a place for a sign-in that is about to begin and is over at `until`, or refuses it. What has to give way
+    /// for it is removed from the store.
+    pub(crate) async fn admit(
+        &self,
+        door: &AuthServer,
+        id: &GrantId,
+        until: Timestamp,
+        context: &Context<Public>,
+    ) -> Result<(), Rejection> {
+        let limits = &configured(context)?.sign_in_limits;
+        let gave_way = self
+            .place(id, (context.source.counted(), until), limits, context.now)
+            .map_err(|limit| refused(limit, limits, context))?;
+        if let Some((gave_way, limit)) = gave_way {
+            context.limits.hit(limit);
+            let removed = door.store.grants().abandon(&gave_way).await;
+            // One that was consented to meanwhile is none of these any more.
+            let _was_there = removed.map_err(store_failed)?;
+        }
+        Ok(())
     }
+
+    /// Frees the place of a sign-in that led to a code, or to none.
+    pub(crate) fn over(&self, id: &GrantId) {
+        self.lock().pending.end(id);
+    }
+
+    fn under_way(&self, address: IpAddr) -> Result<UnderWay<'_>, TooMany> {
+        let network = network(address);
+        let mut counts = self.lock();
+        let own = counts.under_way.get(&network).copied().unwrap_or(0);
+        if counts.under_way_in_all >= AT_ONCE && own >= SHARE {
+            return Err(TooMany::AtOnce);
+        }
+        counts.under_way.insert(network, own + 1);
+        counts.under_way_in_all += 1;
+        Ok(UnderWay { beginnings: self, network })
+    }
+
+    fn place(
+        &self,
+        id: &GrantId,
+        (address, until): (IpAddr, Timestamp),
+        limits: &SignInLimits,
+        now: Timestamp,
+    ) -> Result<Option<(GrantId, Limit)>, TooMany> {
+        let network = network(address);
+        let mut counts = self.lock();
+        if counts.lately_limit != limits.per_minute {
+            counts.lately_limit = limits.per_minute;
+            counts.lately = Windows::new(WINDOW, limits.per_minute, WATCHED);
+        }
+        counts.lately.count(&network, now).map_err(TooMany::FromNetwork)?;
+        counts.pending.begin(id, (network, until), limits, now).map_err(TooMany::InAll)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.beginnings.lock();
+        counts.under_way_in_all = counts.under_way_in_all.saturating_sub(1);
+        match counts.under_way.get_mut(&self.network) {
+            Some(own) if *own > 1 => *own -= 1,
+            _ => drop(counts.under_way.remove(&self.network)),
+        }
+    }
+}
+
+/// What one network is refused does not count for others.
+fn refused(limit: TooMany, limits: &SignInLimits, context: &Context<Public>) -> Rejection {
+    let (wait, key, most) = match limit {
+        TooMany::FromNetwork(full) => (full.wait, Some(Limit::SignInsPerMinutePerNetwork), limits.per_minute),
+        TooMany::InAll(wait) => (wait, Some(Limit::PendingSignIns), limits.pending),
+        TooMany::AtOnce => (Duration::from_secs(1), None, u32::try_from(AT_ONCE).unwrap_or(u32::MAX)),
+    };
+    if let Some(limit) = key {
+        context.limits.hit(limit);
+    }
+    let public = "Too many sign-ins were begun lately. Wait a minute and try again.";
+    let mut rejection = Rejection::new(RejectionKind::RateLimited, "too_many_signins", public)
+        .because(format!("{}: {most}", key.map_or("at once", Limit::key)));
+    rejection.retry_after = Some(wait.max(Duration::from_secs(1)));
+    rejection
 }
 
 #[cfg(test)]

@@ -110,6 +110,7 @@ async fn approve(door: &AuthServer, grant: Authenticated, context: &Context<Publ
     if !moved.map_err(store_failed)?.is_won() {
         return Err(transaction::over());
     }
+    door.sign_ins.beginnings.over(&id);
     commit(context).await?;
     page::redirect(&location, [transaction::end(&id, server)?])
 }
@@ -133,6 +134,7 @@ async fn deny(
     if !door.store.grants().revoke(&grant.id, context.now).await.map_err(store_failed)?.is_won() {
         return Err(transaction::over());
     }
+    door.sign_ins.beginnings.over(&grant.id);
     if let Some(row) = &context.audit {
         row.conclude(Verdict::Deny, "user_declined");
     }

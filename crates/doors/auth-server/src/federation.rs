@@ -10,7 +10,7 @@ use gatehouse_audit::event::Outcome as Verdict;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::connector::{Connector, OidcConnector};
 use gatehouse_edge::context::{Context, Public, Single};
-use gatehouse_edge::rejection::{Rejection, excerpt};
+use gatehouse_edge::rejection::{Rejection, excerpt, loggable};
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{Grant, Pending, Stage};
@@ -91,7 +91,7 @@ pub(crate) async fn callback(door: Arc<AuthServer>, _body: Incoming, context: Co
         Err(NoUser::Refused(upstream)) => {
             tracing::info!(
                 request.id = %context.request_id, source.ip = %context.source.ip, connector = %connector.name,
-                detail = excerpt(&upstream.said), "identity provider refused a sign-in"
+                detail = %loggable(excerpt(&upstream.said)), "identity provider refused a sign-in"
             );
             let answer = refuse(&pending.request.refuse(&registered.client, upstream.error), &context)?;
             if let Some(row) = &context.audit {

@@ -10,6 +10,7 @@ mod client_request;
 mod connector;
 mod consent;
 mod cookie;
+mod device;
 mod dialect;
 mod federation;
 mod introspection;
@@ -27,4 +28,4 @@ mod userinfo;
 mod windows;
 
 pub use dialect::json as render;
-pub use server::{AuthServer, Parts};
+pub use server::{AuthServer, Parts, SignIns};

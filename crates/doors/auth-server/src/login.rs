@@ -17,7 +17,8 @@ use gatehouse_oauth::grant::{AuthenticatedUser, Grant, Pending, Stage};
 
 use crate::attempts::{Attempt, Locked};
 use crate::authorize::{hint_allows, note_client, posted, refuse, step_url};
-use crate::connector::local::{self, Password};
+use crate::connector::local::{self, Claim, Password};
+use crate::device;
 use crate::federation;
 use crate::page::{self, Choice, Choose, Login, client_names, form_target};
 use crate::server::{AuthServer, configured, store_failed};
@@ -85,28 +86,38 @@ pub(crate) async fn submit(door: Arc<AuthServer>, body: Incoming, context: Conte
     let username = form_data.one("username").unwrap_or_default();
     let password = Password::new(form_data.one("password").unwrap_or_default());
     context.note(|event| event.with_claimed_user(username).with_connector(local.name.as_str()));
-    let attempt = Attempt {
-        connector: &local.name,
-        username,
-        known: local.users.contains_key(username),
-        address: context.source.counted(),
+    let user = local.users.get(username);
+    let device = match user {
+        Some(user) => device::known(&door, user, &context)?,
+        None => None,
     };
-    if let Err(locked) = door.attempts.begin(&attempt, context.now) {
+    let address = context.source.counted();
+    let subject = user.map(|user| &user.subject);
+    let attempt = Attempt { connector: &local.name, username, subject, address, device };
+    if let Err(locked) = door.sign_ins.attempts.begin(&attempt, context.now) {
         conclude(&context, "too_many_attempts");
         let name = local.name.as_str();
         return form(&registered, &transaction, name, &Attempted::TooOften(locked), &context);
     }
-    match local::authenticate(&door.passwords, local, username, password, context.now).await? {
+    let claim = Claim { username, password, from: address };
+    let checked = local::authenticate(&door.sign_ins.passwords, local, claim, context.now).await;
+    match checked.inspect_err(|_| door.sign_ins.attempts.withdraw(&attempt))? {
         None => {
             conclude(&context, "password_wrong");
             form(&registered, &transaction, local.name.as_str(), &Attempted::Wrong, &context)
         }
-        Some(user) => {
-            door.attempts.succeeded(&attempt);
+        Some(signed_in) => {
+            door.sign_ins.attempts.succeeded(&attempt);
             let mut pending = transaction.into_pending()?;
             // A leg to an upstream IdP that was begun and left is given up: its answer will find no state.
             pending.upstream = None;
-            complete(&door, &registered, pending, user, &context).await
+            let mut answer = complete(&door, &registered, pending, signed_in, &context).await?;
+            if let Some(user) = user {
+                for cookie in device::remember(&door, user, &context)? {
+                    answer.headers_mut().append(header::SET_COOKIE, cookie);
+                }
+            }
+            Ok(answer)
         }
     }
 }

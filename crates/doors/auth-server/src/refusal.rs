@@ -7,7 +7,7 @@ use serde_json::Value;
 use gatehouse_audit::event::Outcome as Verdict;
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::issuer::IssueError;
-use gatehouse_edge::rejection::{Rejection, excerpt};
+use gatehouse_edge::rejection::{Rejection, excerpt, loggable};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_oauth::error::OAuthError;
@@ -80,7 +80,7 @@ pub(crate) async fn answer(result: Result<Response<Body>, Refusal>, context: &Co
             let internal = excerpt(internal.as_deref().unwrap_or_default());
             tracing::info!(
                 request.id = %context.request_id, source.ip = %context.source.ip, error.code = %error.code(),
-                reason, detail = internal, "token request refused"
+                reason, detail = %loggable(internal), "token request refused"
             );
             (refused(&error), Some(reason))
         }

@@ -1,6 +1,7 @@
 //! The door: what it holds, and everything that it answers.
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 
 use http::Method;
@@ -44,6 +45,24 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Randomness for codes, sessions and states.
     pub rng: Arc<dyn Rng>,
+    /// What is counted of those who sign in, and where passwords are hashed.
+    pub sign_ins: Arc<SignIns>,
+}
+
+/// Counts of sign-ins and the threads that hash passwords: they outlive a configuration, or a new one would open every
+/// lock.
+pub struct SignIns {
+    pub(crate) attempts: Attempts,
+    pub(crate) beginnings: Beginnings,
+    pub(crate) passwords: PasswordChecks,
+}
+
+impl SignIns {
+    /// Nothing is counted, and the threads wait. Errors when the system refuses the threads.
+    pub fn start() -> io::Result<Self> {
+        let passwords = PasswordChecks::start()?;
+        Ok(Self { attempts: Attempts::none(), beginnings: Beginnings::none(), passwords })
+    }
 }
 
 /// The authorization server, with what outlives a configuration.
@@ -53,16 +72,14 @@ pub struct AuthServer {
     pub(crate) clients: ClientDirectory,
     pub(crate) outbound: Arc<Outbound>,
     pub(crate) rng: Arc<dyn Rng>,
-    pub(crate) attempts: Attempts,
-    pub(crate) beginnings: Beginnings,
-    pub(crate) passwords: PasswordChecks,
+    pub(crate) sign_ins: Arc<SignIns>,
     pub(crate) upstreams: Upstreams,
 }
 
 impl AuthServer {
     /// Puts the door together.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, issuer, clients, outbound, clock, rng } = parts;
+        let Parts { store, issuer, clients, outbound, clock, rng, sign_ins } = parts;
         Arc::new(Self {
             store,
             issuer,
@@ -70,9 +87,7 @@ impl AuthServer {
             upstreams: Upstreams::new(Arc::clone(&outbound), clock),
             outbound,
             rng,
-            attempts: Attempts::none(),
-            beginnings: Beginnings::none(),
-            passwords: PasswordChecks::new(),
+            sign_ins,
         })
     }
 

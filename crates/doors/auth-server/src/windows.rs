@@ -1,6 +1,6 @@
 //! Counts per key in a window of time, in bounded memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ pub(crate) struct Windows<K> {
     limit: u32,
     most: usize,
     counts: HashMap<K, Window>,
+    /// When windows began, oldest first, so that none is searched for. Some are forgotten by now.
+    begun: VecDeque<(Timestamp, K)>,
 }
 
 struct Window {
@@ -32,24 +34,23 @@ pub(crate) struct Full {
 impl<K: Clone + Eq + Hash> Windows<K> {
     /// At most `limit` per key in `span`, of at most `most` keys: beyond them the oldest window is forgotten.
     pub(crate) fn new(span: Duration, limit: u32, most: usize) -> Self {
-        Self { span, limit, most, counts: HashMap::new() }
+        Self { span, limit, most, counts: HashMap::new(), begun: VecDeque::new() }
     }
 
     /// Counts one, unless the limit is reached.
     pub(crate) fn count(&mut self, key: &K, now: Timestamp) -> Result<(), Full> {
+        self.forget_ended(now);
         if let Some(window) = self.counts.get_mut(key) {
-            let age = now.since(window.began);
-            if age >= self.span {
-                *window = Window::new(now);
-            } else if window.counted >= self.limit {
+            if window.counted >= self.limit {
                 let first = !std::mem::replace(&mut window.refused, true);
-                return Err(Full { wait: self.span.saturating_sub(age), first });
+                return Err(Full { wait: self.span.saturating_sub(now.since(window.began)), first });
             }
             window.counted += 1;
             return Ok(());
         }
-        self.make_room(now);
-        self.counts.insert(key.clone(), Window { counted: 1, ..Window::new(now) });
+        while self.counts.len() >= self.most && self.forget_oldest() {}
+        self.counts.insert(key.clone(), Window { began: now, counted: 1, refused: false });
+        self.begun.push_back((now, key.clone()));
         Ok(())
     }
 
@@ -65,23 +66,19 @@ impl<K: Clone + Eq + Hash> Windows<K> {
         self.counts.remove(key);
     }
 
-    fn make_room(&mut self, now: Timestamp) {
-        if self.counts.len() < self.most {
-            return;
-        }
-        self.counts.retain(|_, window| now.since(window.began) < self.span);
-        if self.counts.len() >= self.most
-            && let Some(oldest) =
-                self.counts.iter().min_by_key(|(_, window)| window.began).map(|(key, _)| key.clone())
-        {
-            self.counts.remove(&oldest);
+    fn forget_ended(&mut self, now: Timestamp) {
+        while self.begun.front().is_some_and(|(began, _)| now.since(*began) >= self.span) {
+            self.forget_oldest();
         }
     }
-}
 
-impl Window {
-    const fn new(began: Timestamp) -> Self {
-        Self { began, counted: 0, refused: false }
+    /// Forgets the window that began first; false when there is none.
+    fn forget_oldest(&mut self) -> bool {
+        let Some((began, key)) = self.begun.pop_front() else { return false };
+        if self.counts.get(&key).is_some_and(|window| window.began == began) {
+            self.counts.remove(&key);
+        }
+        true
     }
 }
 

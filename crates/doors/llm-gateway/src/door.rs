@@ -75,7 +75,7 @@ impl LlmGateway {
                 render,
                 move |_body, context| {
                     let serving = Arc::clone(&list);
-                    async move { models::list(&serving, &context) }
+                    async move { models::list(&serving, &context).await }
                 },
             ),
             Route::protected(
@@ -83,7 +83,7 @@ impl LlmGateway {
                 render,
                 move |_body, context| {
                     let serving = Arc::clone(&show);
-                    async move { models::show(&serving, &context) }
+                    async move { models::show(&serving, &context).await }
                 },
             ),
             Route::public("hello", Method::GET, at("/api/hello"), render, |_body, _context| async {

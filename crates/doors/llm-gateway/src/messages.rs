@@ -50,7 +50,7 @@ pub(crate) async fn dispatch(
     let mut failures = Failures::default();
     for attempt in attempts(model) {
         let provider = serving.providers.find(&attempt.route.app)?;
-        let permit = match permit(request, &dialect, provider, settings, context) {
+        let permit = match permit(request, &dialect, provider, settings, context).await {
             Ok(permit) => permit,
             Err(denial) => {
                 failures.denial.get_or_insert(denial);
@@ -104,7 +104,7 @@ pub(crate) fn find<'a>(request: &MessagesRequest, settings: &'a Settings) -> Res
         .map_err(|error| Rejection::malformed("model_unknown", error.to_string()).because(error.to_string()))
 }
 
-fn permit(
+async fn permit(
     request: &MessagesRequest,
     dialect: &Dialect<'_>,
     provider: &Provider,
@@ -127,7 +127,7 @@ fn permit(
         region: account.region.as_deref().unwrap_or_default(),
         residency: account.residency.as_deref().unwrap_or_default(),
     };
-    authorize(&facts, &settings.inbound, context, Some(user_of(context)))
+    authorize(&facts, &settings.inbound, context, Some(user_of(context))).await
 }
 
 /// Which form of the API the client speaks, as its headers say. They go to the provider as they are, so policy must

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use gatehouse_audit::event::{EventKind, Target};
 use gatehouse_config::snapshot::mcp::{McpApp, Upstream};
-use gatehouse_edge::authorize::{Permit, ToolUse, authorize, user_of};
+use gatehouse_edge::authorize::{Permit, Slices, ToolUse, authorize, user_of};
 use gatehouse_edge::memory::{Held, OverBudget};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::arguments::Arguments;
@@ -85,7 +85,7 @@ async fn answer(turn: &Turn<'_>, request: &Request<'_>, cancellation: Option<Arc
         Ok(held) => held,
         Err(over) => return Reply::Refused(over.into()),
     };
-    match permit(turn, &call) {
+    match permit(turn, &call).await {
         Ok(permit) => {
             let ending = Ending::begin(turn, &call.found.listing, request.id(), cancellation);
             forward(turn, request, Ready { call, values }, permit, ending).await.unwrap_or_else(failed)
@@ -133,7 +133,10 @@ async fn find<'a>(turn: &Turn<'a>, name: &str) -> Result<Found<'a>, Stop> {
     }
     // Where several claim it none is picked, and one that the caller may not see is as good as none.
     let only = found.pop().filter(|_| found.is_empty() && !contested);
-    let only = only.filter(|found| found.offer().is_some_and(|offer| may_list(turn, found.app, offer)));
+    let only = match only {
+        Some(found) => is_visible(turn, &found).await.then_some(found),
+        None => None,
+    };
     let rival =
         |found: &Found<'_>| silent.iter().position(|one| one.may_claim(found.app, turn.endpoint, name));
     let stopped_by = match &only {
@@ -157,7 +160,14 @@ fn held_values(turn: &Turn<'_>, call: &Call<'_>) -> Result<Option<Held>, OverBud
     turn.context.account().hold(call.arguments.weight()).map(Some)
 }
 
-fn permit(turn: &Turn<'_>, call: &Call<'_>) -> Result<Permit<ToolUse>, Rejection> {
+async fn is_visible(turn: &Turn<'_>, found: &Found<'_>) -> bool {
+    match found.offer() {
+        Some(offer) => may_list(turn, found.app, offer, &mut Slices::begin()).await,
+        None => false,
+    }
+}
+
+async fn permit(turn: &Turn<'_>, call: &Call<'_>) -> Result<Permit<ToolUse>, Rejection> {
     let offer = call.found.offer().ok_or_else(gone)?;
     let facts = ToolCall {
         principal: &turn.context.who.caller().principal,
@@ -172,7 +182,7 @@ fn permit(turn: &Turn<'_>, call: &Call<'_>) -> Result<Permit<ToolUse>, Rejection
             annotations: Some(&offer.annotations).filter(|hints| hints.is_object()),
         },
     };
-    authorize(&facts, &call.found.app.inbound, turn.context, Some(user_of(turn.context)))
+    authorize(&facts, &call.found.app.inbound, turn.context, Some(user_of(turn.context))).await
 }
 
 async fn forward(

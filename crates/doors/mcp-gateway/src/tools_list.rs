@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use gatehouse_audit::event::{EventKind, Target};
 use gatehouse_config::snapshot::mcp::McpApp;
-use gatehouse_edge::authorize::{may_see, user_of};
+use gatehouse_edge::authorize::{Slices, may_see, user_of};
 use gatehouse_mcp::discover::CacheHints;
 use gatehouse_mcp::listing::{ListedTool, MOST_TOOLS, PageRules, page};
 use gatehouse_mcp::message::Request;
@@ -44,7 +44,7 @@ pub(crate) async fn list(turn: &Turn<'_>, request: &Request<'_>) -> Message {
         }
     }
     note_target(turn, &silent);
-    let visible = visible(turn, &listings, &silent);
+    let visible = visible(turn, &listings, &silent).await;
     let rules = PageRules { version: turn.version, size: PAGE, cache: PAGE_CACHE, server: &turn.door.server };
     match page(visible, cursor.as_deref(), rules) {
         Ok(result) => Turn::result(request.id(), &result),
@@ -53,7 +53,7 @@ pub(crate) async fn list(turn: &Turn<'_>, request: &Request<'_>) -> Message {
 }
 
 /// Whether the caller may know of a tool: every listing policy of its app agrees.
-pub(crate) fn may_list(turn: &Turn<'_>, app: &McpApp, offer: &Offer) -> bool {
+pub(crate) async fn may_list(turn: &Turn<'_>, app: &McpApp, offer: &Offer, slices: &mut Slices) -> bool {
     let facts = ToolCall {
         principal: &turn.context.who.caller().principal,
         method: "tools/list",
@@ -67,12 +67,16 @@ pub(crate) fn may_list(turn: &Turn<'_>, app: &McpApp, offer: &Offer) -> bool {
             annotations: Some(&offer.annotations).filter(|hints| hints.is_object()),
         },
     };
-    may_see(&facts, &app.listing, turn.context, Some(user_of(turn.context)))
+    may_see(&facts, &app.listing, turn.context, Some(user_of(turn.context)), slices).await
 }
 
 /// The tools that the caller may see, without names that two apps claim or may claim, and no more than a view may
 /// hold.
-fn visible<'l>(turn: &Turn<'_>, listings: &'l [Shelf<'_>], silent: &[Silent<'_>]) -> Vec<ListedTool<'l>> {
+async fn visible<'l>(
+    turn: &Turn<'_>,
+    listings: &'l [Shelf<'_>],
+    silent: &[Silent<'_>],
+) -> Vec<ListedTool<'l>> {
     let mut claims: HashMap<&str, u32> = HashMap::new();
     for offer in listings.iter().flat_map(|(_, listing)| listing.offers()) {
         *claims.entry(offer.exported(turn.endpoint)).or_default() += 1;
@@ -82,6 +86,7 @@ fn visible<'l>(turn: &Turn<'_>, listings: &'l [Shelf<'_>], silent: &[Silent<'_>]
             || listings.iter().any(|(_, listing)| listing.contests(turn.endpoint, name))
     };
     let (mut tools, mut held_back) = (Vec::new(), 0_usize);
+    let mut slices = Slices::begin();
     for (app, listing) in listings {
         for offer in listing.offers() {
             let exported = offer.exported(turn.endpoint);
@@ -89,7 +94,7 @@ fn visible<'l>(turn: &Turn<'_>, listings: &'l [Shelf<'_>], silent: &[Silent<'_>]
                 tracing::warn!(app = %app.name, tool = exported, "two apps claim this name, so neither gets it");
             } else if silent.iter().any(|silent| silent.may_claim(app, turn.endpoint, exported)) {
                 held_back += 1;
-            } else if may_list(turn, app, offer) {
+            } else if may_list(turn, app, offer, &mut slices).await {
                 tools.push(ListedTool { exported, tool: &offer.tool });
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use gatehouse_auth_server::AuthServer;
+use gatehouse_auth_server::{AuthServer, SignIns};
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::connector::Connector;
 use gatehouse_config::snapshot::mcp::{Connection, McpGateway as McpSettings, Upstream};
@@ -63,7 +63,7 @@ struct Served {
 
 pub(super) async fn assemble(
     snapshot: &Arc<Snapshot>,
-    store: &Arc<dyn Store>,
+    (store, sign_ins): (&Arc<dyn Store>, &Arc<SignIns>),
     fittings: &Fittings,
     surroundings: &Surroundings,
 ) -> Result<Assembled, StartError> {
@@ -93,7 +93,7 @@ pub(super) async fn assemble(
         clock: Arc::clone(&surroundings.clock),
         remote: HashMap::new(),
     };
-    auth_server(&shared, &mut served);
+    auth_server(&shared, sign_ins, &mut served);
     mcp_gateway(&shared, &mut gatekeeper, &mut served);
     llm_gateway(&shared, &mut gatekeeper, &mut served);
     let console = Console::new(Arc::clone(store), Arc::clone(&fittings.audit), Arc::clone(&fittings.limits));
@@ -111,7 +111,7 @@ pub(super) async fn assemble(
     })
 }
 
-fn auth_server(shared: &Shared<'_>, served: &mut Served) {
+fn auth_server(shared: &Shared<'_>, sign_ins: &Arc<SignIns>, served: &mut Served) {
     let Some(issuer) = &shared.issuer else { return };
     let door = AuthServer::new(gatehouse_auth_server::Parts {
         issuer: issuer.clone(),
@@ -120,6 +120,7 @@ fn auth_server(shared: &Shared<'_>, served: &mut Served) {
         outbound: Arc::clone(&shared.outbound),
         clock: Arc::clone(&shared.surroundings.clock),
         rng: Arc::clone(&shared.surroundings.rng),
+        sign_ins: Arc::clone(sign_ins),
     });
     served.routes.extend(door.routes(shared.snapshot));
     served.fallback.extend(AuthServer::fallbacks(shared.snapshot));

@@ -59,6 +59,10 @@ pub(super) fn note(limits: &Limits, snapshot: &Snapshot, connections: Connection
     }
     if let Some(server) = &snapshot.authorization_server {
         set(Limit::OidcForm, server.form_limit);
+        let sign_ins = server.sign_in_limits;
+        limits.set(Limit::PendingSignIns, sign_ins.pending.into());
+        limits.set(Limit::PendingSignInsPerNetwork, sign_ins.pending_per_network.into());
+        limits.set(Limit::SignInsPerMinutePerNetwork, sign_ins.per_minute.into());
     }
 }
 

@@ -111,6 +111,27 @@ impl Tour<'_> {
         assert!(walked.is_err(), "a wrong password signs nobody in");
     }
 
+    /// URLs of others that are refused for what they are, each with a credential in its query.
+    fn refused_urls(&mut self) {
+        let word = format!("query.{}", random(24));
+        self.needles.add("in a query", &word);
+        let redirect = format!("https%3A%2F%2Fevil.example%2Fcb%3Fcode%3D{word}");
+        let document = format!("https%3A%2F%2Fclient.example%2Fdoc%3Ftoken%3D{word}");
+        for query in [
+            format!("client_id=claude-public&response_type=code&redirect_uri={redirect}"),
+            format!("client_id={document}&response_type=code&redirect_uri={redirect}"),
+        ] {
+            let answer = self.gateway.send(&Request::get(&format!("/oauth2/auth?{query}")));
+            assert_eq!(answer.status, 400, "{}", answer.text());
+        }
+        let issuer = format!("https://stray.example.com/?token={word}");
+        let stray = gatehouse_testkit::authority::Authority::new(&issuer).token(RESOURCE, "ada");
+        let call = Request::json("/mcp", &json!({})).header("accept", "application/json, text/event-stream");
+        assert_eq!(self.gateway.send(&call.clone().bearer(&stray)).status, 401);
+        let page = call.header("origin", format!("https://ada:{word}@evil.example/?token={word}"));
+        assert_eq!(self.gateway.send(&page).status, 403);
+    }
+
     fn client_endpoints(&mut self, guest: &SignIn) {
         let secret = &self.world.secrets.client_secret;
         let client = [("client_id", "claude-confidential"), ("client_secret", secret.as_str())];
@@ -238,6 +259,7 @@ fn no_credential_is_anywhere_but_where_it_belongs() {
     tour.needles.token("access token", &other.access_token);
     tour.client_endpoints(&other);
     tour.refused_at_the_authorization_server();
+    tour.refused_urls();
     tour.tools(&guest.access_token);
     tour.models(&guest.access_token);
     tour.refused_at_the_gateways();

@@ -1,16 +1,19 @@
 //! Permission: the policy's word on one act, and the evidence that it was given.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::context::{Context, Head, Verified};
+use crate::rejection::{Rejection, RejectionKind};
 use gatehouse_audit::event::Policy as PolicyVerdict;
 use gatehouse_identity::principal::Principal;
 use gatehouse_policy::input::{self, HeaderFields, HttpFacts, Input, Request, User};
-use gatehouse_policy::{Decision, DenyReason, Outcome, Policy, evaluate_all};
+use gatehouse_policy::{Decision, DenyReason, Outcome, Policy};
 
-use crate::context::{Context, Head, Verified};
-use crate::rejection::{Rejection, RejectionKind};
+/// When it makes sense to ask again after there was no room, or a policy was cut short.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What a policy is asked about.
 pub trait Facts {
@@ -77,7 +80,7 @@ impl Permit<Discovery> {
 ///
 /// The verdict goes into the audit record. A denial's public sentence is the policy's `external_message`, or says
 /// nothing; a policy that fails denies.
-pub fn authorize<F: Facts, Who>(
+pub async fn authorize<F: Facts, Who>(
     facts: &F,
     policies: &[Policy],
     context: &Context<Who>,
@@ -87,7 +90,7 @@ pub fn authorize<F: Facts, Who>(
         return Ok(Permit(PhantomData));
     }
     let started = Instant::now();
-    let decision = decide(facts, policies, context, user);
+    let decision = decide(facts, policies, context, user).await;
     let duration = started.elapsed();
     let verdict = match decision.outcome {
         Outcome::Allow => "allow",
@@ -108,17 +111,44 @@ pub fn authorize<F: Facts, Who>(
     }
 }
 
+/// Shares the thread with others while a policy is asked about one item of a list after the other.
+#[derive(Debug)]
+pub struct Slices(Instant);
+
+impl Slices {
+    /// For how long one list goes on before others have their turn.
+    const SLICE: Duration = Duration::from_millis(1);
+
+    /// The first slice begins.
+    pub fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    async fn pause_when_over(&mut self) {
+        if self.0.elapsed() >= Self::SLICE {
+            tokio::task::yield_now().await;
+            self.0 = Instant::now();
+        }
+    }
+}
+
 /// Whether the caller may see an item of a list. Nothing is recorded: a list leaves one record, not one per item.
-pub fn may_see<F: Facts, Who>(
+pub async fn may_see<F: Facts, Who>(
     facts: &F,
     policies: &[Policy],
     context: &Context<Who>,
     user: Option<User<'_>>,
+    slices: &mut Slices,
 ) -> bool {
-    policies.is_empty() || decide(facts, policies, context, user).is_allowed()
+    if policies.is_empty() {
+        return true;
+    }
+    slices.pause_when_over().await;
+    decide(facts, policies, context, user).await.is_allowed()
 }
 
-fn decide<F: Facts, Who>(
+/// The verdict of all `policies`: the first denial, else the last approval.
+async fn decide<F: Facts, Who>(
     facts: &F,
     policies: &[Policy],
     context: &Context<Who>,
@@ -137,7 +167,15 @@ fn decide<F: Facts, Who>(
         now: context.now,
         revision: &context.snapshot.revision,
     };
-    evaluate_all(policies, &facts.input(&request))
+    let input = facts.input(&request);
+    let mut verdict = Decision::unasked();
+    for policy in policies {
+        verdict = context.policies.ask(policy, &input, context.source.ip).await;
+        if !verdict.is_allowed() {
+            break;
+        }
+    }
+    verdict
 }
 
 /// The verified caller as policies see it: the token names the user.
@@ -169,7 +207,10 @@ fn denial(decision: Decision, reason: DenyReason) -> Rejection {
         Some(internal) if !internal.is_empty() => format!("{policy}: {internal}"),
         _ => policy,
     };
-    Rejection::new(RejectionKind::Forbidden, reason.code(), public).because(detail)
+    let kind = if reason == DenyReason::Busy { RejectionKind::RateLimited } else { RejectionKind::Forbidden };
+    let mut rejection = Rejection::new(kind, reason.code(), public).because(detail);
+    rejection.retry_after = matches!(reason, DenyReason::Busy | DenyReason::CutShort).then_some(RETRY_AFTER);
+    rejection
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub use self::head::{Head, List, Single};
 pub use self::trace::Trace;
 
 use crate::authn::resource::Caller;
+use crate::lane::policy::PolicyLane;
 use crate::limits::Limits;
 use crate::memory::{Account, Holder, Memory};
 use crate::server::address::{ClientAddress, network};
@@ -35,6 +36,8 @@ pub struct Context<Who> {
     pub source: ClientAddress,
     /// Its id in replies, logs and audit.
     pub request_id: RequestId,
+    /// Where policies are asked that take long.
+    pub policies: Arc<PolicyLane>,
     /// Its audit record in the making; `None` on routes that leave none.
     pub audit: Option<Arc<AuditRow>>,
     /// Its place in a distributed trace (W3C Trace Context).
@@ -103,6 +106,7 @@ impl<Who> Context<Who> {
             now: self.now,
             source: self.source,
             request_id: self.request_id,
+            policies: self.policies,
             audit: self.audit,
             trace: self.trace,
             segment: self.segment,

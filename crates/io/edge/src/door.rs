@@ -27,6 +27,7 @@ use gatehouse_identity::rng::Rng;
 pub use self::cors::OriginRules;
 use self::reply::AuditedBody;
 use crate::context::{AuditRow, Context, Public, Single, Trace, Verified};
+use crate::lane::policy::PolicyLane;
 use crate::limits::Limits;
 use crate::memory::Memory;
 use crate::rejection::{Rejection, RejectionKind, excerpt};
@@ -68,6 +69,8 @@ pub struct Fittings {
     pub limits: Arc<Limits>,
     /// How many bytes may be held for requests, and are.
     pub memory: Memory,
+    /// Where policies are asked that take long.
+    pub policies: Arc<PolicyLane>,
 }
 
 /// One listener's door.
@@ -160,6 +163,7 @@ impl Door {
             now: self.fittings.clock.now(),
             source: visit.source,
             request_id: visit.id.clone(),
+            policies: Arc::clone(&self.fittings.policies),
             audit: None,
             trace: Trace::join(head.single(Single::Traceparent), self.fittings.rng.as_ref()),
             segment,

@@ -183,10 +183,10 @@ impl TokenIssuer {
         let client = &issuance.client.client;
         let id = TokenId::random(self.rng.as_ref());
         let claims = self.access_claims(issuance, server, &id, context)?;
-        permit(issuance, &issuance.client.access_token_policies, &claims, context)?;
+        permit(issuance, &issuance.client.access_token_policies, &claims, context).await?;
         let id_claims = self.id_claims(issuance, server, context)?;
         if let Some(id_claims) = &id_claims {
-            permit(issuance, &issuance.client.id_token_policies, id_claims, context)?;
+            permit(issuance, &issuance.client.id_token_policies, id_claims, context).await?;
         }
         let minted = Minted::of(issuance, &claims);
         let access_token = self.sign(client.access_token.algorithm, ACCESS_TOKEN_TYPE, claims).await?;
@@ -294,7 +294,7 @@ impl TokenIssuer {
 }
 
 /// What the client's policies say about the finished claims.
-fn permit<Who>(
+async fn permit<Who>(
     issuance: &Issuance<'_>,
     policies: &[Policy],
     claims: &Map<String, Value>,
@@ -317,7 +317,12 @@ fn permit<Who>(
         refresh_shared_with: issuance.refresh_shared_with,
         token: claims,
     };
-    authorize(&facts, policies, context, user_facts(issuance)).map_err(|rejection| {
+    let permitted = authorize(&facts, policies, context, user_facts(issuance)).await;
+    permitted.map_err(|rejection| {
+        // That there was no room says nothing about the token.
+        if rejection.kind == RejectionKind::RateLimited {
+            return IssueError::Failed(Box::new(rejection));
+        }
         let error = OAuthError::new(ErrorCode::AccessDenied, &rejection.public);
         IssueError::Refused(error, Box::new(rejection))
     })

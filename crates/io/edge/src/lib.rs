@@ -9,6 +9,7 @@ pub mod authorize;
 pub mod context;
 pub mod door;
 pub mod issuer;
+pub mod lane;
 pub mod limits;
 pub mod memory;
 pub mod outbound;

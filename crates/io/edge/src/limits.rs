@@ -58,6 +58,12 @@ limits! {
     LlmBody = "llmProvider.limits.bodyBytes",
     /// A form of the authorization server.
     OidcForm = "oidcProvider.limits.formBytes",
+    /// Sign-ins that were begun and led to nothing yet.
+    PendingSignIns = "oidcProvider.limits.pendingSignIns",
+    /// Those of one network.
+    PendingSignInsPerNetwork = "oidcProvider.limits.pendingSignInsPerNetwork",
+    /// Those that one network begins in a minute.
+    SignInsPerMinutePerNetwork = "oidcProvider.limits.signInsPerMinutePerNetwork",
 }
 
 /// How the limits of a process stand. Made once; outlives a configuration.

@@ -2,6 +2,7 @@
 //!
 //! Rooms return a [`Rejection`]; each door's `dialect.rs` renders it in its protocol's words.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -133,10 +134,14 @@ impl Rejection {
         excerpt(self.internal.as_deref().unwrap_or_default())
     }
 
-    /// Adds what only operators may read.
+    /// Adds what only operators may read. It goes into the log, so URLs in it lose what must not.
     #[must_use]
     pub fn because(mut self, internal: impl Into<String>) -> Self {
-        self.internal = Some(internal.into());
+        let internal = internal.into();
+        self.internal = Some(match loggable(&internal) {
+            Cow::Borrowed(_) => internal,
+            Cow::Owned(cut) => cut,
+        });
         self
     }
 }
@@ -145,3 +150,40 @@ impl Rejection {
 pub fn excerpt(text: &str) -> &str {
     text.get(..text.floor_char_boundary(EXCERPT)).unwrap_or_default()
 }
+
+/// `text` as it may stand in the log: URLs in it without query, fragment and user information, in which codes, tokens
+/// and passwords travel.
+pub fn loggable(text: &str) -> Cow<'_, str> {
+    if !text.contains("://") {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        kept.push_str(before);
+        kept.push_str("://");
+        let end = after.find(ends_url).unwrap_or(after.len());
+        let (url, behind) = after.split_at_checked(end).unwrap_or((after, ""));
+        let address = url.split(['?', '#']).next().unwrap_or_default();
+        let (authority, path) = match address.split_once('/') {
+            Some((authority, path)) => (authority, Some(path)),
+            None => (address, None),
+        };
+        kept.push_str(authority.rsplit('@').next().unwrap_or_default());
+        if let Some(path) = path {
+            kept.push('/');
+            kept.push_str(path);
+        }
+        rest = behind;
+    }
+    kept.push_str(rest);
+    Cow::Owned(kept)
+}
+
+/// Whether `letter` ends a URL within a sentence.
+fn ends_url(letter: char) -> bool {
+    letter.is_whitespace() || matches!(letter, '"' | '`' | '<' | '>' | '{' | '}' | '|' | '^' | '\\')
+}
+
+#[cfg(test)]
+mod tests;

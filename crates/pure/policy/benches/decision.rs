@@ -1,12 +1,14 @@
 //! One decision as the token endpoint makes it: build the input from its parts, evaluate. Run it with
 //! `RUST_LIB_BACKTRACE=0` where `RUST_BACKTRACE` is set: the engine makes errors inside a successful evaluation.
 
+use std::time::Duration;
+
 use divan::{Bencher, black_box};
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_policy::input::{Client, HttpFacts, Input, Request, TokenMinting};
-use gatehouse_policy::{Policy, PolicyOptions, PolicySource};
+use gatehouse_policy::{Asker, Consulted, Policy, PolicyOptions, PolicySource};
 use serde_json::Map;
 
 const POLICIES: [(&str, &str); 3] = [
@@ -72,7 +74,11 @@ fn measure(bencher: Bencher<'_, '_>, name: &str, is_new: bool) {
         now: Timestamp::from_unix_seconds(1_700_000_000),
         revision: "r1",
     };
-    let decide =
-        |input: &Input<'_>| if is_new { policy.evaluate_anew(input) } else { policy.evaluate(input) };
+    let asker = Asker { network: [160, 79, 104, 9].into(), now: Duration::ZERO };
+    let consulted = |input: &Input<'_>| match policy.consult(input, asker) {
+        Consulted::Decided(answered) => answered.decision,
+        Consulted::Open(question) => question.answer(&|| Duration::ZERO).decision,
+    };
+    let decide = |input: &Input<'_>| if is_new { policy.evaluate_anew(input) } else { consulted(input) };
     bencher.bench_local(|| decide(&black_box(&minting).input(&request)));
 }

@@ -1,8 +1,5 @@
 //! What a policy says about one request.
 
-use crate::input::Input;
-use crate::policy::Policy;
-
 /// The verdict on one request, with the words for operators and for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -40,6 +37,10 @@ pub enum DenyReason {
     Error,
     /// The evaluation took longer than its 25 ms.
     Timeout,
+    /// The policy ran into a limit several times in a row and was not evaluated.
+    CutShort,
+    /// Too many evaluations were waiting.
+    Busy,
     /// One call, or all calls of the evaluation together, asked for more work or memory than allowed.
     Limit,
 }
@@ -54,6 +55,8 @@ impl DenyReason {
             Self::Conflict => "policy_conflict",
             Self::Error => "policy_error",
             Self::Timeout => "policy_timeout",
+            Self::CutShort => "policy_cut_short",
+            Self::Busy => "policy_busy",
             Self::Limit => "policy_limit",
         }
     }
@@ -71,7 +74,18 @@ impl Decision {
         matches!(self.outcome, Outcome::Allow | Outcome::Deny(Rule | Undefined | Malformed))
     }
 
-    pub(crate) fn failed(policy: &str, reason: DenyReason, internal_message: impl Into<String>) -> Self {
+    /// What is decided where no policy is configured.
+    pub fn unasked() -> Self {
+        Self {
+            outcome: Outcome::Allow,
+            policy: String::new(),
+            internal_message: None,
+            external_message: None,
+        }
+    }
+
+    /// A denial because `policy` gave no answer.
+    pub fn failed(policy: &str, reason: DenyReason, internal_message: impl Into<String>) -> Self {
         Self {
             outcome: Outcome::Deny(reason),
             policy: policy.to_owned(),
@@ -79,22 +93,4 @@ impl Decision {
             external_message: None,
         }
     }
-}
-
-/// The verdict of all `policies`: the first denial, else the last approval. With no policy configured the request
-/// is allowed and [`Decision::policy`] is empty.
-pub fn evaluate_all(policies: &[Policy], input: &Input<'_>) -> Decision {
-    let mut verdict = Decision {
-        outcome: Outcome::Allow,
-        policy: String::new(),
-        internal_message: None,
-        external_message: None,
-    };
-    for policy in policies {
-        verdict = policy.evaluate(input);
-        if !verdict.is_allowed() {
-            break;
-        }
-    }
-    verdict
 }

@@ -69,7 +69,7 @@ pub struct HttpFacts<'a> {
 }
 
 /// Header fields, read only when a policy does.
-pub trait HeaderFields: std::fmt::Debug {
+pub trait HeaderFields: std::fmt::Debug + Sync {
     /// Calls `tell` with the name, in any case, and the value of every field in their order.
     fn each(&self, tell: &mut dyn FnMut(&str, &str));
 }

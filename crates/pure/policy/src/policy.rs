@@ -1,5 +1,6 @@
 //! One compiled policy.
 
+use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +12,17 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::builtin::{Builtin, Meter, to_rego};
 use crate::decision::{Decision, DenyReason, Outcome};
 use crate::error::{PolicyError, PolicyErrorKind};
-use crate::input::Input;
+use crate::input::{Input, Sight};
 use crate::memory::Memory;
+use crate::pace::{Ended, Pace, Turn};
 use crate::program::{self, Uses};
 use crate::reads::Reads;
 use crate::scan;
 
 /// How long one evaluation may take.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_millis(25);
+/// How long it may take once more, when the processor was busy with others.
+const SECOND_LIMIT: Duration = Duration::from_millis(5);
 /// Interpreter steps between two looks at the clock; a step takes well under a microsecond.
 const STEPS_PER_CHECK: NonZeroU32 = NonZeroU32::MIN.saturating_add(63);
 
@@ -76,6 +80,42 @@ pub struct Policy {
     reads: Reads,
     /// None for a policy that looks at the clock.
     memory: Option<Arc<Memory>>,
+    pace: Arc<Pace>,
+}
+
+/// Who has a policy asked, and when, by any clock that does not go back.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    /// The network that the request came from.
+    pub network: IpAddr,
+    /// The time.
+    pub now: Duration,
+}
+
+/// What became of asking a policy.
+pub enum Consulted {
+    /// It has decided.
+    Decided(Answered),
+    /// It may take long, so it is asked elsewhere.
+    Open(Box<Question>),
+}
+
+/// A decision, and what it changed for those who ask next.
+#[derive(Debug)]
+pub struct Answered {
+    /// The decision.
+    pub decision: Decision,
+    /// Whether the policy is cut short from now on, or no more.
+    pub turn: Option<Turn>,
+}
+
+/// A question to one policy, which any thread may answer.
+pub struct Question {
+    policy: Policy,
+    values: Value,
+    now_ns: i64,
+    sight: Option<Sight>,
+    network: IpAddr,
 }
 
 impl std::fmt::Debug for Policy {
@@ -95,7 +135,8 @@ impl Policy {
             reads.member("time").is_none() && builtins.iter().all(|builtin| !builtin.is_clock());
         let memory = is_timeless.then(|| Arc::new(Memory::new()));
         let guarded = builtins.into_iter().filter(|builtin| builtin.is_guarded()).collect();
-        Ok(Self { name: source.name.clone(), rule, version, engine, guarded, reads, memory })
+        let pace = Arc::new(Pace::unknown());
+        Ok(Self { name: source.name.clone(), rule, version, engine, guarded, reads, memory, pace })
     }
 
     /// The configured name.
@@ -123,13 +164,65 @@ impl Policy {
 
     /// Decides on `input` whatever was decided before.
     pub fn evaluate_anew(&self, input: &Input<'_>) -> Decision {
-        self.decide(input.values(&self.reads), input.now_ns())
+        self.decide(input.values(&self.reads), input.now_ns()).0
+    }
+
+    /// Decides on `input` at once when that takes no longer than a millisecond: from memory, by a policy that is quick,
+    /// or not at all by one that keeps running into its limit.
+    pub fn consult(&self, input: &Input<'_>, asker: Asker) -> Consulted {
+        let Asker { network, now } = asker;
+        let sight = self.memory.as_ref().map(|_| input.sight(&self.reads));
+        if let Some(decision) =
+            self.memory.as_ref().zip(sight.as_ref()).and_then(|(known, at)| known.recall(at))
+        {
+            return Consulted::Decided(Answered { decision, turn: None });
+        }
+        if self.pace.is_cut(network, now) {
+            return Consulted::Decided(self.cut_short());
+        }
+        let values = input.values(&self.reads);
+        if self.pace.is_quick() && self.pace.begin(network, now) {
+            // It is over by then, or nearly so.
+            return Consulted::Decided(self.settle(values, input.now_ns(), sight, (network, &|| now)));
+        }
+        let policy = self.clone();
+        Consulted::Open(Box::new(Question { policy, values, now_ns: input.now_ns(), sight, network }))
+    }
+
+    /// A number that no other policy has as long as this one or a clone of it is there.
+    pub fn identity(&self) -> usize {
+        Arc::as_ptr(&self.pace).addr()
+    }
+
+    /// Evaluates, and keeps in mind what came of it.
+    fn settle(
+        &self,
+        values: Value,
+        now_ns: i64,
+        sight: Option<Sight>,
+        (network, now): (IpAddr, &dyn Fn() -> Duration),
+    ) -> Answered {
+        let (decision, spent) = self.decide(values, now_ns);
+        if let Some((memory, sight)) = self.memory.as_ref().zip(sight) {
+            memory.keep(sight, &decision);
+        }
+        let ended = match decision.outcome {
+            Outcome::Deny(DenyReason::Timeout | DenyReason::Limit) => Ended::AtLimit,
+            Outcome::Allow | Outcome::Deny(_) => Ended::Answered,
+        };
+        let turn = self.pace.ended(network, spent, ended, now());
+        Answered { decision, turn }
+    }
+
+    fn cut_short(&self) -> Answered {
+        let message = "the policy ran into its limit several times in a row and is not evaluated for a while";
+        Answered { decision: Decision::failed(&self.name, DenyReason::CutShort, message), turn: None }
     }
 
     /// Decides on an input written by hand, as `policy eval` reads it; `time.now_ns()` is `input.time.now_ns`, or 0.
     pub fn evaluate_json(&self, input: &serde_json::Value) -> Decision {
         let now_ns = input.pointer("/time/now_ns").and_then(serde_json::Value::as_i64).unwrap_or(0);
-        self.decide(to_rego(input), now_ns)
+        self.decide(to_rego(input), now_ns).0
     }
 
     #[cfg(test)]
@@ -137,11 +230,14 @@ impl Policy {
         &self.reads
     }
 
-    fn decide(&self, input: Value, now_ns: i64) -> Decision {
-        match run(&self.engine, &self.guarded, &self.rule, input, now_ns) {
+    /// The decision, and for how long it took a processor.
+    fn decide(&self, input: Value, now_ns: i64) -> (Decision, Duration) {
+        let (result, spent) = run(&self.engine, &self.guarded, &self.rule, input, now_ns);
+        let decision = match result {
             Ok(value) => self.read(&value),
             Err((reason, message)) => Decision::failed(&self.name, reason, message),
-        }
+        };
+        (decision, spent)
     }
 
     fn read(&self, result: &Value) -> Decision {
@@ -164,24 +260,52 @@ impl Policy {
     }
 }
 
-/// Evaluates `rule`.
+impl Question {
+    /// The policy that is asked.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Has the policy decide, unless it was found meanwhile that it does not get to it. `now` is the clock of
+    /// [`Asker`].
+    pub fn answer(self: Box<Self>, now: &dyn Fn() -> Duration) -> Answered {
+        let Self { policy, values, now_ns, sight, network } = *self;
+        if policy.pace.begin(network, now()) {
+            policy.settle(values, now_ns, sight, (network, now))
+        } else {
+            policy.cut_short()
+        }
+    }
+}
+
+type Evaluated = Result<Value, (DenyReason, String)>;
+
+/// Evaluates `rule`; says also for how long it took a processor.
 ///
-/// The time limit is read off the clock on the wall. When that ran out although this thread had the processor for
-/// less, the machine was busy with others and the policy is not to blame: it is evaluated once more.
+/// The time limit is read off the clock on the wall. When that ran out although this thread hardly had the processor,
+/// the machine was busy with others and the policy is not to blame: it gets a little more, once.
 pub(crate) fn run(
     engine: &Engine,
     guarded: &[&'static Builtin],
     rule: &str,
     input: Value,
     now_ns: i64,
-) -> Result<Value, (DenyReason, String)> {
+) -> (Evaluated, Duration) {
     let before = processor_time();
-    let first = attempt(engine, guarded, rule, input.clone(), now_ns);
+    let began = monotonic_now();
+    let first = attempt(engine, guarded, rule, (input.clone(), now_ns), TIME_LIMIT);
+    let wall = monotonic_now().zip(began).map(|(now, began)| now.saturating_sub(began));
+    // A second look at the processor's time is worth it only where it decides something.
+    let spent = match wall {
+        Some(wall) if wall < Duration::from_millis(1) => wall,
+        _ => processor_time().saturating_sub(before),
+    };
     match first {
-        Err((DenyReason::Timeout, _)) if processor_time().saturating_sub(before) < TIME_LIMIT => {
-            attempt(engine, guarded, rule, input, now_ns)
+        Err((DenyReason::Timeout, _)) if spent < SECOND_LIMIT => {
+            let second = attempt(engine, guarded, rule, (input, now_ns), SECOND_LIMIT);
+            (second, processor_time().saturating_sub(before))
         }
-        first => first,
+        first => (first, spent),
     }
 }
 
@@ -195,10 +319,11 @@ fn attempt(
     engine: &Engine,
     guarded: &[&'static Builtin],
     rule: &str,
-    input: Value,
-    now_ns: i64,
-) -> Result<Value, (DenyReason, String)> {
+    (input, now_ns): (Value, i64),
+    limit: Duration,
+) -> Evaluated {
     let mut engine = engine.clone();
+    engine.set_execution_timer_config(ExecutionTimerConfig { limit, check_interval: STEPS_PER_CHECK });
     let meter = Arc::new(Meter::new(now_ns));
     for builtin in guarded {
         builtin.install(&mut engine, &meter);
@@ -211,7 +336,7 @@ fn attempt(
     }
     // The engine may forget its own timeout within one alternative of a function, so time is read once more.
     let elapsed = monotonic_now().zip(started).map(|(now, started)| now.saturating_sub(started));
-    if elapsed.is_none_or(|elapsed| elapsed > TIME_LIMIT) {
+    if elapsed.is_none_or(|elapsed| elapsed > limit) {
         return Err((
             DenyReason::Timeout,
             format!("the evaluation took longer than {} ms", TIME_LIMIT.as_millis()),
@@ -240,10 +365,6 @@ pub(crate) fn load(
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(false);
     engine.set_gather_prints(true);
-    engine.set_execution_timer_config(ExecutionTimerConfig {
-        limit: TIME_LIMIT,
-        check_interval: STEPS_PER_CHECK,
-    });
     engine.set_policy_length_config(PolicyLengthConfig {
         max_col: NonZeroU32::MIN.saturating_add(scan::MAX_COLUMNS - 1),
         max_file_bytes: NonZeroUsize::MIN.saturating_add(scan::MAX_BYTES - 1),

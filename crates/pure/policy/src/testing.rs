@@ -54,7 +54,7 @@ pub fn run(modules: &[PolicySource]) -> Result<Vec<TestOutcome>, PolicyError> {
     Ok(tests
         .into_iter()
         .map(|(name, (source, line, column))| {
-            let verdict = match policy::run(&engine, &guarded, &name, Value::new_object(), 0) {
+            let verdict = match policy::run(&engine, &guarded, &name, Value::new_object(), 0).0 {
                 Ok(Value::Bool(true)) => Verdict::Passed,
                 Ok(_) => Verdict::Failed,
                 Err((_, message)) => Verdict::Error(message),

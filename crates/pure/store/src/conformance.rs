@@ -55,6 +55,7 @@ pub async fn run(backend: &dyn Backend, rng: &dyn Rng, now: Timestamp) -> Result
     sweep::removes_expired_rows_only(&scene).await.map_err(failed("sweep"))?;
     grants::live_a_whole_life(&scene).await.map_err(failed("whole life of a grant"))?;
     grants::steps_are_taken_once(&scene).await.map_err(failed("steps of a grant"))?;
+    grants::are_abandoned_before_consent_only(&scene).await.map_err(failed("abandoned grants"))?;
     grants::expire_without_a_sweep(&scene).await.map_err(failed("expiry of a grant"))?;
     grants::are_revoked_with_their_families(&scene).await.map_err(failed("revocation of a grant"))?;
     grants::are_revoked_by_user_and_client(&scene).await.map_err(failed("revocation by user and client"))?;

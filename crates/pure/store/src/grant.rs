@@ -27,6 +27,9 @@ pub trait GrantRepository: Send + Sync {
     /// Lost when the grant is not at that stage any more, expired or revoked.
     async fn advance(&self, from: Stage, to: &Grant, now: Timestamp) -> Result<Transition, StoreError>;
 
+    /// Removes a grant that nobody has consented to. Lost when there is none at such a stage.
+    async fn abandon(&self, id: &GrantId) -> Result<Transition, StoreError>;
+
     /// Redeems a code: the consented grant becomes `grant` and `family`, when there is one, begins, both in one
     /// commit. Of all callers with one code exactly one wins.
     async fn redeem(

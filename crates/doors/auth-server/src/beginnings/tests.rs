@@ -1,38 +1,68 @@
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
+use gatehouse_config::snapshot::authorization_server::SignInLimits;
 use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::GrantId;
 
-use super::{Beginnings, IN_ALL, PER_ADDRESS, TooMany};
+use super::{AT_ONCE, Beginnings, SHARE, TooMany};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_000_000);
+const LIMITS: SignInLimits = SignInLimits { pending: 1_000, pending_per_network: 500, per_minute: 600 };
 
-fn address(text: &str) -> IpAddr {
-    text.parse().unwrap()
+fn begin(beginnings: &Beginnings, id: u32, address: &str, now: Timestamp) -> Result<(), TooMany> {
+    let id = GrantId::new(format!("{address}-{id}"));
+    let place = (address.parse::<IpAddr>().unwrap(), now.plus(Duration::from_mins(10)));
+    beginnings.place(&id, place, &LIMITS, now).map(drop)
 }
 
 #[test]
 fn one_network_cannot_begin_without_end_and_holds_up_nobody_else() {
     let beginnings = Beginnings::none();
-    for n in 0..PER_ADDRESS {
-        beginnings.count(address(&format!("2001:db8::{n:x}")), NOW).unwrap();
+    for n in 0..LIMITS.per_minute {
+        begin(&beginnings, n, &format!("2001:db8::{n:x}"), NOW).unwrap();
     }
-    for n in 0..IN_ALL {
-        let refused = beginnings.count(address(&format!("2001:db8::1:{n:x}")), NOW);
-        assert!(matches!(refused, Err(TooMany::FromAddress(_))), "{refused:?}");
+    for n in 0..20_000 {
+        let refused = begin(&beginnings, n, &format!("2001:db8::1:{n:x}"), NOW);
+        assert!(matches!(refused, Err(TooMany::FromNetwork(_))), "{refused:?}");
     }
-    beginnings.count(address("2001:db8:0:1::1"), NOW).unwrap();
-    beginnings.count(address("192.0.2.1"), NOW).unwrap();
-    beginnings.count(address("2001:db8::1"), NOW.plus(Duration::from_mins(1))).unwrap();
+    begin(&beginnings, 0, "2001:db8:0:1::1", NOW).unwrap();
+    begin(&beginnings, 0, "192.0.2.1", NOW).unwrap();
+    begin(&beginnings, 0, "2001:db8::1", NOW.plus(Duration::from_mins(1))).unwrap();
 }
 
 #[test]
-fn many_addresses_together_are_bounded_too() {
+fn many_networks_together_are_bounded_and_stop_nobody() {
     let beginnings = Beginnings::none();
-    for n in 0..IN_ALL {
-        beginnings.count(Ipv4Addr::from_bits(n).into(), NOW).unwrap();
+    let mut refused = 0;
+    for n in 0..600 {
+        for network in 1..=60 {
+            match begin(&beginnings, n, &format!("192.0.2.{network}"), NOW) {
+                Ok(()) => {}
+                Err(TooMany::InAll(_)) => refused += 1,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
     }
-    let refused = beginnings.count(address("192.0.2.1"), NOW);
-    assert!(matches!(refused, Err(TooMany::InAll(full)) if full.first), "{refused:?}");
-    beginnings.count(address("192.0.2.1"), NOW.plus(Duration::from_mins(1))).unwrap();
+    assert!(refused > 30_000, "{refused}");
+    begin(&beginnings, 0, "198.51.100.1", NOW).unwrap();
+}
+
+#[test]
+fn those_that_are_being_stored_leave_room_for_other_networks() {
+    let beginnings = Beginnings::none();
+    let address = |text: &str| text.parse::<IpAddr>().unwrap();
+    let mut held: Vec<_> =
+        (0..AT_ONCE).map(|_| beginnings.under_way(address("192.0.2.1")).unwrap()).collect();
+    assert_eq!(beginnings.under_way(address("192.0.2.1")).map(drop), Err(TooMany::AtOnce));
+    for network in 0..100 {
+        for _ in 0..SHARE {
+            held.push(beginnings.under_way(address(&format!("198.51.100.{network}"))).unwrap());
+        }
+        let more = beginnings.under_way(address(&format!("198.51.100.{network}")));
+        assert_eq!(more.map(drop), Err(TooMany::AtOnce));
+    }
+    drop(held);
+    let counts = beginnings.lock();
+    assert!(counts.under_way.is_empty() && counts.under_way_in_all == 0);
 }

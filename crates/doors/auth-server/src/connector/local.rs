@@ -1,10 +1,8 @@
 //! Users in the configuration, with argon2id hashes of their passwords.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod hashing;
 
-use argon2::{Argon2, PasswordVerifier as _};
-use tokio::sync::Semaphore;
+use std::net::IpAddr;
 
 use gatehouse_config::snapshot::connector::{LocalConnector, LocalUser};
 use gatehouse_edge::rejection::Rejection;
@@ -13,16 +11,11 @@ use gatehouse_identity::secret::Secret;
 use gatehouse_oauth::claims::texts;
 use gatehouse_oauth::grant::AuthenticatedUser;
 
-/// How many passwords are hashed at the same time: each takes a core and tens of megabytes.
-const AT_ONCE: usize = 2;
-/// How long a sign-in waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(5);
+use self::hashing::Measure;
+pub(crate) use self::hashing::PasswordChecks;
 
 /// A password as it was typed.
 pub(crate) struct Password(Secret);
-
-/// The room for password hashing, small enough to leave the process its cores.
-pub(crate) struct PasswordChecks(Arc<Semaphore>);
 
 impl Password {
     /// Takes over a typed password.
@@ -31,40 +24,37 @@ impl Password {
     }
 }
 
-impl PasswordChecks {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
-    }
-
-    /// Whether `password` belongs to `hash`, worked out away from the reactor.
-    async fn matches(&self, password: Password, hash: Secret) -> Result<bool, Rejection> {
-        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.0).acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else {
-            return Err(Rejection::unavailable("password_checks_busy", "no turn within 5 s"));
-        };
-        let work = move || {
-            let known = Argon2::default().verify_password(password.0.expose().as_bytes(), hash.expose());
-            drop(turn);
-            known.is_ok()
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| Rejection::internal("password_check_failed", error.to_string()))
-    }
+/// Who wants to sign in, as they say, and from where.
+pub(crate) struct Claim<'a> {
+    pub(crate) username: &'a str,
+    pub(crate) password: Password,
+    pub(crate) from: IpAddr,
 }
 
-/// The user, when the password is right. A name that nobody has costs as much time as one that somebody has.
+/// The user, when the password is right.
+///
+/// Every attempt costs the same time, whoever has the name and whether anybody has: one hash of each cost that the
+/// users of the connector have.
 pub(crate) async fn authenticate(
     checks: &PasswordChecks,
     connector: &LocalConnector,
-    username: &str,
-    password: Password,
+    claim: Claim<'_>,
     now: Timestamp,
 ) -> Result<Option<AuthenticatedUser>, Rejection> {
+    let Claim { username, password, from } = claim;
     let user = connector.users.get(username);
-    let Some(measure) = user.or_else(|| connector.users.values().next()) else { return Ok(None) };
-    let matches = checks.matches(password, measure.password_hash.clone()).await?;
+    let matches = checks.matches(password, measure(connector, user), from).await?;
     Ok(user.filter(|_| matches).map(|user| signed_in(connector, username, user, now)))
+}
+
+/// The user's own hash, and one of each cost that it does not have.
+fn measure(connector: &LocalConnector, user: Option<&LocalUser>) -> Measure {
+    let others =
+        connector.stand_ins.iter().filter(|stand_in| user.is_none_or(|user| user.cost != stand_in.cost));
+    Measure {
+        own: user.map(|user| user.password_hash.clone()),
+        others: others.map(|stand_in| stand_in.password_hash.clone()).collect(),
+    }
 }
 
 fn signed_in(
@@ -85,3 +75,6 @@ fn signed_in(
         session: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,13 @@
 //! HTTP, one request per connection, and what comes back.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use url::Url;
 use url::form_urlencoded::{Serializer, parse};
 
@@ -21,7 +21,14 @@ pub(crate) struct Answer {
 
 /// Sends `request` to `address`.
 pub(crate) async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
-    let stream = TcpStream::connect(address).await.unwrap();
+    send_from(Ipv4Addr::LOCALHOST, address, request).await
+}
+
+/// Sends `request` to `address` from another address of this machine.
+pub(crate) async fn send_from(from: Ipv4Addr, address: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((from, 0))).unwrap();
+    let stream = socket.connect(address).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     let talk = async move {
         let (head, body) = sender.send_request(request).await.unwrap().into_parts();

@@ -1,23 +1,30 @@
 //! A browser: it keeps cookies, posts forms of pages that it was shown, and follows redirects on our own site.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 
-use crate::answer::{Answer, form, send};
+use crate::answer::{Answer, form, send_from};
 use crate::server::{PASSWORD, Server};
 
 /// A browser with its cookies.
 pub(crate) struct Browser<'a> {
     server: &'a Server,
     pub(crate) cookies: BTreeMap<String, String>,
+    address: Ipv4Addr,
 }
 
 impl<'a> Browser<'a> {
     pub(crate) fn new(server: &'a Server) -> Self {
-        Self { server, cookies: BTreeMap::new() }
+        Self::at(server, Ipv4Addr::LOCALHOST)
+    }
+
+    /// A browser at one of the many addresses that this machine has for itself.
+    pub(crate) fn at(server: &'a Server, address: Ipv4Addr) -> Self {
+        Self { server, cookies: BTreeMap::new(), address }
     }
 
     /// Opens a page of the server: a path, or a URL at its origin.
@@ -96,7 +103,7 @@ impl<'a> Browser<'a> {
             request = request.header("cookie", jar.join("; "));
         }
         let request = request.body(Full::new(Bytes::from(body))).unwrap();
-        let answer = send(self.server.address, request).await;
+        let answer = send_from(self.address, self.server.address, request).await;
         for cookie in answer.headers.get_all("set-cookie") {
             let (pair, attributes) = cookie.to_str().unwrap().split_once("; ").unwrap();
             let (name, value) = pair.split_once('=').unwrap();

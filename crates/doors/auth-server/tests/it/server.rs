@@ -8,7 +8,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request};
 use serde_json::{Map, Value};
 
-use gatehouse_auth_server::{AuthServer, Parts};
+use gatehouse_auth_server::{AuthServer, Parts, SignIns};
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::source::loader::MemoryLoader;
 use gatehouse_edge::authn::client::ClientDirectory;
@@ -119,6 +119,7 @@ struct Surroundings {
     keys: Arc<LocalKeys>,
     revocations: Arc<Revocations>,
     outbound: Arc<Outbound>,
+    sign_ins: Arc<SignIns>,
 }
 
 impl Setup {
@@ -193,6 +194,7 @@ impl Setup {
             keys: Arc::new(LocalKeys::new(vec![key_pair(Algorithm::Es256), key_pair(Algorithm::Rs256)])),
             revocations: Arc::default(),
             outbound: Arc::new(Outbound::new([], Memory::default()).unwrap()),
+            sign_ins: Arc::new(SignIns::start().unwrap()),
         };
         let running = run(self.snapshot(address), &parts, &store, &clock);
         let serving = port.serve(running, fittings(&clock, &records));
@@ -318,6 +320,7 @@ fn run(snapshot: Snapshot, parts: &Surroundings, store: &Arc<dyn Store>, clock: 
         outbound: Arc::clone(&parts.outbound),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         rng,
+        sign_ins: Arc::clone(&parts.sign_ins),
     });
     let routes = door.routes(&snapshot);
     let fallbacks = AuthServer::fallbacks(&snapshot);

@@ -1,5 +1,6 @@
 //! Signing in: the form, the transaction and its browser, sessions, prompts, and guessing [A9-A12, A17, §3.6].
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde_json::json;
@@ -55,30 +56,139 @@ async fn wrong_passwords_and_unknown_names_read_the_same() {
     assert_eq!((&record["event"], &record["outcome"]), (&json!("signin.failure"), &json!("deny")));
 }
 
-#[tokio::test]
-async fn guessing_is_slowed_down_for_the_user_and_then_allowed_again() {
-    let server = Server::start().await;
-    let mut browser = Browser::new(&server);
-    let mut page = login_page(&mut browser, &server).await;
+/// Guesses at ada's password from the address with this number until it is locked.
+async fn guess(server: &Server, from: u8) -> Answer {
+    let mut browser = Browser::at(server, Ipv4Addr::new(127, 0, 7, from));
+    let mut page = login_page(&mut browser, server).await;
     for _ in 0..10 {
         page = browser.sign_in(&page, "ada", "guess").await;
         page.assert_page(400, "wrong");
     }
-    // Also the right password waits now, in every browser.
-    let mut other = Browser::new(&server);
-    let fresh = login_page(&mut other, &server).await;
-    let locked = other.sign_in(&fresh, "ada", PASSWORD).await;
+    browser.sign_in(&page, "ada", PASSWORD).await
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_for_the_guesser_and_then_allowed_again() {
+    let server = Server::start().await;
+    let locked = guess(&server, 1).await;
     locked.assert_page(429, "Too many attempts");
     let wait: u64 = locked.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=300).contains(&wait), "{wait}");
     server.records.with_reason("too_many_attempts").await;
-    // Others are not held up.
-    let bob = other.sign_in(&locked, "bob", PASSWORD).await;
-    bob.assert_page(200, "Allow");
+    // Also in another browser there.
+    let there = Ipv4Addr::new(127, 0, 7, 1);
+    let mut other = Browser::at(&server, there);
+    let fresh = login_page(&mut other, &server).await;
+    let locked = other.sign_in(&fresh, "ada", PASSWORD).await;
+    locked.assert_page(429, "Too many attempts");
+    // Other names there, and the same name elsewhere, are not held up.
+    other.sign_in(&locked, "bob", PASSWORD).await.assert_page(200, "Allow");
+    let mut ada = Browser::new(&server);
+    let page = login_page(&mut ada, &server).await;
+    ada.sign_in(&page, "ada", PASSWORD).await.assert_page(200, "Allow");
     server.clock.advance(Duration::from_secs(wait));
-    let mut later = Browser::new(&server);
+    let mut later = Browser::at(&server, there);
     let page = login_page(&mut later, &server).await;
     later.sign_in(&page, "ada", PASSWORD).await.assert_page(200, "Allow");
+}
+
+/// Guesses from many networks close the way of browsers that nobody knows, and never of those that ada has used.
+#[tokio::test]
+async fn a_browser_that_signed_in_before_is_not_locked_out_by_strangers() {
+    let server = Server::start().await;
+    let (mut ada, mut bob) = (Browser::new(&server), Browser::new(&server));
+    server.portal().code_in(&mut ada, "ada", &[]).await;
+    server.portal().code_in(&mut bob, "bob", &[]).await;
+    for from in 1..=10 {
+        guess(&server, from).await.assert_page(429, "Too many attempts");
+    }
+    server.clock.advance(Duration::from_mins(6));
+    let login = server.portal().authorization_url(&[("prompt", "login")]);
+    let mut unknown = Browser::new(&server);
+    let page = unknown.visit(&login).await;
+    let locked = unknown.sign_in(&page, "ada", PASSWORD).await;
+    locked.assert_page(429, "Too many attempts");
+    // A browser that bob is known by is as good as any other for ada, whatever its cookie is called.
+    let value = |browser: &Browser<'_>| {
+        let (name, value) = browser.cookies.iter().find(|(name, _)| name.starts_with("device-")).unwrap();
+        (name.clone(), value.clone())
+    };
+    let (name, own) = value(&ada);
+    let (_, of_bob) = value(&bob);
+    let (since, rest) = own.split_once('.').unwrap();
+    let older = format!("{}.{rest}", since.parse::<i64>().unwrap() - 1);
+    for forged in [of_bob, String::new(), "..".into(), older, format!("{own}x"), own.replace('.', "")] {
+        let mut thief = Browser::new(&server);
+        thief.cookies.insert(name.clone(), forged);
+        let page = thief.visit(&login).await;
+        thief.sign_in(&page, "ada", PASSWORD).await.assert_page(429, "Too many attempts");
+    }
+    // Ada's own passes, also after she mistyped.
+    let page = ada.visit(&login).await;
+    let page = ada.sign_in(&page, "ada", "mistyped").await;
+    page.assert_page(400, "wrong");
+    assert!(ada.sign_in(&page, "ada", PASSWORD).await.redirected_with("code").is_some());
+    assert_ne!(ada.cookies[&name], own, "every sign-in makes a new one");
+    // It is no way to guess without end either.
+    let mut page = ada.visit(&login).await;
+    for _ in 0..10 {
+        page = ada.sign_in(&page, "ada", "guess").await;
+        page.assert_page(400, "wrong");
+    }
+    ada.sign_in(&page, "ada", PASSWORD).await.assert_page(429, "Too many attempts");
+}
+
+#[tokio::test]
+async fn a_browser_is_known_for_half_a_year_and_by_eight_people() {
+    let server = Server::start().await;
+    let mut ada = Browser::new(&server);
+    for number in 0..8 {
+        ada.cookies.insert(format!("device-{number}"), "of somebody".into());
+    }
+    server.portal().code_in(&mut ada, "ada", &[]).await;
+    let held: Vec<&String> = ada.cookies.keys().filter(|name| name.starts_with("device-")).collect();
+    assert_eq!(held.len(), 1, "{held:?}");
+    server.clock.advance(Duration::from_hours(24 * 180));
+    for from in 1..=10 {
+        guess(&server, from).await.assert_page(429, "Too many attempts");
+    }
+    server.clock.advance(Duration::from_mins(6));
+    let page = login_page(&mut ada, &server).await;
+    ada.sign_in(&page, "ada", PASSWORD).await.assert_page(429, "Too many attempts");
+}
+
+/// Many are pending: the newest of whoever began most gives way, in the store as well.
+#[tokio::test]
+async fn a_flood_of_sign_ins_gives_way_to_people() {
+    let limits =
+        "  limits: { pendingSignIns: 5, pendingSignInsPerNetwork: 4, signInsPerMinutePerNetwork: 100 }\n";
+    let server = Setup::new().provider(limits).start().await;
+    let mut flood: Vec<_> = (0..5).map(|_| Browser::at(&server, Ipv4Addr::new(127, 0, 7, 1))).collect();
+    let mut pages = Vec::new();
+    for browser in &mut flood {
+        pages.push(login_page(browser, &server).await);
+    }
+    // Its fifth took the place of its first.
+    flood[0].sign_in(&pages[0], "ada", PASSWORD).await.assert_page(403, "took too long");
+    let mut people: Vec<_> = (1..=2).map(|n| Browser::at(&server, Ipv4Addr::new(127, 0, 8, n))).collect();
+    for (n, browser) in people.iter_mut().enumerate() {
+        let page = login_page(browser, &server).await;
+        let consent = browser.sign_in(&page, "ada", PASSWORD).await;
+        consent.assert_page(200, "Allow");
+        if n == 0 {
+            flood[4].sign_in(&pages[4], "ada", "guess").await.assert_page(400, "wrong");
+        } else {
+            flood[4].sign_in(&pages[4], "ada", "guess").await.assert_page(403, "took too long");
+        }
+    }
+    // With its three it has more than anybody, so it is refused itself.
+    let refused = flood[0].get(&server.portal().authorization_url(&[])).await;
+    refused.assert_page(429, "Too many sign-ins were begun");
+    assert!(refused.header("retry-after").is_some() && refused.header("set-cookie").is_none());
+    server.records.with_reason("too_many_signins").await;
+    // Whoever gets a code needs no place any more.
+    let url = server.portal().authorization_url(&[]);
+    assert!(people[0].approve_as("ada", &url).await.redirected_with("code").is_some());
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use gatehouse_audit::event::Event;
 use gatehouse_audit::sink::{AuditError, AuditSink};
 use gatehouse_console::Console;
 use gatehouse_edge::door::{Fittings, Running};
+use gatehouse_edge::lane::policy::PolicyLane;
 use gatehouse_edge::limits::{Limit, Limits};
 use gatehouse_edge::memory::Memory;
 use gatehouse_edge::server::admission::HostRules;
@@ -131,6 +132,7 @@ impl Site {
             audit: Arc::new(FullSpool),
             limits: Arc::default(),
             memory: Memory::default(),
+            policies: Arc::new(PolicyLane::start().unwrap()),
         };
         Self { address, store, spool, console, _serving: port.serve(running, fittings) }
     }

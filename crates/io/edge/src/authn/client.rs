@@ -23,7 +23,7 @@ use gatehouse_oauth::form::Form;
 use self::budget::{Budget, Standing};
 use crate::context::{Context, Head, Single};
 use crate::outbound::fetch::{FetchError, Fetcher, Trust};
-use crate::rejection::{Rejection, RejectionKind};
+use crate::rejection::{Rejection, RejectionKind, loggable};
 
 /// Largest metadata document (Client ID Metadata Documents §6.6).
 const DOCUMENT_LIMIT: usize = 5 * 1024;
@@ -131,7 +131,7 @@ impl ClientDirectory {
                 }
                 (Err(rejection), Some(document)) if rejection.kind.is_failure() => {
                     tracing::warn!(
-                        client.id = url.as_str(),
+                        client.id = %loggable(url.as_str()),
                         error = rejection.internal.as_deref(),
                         "client document not refreshed"
                     );

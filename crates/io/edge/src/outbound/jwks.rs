@@ -15,6 +15,7 @@ use gatehouse_identity::id::Issuer;
 use gatehouse_identity::jose::jwk::KeySet;
 
 use crate::outbound::fetch::{FetchError, Fetcher, Trust};
+use crate::rejection::loggable;
 
 /// Largest metadata or key-set document.
 const DOCUMENT_LIMIT: usize = 256 * 1024;
@@ -193,7 +194,9 @@ impl IssuerKeys {
             let fetched = order.fetch(now).await;
             let outcome = fetched.map(|published| held.store(Some(Arc::new(published))));
             if let Err(error) = &outcome {
-                tracing::warn!(issuer.metadata_url = %order.discovery.url, error = %error, "issuer metadata not refreshed");
+                let url = loggable(order.discovery.url.as_str());
+                let error = error.to_string();
+                tracing::warn!(issuer.metadata_url = %url, error = %loggable(&error), "issuer metadata not refreshed");
             }
             drop(attempt);
             outcome
@@ -223,7 +226,7 @@ impl FetchOrder {
         let keys = KeySet::parse(&jwks.bytes).map_err(|error| document(&jwks_url, error.to_string()))?;
         if !keys.ignored().is_empty() {
             let keys = keys.ignored().join("; ");
-            tracing::warn!(issuer.jwks_uri = %jwks_url, keys, "issuer publishes keys that cannot be used");
+            tracing::warn!(issuer.jwks_uri = %loggable(jwks_url.as_str()), keys, "issuer publishes keys that cannot be used");
         }
         let fresh_for = jwks.max_age.map_or(self.refresh, |age| age.clamp(COOLDOWN, self.refresh));
         Ok(Published { metadata, keys, fetched_at: now, fresh_for })

@@ -63,7 +63,7 @@ fn calling_after(site: &Site, rule: OutboundRule, revoked: Option<TokenId>) -> R
                     annotations: None,
                 },
             };
-            let permit = authorize(&facts, &[], &context, None)?;
+            let permit = authorize(&facts, &[], &context, None).await?;
             text(match delegation.credential(&permit, &rule, &tool, &context).await? {
                 OutboundCredential::Bearer(token) => format!("Bearer {}", token.token.expose()),
                 OutboundCredential::Header { name, value } => format!("{name}: {}", value.expose()),

@@ -54,6 +54,15 @@ impl GrantRepository for PostgresStore {
         self.relying().execute(update).await.map(Transition::from_rows)
     }
 
+    async fn abandon(&self, id: &GrantId) -> Result<Transition, StoreError> {
+        let delete = sqlx::query("DELETE FROM grants WHERE id = $1 AND stage IN ($2, $3)")
+            .bind(id.as_str())
+            .bind(Stage::Pending.as_str())
+            .bind(Stage::Authenticated.as_str());
+        let done = self.bounded(delete.execute(&self.pool)).await?;
+        Ok(Transition::from_rows(done.rows_affected()))
+    }
+
     async fn redeem(
         &self,
         grant: &Active,

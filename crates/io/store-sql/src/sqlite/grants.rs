@@ -68,6 +68,15 @@ impl GrantRepository for SqliteStore {
             .await
     }
 
+    async fn abandon(&self, id: &GrantId) -> Result<Transition, StoreError> {
+        const SQL: &str = "DELETE FROM grants WHERE id = ?1 AND stage IN (?2, ?3)";
+        let id = id.to_string();
+        let (pending, authenticated) = (Stage::Pending.as_str(), Stage::Authenticated.as_str());
+        self.writer
+            .write(move |connection| decide(connection, SQL, params![id, pending, authenticated]))
+            .await
+    }
+
     async fn redeem(
         &self,
         grant: &Active,

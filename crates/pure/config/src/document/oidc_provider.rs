@@ -30,6 +30,9 @@ section! {
     /// `oidcProvider.limits`.
     OidcLimits {
         form_bytes: Placed<u64> = or("formBytes", Placed::unwritten(65_536)),
+        pending: Placed<u64> = or("pendingSignIns", Placed::unwritten(20_000)),
+        pending_per_network: Placed<u64> = or("pendingSignInsPerNetwork", Placed::unwritten(2_000)),
+        per_minute: Placed<u64> = or("signInsPerMinutePerNetwork", Placed::unwritten(600)),
     }
 }
 

@@ -17,7 +17,7 @@ use super::pinned::{self, MetadataClients};
 use crate::document::Root;
 use crate::document::app::App;
 use crate::document::oidc_provider::{
-    Endpoints as WrittenEndpoints, KeyAlgorithm, OidcProvider, SigningKeyPair,
+    Endpoints as WrittenEndpoints, KeyAlgorithm, OidcLimits as WrittenLimits, OidcProvider, SigningKeyPair,
 };
 use crate::document::spot::Placed;
 
@@ -41,6 +41,19 @@ pub struct AuthorizationServer {
     pub resources: Vec<Audience>,
     /// The largest form, in bytes.
     pub form_limit: usize,
+    /// How much is kept for whoever has proven nothing yet.
+    pub sign_in_limits: SignInLimits,
+}
+
+/// Limits on sign-ins that were begun and led to nothing yet. A network is an IPv4 address, or an IPv6 /64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignInLimits {
+    /// Most that are pending at one process.
+    pub pending: u32,
+    /// Most of them that one network began.
+    pub pending_per_network: u32,
+    /// Most that one network begins in a minute.
+    pub per_minute: u32,
 }
 
 /// Paths of the endpoints, all at the issuer's origin.
@@ -95,6 +108,7 @@ pub(crate) fn compile(
     let scopes = clients.values().fold(standard, |all, registered| all.union(&registered.client.scopes));
     let scopes =
         metadata_clients.as_ref().map_or(scopes.clone(), |clients| scopes.union(&clients.template.scopes));
+    let limits = sign_in_limits(&provider.limits, compiler);
     let form_limit = compiler.within(&provider.limits.form_bytes, 1_024..=1024 * 1024)?;
     Some(AuthorizationServer {
         issuer: Issuer::new(provider.discovery.issuer.value.clone()),
@@ -106,6 +120,19 @@ pub(crate) fn compile(
         scopes,
         resources: resources.to_vec(),
         form_limit: usize::try_from(form_limit).ok()?,
+        sign_in_limits: limits?,
+    })
+}
+
+fn sign_in_limits(written: &WrittenLimits, compiler: &mut Compiler<'_>) -> Option<SignInLimits> {
+    let mut some = |limit: &Placed<u64>| compiler.within(limit, 1..=10_000_000);
+    let all = (some(&written.pending), some(&written.pending_per_network), some(&written.per_minute));
+    let (pending, pending_per_network, per_minute) = all;
+    let number = |limit: Option<u64>| u32::try_from(limit?).ok();
+    Some(SignInLimits {
+        pending: number(pending)?,
+        pending_per_network: number(pending_per_network)?,
+        per_minute: number(per_minute)?,
     })
 }
 

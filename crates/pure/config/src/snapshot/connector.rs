@@ -34,12 +34,36 @@ pub struct LocalConnector {
     pub users: BTreeMap<String, LocalUser>,
     /// What tokens call these users.
     pub logins: HashSet<LoginReference>,
+    /// One hash of each cost that the users' hashes have, the dearest first. An attempt that costs one of each tells
+    /// by its time neither whether a user exists nor whose password is cheap to check.
+    pub stand_ins: Vec<StandIn>,
+}
+
+/// A hash that stands in for those of its cost.
+pub struct StandIn {
+    /// Its cost.
+    pub cost: HashCost,
+    /// The argon2id PHC string.
+    pub password_hash: Secret,
+}
+
+/// What it costs to check a password (RFC 9106 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashCost {
+    /// Memory in KiB.
+    memory: u32,
+    /// Passes over it.
+    passes: u32,
+    /// Lanes.
+    lanes: u32,
 }
 
 /// One user of a [`LocalConnector`].
 pub struct LocalUser {
     /// The argon2id PHC string of the password.
     pub password_hash: Secret,
+    /// What checking it costs.
+    pub cost: HashCost,
     /// Who the user is at this server; no other user of any connector is the same.
     pub subject: SubjectId,
     /// Attributes for claims; `sub` is always there, and is the subject.
@@ -123,23 +147,53 @@ fn compile_local(
     compiler: &mut Compiler<'_>,
 ) -> LocalConnector {
     let mut users = BTreeMap::new();
+    let mut costs = Vec::new();
     for user in &connector.users {
-        if !is_phc(user.password_hash.expose()) {
-            compiler.report.error_with(
+        let cost = HashCost::of_phc(user.password_hash.expose());
+        match cost {
+            Some(cost) => costs.push((cost, user)),
+            None => compiler.report.error_with(
                 &user.password_hash.place,
                 "expected an argon2id PHC string that starts with `$argon2id$v=19$`",
                 "run `gatehouse hash-password`",
-            );
+            ),
         }
         if users.contains_key(&user.username.value) {
             let message = format!("another user is called `{}`", user.username.value);
             compiler.report.error(&user.username.place, message);
-        } else if let Some(subject) = subject_of(user, subjects, compiler) {
-            users.insert(user.username.value.clone(), local_user(user, subject));
+        } else if let (Some(subject), Some(cost)) = (subject_of(user, subjects, compiler), cost) {
+            users.insert(user.username.value.clone(), local_user(user, subject, cost));
         }
     }
+    // Stable, so that of equal costs the first in the file stands for all.
+    costs.sort_by_key(|(cost, _)| std::cmp::Reverse(cost.work()));
+    warn_of_costs(&costs, compiler);
     let logins = users.iter().map(|(username, user)| LoginReference::embedded(name, username, &user.subject));
-    LocalConnector { name: name.clone(), logins: logins.collect(), users }
+    LocalConnector { name: name.clone(), logins: logins.collect(), users, stand_ins: stand_ins(&costs) }
+}
+
+/// Tells which hashes cost less than the dearest of their connector: every sign-in there pays for each cost once.
+fn warn_of_costs(costs: &[(HashCost, &WrittenUser)], compiler: &mut Compiler<'_>) {
+    let Some(((dearest, first), others)) = costs.split_first() else { return };
+    for (cost, user) in others.iter().filter(|(cost, _)| cost != dearest) {
+        let (line, column) = (first.password_hash.place.at.line, first.password_hash.place.at.column);
+        let message = format!(
+            "this hash costs {cost}, the one on line {line}, column {column} costs {dearest}; every attempt to sign \
+             in pays for both, so that its time does not tell who exists"
+        );
+        let hint = "renew the cheaper one with `gatehouse hash-password`";
+        compiler.report.warning(&user.password_hash.place, message, hint);
+    }
+}
+
+fn stand_ins(costs: &[(HashCost, &WrittenUser)]) -> Vec<StandIn> {
+    let mut stand_ins: Vec<StandIn> = Vec::new();
+    for (cost, user) in costs {
+        if stand_ins.iter().all(|known| known.cost != *cost) {
+            stand_ins.push(StandIn { cost: *cost, password_hash: user.password_hash.value.clone() });
+        }
+    }
+    stand_ins
 }
 
 /// The subject of a user: `claims.sub`, else the username.
@@ -178,26 +232,43 @@ fn subject_of(user: &WrittenUser, subjects: &mut Subjects, compiler: &mut Compil
     Some(subject)
 }
 
-fn local_user(user: &WrittenUser, subject: SubjectId) -> LocalUser {
+fn local_user(user: &WrittenUser, subject: SubjectId, cost: HashCost) -> LocalUser {
     let mut claims = user.claims.content.clone();
     claims.insert("sub".to_owned(), subject.as_str().into());
-    LocalUser { password_hash: user.password_hash.value.clone(), subject, claims }
+    LocalUser { password_hash: user.password_hash.value.clone(), cost, subject, claims }
 }
 
-/// `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
-fn is_phc(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('$').collect();
-    let ["", "argon2id", "v=19", parameters, salt, hash] = parts.as_slice() else { return false };
-    let mut names = Vec::new();
-    for parameter in parameters.split(',') {
-        match parameter.split_once('=') {
-            Some((name, value)) if value.parse::<u32>().is_ok_and(|value| value > 0) => names.push(name),
-            _ => return false,
-        }
+impl HashCost {
+    /// The cost of `$argon2id$v=19$m=…,t=…,p=…$salt$hash`; nothing for any other text.
+    fn of_phc(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('$').collect();
+        let ["", "argon2id", "v=19", parameters, salt, hash] = parts.as_slice() else { return None };
+        let number = |(name, value): (&str, &str)| {
+            let value = value.parse::<u32>().ok().filter(|value| *value > 0)?;
+            Some((name.to_owned(), value))
+        };
+        let read: Option<Vec<_>> =
+            parameters.split(',').map(|parameter| parameter.split_once('=').and_then(number)).collect();
+        let read = read?;
+        let [(m, memory), (t, passes), (p, lanes)] = read.as_slice() else { return None };
+        let base64 =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
+        let named = (m.as_str(), t.as_str(), p.as_str()) == ("m", "t", "p");
+        let is_whole = named && salt.len() >= 11 && hash.len() >= 22 && base64(salt) && base64(hash);
+        is_whole.then_some(Self { memory: *memory, passes: *passes, lanes: *lanes })
     }
-    let base64 =
-        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
-    names == ["m", "t", "p"] && salt.len() >= 11 && hash.len() >= 22 && base64(salt) && base64(hash)
+
+    /// In a measure that grows with the time.
+    fn work(self) -> u64 {
+        u64::from(self.memory).saturating_mul(u64::from(self.passes))
+    }
+}
+
+/// As in a PHC string.
+impl std::fmt::Display for HashCost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "m={},t={},p={}", self.memory, self.passes, self.lanes)
+    }
 }
 
 fn compile_oidc(

@@ -427,6 +427,64 @@ fn a_policy_that_looks_at_the_clock_is_asked_every_time() {
     assert!(policy.memory.as_ref().unwrap().recall(&sight).is_some());
 }
 
+/// What an evaluation costs decides where the next one is made; one that ran into its limit has one deadline.
+#[test]
+fn who_asks_is_not_held_up_by_a_policy_that_is_new_or_slow() {
+    use crate::input::{Client, HttpFacts, Request, TokenMinting};
+    use gatehouse_identity::{assurance::Assurance, clock::Timestamp, scope::ScopeSet};
+    let (scopes, claims) = (ScopeSet::none(), serde_json::Map::new());
+    let request = Request {
+        source_ip: [10, 0, 0, 1].into(),
+        peer_ip: [10, 0, 0, 1].into(),
+        http: HttpFacts { method: "POST", path: "/", headers: &&[][..] },
+        user: None,
+        now: Timestamp::from_unix_seconds(0),
+        revision: "r",
+    };
+    let consult = |policy: &Policy, grant_type: &str| {
+        let minting = TokenMinting {
+            client: Client { id: "c", name: "C", public: true, assurance: Assurance::SelfAsserted },
+            grant_type,
+            scopes: &scopes,
+            audiences: &[],
+            resources: &[],
+            subject_token: None,
+            actor_token: None,
+            token: &claims,
+        };
+        let asker = Asker { network: [10, 0, 0, 1].into(), now: Duration::ZERO };
+        match policy.consult(&minting.input(&request), asker) {
+            Consulted::Decided(answered) => (true, answered.decision.outcome),
+            Consulted::Open(question) => {
+                assert_eq!(question.policy().identity(), policy.identity());
+                (false, question.answer(&|| Duration::ZERO).decision.outcome)
+            }
+        }
+    };
+    let quick =
+        compile("package orchestrator\nresult := {\"allowed\": input.request.oauth.grant_type != \"z\"}\n");
+    let quick = quick.unwrap();
+    assert_eq!(consult(&quick, "a"), (false, ALLOW), "a new one");
+    assert_eq!(consult(&quick, "a"), (true, ALLOW), "remembered");
+    assert_eq!(consult(&quick, "b"), (true, ALLOW), "known to be quick");
+    let text = "package orchestrator\ndefault result := {\"allowed\": true}\nresult := {\"allowed\": false} if {\n\tinput.request.oauth.grant_type == \"dear\"\n\tsome a in numbers.range(1, 3000)\n\tsome b in numbers.range(1, 3000)\n\ta + b < 0\n}\n";
+    let dear = compile(text).unwrap();
+    assert_eq!(consult(&dear, "a"), (false, ALLOW));
+    assert!(consult(&dear, "b").0);
+    let timeout = Outcome::Deny(DenyReason::Timeout);
+    let started = processor_time();
+    assert_eq!(consult(&dear, "dear"), (true, timeout), "nobody could know");
+    let spent = processor_time().saturating_sub(started);
+    assert!(spent < TIME_LIMIT + SECOND_LIMIT, "{spent:?} for one evaluation");
+    assert_eq!(consult(&dear, "dear"), (false, timeout), "known to be slow");
+    assert_eq!(consult(&dear, "c"), (false, ALLOW), "whatever it is asked");
+    assert_eq!(consult(&dear, "a"), (true, ALLOW), "what it said before needs no evaluation");
+    for _ in 0..3 {
+        consult(&dear, "dear");
+    }
+    assert_eq!(consult(&dear, "dear"), (true, Outcome::Deny(DenyReason::CutShort)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

@@ -58,6 +58,31 @@ pub(super) async fn steps_are_taken_once(scene: &Scene<'_>) -> Result<(), Findin
     won("redeeming without a family", grants.redeem(&redeemable.active, None, now).await?)
 }
 
+pub(super) async fn are_abandoned_before_consent_only(scene: &Scene<'_>) -> Result<(), Finding> {
+    let grants = scene.store.grants();
+    let Scene { now, .. } = *scene;
+    lost("abandoning an unknown grant", grants.abandon(&GrantId::new("unknown")).await?)?;
+    let pending = scene.pending("abandoned")?;
+    won("insert", grants.insert(&pending).await?)?;
+    won("abandoning", grants.abandon(&pending.id).await?)?;
+    lost("abandoning again", grants.abandon(&pending.id).await?)?;
+    equal("an abandoned grant", &grants.find(&pending.id, now).await?, &None)?;
+    let step = pending.clone().authenticate(scene.user("ada"), now);
+    let step = Grant::Authenticated(step.map_err(|error| Finding(error.to_string()))?);
+    lost("advancing an abandoned grant", grants.advance(Stage::Pending, &step, now).await?)?;
+
+    won("the id is free again", grants.insert(&pending).await?)?;
+    won("advancing", grants.advance(Stage::Pending, &step, now).await?)?;
+    won("abandoning after the sign-in", scene.other_node.grants().abandon(&pending.id).await?)?;
+    equal("abandoned after the sign-in", &grants.find(&pending.id, now).await?, &None)?;
+
+    let redeemable = scene.stored("abandoned", "ada").await?;
+    let id = redeemable.active.id.clone();
+    lost("abandoning what was consented to", grants.abandon(&id).await?)?;
+    won("redeem", grants.redeem(&redeemable.active, Some(&redeemable.family), now).await?)?;
+    lost("abandoning an active grant", grants.abandon(&id).await?)
+}
+
 pub(super) async fn expire_without_a_sweep(scene: &Scene<'_>) -> Result<(), Finding> {
     let grants = scene.store.grants();
     let pending = scene.pending("expiry")?;

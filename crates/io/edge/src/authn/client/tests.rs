@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::ClientDirectory;
 use crate::context::{AuditRow, Context, Head, Public, Trace};
+use crate::lane::policy::PolicyLane;
 use crate::memory::Memory;
 use crate::outbound::fetch::tests::World;
 use crate::server::address::ClientAddress;
@@ -61,6 +62,7 @@ apps:
         now,
         source: ClientAddress { ip: loopback.into(), peer_ip: loopback },
         request_id: RequestId::new("req_1"),
+        policies: Arc::new(PolicyLane::start().unwrap()),
         audit: Some(AuditRow::begin(event, sink, Duration::from_secs(60), Arc::default())),
         trace: Trace::join(None, &Zeros),
         segment: None,

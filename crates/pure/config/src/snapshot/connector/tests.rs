@@ -1,10 +1,12 @@
-use super::is_phc;
+use super::HashCost;
 
 #[test]
 fn only_argon2id_strings_are_password_hashes() {
     let good =
         "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ";
-    assert!(is_phc(good));
+    let cost = HashCost::of_phc(good).unwrap();
+    assert_eq!((cost.memory, cost.passes, cost.lanes), (19456, 2, 1));
+    assert_eq!(cost.to_string(), "m=19456,t=2,p=1");
     let wrong = [
         String::new(),
         "hunter2".into(),
@@ -17,6 +19,6 @@ fn only_argon2id_strings_are_password_hashes() {
         format!("{good}$"),
     ];
     for text in wrong {
-        assert!(!is_phc(&text), "{text}");
+        assert!(HashCost::of_phc(&text).is_none(), "{text}");
     }
 }

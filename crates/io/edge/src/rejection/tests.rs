@@ -1,0 +1,37 @@
+use super::{Rejection, loggable};
+
+#[test]
+fn urls_lose_what_must_not_be_logged() {
+    let cases = [
+        ("https://app.example/cb?code=s3cret&state=x", "https://app.example/cb"),
+        ("https://app.example?token=s3cret", "https://app.example"),
+        ("https://app.example/cb#access_token=s3cret", "https://app.example/cb"),
+        ("https://ada:s3cret@app.example/a/b", "https://app.example/a/b"),
+        ("postgres://gw:s3cret@db:5432/gw?sslmode=require: no route", "postgres://db:5432/gw no route"),
+        (
+            "two: https://a.example/x?s3cret and \"https://b.example/y?s3cret\".",
+            "two: https://a.example/x and \"https://b.example/y\".",
+        ),
+        ("com.example.app://cb?code=s3cret", "com.example.app://cb"),
+        ("https://a.example/x?next=https://b.example/y?s3cret z", "https://a.example/x z"),
+        ("what is it? nothing with a URL", "what is it? nothing with a URL"),
+        ("https://", "https://"),
+        ("", ""),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(loggable(text), expected, "{text}");
+        assert_eq!(Rejection::malformed("r", "p").because(text).internal.as_deref(), Some(expected));
+    }
+}
+
+#[test]
+fn no_constructor_goes_round_it() {
+    let url = "https://app.example/cb?code=s3cret";
+    for rejection in [
+        Rejection::internal("r", url),
+        Rejection::unavailable("r", url),
+        Rejection::unauthenticated("r", url),
+    ] {
+        assert_eq!(rejection.internal.as_deref(), Some("https://app.example/cb"));
+    }
+}
