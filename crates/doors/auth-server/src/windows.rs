@@ -19,7 +19,6 @@ pub(crate) struct Windows<K> {
 struct Window {
     began: Timestamp,
     counted: u32,
-    refused: bool,
 }
 
 /// The limit of a key is reached.
@@ -27,8 +26,6 @@ struct Window {
 pub(crate) struct Full {
     /// When its window ends.
     pub(crate) wait: Duration,
-    /// Whether it is the first refusal in this window.
-    pub(crate) first: bool,
 }
 
 impl<K: Clone + Eq + Hash> Windows<K> {
@@ -42,14 +39,13 @@ impl<K: Clone + Eq + Hash> Windows<K> {
         self.forget_ended(now);
         if let Some(window) = self.counts.get_mut(key) {
             if window.counted >= self.limit {
-                let first = !std::mem::replace(&mut window.refused, true);
-                return Err(Full { wait: self.span.saturating_sub(now.since(window.began)), first });
+                return Err(Full { wait: self.span.saturating_sub(now.since(window.began)) });
             }
             window.counted += 1;
             return Ok(());
         }
         while self.counts.len() >= self.most && self.forget_oldest() {}
-        self.counts.insert(key.clone(), Window { began: now, counted: 1, refused: false });
+        self.counts.insert(key.clone(), Window { began: now, counted: 1 });
         self.begun.push_back((now, key.clone()));
         Ok(())
     }

@@ -11,19 +11,19 @@ fn later(seconds: u64) -> Timestamp {
 }
 
 #[test]
-fn a_full_window_opens_when_it_ends_and_tells_of_itself_once() {
+fn a_full_window_opens_when_it_ends() {
     let mut windows = Windows::new(Duration::from_mins(1), 2, 10);
     windows.count(&"a", NOW).unwrap();
     windows.count(&"a", later(10)).unwrap();
-    let full = |wait, first| Err(Full { wait: Duration::from_secs(wait), first });
-    assert_eq!(windows.count(&"a", later(20)), full(40, true));
-    assert_eq!(windows.count(&"a", later(59)), full(1, false));
+    let full = |wait| Err(Full { wait: Duration::from_secs(wait) });
+    assert_eq!(windows.count(&"a", later(20)), full(40));
+    assert_eq!(windows.count(&"a", later(59)), full(1));
     windows.count(&"b", later(59)).unwrap();
     windows.count(&"a", later(60)).unwrap();
     windows.take_back(&"a");
     windows.count(&"a", later(60)).unwrap();
     windows.count(&"a", later(60)).unwrap();
-    assert_eq!(windows.count(&"a", later(61)), full(59, true));
+    assert_eq!(windows.count(&"a", later(61)), full(59));
     windows.forget(&"a");
     windows.count(&"a", later(61)).unwrap();
 }
