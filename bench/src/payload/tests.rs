@@ -18,6 +18,6 @@ fn the_gateway_reads_the_messages_request() {
     let streamed = read(Payload::LlmSse);
     assert!(streamed.stream());
     assert_eq!(streamed.max_tokens(), Some(10_000));
-    assert_eq!(streamed.tool_names().len(), 12);
+    assert_eq!(streamed.tool_names().count(), 12);
     assert_eq!(read(Payload::LlmTtft).model(), PACED_MODEL);
 }

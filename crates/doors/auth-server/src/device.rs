@@ -32,7 +32,7 @@ pub(crate) fn known(
     context: &Context<Public>,
 ) -> Result<Option<Fingerprint>, Rejection> {
     let jar = Cookies::of(configured(context)?);
-    let Some(value) = jar.read(&context.head.headers, &name(user)) else { return Ok(None) };
+    let Some(value) = jar.read(&context.head, &name(user)) else { return Ok(None) };
     Ok(verified(door, user, value, context.now).map(|nonce| Fingerprint::of(["device", nonce])))
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn remember(
     let jar = Cookies::of(configured(context)?);
     let (own, mut cookies) = (name(user), Vec::new());
     let others: Vec<&str> =
-        jar.names(&context.head.headers, COOKIE).into_iter().filter(|held| *held != own).collect();
+        jar.names(&context.head, COOKIE).into_iter().filter(|held| *held != own).collect();
     if others.len() >= HELD {
         for held in others {
             cookies.push(jar.set(held, "", 0)?);

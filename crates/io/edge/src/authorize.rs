@@ -170,7 +170,7 @@ async fn decide<F: Facts, Who>(
     let input = facts.input(&request);
     let mut verdict = Decision::unasked();
     for policy in policies {
-        verdict = context.policies.ask(policy, &input, context.source.ip).await;
+        verdict = context.policies.ask(policy, &input, context.source.counted()).await;
         if !verdict.is_allowed() {
             break;
         }

@@ -79,7 +79,7 @@ impl Verified {
 
 impl Proven for Public {
     fn holder(&self, source: &ClientAddress) -> Holder {
-        Holder::Network(network(source.ip))
+        Holder::Network(network(source.counted()))
     }
 }
 

@@ -12,7 +12,6 @@ pub mod standing;
 
 use std::borrow::Cow;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use serde_json::{Map, Value};
 use gatehouse_audit::event::Exchange as TokenFacts;
 use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_config::snapshot::client::RegisteredClient;
+use gatehouse_identity::address::ClientIp;
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Timestamp;
@@ -83,7 +83,7 @@ pub struct Issuance<'a> {
     /// The generation of the refresh token that is given beside it; an exchange hands on that of its subject token.
     pub generation: Option<u64>,
     /// Who else presented the same refresh token within moments, for policies.
-    pub refresh_shared_with: Option<IpAddr>,
+    pub refresh_shared_with: Option<ClientIp>,
     /// `nonce` for an ID token, which is issued when `openid` is granted to a user.
     pub nonce: Option<&'a str>,
 }

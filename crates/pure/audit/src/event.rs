@@ -124,7 +124,7 @@ impl Event {
     }
 
     /// Where it came from: the client behind trusted proxies.
-    pub fn source_ip(&self) -> Option<IpAddr> {
+    pub fn source_ip(&self) -> Option<ClientIp> {
         self.source.as_ref().map(|source| source.ip)
     }
 
@@ -137,7 +137,9 @@ impl Event {
             return None;
         }
         let refused = Refused { kind: self.kind, outcome: self.outcome, reason: self.reason? };
-        Some((refused, Network::of(self.source_ip()?)))
+        // A client that nobody knows is counted for the proxy that it came through.
+        let source = self.source.as_ref()?;
+        Some((refused, Network::of(source.ip.known().unwrap_or(source.peer_ip))))
     }
 
     /// Changes what it is, for doors that find out only from the request's content.

@@ -1,12 +1,10 @@
 //! `grant_type=refresh_token`: idempotent rotation, decided by the pure rules and made real by one conditional write.
 
-use std::net::IpAddr;
-
-use http::header::USER_AGENT;
-
 use gatehouse_audit::event::{EventKind, Exchange, OtherParty};
+use gatehouse_edge::context::Single;
 use gatehouse_edge::issuer::{Issuance, Issued, Party};
 use gatehouse_edge::rejection::Rejection;
+use gatehouse_identity::address::ClientIp;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_identity::secret::Secret;
@@ -34,7 +32,7 @@ pub(super) async fn refresh(asking: &Asking<'_>, request: &RefreshRequest) -> Re
         OAuthError::new(ErrorCode::UnauthorizedClient, "this client gets no refresh tokens")
     })?;
     let rules = RefreshRules::of(profile, client.client().kind);
-    let by = Participant::new(context.source.ip, context.header(USER_AGENT.as_str()));
+    let by = Participant::new(context.source.ip, context.head.single(Single::UserAgent));
     let round = Round { asking, request, rules: &rules, by: &by };
     let mut issued: Option<Decided> = None;
     for _ in 0..ROUNDS {
@@ -56,7 +54,7 @@ pub(super) async fn refresh(asking: &Asking<'_>, request: &RefreshRequest) -> Re
 struct Decided {
     issued: Issued,
     scopes: ScopeSet,
-    shared_with: Option<IpAddr>,
+    shared_with: Option<ClientIp>,
 }
 
 /// One look at the family, and what follows from it.
@@ -118,7 +116,7 @@ impl Round<'_> {
         &self,
         family: &RefreshFamily,
         generation: u64,
-        shared_with: Option<IpAddr>,
+        shared_with: Option<ClientIp>,
     ) -> Result<Decided, Refusal> {
         let Asking { door, client, context, .. } = self.asking;
         let (scopes, audiences): (ScopeSet, Vec<Audience>) =
@@ -159,7 +157,7 @@ async fn record_sharing(
     row.note(|event| {
         event
             .with_reason("refresh_shared")
-            .with_source(source.ip, source.peer_ip, context.header(USER_AGENT.as_str()))
+            .with_source(source.ip, source.peer_ip, context.head.single(Single::UserAgent))
             .with_client(client.id(), audited_kind(client.client()), Some(client.assurance()))
             .with_subject(issuer, &family.user.subject)
             .with_connector(family.user.connector.as_str())

@@ -10,7 +10,7 @@ use gatehouse_oauth::client::GrantType;
 use gatehouse_policy::input::{TokenMinting, User};
 
 use super::{Issuance, Party, client_facts};
-use crate::authorize::may_see;
+use crate::authorize::{Slices, may_see};
 use crate::context::Context;
 
 /// A token about which policies were asked: everything that they were told, except the request that it was minted for
@@ -56,7 +56,7 @@ impl Minted {
     }
 
     /// Whether the policies of `client` agree that the request of `context` has the token, given for `subject_token`.
-    pub(crate) fn is_permitted<Who>(
+    pub(crate) async fn is_permitted<Who>(
         &self,
         client: &RegisteredClient,
         subject_token: Option<&Map<String, Value>>,
@@ -75,7 +75,7 @@ impl Minted {
         };
         let user = self.subject.as_ref().zip(subject_token);
         let user = user.map(|(subject, claims)| User::of_token(subject.as_str(), claims));
-        may_see(&facts, &client.access_token_policies, context, user)
+        may_see(&facts, &client.access_token_policies, context, user, &mut Slices::begin()).await
     }
 }
 

@@ -180,7 +180,7 @@ impl Delegation {
         self.check_standing(ask, context)?;
         let key = ask.key(context);
         let token = match self.usable(&key, context).await {
-            Some(held) if held.is_for(ask, context) => held,
+            Some(held) if held.is_for(ask, context).await => held,
             // It stays for those whom it was made for.
             Some(_) => Arc::new(self.fresh(ask, context).await?),
             None => self.shared(&key, ask, context).await?,
@@ -215,7 +215,7 @@ impl Delegation {
         let made = making.await;
         let is_ours_to_decide = matches!(ask.authority.reach, Reach::Local);
         let token = match made {
-            Ok(token) if made_here.load(Ordering::Relaxed) || token.is_for(ask, context) => token,
+            Ok(token) if made_here.load(Ordering::Relaxed) || token.is_for(ask, context).await => token,
             Err(shared) if made_here.load(Ordering::Relaxed) || !is_ours_to_decide => {
                 return Err(Rejection::clone(&shared));
             }

@@ -55,12 +55,12 @@ impl GrantRepository for PostgresStore {
     }
 
     async fn abandon(&self, id: &GrantId) -> Result<Transition, StoreError> {
-        let delete = sqlx::query("DELETE FROM grants WHERE id = $1 AND stage IN ($2, $3)")
-            .bind(id.as_str())
-            .bind(Stage::Pending.as_str())
-            .bind(Stage::Authenticated.as_str());
-        let done = self.bounded(delete.execute(&self.pool)).await?;
-        Ok(Transition::from_rows(done.rows_affected()))
+        const SQL: &str = "DELETE FROM grants WHERE id = $1 AND stage IN ($2, $3)";
+        let delete = || {
+            let delete = sqlx::query(SQL).bind(id.as_str());
+            delete.bind(Stage::Pending.as_str()).bind(Stage::Authenticated.as_str())
+        };
+        self.relying().execute(delete).await.map(Transition::from_rows)
     }
 
     async fn redeem(

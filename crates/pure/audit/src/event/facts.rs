@@ -127,7 +127,7 @@ pub struct TokenUsage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OtherParty {
     /// The client's address, behind trusted proxies.
-    pub ip: IpAddr,
+    pub ip: ClientIp,
     /// What it said it is, without a version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,

@@ -159,8 +159,8 @@ fn what_is_learnt_later_adds_to_the_request() {
 
 /// A refusal from `ip`, about which nobody has proven anything.
 fn refusal(kind: EventKind, reason: &'static str, ip: &str) -> Event {
-    let ip = ip.parse().unwrap();
-    Event::new(kind, Outcome::Deny, NOW).with_reason(reason).with_source(ip, ip, Some("curl/8"))
+    let ip: std::net::IpAddr = ip.parse().unwrap();
+    Event::new(kind, Outcome::Deny, NOW).with_reason(reason).with_source(ip.into(), ip, Some("curl/8"))
 }
 
 #[test]

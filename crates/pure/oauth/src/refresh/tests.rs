@@ -1,5 +1,7 @@
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
+use gatehouse_identity::address::ClientIp;
+
 use super::*;
 use crate::client::Client;
 use crate::client::fixtures::{
@@ -30,8 +32,12 @@ fn confidential() -> RefreshRules {
     RefreshRules::of(public_client().refresh.as_ref().unwrap(), ClientKind::Confidential)
 }
 
+fn ip(octets: [u8; 4]) -> ClientIp {
+    std::net::IpAddr::from(octets).into()
+}
+
 fn laptop() -> Participant {
-    Participant::new([192, 0, 2, 7].into(), Some("claude-code/2.1.3 (cli)"))
+    Participant::new(ip([192, 0, 2, 7]), Some("claude-code/2.1.3 (cli)"))
 }
 
 fn begin(rng: &CountingRng) -> (RefreshFamily, RefreshToken) {
@@ -139,9 +145,9 @@ fn two_networks_or_programs_in_one_window_are_seen() {
         let decision = judge(&row, token, after(seconds), &native());
         row.shared_with(by, &decision, after(seconds), &native()).cloned()
     };
-    let sibling = Participant::new([192, 0, 2, 200].into(), Some("Claude-Code/2.1.4"));
-    let elsewhere = Participant::new([198, 51, 100, 1].into(), Some("claude-code/2.1.3"));
-    let script = Participant::new([192, 0, 2, 7].into(), Some("curl/8.9"));
+    let sibling = Participant::new(ip([192, 0, 2, 200]), Some("Claude-Code/2.1.4"));
+    let elsewhere = Participant::new(ip([198, 51, 100, 1]), Some("claude-code/2.1.3"));
+    let script = Participant::new(ip([192, 0, 2, 7]), Some("curl/8.9"));
     for (token, seconds) in [(&first, 10), (&first, 60), (&first, 300), (&rotation.successor, 30)] {
         assert_eq!(shared(token, &laptop(), seconds), None, "{seconds}");
         assert_eq!(shared(token, &sibling, seconds), None, "{seconds}");

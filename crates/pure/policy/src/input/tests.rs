@@ -144,6 +144,7 @@ fn of_a_client_that_nobody_knows_there_is_no_address() {
         resources: &[],
         subject_token: None,
         actor_token: None,
+        refresh_shared_with: None,
         token: claims.as_object().unwrap(),
     };
     let headers: &[_] = &[];

@@ -1,14 +1,13 @@
 //! Token minting: access and ID tokens of every grant.
 
-use std::net::IpAddr;
-
+use gatehouse_identity::address::ClientIp;
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::scope::ScopeSet;
 use serde_json::{Map, Value as Json};
 
 use super::section::Section;
 use super::sink::Sink;
-use super::{Facts, Input, Request, normalise};
+use super::{Facts, Input, Request};
 
 /// A token about to be minted.
 #[derive(Clone, Debug)]
@@ -28,7 +27,7 @@ pub struct TokenMinting<'a> {
     /// Claims of its actor token.
     pub actor_token: Option<&'a Map<String, Json>>,
     /// The address from which somebody else presented the same refresh token within moments.
-    pub refresh_shared_with: Option<IpAddr>,
+    pub refresh_shared_with: Option<ClientIp>,
     /// The claims of the token to be.
     pub token: &'a Map<String, Json>,
 }
@@ -68,7 +67,7 @@ impl<'a> TokenMinting<'a> {
             oauth
                 .object("subject_token", |token| token.claims("claims", self.subject_token.unwrap_or(&none)));
             oauth.object("actor_token", |token| token.claims("claims", self.actor_token.unwrap_or(&none)));
-            let other = self.refresh_shared_with.map(|address| normalise(address).to_string());
+            let other = self.refresh_shared_with.map(|address| address.to_string());
             oauth.text("refresh_shared_with", other.as_deref().unwrap_or(""));
             oauth.object("response", |response| {
                 response.object("access_token", |token| token.claims("claims", self.token));

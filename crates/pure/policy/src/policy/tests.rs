@@ -434,7 +434,7 @@ fn who_asks_is_not_held_up_by_a_policy_that_is_new_or_slow() {
     use gatehouse_identity::{assurance::Assurance, clock::Timestamp, scope::ScopeSet};
     let (scopes, claims) = (ScopeSet::none(), serde_json::Map::new());
     let request = Request {
-        source_ip: [10, 0, 0, 1].into(),
+        source_ip: std::net::IpAddr::from([10, 0, 0, 1]).into(),
         peer_ip: [10, 0, 0, 1].into(),
         http: HttpFacts { method: "POST", path: "/", headers: &&[][..] },
         user: None,
@@ -450,6 +450,7 @@ fn who_asks_is_not_held_up_by_a_policy_that_is_new_or_slow() {
             resources: &[],
             subject_token: None,
             actor_token: None,
+            refresh_shared_with: None,
             token: &claims,
         };
         let asker = Asker { network: [10, 0, 0, 1].into(), now: Duration::ZERO };

@@ -119,7 +119,7 @@ impl Scene<'_> {
 
     /// The family's next generation, not stored.
     pub(super) fn rotation(&self, family: &RefreshFamily, token: &RefreshToken) -> Result<Rotation, Finding> {
-        let by = Participant::new(IpAddr::from([192, 0, 2, 7]), Some("claude-code/2.1.3 (cli)"));
+        let by = Participant::new(IpAddr::from([192, 0, 2, 7]).into(), Some("claude-code/2.1.3 (cli)"));
         let rules = RefreshRules::of(&profile(), ClientKind::Public);
         family.rotate(token, &by, self.now, &rules, self.rng).map_err(refused)
     }

@@ -41,11 +41,12 @@ async fn ask(lane: &PolicyLane, policy: &Policy, grant: &str, (second, network):
         resources: &[],
         subject_token: None,
         actor_token: None,
+        refresh_shared_with: None,
         token: &claims,
     };
     let from: IpAddr = [192, 0, 2, network].into();
     let request = Request {
-        source_ip: from,
+        source_ip: from.into(),
         peer_ip: from,
         http: HttpFacts { method: "POST", path: "/oauth2/token", headers: &&[][..] },
         user: None,

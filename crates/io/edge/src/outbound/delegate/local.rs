@@ -155,10 +155,13 @@ impl Delegation {
 impl OutboundToken {
     /// Whether the request of `context` would be given the token as well. Of one that we minted ourselves, everything
     /// else is in its key; what the policies read in the request is asked of them again.
-    pub(super) fn is_for(&self, ask: &Ask<'_>, context: &Context<Verified>) -> bool {
+    pub(super) async fn is_for(&self, ask: &Ask<'_>, context: &Context<Verified>) -> bool {
         let Some(minted) = &self.minted else { return true };
         let subject = ask.subject.map(|token| token.verified.claims());
-        registered(ask, context).is_ok_and(|client| minted.is_permitted(client, subject, context))
+        match registered(ask, context) {
+            Ok(client) => minted.is_permitted(client, subject, context).await,
+            Err(_) => false,
+        }
     }
 }
 

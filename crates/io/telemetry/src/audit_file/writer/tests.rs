@@ -230,7 +230,8 @@ fn a_full_disk_keeps_a_checkpoint_away_and_nothing_else() {
 /// A refusal that a stranger from `ip` got.
 fn refusal(ip: [u8; 4]) -> Event {
     let event = Event::new(EventKind::CredentialRefused, Outcome::Deny, NOW);
-    event.with_reason("key_refused").with_source(ip.into(), ip.into(), None)
+    let ip = std::net::IpAddr::from(ip);
+    event.with_reason("key_refused").with_source(ip.into(), ip, None)
 }
 
 /// How many refusals the log tells of, and in how many records.
