@@ -176,6 +176,7 @@ impl Gateway {
                         Some(upkeep::WatchedCertificate::new(settings, certificate?, loader))
                     })
                     .collect(),
+                mcp: assembled.mcp,
             },
         })
     }

@@ -27,7 +27,15 @@ class Site:
     """One node. `url` is the issuer of all nodes of a deployment, `base` this node's own address."""
 
     def __init__(
-        self, binary: Path, folder: Path, puppet: Puppet, *, store=SQLITE, of: "Site | None" = None, **settings
+        self,
+        binary: Path,
+        folder: Path,
+        puppet: Puppet,
+        *,
+        store=SQLITE,
+        of: "Site | None" = None,
+        house: str = "drills.yaml",
+        **settings,
     ):
         folder.mkdir(parents=True, exist_ok=True)
         self.binary, self.folder = binary, folder
@@ -61,7 +69,7 @@ class Site:
             "MORE_APPS": "",
             **settings,
         }
-        text = (HOUSES / "drills.yaml").read_text()
+        text = (HOUSES / house).read_text()
         (folder / "gatehouse.yaml").write_text(re.sub(r"@(\w+)@", lambda match: str(values[match[1]]), text))
         (folder / "rest.json").write_text(json.dumps(_openapi()))
 
@@ -123,6 +131,11 @@ class Site:
         """Its resident memory in bytes, or the most since `forget_peak`."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(rf"{'VmHWM' if peak else 'VmRSS'}:\s+(\d+) kB", status)[1]) * 1024
+
+    def cpu_seconds(self) -> float:
+        """The processor time that it has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def forget_peak(self) -> None:
         """Lets the measurement of the peak begin anew."""

@@ -15,17 +15,18 @@ use gatehouse_mcp::mirror;
 use gatehouse_policy::input::{Target as PolicyTarget, ToolCall};
 
 use crate::cancellation::Cancellation;
-use crate::listings::{Listing, Offer, could_export};
+use crate::listing::{Listing, Offer};
+use crate::listings::could_export;
 use crate::reply::{Message, Reply};
 use crate::talk::{Ending, Said};
-use crate::tools_list::may_list;
+use crate::tools_list::{hints, may_list};
 use crate::turn::{Turn, cancelled_call, failed_call};
 use crate::upstream;
 
 /// A tool, found by its exported name.
 struct Found<'a> {
     app: &'a Arc<McpApp>,
-    listing: Arc<Listing>,
+    listing: Listing,
     index: usize,
 }
 
@@ -169,6 +170,8 @@ async fn is_visible(turn: &Turn<'_>, found: &Found<'_>) -> bool {
 
 async fn permit(turn: &Turn<'_>, call: &Call<'_>) -> Result<Permit<ToolUse>, Rejection> {
     let offer = call.found.offer().ok_or_else(gone)?;
+    let policies = &call.found.app.inbound;
+    let annotations = hints(policies, offer);
     let facts = ToolCall {
         principal: &turn.context.who.caller().principal,
         method: "tools/call",
@@ -179,10 +182,10 @@ async fn permit(turn: &Turn<'_>, call: &Call<'_>) -> Result<Permit<ToolUse>, Rej
             name: offer.tool.name(),
             qualified_name: &offer.qualified,
             arguments: Some(call.arguments.raw()),
-            annotations: Some(&offer.annotations).filter(|hints| hints.is_object()),
+            annotations: annotations.as_ref(),
         },
     };
-    authorize(&facts, &call.found.app.inbound, turn.context, Some(user_of(turn.context))).await
+    authorize(&facts, policies, turn.context, Some(user_of(turn.context))).await
 }
 
 async fn forward(
@@ -211,7 +214,7 @@ async fn forward(
             drop(values);
             let credential = credential(turn, app, offer, &permit).await;
             let credential = ending.or_settle(credential)?;
-            let api = upstream::bridge::Api { tool, tls: tls.as_ref() };
+            let api = upstream::bridge::Api { app, tool, tls: tls.as_ref() };
             let mut answer = api.send(&permit, parts.clone(), &credential, turn).await;
             // Refused, so nothing was done. Perhaps the token was only revoked there.
             if answer.as_ref().is_ok_and(|answer| answer.status == 401)

@@ -203,7 +203,7 @@ async fn batch(turn: &Turn<'_>, messages: &[Rpc<'_>]) -> Outcome {
     let mut answers = Vec::new();
     for request in others.into_iter().chain(calls) {
         match answer(turn, request).await {
-            Reply::Message(message) => answers.push(message.json),
+            Reply::Message(message) => answers.push(message),
             Reply::Stream { .. } => {}
             Reply::Refused(rejection) => return Err(rejection),
         }
@@ -211,7 +211,8 @@ async fn batch(turn: &Turn<'_>, messages: &[Rpc<'_>]) -> Outcome {
     if answers.is_empty() {
         return Ok(accepted());
     }
-    Ok(Message::ok(format!("[{}]", answers.join(","))).into_response())
+    let answers: Vec<&str> = answers.iter().map(|message| message.json.as_str()).collect();
+    Ok(Message::ok(format!("[{}]", answers.join(","))).counted(turn.context)?.into_response())
 }
 
 fn note(turn: &Turn<'_>, kind: EventKind, request: &Request<'_>) {

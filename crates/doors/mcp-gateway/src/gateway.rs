@@ -155,6 +155,14 @@ impl McpGateway {
         ]
     }
 
+    /// Lets go of lists, names and sessions that are over. What is used is cleaned up on the way; this is for what is
+    /// not used any more.
+    pub async fn sweep(&self) {
+        self.listings.sweep().await;
+        self.remembered.sweep().await;
+        self.peers.sweep().await;
+    }
+
     /// An id in the gateway's own id space.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)

@@ -1,7 +1,7 @@
 //! The MCP gateway: one endpoint in front of bridged REST APIs and proxied MCP servers.
 //!
 //! `endpoint` reads as the list of checks of path B in the architecture; `listings` knows what each app offers,
-//! `tools_list` and `call` serve it; `upstream` speaks to what is behind; `session` keeps the conversations of
+//! `listing` under which names, `tools_list` and `call` serve it; `upstream` speaks to what is behind; `session` keeps the conversations of
 //! clients from before 2026-07-28; `resource` says what each endpoint is to OAuth; `dialect` words refusals.
 
 mod call;
@@ -10,6 +10,7 @@ mod client_info;
 mod dialect;
 mod endpoint;
 mod gateway;
+mod listing;
 mod listings;
 mod reply;
 mod resource;

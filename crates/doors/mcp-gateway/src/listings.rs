@@ -1,16 +1,19 @@
 //! What each app offers: the tools of bridges from the configuration, those of proxies from their upstreams.
 //!
 //! A list is kept for a minute, for one revision of the configuration and, where the upstream is asked with the
-//! caller's delegated token, for that token only. Names are unique within a list: tools that claim one exported
-//! name are all left out, none is picked by its place.
+//! caller's delegated token, for that token only. Lists are weighed by what they take in memory and counted for their
+//! upstream. Each app has room of its own for them, so that no app's lists give way to those of another.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::hash::RandomState;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use moka::future::Cache;
-use serde_json::Value;
+use moka::policy::EvictionPolicy;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use gatehouse_config::snapshot::mcp::{McpApp, Upstream};
 use gatehouse_config::snapshot::outbound::Outbound;
@@ -19,9 +22,9 @@ use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::static_key::KeyHash;
-use gatehouse_mcp::namespace::{AppTools, Collision, Namespace, ToolTable};
-use gatehouse_mcp::tool::Tool;
+use gatehouse_mcp::namespace::Namespace;
 
+use crate::listing::{Content, LeftOut, Listing};
 use crate::resource::Endpoint;
 use crate::{McpGateway, upstream};
 
@@ -31,47 +34,42 @@ const KEPT: Duration = Duration::from_secs(60);
 const KEPT_AT_LEAST: Duration = Duration::from_secs(5);
 /// How long an app that could not be asked is left alone.
 const FAILURE_KEPT: Duration = Duration::from_secs(3);
-/// Room for all lists, in KiB of definitions.
-const ROOM: u64 = 256 * 1024;
-
-/// The tools of one app.
-pub(crate) struct Listing {
-    tools: Vec<Offer>,
-    qualified: ToolTable,
-    bare: ToolTable,
-    /// Names at the endpoint for all apps that were left out, because several of its tools claim them.
-    contested: Vec<String>,
-    kib: u32,
-    doubted: AtomicBool,
-}
-
-/// One tool of an app.
-pub(crate) struct Offer {
-    pub(crate) tool: Tool,
-    /// Its name at the endpoint for all apps, which policies and audit use everywhere.
-    pub(crate) qualified: String,
-    /// Its name at the endpoint for its app.
-    pub(crate) bare: String,
-    /// Hints for policies.
-    pub(crate) annotations: Value,
-}
+/// Room for what was asked by whom, in bytes.
+const ROOM_FOR_KEYS: u64 = 32 * 1024 * 1024;
+/// How many of an app's largest lists there is room for.
+const LARGEST_LISTS: u64 = 4;
+/// Of what an upstream may have in memory, the part that its lists may take: its answers need the rest.
+const SHARE_OF_LISTS: u64 = 4;
+/// How many large lists of one app are read at once.
+const READ_AT_ONCE: usize = 4;
+/// How often a list is asked for again that gave way to others before it was used.
+const ATTEMPTS: usize = 3;
 
 /// All lists that are held.
-pub(crate) struct Listings(Cache<Key, Arc<Held>>);
-
-/// What one upstream said, or why it did not.
-pub(crate) type Listed = Result<Arc<Listing>, Rejection>;
-
-struct Held {
-    listed: Listed,
-    until: Timestamp,
+pub(crate) struct Listings {
+    asked: Cache<Key, Arc<Asked>>,
+    shelves: Mutex<HashMap<String, Arc<Shelf>>>,
+    hasher: RandomState,
 }
 
-impl Held {
-    fn is_over(&self, now: Timestamp) -> bool {
-        let doubted = |listing: &Arc<Listing>| listing.doubted.load(Ordering::Relaxed);
-        self.until <= now || self.listed.as_ref().is_ok_and(doubted)
-    }
+/// The lists of one app, whoever they are for.
+pub(crate) struct Shelf {
+    /// By digest.
+    contents: Cache<u64, Arc<Content>>,
+    room: u64,
+    /// For large lists that are being read.
+    pub(crate) slots: Arc<Semaphore>,
+    used: Mutex<Instant>,
+}
+
+/// What one upstream said, or why it did not.
+pub(crate) type Listed = Result<Listing, Rejection>;
+
+/// The answer to one question.
+struct Asked {
+    answer: Result<Weak<Content>, Rejection>,
+    until: Timestamp,
+    doubted: Arc<AtomicBool>,
 }
 
 /// Everything that a list depends on.
@@ -92,8 +90,9 @@ enum Holder {
 
 impl Default for Listings {
     fn default() -> Self {
-        let weigh = |_: &Key, held: &Arc<Held>| held.listed.as_ref().map_or(1, |listing| listing.kib);
-        Self(Cache::builder().max_capacity(ROOM).weigher(weigh).time_to_live(KEPT).build())
+        let weigh = |key: &Key, asked: &Arc<Asked>| saturated(key.weigh() + asked.weigh());
+        let asked = Cache::builder().max_capacity(ROOM_FOR_KEYS).weigher(weigh).time_to_live(KEPT);
+        Self { asked: asked.build(), shelves: Mutex::default(), hasher: RandomState::new() }
     }
 }
 
@@ -104,104 +103,153 @@ impl Listings {
     /// so whoever did not ask is shown it only when their request would be given that token as well.
     pub(crate) async fn of(&self, door: &McpGateway, app: &McpApp, context: &Context<Verified>) -> Listed {
         let key = key(app, context);
-        if self.0.get(&key).await.is_some_and(|held| held.is_over(context.now)) {
-            self.0.invalidate(&key).await;
+        if key.holder == Holder::Service
+            && let Some(listed) = self.asked.get(&key).await.and_then(|asked| asked.listed(context.now))
+        {
+            return listed;
         }
+        let shelf = self.shelf(door, app);
         // What was refused to another request says nothing about this one: then it is asked once more.
-        for _ in 0..2 {
-            let asked_here = AtomicBool::new(false);
-            let asking = self.0.get_with(key.clone(), async {
-                asked_here.store(true, Ordering::Relaxed);
-                Arc::new(Box::pin(fresh(door, app, context)).await)
-            });
-            let held = asking.await;
-            if asked_here.load(Ordering::Relaxed) || key.holder == Holder::Service {
-                return held.listed.clone();
+        for _ in 0..ATTEMPTS {
+            let mut asked_here = false;
+            let mut own = None;
+            let ask = async {
+                asked_here = true;
+                let (asked, content) = Box::pin(self.fresh(door, app, &shelf, context)).await;
+                own = content;
+                Arc::new(asked)
+            };
+            let is_over = |asked: &Arc<Asked>| asked.listed(context.now).is_none();
+            let entry = self.asked.entry_by_ref(&key).or_insert_with_if(ask, is_over).await;
+            let asked = entry.into_value();
+            if let Some(content) = own {
+                return Ok(Listing::new(content, &asked.doubted));
             }
-            match &held.listed {
-                Err(refusal) if !refusal.kind.is_failure() => self.0.invalidate(&key).await,
-                Err(failure) => return Err(failure.clone()),
-                Ok(listing) => {
+            match asked.listed(context.now) {
+                Some(listed) if asked_here || key.holder == Holder::Service => return listed,
+                Some(Ok(listing)) => {
                     let permit = Permit::discovery();
                     let delegation = &door.parts.delegation;
                     Box::pin(delegation.confirm_listing(&permit, &app.outbound, context)).await?;
-                    return Ok(Arc::clone(listing));
+                    return Ok(listing);
                 }
+                Some(Err(refusal)) if !refusal.kind.is_failure() => self.asked.invalidate(&key).await,
+                Some(Err(failure)) => return Err(failure),
+                None => {}
             }
         }
-        Box::pin(fresh(door, app, context)).await.listed
+        Err(Rejection::unavailable("lists_busy", "lists of this app give way to others before they are used"))
     }
-}
 
-impl Listing {
-    fn new(app: &McpApp, mut tools: Vec<Tool>) -> Self {
-        let name = app.name.as_str();
-        let mut left_out = Vec::new();
-        for namespace in [&app.namespace, &Namespace::Disabled] {
-            if let Err(collisions) = table(name, namespace, &tools) {
-                let contested: HashSet<String> = collisions.into_iter().map(|one| one.exported).collect();
-                tracing::warn!(app = name, names = ?contested, "tools that claim one name are left out");
-                let (out, kept) =
-                    tools.into_iter().partition(|tool| contested.contains(&namespace.export(tool.name())));
-                tools = kept;
-                left_out.extend(Vec::<Tool>::into_iter(out).map(|tool| app.namespace.export(tool.name())));
-            }
-        }
-        let qualified = table(name, &app.namespace, &tools).unwrap_or_default();
-        let bare = table(name, &Namespace::Disabled, &tools).unwrap_or_default();
-        let bytes: usize = tools.iter().map(|tool| tool.definition().get().len()).sum();
-        let offer = |(index, tool): (usize, Tool)| Offer {
-            qualified: qualified.exported(0, index).unwrap_or_default().to_owned(),
-            bare: bare.exported(0, index).unwrap_or_default().to_owned(),
-            annotations: tool.annotations(),
-            tool,
+    /// Lets go of what is over. Without it, a process that nobody asks anything would keep its last lists.
+    pub(crate) async fn sweep(&self) {
+        self.asked.run_pending_tasks().await;
+        let shelves: Vec<Arc<Shelf>> = {
+            let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+            shelves.retain(|_, shelf| shelf.used().elapsed() < 2 * KEPT);
+            shelves.values().map(Arc::clone).collect()
         };
-        let tools = tools.into_iter().enumerate().map(offer).collect();
-        Self {
-            tools,
-            qualified,
-            bare,
-            contested: left_out,
-            kib: u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX),
-            doubted: AtomicBool::new(false),
+        for shelf in shelves {
+            shelf.contents.run_pending_tasks().await;
         }
     }
 
-    /// The upstream contradicts the list: the next caller asks it again.
-    pub(crate) fn doubt(&self) {
-        self.doubted.store(true, Ordering::Relaxed);
+    fn shelf(&self, door: &McpGateway, app: &McpApp) -> Arc<Shelf> {
+        let largest = match &app.upstream {
+            Upstream::Proxy(proxy) => proxy.list.bytes,
+            // Its tools are held by the configuration; only names are held here.
+            Upstream::Bridge { bridge, .. } => bridge.tools.len() * 1024 + 1024,
+        };
+        let share = door.parts.outbound.memory().limits().per_holder as u64 / SHARE_OF_LISTS;
+        let room = (LARGEST_LISTS * largest as u64).min(share);
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = shelves.get(app.name.as_str()).filter(|shelf| shelf.room == room);
+        let shelf = known.map_or_else(|| Arc::new(Shelf::new(room)), Arc::clone);
+        *shelf.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        shelves.insert(app.name.to_string(), Arc::clone(&shelf));
+        shelf
     }
 
-    /// The tools in their app's order.
-    pub(crate) fn offers(&self) -> &[Offer] {
-        &self.tools
-    }
-
-    /// Every name at the endpoint for all apps that is this app's, whether it can be called or not.
-    pub(crate) fn claims(&self) -> impl Iterator<Item = &str> {
-        self.tools
-            .iter()
-            .map(|offer| offer.qualified.as_str())
-            .chain(self.contested.iter().map(String::as_str))
-    }
-
-    /// Whether the app has claimed `name` at `endpoint` more than once, so that nobody gets it.
-    pub(crate) fn contests(&self, endpoint: &Endpoint, name: &str) -> bool {
-        endpoint.app.is_none() && self.contested.iter().any(|contested| contested == name)
-    }
-
-    /// The tool that `endpoint` exports as `name`, and its place in the app's order.
-    pub(crate) fn find(&self, endpoint: &Endpoint, name: &str) -> Option<(usize, &Offer)> {
-        let table = if endpoint.app.is_some() { &self.bare } else { &self.qualified };
-        let index = table.resolve(name)?.tool;
-        Some((index, self.tools.get(index)?))
+    async fn fresh(
+        &self,
+        door: &McpGateway,
+        app: &McpApp,
+        shelf: &Shelf,
+        context: &Context<Verified>,
+    ) -> (Asked, Option<Arc<Content>>) {
+        let (content, kept) = match read(door, app, shelf, context).await {
+            Ok((content, kept)) => (Ok(shelf.keep(content, &self.hasher).await), kept),
+            Err(rejection) => (Err(rejection), FAILURE_KEPT),
+        };
+        let doubted = Arc::<AtomicBool>::default();
+        match &content {
+            Ok(content) => {
+                let listing = Listing::new(Arc::clone(content), &doubted);
+                door.remembered.add(app, &listing, context).await;
+            }
+            Err(rejection) => {
+                let detail = rejection.detail();
+                tracing::warn!(app = %app.name, reason = rejection.reason, detail, "the tools of an app cannot be listed");
+            }
+        }
+        let answer = content.as_ref().map(Arc::downgrade).map_err(Rejection::clone);
+        (Asked { answer, until: door.parts.clock.now().plus(kept), doubted }, content.ok())
     }
 }
 
-impl Offer {
-    /// The name that `endpoint` exports the tool under.
-    pub(crate) fn exported(&self, endpoint: &Endpoint) -> &str {
-        if endpoint.app.is_some() { &self.bare } else { &self.qualified }
+impl Shelf {
+    fn new(room: u64) -> Self {
+        let weigh = |_: &u64, content: &Arc<Content>| saturated(content.bytes());
+        let contents = Cache::builder().max_capacity(room).weigher(weigh).time_to_live(KEPT);
+        Self {
+            contents: contents.eviction_policy(EvictionPolicy::lru()).build(),
+            room,
+            slots: Arc::new(Semaphore::new(READ_AT_ONCE)),
+            used: Mutex::new(Instant::now()),
+        }
+    }
+
+    fn used(&self) -> Instant {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps `content`, or the one that is here already and says the same.
+    async fn keep(&self, content: Content, hasher: &RandomState) -> Arc<Content> {
+        let digest = content.digest(hasher);
+        let same = self.contents.get(&digest).await.filter(|kept| kept.says(&content));
+        let kept = same.unwrap_or_else(|| Arc::new(content));
+        // Anew, so that it stays as long as the latest answer that it is.
+        self.contents.insert(digest, Arc::clone(&kept)).await;
+        kept
+    }
+}
+
+impl Asked {
+    /// The answer, while it stands.
+    fn listed(&self, now: Timestamp) -> Option<Listed> {
+        if self.until <= now || self.doubted.load(Ordering::Relaxed) {
+            return None;
+        }
+        match &self.answer {
+            Ok(content) => content.upgrade().map(|content| Ok(Listing::new(content, &self.doubted))),
+            Err(rejection) => Some(Err(rejection.clone())),
+        }
+    }
+
+    fn weigh(&self) -> usize {
+        let said = match &self.answer {
+            Ok(_) => 0,
+            Err(rejection) => {
+                rejection.public.capacity() + rejection.internal.as_ref().map_or(0, String::capacity)
+            }
+        };
+        size_of::<Self>() + said + 64
+    }
+}
+
+impl Key {
+    fn weigh(&self) -> usize {
+        size_of::<Self>() + self.revision.capacity() + self.app.capacity()
     }
 }
 
@@ -213,25 +261,24 @@ pub(crate) fn could_export(app: &McpApp, endpoint: &Endpoint, name: &str) -> boo
     }
 }
 
-async fn fresh(door: &McpGateway, app: &McpApp, context: &Context<Verified>) -> Held {
-    let (asked, kept) = match &app.upstream {
+async fn read(
+    door: &McpGateway,
+    app: &McpApp,
+    shelf: &Shelf,
+    context: &Context<Verified>,
+) -> Result<(Content, Duration), Rejection> {
+    match &app.upstream {
         Upstream::Bridge { bridge, .. } => {
-            (Ok(bridge.tools.iter().map(|tool| tool.tool().clone()).collect()), KEPT)
+            let tools = bridge.tools.iter().map(|tool| tool.tool().clone()).collect();
+            let left_out = LeftOut { tools: bridge.left_out, unread: false };
+            Ok((Content::new(app, tools, left_out, None)?, KEPT))
         }
-        Upstream::Proxy(proxy) => match upstream::proxy::list(door, app, proxy, context).await {
-            Ok(found) => (Ok(found.tools), found.ttl.unwrap_or(KEPT).clamp(KEPT_AT_LEAST, KEPT)),
-            Err(rejection) => (Err(rejection), FAILURE_KEPT),
-        },
-    };
-    let listed = asked.map(|tools: Vec<Tool>| Arc::new(Listing::new(app, tools)));
-    match &listed {
-        Ok(listing) => door.remembered.add(app, listing, context).await,
-        Err(rejection) => {
-            let detail = rejection.detail();
-            tracing::warn!(app = %app.name, reason = rejection.reason, detail, "the tools of an app cannot be listed");
+        Upstream::Proxy(proxy) => {
+            let found = upstream::list::list(door, app, proxy, &shelf.slots, context).await?;
+            let kept = found.ttl.unwrap_or(KEPT).clamp(KEPT_AT_LEAST, KEPT);
+            Ok((Content::new(app, found.tools, found.left_out, Some(found.held))?, kept))
         }
     }
-    Held { listed, until: door.parts.clock.now().plus(kept) }
 }
 
 fn key(app: &McpApp, context: &Context<Verified>) -> Key {
@@ -245,7 +292,6 @@ fn key(app: &McpApp, context: &Context<Verified>) -> Key {
     Key { revision: context.snapshot.revision.clone(), app: app.name.to_string(), holder }
 }
 
-fn table(app: &str, namespace: &Namespace, tools: &[Tool]) -> Result<ToolTable, Vec<Collision>> {
-    let names: Vec<String> = tools.iter().map(|tool| tool.name().to_owned()).collect();
-    ToolTable::build(&[AppTools { app, namespace, names: &names }])
+fn saturated(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }

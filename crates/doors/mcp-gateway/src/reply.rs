@@ -8,6 +8,8 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use tokio::time::{Duration, timeout};
 
+use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::memory::Held;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body::{self, Body, BodyError};
 use gatehouse_edge::server::routes::Outcome;
@@ -17,6 +19,8 @@ use crate::talk::{Said, Talk};
 
 /// How long a stream may be quiet before a comment shows that it is alive.
 const QUIET: Duration = Duration::from_secs(15);
+/// Messages beyond this are counted for the caller while they wait to be sent.
+const SMALL: usize = 16 * 1024;
 
 /// What a request is answered with.
 pub(crate) enum Reply {
@@ -37,15 +41,40 @@ pub(crate) enum Reply {
 pub(crate) struct Message {
     pub(crate) json: String,
     pub(crate) status: u16,
+    held: Option<Held>,
+}
+
+/// Text that stays counted until the last of it is sent.
+struct Counted {
+    text: String,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
 }
 
 impl Message {
     pub(crate) fn ok(json: String) -> Self {
-        Self { json, status: 200 }
+        Self::with_status(json, 200)
+    }
+
+    pub(crate) fn with_status(json: String, status: u16) -> Self {
+        Self { json, status, held: None }
+    }
+
+    /// The same, counted for the caller unless it is small.
+    pub(crate) fn counted(mut self, context: &Context<Verified>) -> Result<Self, Rejection> {
+        if self.json.len() > SMALL {
+            self.held = Some(context.account().hold(self.json.capacity())?);
+        }
+        Ok(self)
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(body::full(self.json));
+        let mut response = Response::new(body::full(sendable(self.json, self.held)));
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         dress(&mut response, "application/json");
@@ -96,13 +125,23 @@ fn relay(first: String, talk: Box<Talk>) -> Body {
             Pump::Running(mut talk) => match timeout(QUIET, talk.next()).await {
                 Err(_) => (KEEP_ALIVE.to_owned(), Pump::Running(talk)),
                 Ok(Said::Progress(progress)) => (event(progress), Pump::Running(talk)),
-                Ok(Said::Answer(message)) => (event(message.json), Pump::Done),
+                Ok(Said::Answer(Message { json, held, .. })) => {
+                    let last = sendable(event(json), held);
+                    return Some((Ok(Frame::data(last)), Pump::Done));
+                }
             },
             Pump::Done => return None,
         };
         Some((Ok::<_, BodyError>(Frame::data(Bytes::from(text))), next))
     });
     StreamBody::new(frames).boxed_unsync()
+}
+
+fn sendable(text: String, held: Option<Held>) -> Bytes {
+    match held {
+        Some(held) => Bytes::from_owner(Counted { text, _held: held }),
+        None => Bytes::from(text),
+    }
 }
 
 fn event(json: String) -> String {

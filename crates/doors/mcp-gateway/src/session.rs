@@ -69,6 +69,11 @@ impl Party {
             client: principal.client().map(|client| client.as_str().to_owned()),
         }
     }
+
+    /// What it takes in memory besides its own size.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.issuer.len() + self.subject.len() + self.client.as_ref().map_or(0, String::len)
+    }
 }
 
 impl Sessions {

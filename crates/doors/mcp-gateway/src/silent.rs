@@ -5,7 +5,7 @@
 //! app that was never heard, everything is believed that its namespace allows, with one exception: bare names do not
 //! reach into the prefix that the configuration gives to somebody else.
 
-use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use moka::future::Cache;
@@ -16,20 +16,22 @@ use gatehouse_config::snapshot::mcp::{McpApp, Upstream};
 use gatehouse_config::snapshot::outbound::Outbound;
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::rejection::Rejection;
-use gatehouse_mcp::listing::MOST_TOOLS;
 use gatehouse_mcp::namespace::Namespace;
 
-use crate::listings::{Listing, could_export};
+use crate::listing::Listing;
+use crate::listings::could_export;
 use crate::resource::Endpoint;
 use crate::session::Party;
 
-/// Room for all names, in KiB. An app whose names gave way counts as never heard.
-const ROOM: u64 = 32 * 1024;
-/// The most names of one app. One that has offered more may have any.
-const MOST_NAMES: usize = 2 * MOST_TOOLS;
+/// Room for all names, in bytes. An app whose names gave way counts as never heard.
+const ROOM: u64 = 32 * 1024 * 1024;
 
-/// The names that apps have offered.
-pub(crate) struct Remembered(Cache<Key, Arc<Names>>);
+/// The names that apps have offered. Only digests of them are kept, eight bytes each under a key that nobody knows: two
+/// names with one digest would only keep a name from being called while an app is down.
+pub(crate) struct Remembered {
+    names: Cache<Key, Arc<Names>>,
+    hasher: RandomState,
+}
 
 /// An app that does not say what it offers.
 pub(crate) struct Silent<'a> {
@@ -38,11 +40,12 @@ pub(crate) struct Silent<'a> {
     pub(crate) rejection: Rejection,
     /// What it has offered before, as far as that is known.
     names: Option<Arc<Names>>,
+    hasher: &'a RandomState,
 }
 
-/// Exported names of one app at the endpoint for all apps, or that there were too many.
+/// Exported names of one app at the endpoint for all apps as digests in order, or that there were too many.
 enum Names {
-    These(HashSet<Box<str>>),
+    These(Box<[u64]>),
     Any,
 }
 
@@ -56,9 +59,9 @@ struct Key {
 
 impl Default for Remembered {
     fn default() -> Self {
-        let weigh = |_: &Key, names: &Arc<Names>| names.kib();
+        let weigh = |key: &Key, names: &Arc<Names>| key.weigh().saturating_add(names.weigh());
         let cache = Cache::builder().max_capacity(ROOM).weigher(weigh);
-        Self(cache.eviction_policy(EvictionPolicy::lru()).build())
+        Self { names: cache.eviction_policy(EvictionPolicy::lru()).build(), hasher: RandomState::new() }
     }
 }
 
@@ -68,25 +71,32 @@ impl Remembered {
         if matches!(app.upstream, Upstream::Bridge { .. }) {
             return;
         }
-        let entry = self.0.entry(key(app, context));
+        let mut offered: Vec<u64> = listing.claims().map(|name| self.hasher.hash_one(name)).collect();
+        offered.sort_unstable();
+        offered.dedup();
+        let entry = self.names.entry(key(app, context));
         entry
             .and_compute_with(|known| {
                 let known = known.map(moka::Entry::into_value);
-                let op =
-                    Names::grown(known.as_deref(), listing).map_or(Op::Nop, |names| Op::Put(Arc::new(names)));
-                std::future::ready(op)
+                let grown = Names::grown(known.as_deref(), offered, 2 * app.most_tools);
+                std::future::ready(grown.map_or(Op::Nop, |names| Op::Put(Arc::new(names))))
             })
             .await;
     }
 
+    /// Lets go of what is over.
+    pub(crate) async fn sweep(&self) {
+        self.names.run_pending_tasks().await;
+    }
+
     /// `app` as one that is silent because of `rejection`.
     pub(crate) async fn silent<'a>(
-        &self,
+        &'a self,
         app: &'a Arc<McpApp>,
         rejection: Rejection,
         context: &Context<Verified>,
     ) -> Silent<'a> {
-        Silent { app, rejection, names: self.0.get(&key(app, context)).await }
+        Silent { app, rejection, names: self.names.get(&key(app, context)).await, hasher: &self.hasher }
     }
 }
 
@@ -102,7 +112,7 @@ impl Silent<'_> {
     /// Whether a name that `owner` offers may be this app's as well.
     pub(crate) fn may_claim(&self, owner: &McpApp, endpoint: &Endpoint, exported: &str) -> bool {
         match (self.names.as_deref(), &self.app.namespace, &owner.namespace) {
-            (Some(Names::These(names)), _, _) => names.contains(exported),
+            (Some(Names::These(names)), _, _) => names.binary_search(&self.hasher.hash_one(exported)).is_ok(),
             (_, Namespace::Disabled, Namespace::Prefix(_)) => false,
             _ => could_export(self.app, endpoint, exported),
         }
@@ -110,24 +120,39 @@ impl Silent<'_> {
 }
 
 impl Names {
-    /// `known` with what the listing adds; `None` if that is nothing.
-    fn grown(known: Option<&Self>, listing: &Listing) -> Option<Self> {
-        let mut names = match known {
+    /// `known` with what is `offered`, in order; `None` if that adds nothing. An app that has offered more than `most`
+    /// names may have any.
+    fn grown(known: Option<&Self>, offered: Vec<u64>, most: usize) -> Option<Self> {
+        let mut names = offered;
+        match known {
             Some(Self::Any) => return None,
-            Some(Self::These(names)) if listing.claims().all(|name| names.contains(name)) => return None,
-            Some(Self::These(names)) => names.clone(),
-            None => HashSet::new(),
-        };
-        names.extend(listing.claims().map(Box::from));
-        Some(if names.len() > MOST_NAMES { Self::Any } else { Self::These(names) })
+            Some(Self::These(known)) => {
+                names.retain(|name| known.binary_search(name).is_err());
+                if names.is_empty() {
+                    return None;
+                }
+                names.extend(known);
+                names.sort_unstable();
+            }
+            None => {}
+        }
+        Some(if names.len() > most { Self::Any } else { Self::These(names.into()) })
     }
 
-    fn kib(&self) -> u32 {
+    fn weigh(&self) -> u32 {
         let bytes = match self {
-            Self::These(names) => names.iter().map(|name| name.len() + 32).sum(),
+            Self::These(names) => size_of_val(&**names),
             Self::Any => 0,
         };
-        u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+}
+
+impl Key {
+    fn weigh(&self) -> u32 {
+        let party = self.party.as_ref().map_or(0, Party::held_bytes);
+        let bytes = size_of::<Self>() + self.revision.len() + self.app.len() + party + 128;
+        u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 }
 

@@ -10,18 +10,22 @@ use gatehouse_edge::authorize::ToolUse;
 use gatehouse_edge::context::{AuditRow, Context, Verified};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::message::{Id, Message as Rpc, Outcome, RawObject, compose};
-use gatehouse_mcp::rewrite::{ErrorAnswer, ResultKind, call_error, progress_for};
+use gatehouse_mcp::rewrite::{ErrorAnswer, ResultKind, call_error, dressing, progress_for};
 use gatehouse_mcp::version::Version;
 
 use crate::McpGateway;
 use crate::cancellation::Cancellation;
-use crate::listings::Listing;
+use crate::listing::Listing;
 use crate::reply::Message;
 use crate::turn::{Turn, cancelled_call, dressed, failed_call};
 use crate::upstream::aside::Aside;
 use crate::upstream::bridge::Answer;
-use crate::upstream::wire::{Deadline, Hearing};
+use crate::upstream::hearing::Hearing;
+use crate::upstream::wire::Deadline;
 use crate::upstream::{failed, unusable};
+
+/// The largest progress notification that is relayed.
+const LARGEST_PROGRESS: usize = 64 * 1024;
 
 /// A call that an MCP server is working on. Dropping it cancels the call.
 pub(crate) struct Talk {
@@ -55,7 +59,7 @@ pub(crate) enum Said {
 /// How the call ends for the client and in the audit record.
 pub(crate) struct Ending {
     door: Arc<McpGateway>,
-    listing: Arc<Listing>,
+    listing: Listing,
     context: Context<Verified>,
     version: Version,
     id: Id,
@@ -115,7 +119,7 @@ impl Talk {
                 if progress.is_some() {
                     self.deadline.heard();
                 }
-                Ok(progress.map(Said::Progress))
+                Ok(progress.filter(|progress| progress.len() <= LARGEST_PROGRESS).map(Said::Progress))
             }
             Rpc::Request(request) if request.method() == "ping" => {
                 if let Some(aside) = &self.aside {
@@ -139,6 +143,8 @@ impl Talk {
                     ));
                 }
                 Aside::settle(&mut self.aside);
+                let json = std::str::from_utf8(message).unwrap_or_default();
+                self.hearing.count_besides(dressing(json, self.ending.version))?;
                 Ok(Some(Said::Answer(self.ending.outcome(response.into_outcome()))))
             }
         }
@@ -148,13 +154,13 @@ impl Talk {
 impl Ending {
     pub(crate) fn begin(
         turn: &Turn<'_>,
-        listing: &Arc<Listing>,
+        listing: &Listing,
         id: &Id,
         cancellation: Option<Arc<Cancellation>>,
     ) -> Self {
         Self {
             door: Arc::clone(turn.door),
-            listing: Arc::clone(listing),
+            listing: listing.clone(),
             context: turn.context.clone(),
             version: turn.version,
             id: id.clone(),
@@ -190,14 +196,16 @@ impl Ending {
     /// A REST API answered, or did not.
     pub(crate) fn bridge(&self, answer: Result<Answer, Rejection>) -> Message {
         match answer {
-            Ok(Answer { status, result }) => {
+            Ok(Answer { status, result, held }) => {
                 match status {
                     401 | 403 => self.conclude(Verdict::Error, "upstream_refused_credential"),
                     500.. => self.conclude(Verdict::Error, "upstream_error"),
                     _ => {}
                 }
                 self.close();
-                dressed(&self.door, self.version, &self.id, result)
+                let message = self.counted(dressed(&self.door, self.version, &self.id, result));
+                drop(held);
+                message
             }
             Err(rejection) => self.failed(&rejection),
         }
@@ -213,13 +221,13 @@ impl Ending {
                     self.listing.doubt();
                 }
                 self.close();
-                match call_error(&error, self.version) {
+                self.counted(match call_error(&error, self.version) {
                     ErrorAnswer::Result(result) => dressed(&self.door, self.version, &self.id, result),
-                    ErrorAnswer::Error(error) => Message {
-                        json: compose::error(Some(&self.id), &error),
-                        status: error.http_status(self.version.era()),
-                    },
-                }
+                    ErrorAnswer::Error(error) => {
+                        let status = error.http_status(self.version.era());
+                        Message::with_status(compose::error(Some(&self.id), &error), status)
+                    }
+                })
             }
         }
     }
@@ -238,9 +246,14 @@ impl Ending {
             }
             ResultKind::Complete => {
                 self.close();
-                dressed(&self.door, self.version, &self.id, result)
+                self.counted(dressed(&self.door, self.version, &self.id, result))
             }
         }
+    }
+
+    /// From here on the result is held for the caller, who takes it as slowly as it likes.
+    fn counted(&self, message: Message) -> Message {
+        message.counted(&self.context).unwrap_or_else(|rejection| self.failed(&rejection))
     }
 
     fn conclude(&self, verdict: Verdict, reason: &'static str) {

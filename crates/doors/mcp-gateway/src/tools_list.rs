@@ -4,27 +4,36 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use serde_json::Value;
 
 use gatehouse_audit::event::{EventKind, Target};
 use gatehouse_config::snapshot::mcp::McpApp;
 use gatehouse_edge::authorize::{Slices, may_see, user_of};
 use gatehouse_mcp::discover::CacheHints;
-use gatehouse_mcp::listing::{ListedTool, MOST_TOOLS, PageRules, page};
+use gatehouse_mcp::error::{ErrorCode, RpcError};
+use gatehouse_mcp::listing::{ListedTool, PageRules, page};
 use gatehouse_mcp::message::Request;
+use gatehouse_policy::Policy;
 use gatehouse_policy::input::{Target as PolicyTarget, ToolCall};
 
-use crate::listings::{Listing, Offer};
+use crate::listing::{Listing, Offer};
 use crate::reply::Message;
 use crate::silent::Silent;
 use crate::turn::Turn;
 
+/// The most tools of one view.
+const MOST_TOOLS: usize = 5_000;
 /// Tools per page.
 const PAGE: usize = 250;
+/// Bytes of definitions per page; one tool is on it at least.
+const PAGE_BYTES: usize = 1024 * 1024;
+/// How many names a line of the log repeats.
+const TOLD: usize = 8;
 /// How long a modern client may keep a page. What it may call is decided anew for every call.
 const PAGE_CACHE: CacheHints = CacheHints { ttl_ms: 30_000 };
 
 /// An app and what it offers.
-type Shelf<'a> = (&'a Arc<McpApp>, Arc<Listing>);
+type Shelf<'a> = (&'a Arc<McpApp>, Listing);
 
 /// One page. An app that cannot be asked leaves the others listed, and its name in log and audit record.
 pub(crate) async fn list(turn: &Turn<'_>, request: &Request<'_>) -> Message {
@@ -43,17 +52,33 @@ pub(crate) async fn list(turn: &Turn<'_>, request: &Request<'_>) -> Message {
             Err(rejection) => silent.push(turn.door.remembered.silent(app, rejection, turn.context).await),
         }
     }
-    note_target(turn, &silent);
+    note_target(turn, &listings, &silent);
     let visible = visible(turn, &listings, &silent).await;
-    let rules = PageRules { version: turn.version, size: PAGE, cache: PAGE_CACHE, server: &turn.door.server };
-    match page(visible, cursor.as_deref(), rules) {
+    let rules = PageRules {
+        version: turn.version,
+        size: PAGE,
+        bytes: PAGE_BYTES,
+        cache: PAGE_CACHE,
+        server: &turn.door.server,
+    };
+    let message = match page(visible, cursor.as_deref(), rules) {
         Ok(result) => Turn::result(request.id(), &result),
-        Err(error) => turn.error(request.id(), error),
-    }
+        Err(error) => return turn.error(request.id(), error),
+    };
+    message.counted(turn.context).unwrap_or_else(|rejection| {
+        turn.error(request.id(), RpcError::new(ErrorCode::Internal, rejection.public))
+    })
+}
+
+/// What `policies` may read of a tool's annotations; without policies nobody does.
+pub(crate) fn hints(policies: &[Policy], offer: &Offer) -> Option<Value> {
+    let annotations = (!policies.is_empty()).then(|| offer.tool.annotations());
+    annotations.filter(Value::is_object)
 }
 
 /// Whether the caller may know of a tool: every listing policy of its app agrees.
 pub(crate) async fn may_list(turn: &Turn<'_>, app: &McpApp, offer: &Offer, slices: &mut Slices) -> bool {
+    let annotations = hints(&app.listing, offer);
     let facts = ToolCall {
         principal: &turn.context.who.caller().principal,
         method: "tools/list",
@@ -64,7 +89,7 @@ pub(crate) async fn may_list(turn: &Turn<'_>, app: &McpApp, offer: &Offer, slice
             name: offer.tool.name(),
             qualified_name: &offer.qualified,
             arguments: None,
-            annotations: Some(&offer.annotations).filter(|hints| hints.is_object()),
+            annotations: annotations.as_ref(),
         },
     };
     may_see(&facts, &app.listing, turn.context, Some(user_of(turn.context)), slices).await
@@ -81,23 +106,27 @@ async fn visible<'l>(
     for offer in listings.iter().flat_map(|(_, listing)| listing.offers()) {
         *claims.entry(offer.exported(turn.endpoint)).or_default() += 1;
     }
-    let contested = |name: &str| {
+    let is_contested = |name: &str| {
         claims.get(name).is_some_and(|count| *count > 1)
             || listings.iter().any(|(_, listing)| listing.contests(turn.endpoint, name))
     };
-    let (mut tools, mut held_back) = (Vec::new(), 0_usize);
+    let (mut tools, mut held_back, mut contested) = (Vec::new(), 0_usize, Vec::new());
     let mut slices = Slices::begin();
     for (app, listing) in listings {
         for offer in listing.offers() {
             let exported = offer.exported(turn.endpoint);
-            if contested(exported) {
-                tracing::warn!(app = %app.name, tool = exported, "two apps claim this name, so neither gets it");
+            if is_contested(exported) {
+                contested.push(exported);
             } else if silent.iter().any(|silent| silent.may_claim(app, turn.endpoint, exported)) {
                 held_back += 1;
             } else if may_list(turn, app, offer, &mut slices).await {
                 tools.push(ListedTool { exported, tool: &offer.tool });
             }
         }
+    }
+    if !contested.is_empty() {
+        let names = contested.get(..TOLD).unwrap_or(&contested);
+        tracing::warn!(?names, count = contested.len(), "several apps claim these names, so none gets them");
     }
     if held_back > 0 {
         let apps: Vec<&str> = silent.iter().map(|silent| silent.app.name.as_str()).collect();
@@ -107,28 +136,46 @@ async fn visible<'l>(
             "tools are not listed, as apps that are down may have their names"
         );
     }
-    if tools.len() > MOST_TOOLS {
+    let most = MOST_TOOLS;
+    if tools.len() > most {
         tracing::warn!(
             tools = tools.len(),
-            limit = MOST_TOOLS,
+            limit = most,
             "more tools than one view may hold; the last are left out"
         );
         tools.sort_unstable_by_key(|listed| listed.exported);
-        tools.truncate(MOST_TOOLS);
+        tools.truncate(most);
     }
     tools
 }
 
-fn note_target(turn: &Turn<'_>, silent: &[Silent<'_>]) {
+/// Says in the audit record which apps are not in the list, and of which some tools are not.
+fn note_target(turn: &Turn<'_>, listings: &[Shelf<'_>], silent: &[Silent<'_>]) {
     let named = |silent: &Silent<'_>| format!("{}: {}", silent.app.name, silent.rejection.reason);
     let silent: Vec<String> = silent.iter().map(named).collect();
+    let cut = listings.iter().filter(|(_, listing)| !listing.left_out().is_none());
+    let counted = |(app, listing): &Shelf<'_>| {
+        let left_out = listing.left_out();
+        let more = if left_out.unread { " or more" } else { "" };
+        format!("{}: {}{more}", app.name, left_out.tools)
+    };
+    let cut: Vec<String> = cut.map(counted).collect();
+    let said = [("not listed", &silent), ("left out", &cut)];
+    let object: Vec<String> = said
+        .into_iter()
+        .filter(|(_, apps)| !apps.is_empty())
+        .map(|(what, apps)| format!("{what}: {}", apps.join(", ")))
+        .collect();
     turn.note_target(Target {
         method: Some("tools/list".to_owned()),
         app: turn.endpoint.app.as_ref().map(ToString::to_string),
-        object: (!silent.is_empty()).then(|| format!("not listed: {}", silent.join(", "))),
+        object: (!object.is_empty()).then(|| object.join("; ")),
         ..Target::default()
     });
-    if !silent.is_empty() {
-        turn.context.note(|event| event.with_reason("apps_not_listed"));
-    }
+    let reason = match (silent.is_empty(), cut.is_empty()) {
+        (false, _) => "apps_not_listed",
+        (true, false) => "tools_left_out",
+        (true, true) => return,
+    };
+    turn.context.note(|event| event.with_reason(reason));
 }

@@ -124,7 +124,7 @@ pub(crate) fn refuse_quoting(
         tracing::info!(request.id = %request_id, source.ip = %ip, path, status, reason, detail, "request refused");
     }
     let error = with_request_id(error, request_id);
-    Message { json: compose::error(id, &error), status }
+    Message::with_status(compose::error(id, &error), status)
 }
 
 /// `error` with the request id beside what its data says already.
@@ -172,7 +172,7 @@ pub(crate) fn dressed(door: &McpGateway, version: Version, id: &Id, result: RawO
     match call_result(result, version, &door.server) {
         Ok(result) => Message::ok(compose::result(id, &result)),
         Err(error) => {
-            Message { json: compose::error(Some(id), &error), status: error.http_status(version.era()) }
+            Message::with_status(compose::error(Some(id), &error), error.http_status(version.era()))
         }
     }
 }

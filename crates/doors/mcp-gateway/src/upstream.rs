@@ -2,11 +2,20 @@
 
 pub(crate) mod aside;
 pub(crate) mod bridge;
+pub(crate) mod hearing;
+pub(crate) mod list;
 pub(crate) mod peer;
 pub(crate) mod proxy;
 pub(crate) mod wire;
 
+use gatehouse_edge::memory::Holder;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_identity::id::AppName;
+
+/// For whom the answers of an app are held.
+pub(crate) fn holder(app: &AppName) -> Holder {
+    Holder::Upstream(app.as_str().into())
+}
 
 /// A failure of an upstream, in a sentence for the caller.
 pub(crate) fn failed(reason: &'static str, public: impl Into<String>) -> Rejection {

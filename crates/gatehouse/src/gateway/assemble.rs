@@ -41,6 +41,7 @@ pub(super) struct Assembled {
     pub(super) admin: Running,
     pub(super) revocations: Arc<Revocations>,
     pub(super) console: Arc<Console>,
+    pub(super) mcp: Option<Arc<McpGateway>>,
 }
 
 /// What the doors share.
@@ -94,7 +95,7 @@ pub(super) async fn assemble(
         remote: HashMap::new(),
     };
     auth_server(&shared, sign_ins, &mut served);
-    mcp_gateway(&shared, &mut gatekeeper, &mut served);
+    let mcp = mcp_gateway(&shared, &mut gatekeeper, &mut served);
     llm_gateway(&shared, &mut gatekeeper, &mut served);
     let console = Console::new(Arc::clone(store), Arc::clone(&fittings.audit), Arc::clone(&fittings.limits));
     let admin_routes = RouteTable::build(console.routes(snapshot), Vec::new(), gatehouse_console::render)?;
@@ -108,6 +109,7 @@ pub(super) async fn assemble(
         admin: running(snapshot, admin_routes, admin_hosts(&snapshot.admin)),
         revocations: shared.revocations,
         console,
+        mcp,
     })
 }
 
@@ -127,8 +129,12 @@ fn auth_server(shared: &Shared<'_>, sign_ins: &Arc<SignIns>, served: &mut Served
     served.fallback.push(("/oauth2".to_owned(), gatehouse_auth_server::render));
 }
 
-fn mcp_gateway(shared: &Shared<'_>, gatekeeper: &mut Gatekeeper<'_>, served: &mut Served) {
-    let Some(settings) = &shared.snapshot.mcp else { return };
+fn mcp_gateway(
+    shared: &Shared<'_>,
+    gatekeeper: &mut Gatekeeper<'_>,
+    served: &mut Served,
+) -> Option<Arc<McpGateway>> {
+    let settings = shared.snapshot.mcp.as_ref()?;
     let delegation =
         Delegation::new(shared.issuer.clone(), shared.clients.clone(), Arc::clone(&shared.outbound));
     let door = McpGateway::new(gatehouse_mcp_gateway::Parts {
@@ -149,6 +155,7 @@ fn mcp_gateway(shared: &Shared<'_>, gatekeeper: &mut Gatekeeper<'_>, served: &mu
         .collect();
     served.routes.extend(door.routes(settings, &all, &by_app));
     served.fallback.push((settings.path.clone(), gatehouse_mcp_gateway::render));
+    Some(door)
 }
 
 /// Gates of the MCP endpoints: one for all apps, one for each app alone.

@@ -1,4 +1,4 @@
-//! What a running gateway does on the side: revocations from other nodes, expired rows, renewed certificates.
+//! What a running gateway does on the side: revocations from other nodes, expired rows and lists, renewed certificates.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use gatehouse_config::source::loader::Loader as _;
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::server::tls::Certificate;
 use gatehouse_identity::clock::Clock;
+use gatehouse_mcp_gateway::McpGateway;
 use gatehouse_store::Store;
 
 use crate::host::DiskLoader;
@@ -19,7 +20,7 @@ use crate::host::DiskLoader;
 const REVOCATIONS_EVERY: Duration = Duration::from_millis(500);
 /// How often certificate files are looked at.
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
-/// How often expired rows are removed.
+/// How often expired rows are removed, and lists of tools that nobody wants any more.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 pub(super) struct Upkeep {
@@ -27,6 +28,7 @@ pub(super) struct Upkeep {
     pub(super) revocations: Arc<Revocations>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) certificates: Vec<WatchedCertificate>,
+    pub(super) mcp: Option<Arc<McpGateway>>,
 }
 
 /// A certificate whose files may be renewed while we run.
@@ -73,6 +75,9 @@ impl Upkeep {
     }
 
     async fn sweep(&self) {
+        if let Some(mcp) = &self.mcp {
+            mcp.sweep().await;
+        }
         loop {
             match self.store.maintenance().sweep(self.clock.now()).await {
                 Ok(swept) if swept.is_full() => {}

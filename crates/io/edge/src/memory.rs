@@ -6,6 +6,7 @@
 //! holds most. (The rule is that of dynamic thresholds in shared-memory switches, Choudhury and Hahne 1998.)
 
 mod buffer;
+mod weight;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
@@ -17,6 +18,7 @@ use std::time::Duration;
 use gatehouse_identity::principal::Principal;
 
 pub use self::buffer::Buffer;
+pub(crate) use self::weight::of_members;
 
 use crate::limits::{Limit, Limits};
 use crate::rejection::{Rejection, RejectionKind};

@@ -11,6 +11,8 @@ use gatehouse_identity::scope::ScopeSet;
 
 /// Most of a text that goes into one field of a log line, in bytes.
 const EXCERPT: usize = 1024;
+/// The most bytes of what only operators may read. Peers have a say in it, and it is logged and remembered.
+const LONGEST_INTERNAL: usize = 2_000;
 
 /// A request that is not going to be served.
 #[derive(Clone, Debug)]
@@ -134,10 +136,16 @@ impl Rejection {
         excerpt(self.internal.as_deref().unwrap_or_default())
     }
 
-    /// Adds what only operators may read. It goes into the log, so URLs in it lose what must not.
+    /// Adds what only operators may read, the beginning of it if it is long. It goes into the log, so URLs in it lose
+    /// what must not.
     #[must_use]
     pub fn because(mut self, internal: impl Into<String>) -> Self {
-        let internal = internal.into();
+        let mut internal = internal.into();
+        if internal.len() > LONGEST_INTERNAL {
+            internal.truncate(internal.floor_char_boundary(LONGEST_INTERNAL));
+            internal.push('…');
+            internal.shrink_to_fit();
+        }
         self.internal = Some(match loggable(&internal) {
             Cow::Borrowed(_) => internal,
             Cow::Owned(cut) => cut,

@@ -1,7 +1,10 @@
 //! `tools/list`: reading the pages of upstreams, and one merged, paged list for clients.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::discover::{CacheHints, ServerFacts};
@@ -10,17 +13,32 @@ use crate::message::{RawObject, compose};
 use crate::tool::{Tool, ToolError};
 use crate::version::{Era, Version};
 
-/// The most tools that one view of the gateway offers.
-pub const MOST_TOOLS: usize = 1_000;
 const CURSOR_TAG: &str = "after:";
+/// How many unusable definitions of a page are told one by one.
+const TOLD: usize = 8;
+
+/// How much of an upstream's list is still taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Tools.
+    pub tools: usize,
+    /// Bytes of memory for them.
+    pub bytes: usize,
+}
 
 /// One page of an upstream's `tools/list`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct UpstreamPage {
     /// The usable tools, in the upstream's order.
     pub tools: Vec<Tool>,
-    /// Why others are left out.
+    /// What they take in memory.
+    pub bytes: usize,
+    /// Why the first of the unusable definitions are left out.
     pub rejected: Vec<ToolError>,
+    /// How many more are unusable.
+    pub rejected_more: usize,
+    /// How many definitions there was no room for: from the first that did not fit to the last.
+    pub left_out: usize,
     /// Where the next page starts, when there is one. The empty string is a cursor too.
     pub next_cursor: Option<String>,
     /// How long the upstream lets the page be kept, in milliseconds.
@@ -48,6 +66,8 @@ pub struct PageRules<'a> {
     pub version: Version,
     /// Tools per page, at least one.
     pub size: usize,
+    /// Bytes of definitions per page; one tool is on it at least.
+    pub bytes: usize,
     /// For modern clients.
     pub cache: CacheHints,
     /// Who signs the result for modern clients.
@@ -55,19 +75,59 @@ pub struct PageRules<'a> {
 }
 
 impl UpstreamPage {
-    /// Reads the result of one upstream `tools/list`.
-    pub fn parse(result: &RawObject<'_>) -> Result<Self, NotAList> {
+    /// Reads the result of one upstream `tools/list`, as far as there is room. Nothing is built of what is left out.
+    pub fn parse(result: &RawObject<'_>, room: Room) -> Result<Self, NotAList> {
         let raw = result.get("tools").ok_or(NotAList)?;
-        let definitions: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| NotAList)?;
-        let (mut tools, mut rejected) = (Vec::new(), Vec::new());
-        for definition in definitions {
-            match Tool::parse(definition.get()) {
-                Ok(tool) => tools.push(tool),
-                Err(error) => rejected.push(error),
-            }
+        let mut page = Self { next_cursor: result.text("nextCursor"), ..Self::default() };
+        page.ttl_ms = result.get("ttlMs").and_then(|ttl| serde_json::from_str(ttl.get()).ok());
+        let definitions = Definitions { page: &mut page, room };
+        definitions.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).map_err(|_| NotAList)?;
+        Ok(page)
+    }
+
+    fn take(&mut self, definition: &str, room: Room) {
+        if self.left_out > 0 {
+            self.left_out += 1;
+            return;
         }
-        let ttl_ms = result.get("ttlMs").and_then(|ttl| serde_json::from_str(ttl.get()).ok());
-        Ok(Self { tools, rejected, next_cursor: result.text("nextCursor"), ttl_ms })
+        match Tool::parse(definition) {
+            Ok(tool) if self.tools.len() < room.tools && self.bytes + tool.held_bytes() <= room.bytes => {
+                self.bytes += tool.held_bytes();
+                self.tools.push(tool);
+            }
+            Ok(_) => self.left_out = 1,
+            Err(error) if self.rejected.len() < TOLD => self.rejected.push(error),
+            Err(_) => self.rejected_more += 1,
+        }
+    }
+}
+
+/// Reads an array of definitions one by one.
+struct Definitions<'p> {
+    page: &'p mut UpstreamPage,
+    room: Room,
+}
+
+impl<'de> DeserializeSeed<'de> for Definitions<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Definitions<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut definitions: A) -> Result<(), A::Error> {
+        while let Some(definition) = definitions.next_element::<&'de RawValue>()? {
+            self.page.take(definition.get(), self.room);
+        }
+        Ok(())
     }
 }
 
@@ -84,7 +144,12 @@ pub fn page(
     tools.sort_unstable_by_key(|listed| listed.exported);
     let start = after.map_or(0, |last| tools.partition_point(|listed| listed.exported <= last.as_str()));
     let rest = tools.get(start..).unwrap_or_default();
-    let size = rules.size.max(1);
+    let mut bytes = 0_usize;
+    let fits = |listed: &&ListedTool<'_>| {
+        bytes += listed.tool.definition().get().len();
+        bytes <= rules.bytes
+    };
+    let size = rest.iter().take(rules.size).take_while(fits).count().max(1);
     let shown = rest.get(..size).unwrap_or(rest);
     let mut list = String::from("[");
     for (index, listed) in shown.iter().enumerate() {

@@ -209,11 +209,9 @@ impl<'a> Message<'a> {
 
     fn parse_with(text: &'a str, limits: Limits) -> Result<Self, ParseError> {
         let members = RawObject::parse_within(text).map_err(|error| {
-            let kind = if error.is_data() {
-                ParseErrorKind::NotAnObject
-            } else {
-                ParseErrorKind::Syntax(error.to_string())
-            };
+            let text = error.to_string();
+            let kind =
+                if error.is_data() { ParseErrorKind::NotAnObject } else { ParseErrorKind::Syntax(text) };
             ParseError { id: None, kind }
         })?;
         let members = members.ok_or(ParseErrorKind::TooManyMembers(RawObject::MOST_MEMBERS))?;

@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::tool::Tool;
 use document::Document;
-use operation::{Body, Compiler};
+use operation::{Body, Compiled, Compiler};
 use parameter::Parameter;
 use path::PathTemplate;
 
@@ -26,20 +26,26 @@ pub mod result;
 mod schema;
 mod server;
 
-/// The most operations in one document.
-const MOST_OPERATIONS: usize = 5_000;
 /// Methods whose operations become tools, in the order of listing.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 /// Methods that exist but say nothing to a model.
 const OTHER_METHODS: [&str; 3] = ["head", "options", "trace"];
 
 /// What the app's configuration adds to the document.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct CompileOptions {
     /// Overrides the document's `servers`.
     pub base_url: Option<String>,
     /// What becomes of the schemas of answers.
     pub output_schemas: OutputSchemas,
+    /// The most tools. Operations beyond it are left out, in the order of paths and methods.
+    pub most_tools: usize,
+}
+
+impl Default for CompileOptions {
+    fn default() -> Self {
+        Self { base_url: None, output_schemas: OutputSchemas::default(), most_tools: usize::MAX }
+    }
 }
 
 /// Whether tools promise the shape of their results.
@@ -61,6 +67,8 @@ pub struct Bridge {
     pub tools: Vec<BridgeTool>,
     /// Operations that are not bridged, and why.
     pub refused: Vec<Problem>,
+    /// How many operations there was no room for.
+    pub left_out: usize,
 }
 
 /// One operation as a tool.
@@ -121,21 +129,12 @@ pub fn compile(spec: &Value, options: &CompileOptions) -> Result<Bridge, Vec<Pro
     let document = Document::open(spec).map_err(|problem| vec![problem])?;
     let base = server::resolve(&document, options.base_url.as_deref()).map_err(|problem| vec![problem])?;
     let paths = document.paths().map_err(|problem| vec![problem])?;
-    let operations: usize = paths.values().map(count_operations).sum();
-    if operations > MOST_OPERATIONS {
-        let what = format!("the document has {operations} operations; at most {MOST_OPERATIONS} are bridged");
-        return Err(vec![Problem::new("/paths", what)]);
-    }
     let mut compiler = Compiler::new(&document, &base, options);
     for (path, item) in paths {
         compiler.path(path, item);
     }
-    let (tools, refused) = compiler.finish();
-    Ok(Bridge { base, tools, refused })
-}
-
-fn count_operations(item: &Value) -> usize {
-    METHODS.iter().filter(|method| item.get(**method).is_some()).count()
+    let Compiled { tools, refused, left_out } = compiler.finish();
+    Ok(Bridge { base, tools, refused, left_out })
 }
 
 #[cfg(test)]

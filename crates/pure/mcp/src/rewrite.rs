@@ -1,5 +1,8 @@
 //! Carrying answers of an upstream to a client of another revision.
 
+use std::fmt;
+
+use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -7,6 +10,7 @@ use crate::discover::ServerFacts;
 use crate::error::{ErrorCode, RpcError};
 use crate::message::{ErrorObject, Notification, RawObject, compose};
 use crate::version::{Era, Version, meta};
+use crate::weight;
 
 /// Longest upstream error text that is passed on, in characters.
 const LONGEST_MESSAGE: usize = 2_000;
@@ -112,9 +116,21 @@ pub fn call_error(error: &ErrorObject<'_>, client: Version) -> ErrorAnswer {
 /// A tool result that reports a failure to the model.
 pub fn tool_error(text: &str) -> RawObject<'static> {
     let mut result = RawObject::default();
-    result.set("content", compose::to_raw(&json!([{ "type": "text", "text": text }])));
+    result.set("content", text_content(text));
     result.set("isError", compose::to_raw(&true));
     result
+}
+
+/// Content of one text.
+pub(crate) fn text_content(text: &str) -> Box<RawValue> {
+    compose::around_string(r#"[{"text":"#, text, r#","type":"text"}]"#)
+}
+
+/// The most memory that [`call_result`] and the message around it take for a result of `json`, besides the result.
+pub fn dressing(json: &str, client: Version) -> usize {
+    // Older revisions may get structured content or links as text.
+    let text = if client < Version::NEWEST_LEGACY { weight::escaped(json) } else { json.len() };
+    weight::allocation(json.len().saturating_add(2 * text))
 }
 
 /// A notification of an upstream, as the client of the running call may see it: progress with the client's
@@ -155,32 +171,61 @@ fn down_convert_structured(result: &mut RawObject<'_>, client: Version) {
         return;
     }
     result.remove("structuredContent");
-    let existing = result.get("content").map(ToOwned::to_owned);
-    let items = existing.as_ref().and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok());
-    if items.is_none_or(|items| items.is_empty()) {
-        result.set("content", compose::to_raw(&json!([{ "type": "text", "text": structured.get() }])));
+    let is_item = |rest: &str| !rest.trim_ascii_start().starts_with(']');
+    if !result.get("content").and_then(|raw| raw.get().strip_prefix('[')).is_some_and(is_item) {
+        result.set("content", text_content(structured.get()));
     }
 }
 
 /// 2025-03-26 has no `resource_link` content; such clients get its name and address as text.
 fn replace_resource_links(result: &mut RawObject<'_>) {
-    let Some(raw) = result.get("content").map(ToOwned::to_owned) else { return };
-    let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else { return };
-    let mut changed = false;
-    let mut replaced = Vec::with_capacity(items.len());
-    for item in items {
-        let members = RawObject::parse(item.get()).unwrap_or_default();
-        if members.text("type").as_deref() == Some("resource_link") {
-            let part = |name| members.text(name).unwrap_or_default();
-            let text = format!("{}: {}", part("name"), part("uri"));
-            replaced.push(json!({ "type": "text", "text": text }).to_string());
-            changed = true;
-        } else {
-            replaced.push(item.get().to_owned());
-        }
+    let Some(raw) = result.get("content") else { return };
+    let mut items = PlainItems { out: String::with_capacity(raw.get().len()), changed: false };
+    if items.deserialize_all(raw).is_ok() && items.changed {
+        result.set("content", compose::raw(items.out));
     }
-    if changed {
-        result.set("content", compose::raw(format!("[{}]", replaced.join(","))));
+}
+
+/// Content as it is written out item by item, links as text. There may be millions of items.
+struct PlainItems {
+    out: String,
+    changed: bool,
+}
+
+impl PlainItems {
+    fn deserialize_all(&mut self, raw: &RawValue) -> Result<(), serde_json::Error> {
+        serde_json::Deserializer::from_str(raw.get()).deserialize_seq(self)
+    }
+
+    fn take(&mut self, item: &RawValue) {
+        let members = RawObject::parse(item.get()).unwrap_or_default();
+        if members.text("type").as_deref() != Some("resource_link") {
+            return self.out.push_str(item.get());
+        }
+        let part = |name| members.text(name).unwrap_or_default();
+        let text = format!("{}: {}", part("name"), part("uri"));
+        self.out.push_str(&json!({ "type": "text", "text": text }).to_string());
+        self.changed = true;
+    }
+}
+
+impl<'de> Visitor<'de> for &mut PlainItems {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        self.out.push('[');
+        while let Some(item) = items.next_element::<&'de RawValue>()? {
+            if self.out.len() > 1 {
+                self.out.push(',');
+            }
+            self.take(item);
+        }
+        self.out.push(']');
+        Ok(())
     }
 }
 

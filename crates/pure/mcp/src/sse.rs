@@ -88,6 +88,17 @@ impl Decoder {
         self.has_data || !self.line.is_empty()
     }
 
+    /// The most bytes of memory that are held while a chunk of `chunk` bytes is taken.
+    pub fn held_bytes(&self, chunk: usize) -> usize {
+        let (len, capacity) = (self.line.len() + chunk, self.line.capacity());
+        // A line that outgrows its memory moves to twice as much.
+        let moved = if len > capacity { len.max(2 * capacity) } else { 0 };
+        let field = |text: &Option<String>| text.as_ref().map_or(0, String::capacity);
+        let event = self.event.data.capacity() + field(&self.event.name) + field(&self.event.id);
+        // What the chunk ends moves on to events, at most once more.
+        capacity + moved + event + 2 * chunk
+    }
+
     fn take(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
         self.size += bytes.len();
         if self.size > self.limit {
@@ -99,11 +110,11 @@ impl Decoder {
 
     fn end_line(&mut self) -> Result<Option<Event>, DecodeError> {
         let bytes = std::mem::take(&mut self.line);
-        let line = std::str::from_utf8(&bytes).map_err(|_| DecodeError::NotUtf8)?;
+        let whole = String::from_utf8(bytes).map_err(|_| DecodeError::NotUtf8)?;
         let line = if std::mem::take(&mut self.at_start) {
-            line.strip_prefix('\u{FEFF}').unwrap_or(line)
+            whole.strip_prefix('\u{FEFF}').unwrap_or(&whole)
         } else {
-            line
+            &whole
         };
         if line.is_empty() {
             self.size = 0;
@@ -116,8 +127,14 @@ impl Decoder {
             "data" => {
                 if std::mem::replace(&mut self.has_data, true) {
                     self.event.data.push('\n');
+                    self.event.data.push_str(value);
+                } else {
+                    // Most events are one line, and some are megabytes: the line becomes the event's data.
+                    let start = whole.len() - value.len();
+                    let mut data = whole;
+                    data.drain(..start);
+                    self.event.data = data;
                 }
-                self.event.data.push_str(value);
             }
             "event" => self.event.name = Some(value.to_owned()),
             "id" if !value.contains('\0') => self.event.id = Some(value.to_owned()),
@@ -137,7 +154,8 @@ impl Event {
     /// The event as stream text. Line breaks in the data become further `data` lines; in `event` and `id`
     /// they are refused.
     pub fn encode(&self) -> Result<String, EncodeError> {
-        let mut out = String::with_capacity(self.data.len() + 32);
+        let breaks = self.data.bytes().filter(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let mut out = String::with_capacity(self.data.len() + 6 * breaks + 32);
         for (field, value) in [("event", &self.name), ("id", &self.id)] {
             if let Some(value) = value {
                 if value.contains(['\r', '\n', '\0']) {
@@ -147,11 +165,22 @@ impl Event {
                 let _ = writeln!(out, "{field}: {value}");
             }
         }
-        let unified = self.data.replace("\r\n", "\n");
-        for line in unified.split(['\n', '\r']) {
+        let mut rest = self.data.as_str();
+        loop {
+            let (line, more) = match rest.split_once(['\n', '\r']) {
+                Some((line, more)) => {
+                    let carriage = rest.as_bytes().get(line.len()) == Some(&b'\r');
+                    (line, Some(if carriage { more.strip_prefix('\n').unwrap_or(more) } else { more }))
+                }
+                None => (rest, None),
+            };
             out.push_str("data: ");
             out.push_str(line);
             out.push('\n');
+            match more {
+                Some(more) => rest = more,
+                None => break,
+            }
         }
         out.push('\n');
         Ok(out)

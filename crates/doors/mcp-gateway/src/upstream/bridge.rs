@@ -5,8 +5,10 @@ use std::sync::Arc;
 use http::Request;
 use http::header::CONTENT_TYPE;
 
+use gatehouse_config::snapshot::mcp::McpApp;
 use gatehouse_config::snapshot::tls::TlsProfile;
 use gatehouse_edge::authorize::{Permit, ToolUse};
+use gatehouse_edge::memory::Held;
 use gatehouse_edge::outbound::delegate::OutboundCredential;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body;
@@ -14,13 +16,15 @@ use gatehouse_mcp::error::RpcError;
 use gatehouse_mcp::message::{RawObject, Request as RpcRequest};
 use gatehouse_mcp::openapi::BridgeTool;
 use gatehouse_mcp::openapi::request::{self, HttpRequestParts};
-use gatehouse_mcp::openapi::result::{HttpAnswer, LARGEST_BODY, to_content};
+use gatehouse_mcp::openapi::result::{HttpAnswer, cost, to_content};
 
+use super::hearing::{over_budget, read_whole};
 use super::wire::{self, Deadline};
 use crate::turn::Turn;
 
 /// One operation of an API.
 pub(crate) struct Api<'a> {
+    pub(crate) app: &'a McpApp,
     pub(crate) tool: &'a BridgeTool,
     pub(crate) tls: Option<&'a Arc<TlsProfile>>,
 }
@@ -30,6 +34,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// As a tool result.
     pub(crate) result: RawObject<'static>,
+    /// What the result takes in memory.
+    pub(crate) held: Held,
 }
 
 /// The HTTP request that the call stands for; nothing is sent.
@@ -52,11 +58,18 @@ impl Api<'_> {
         let response = client.send(permit, request, deadline.left()).await?;
         let (head, body) = response.into_parts();
         wire::check_encoding(&head.headers)?;
-        let body = wire::read_whole(body, LARGEST_BODY, deadline.next()).await?;
+        let account = turn.door.parts.outbound.memory().account(super::holder(&self.app.name));
+        let mut held = account.hold(0).map_err(over_budget)?;
+        let largest = self.app.largest_response;
+        let body = read_whole(body, &mut held, largest, deadline.next()).await?;
         let status = head.status.as_u16();
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let answer = HttpAnswer { status, content_type, body: &body };
-        Ok(Answer { status, result: to_content(self.tool, answer) })
+        let answer = HttpAnswer { status, content_type, body: &body, largest };
+        held.grow(cost(self.tool, answer)).map_err(over_budget)?;
+        let result = to_content(self.tool, answer);
+        drop(body);
+        held.shrink_to(result.written_len());
+        Ok(Answer { status, result, held })
     }
 }
 

@@ -19,7 +19,8 @@ use gatehouse_mcp::upstream::{self, ClientFacts, Peer, UpstreamRequest};
 use gatehouse_mcp::version::{Era, Version};
 
 use super::aside::Aside;
-use super::wire::{Hearing, Wire};
+use super::hearing::Hearing;
+use super::wire::Wire;
 use super::{refused_credential, unusable};
 use crate::McpGateway;
 use crate::session::Party;
@@ -28,8 +29,8 @@ use crate::session::Party;
 const KNOWN: Duration = Duration::from_hours(1);
 /// After how long without use a session is not continued.
 const SESSION_IDLE: Duration = Duration::from_mins(30);
-/// The most sessions with upstreams.
-const MOST_SESSIONS: u64 = 50_000;
+/// Room for sessions with upstreams, in bytes: some eighty thousand.
+const ROOM_FOR_SESSIONS: u64 = 32 * 1024 * 1024;
 /// Messages that may precede the answer to a handshake.
 const CHATTER: usize = 16;
 
@@ -81,14 +82,38 @@ enum Verdict {
     Fails(Rejection),
 }
 
+impl PeerKey {
+    fn weigh(&self) -> u32 {
+        let bytes = size_of::<Self>() + self.revision.len() + self.app.len() + self.party.held_bytes();
+        u32::try_from(bytes).unwrap_or(u32::MAX / 2)
+    }
+}
+
+impl Spoken {
+    fn weigh(&self) -> u32 {
+        let bytes = size_of::<Self>() + self.session.as_ref().map_or(0, String::len) + 64;
+        u32::try_from(bytes).unwrap_or(u32::MAX / 2)
+    }
+}
+
 impl Peers {
     /// Nothing known yet; servers are told that they talk to `server`.
     pub(crate) fn new(server: &ServerFacts) -> Self {
         Self {
             introduction: Introduction::of(server),
             revisions: Cache::builder().max_capacity(10_000).time_to_live(KNOWN).build(),
-            open: Cache::builder().max_capacity(MOST_SESSIONS).time_to_idle(SESSION_IDLE).build(),
+            open: Cache::builder()
+                .max_capacity(ROOM_FOR_SESSIONS)
+                .weigher(|key: &PeerKey, spoken: &Arc<Spoken>| key.weigh() + spoken.weigh())
+                .time_to_idle(SESSION_IDLE)
+                .build(),
         }
+    }
+
+    /// Lets go of what is over.
+    pub(crate) async fn sweep(&self) {
+        self.revisions.run_pending_tasks().await;
+        self.open.run_pending_tasks().await;
     }
 
     /// Sends what `compose` writes for the server's revision and an id of ours. A server that has lost the session,

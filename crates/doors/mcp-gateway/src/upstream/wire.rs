@@ -1,35 +1,30 @@
-//! One request to an upstream and the messages that come back.
+//! One request to an upstream.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
     HeaderValue, USER_AGENT,
 };
-use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
-use tokio::time::{Instant, timeout_at};
+use http::{Request, StatusCode};
+use tokio::time::Instant;
 use url::Url;
 
 use gatehouse_edge::authorize::Permit;
+use gatehouse_edge::memory::{Holder, Memory};
 use gatehouse_edge::outbound::client::UpstreamClient;
 use gatehouse_edge::outbound::delegate::OutboundCredential;
-use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body;
 use gatehouse_mcp::mirror::SESSION_ID;
-use gatehouse_mcp::sse::Decoder;
 use gatehouse_mcp::upstream::UpstreamRequest;
 
+use super::hearing::Hearing;
 use super::{failed, unusable};
 use crate::Patience;
 
-/// The most that one answer may hold, all its events together.
-pub(crate) const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 const AGENT: &str = concat!("gatehouse/", env!("CARGO_PKG_VERSION"));
 
 /// How to reach one MCP server on one occasion, and until when.
@@ -46,6 +41,16 @@ pub(crate) struct Line<P> {
     pub(crate) credential: OutboundCredential,
     pub(crate) traceparent: String,
     pub(crate) refusal: Refusal,
+    pub(crate) room: Room,
+}
+
+/// What answers may take.
+pub(crate) struct Room {
+    pub(crate) memory: Memory,
+    /// The app that it is counted for.
+    pub(crate) holder: Holder,
+    /// The largest answer in bytes, all its events together.
+    pub(crate) largest: usize,
 }
 
 /// Whether the server has turned our credential down.
@@ -62,28 +67,6 @@ pub(crate) struct Deadline {
     silence: Duration,
     silent_until: Instant,
     end: Instant,
-}
-
-/// An answer under way.
-pub(crate) struct Hearing {
-    /// The HTTP status.
-    pub(crate) status: u16,
-    /// `Mcp-Session-Id`, when there is a usable one.
-    pub(crate) session: Option<String>,
-    body: Incoming,
-    form: Form,
-    bytes: usize,
-    /// Messages that were received and not yet taken.
-    ready: VecDeque<Vec<u8>>,
-}
-
-enum Form {
-    /// One JSON text.
-    Whole(Vec<u8>),
-    /// Server-sent events.
-    Events(Box<Decoder>),
-    /// Everything was received.
-    Over,
 }
 
 impl Refusal {
@@ -163,112 +146,8 @@ impl<P> Line<P> {
         if response.status() == StatusCode::UNAUTHORIZED {
             self.refusal.heard.store(true, Ordering::Relaxed);
         }
-        Hearing::begin(response)
-    }
-}
-
-impl Hearing {
-    fn begin(response: Response<Incoming>) -> Result<Self, Rejection> {
-        let (head, body) = response.into_parts();
-        check_encoding(&head.headers)?;
-        let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-        let events = text(CONTENT_TYPE.as_str())
-            .and_then(|kind| kind.split(';').next())
-            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"));
-        let form = if events { Form::Events(Box::default()) } else { Form::Whole(Vec::new()) };
-        let visible =
-            |id: &&str| (1..=1024).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-        let session = text(SESSION_ID).filter(visible).map(str::to_owned);
-        Ok(Self { status: head.status.as_u16(), session, body, form, bytes: 0, ready: VecDeque::new() })
-    }
-
-    /// The next message, `None` after the last. Giving up waiting loses nothing.
-    pub(crate) async fn next(&mut self, give_up: Instant) -> Result<Option<Vec<u8>>, Rejection> {
-        loop {
-            if let Some(message) = self.ready.pop_front() {
-                return Ok(Some(message));
-            }
-            if matches!(self.form, Form::Over) {
-                return Ok(None);
-            }
-            match timeout_at(give_up, self.body.frame()).await {
-                Err(_) => return Err(too_slow()),
-                Ok(Some(Err(error))) => {
-                    return Err(unusable("upstream_cut", "broke off its answer").because(error.to_string()));
-                }
-                Ok(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.take(&data)?;
-                    }
-                }
-                Ok(None) => {
-                    if let Form::Whole(whole) = std::mem::replace(&mut self.form, Form::Over)
-                        && !whole.is_empty()
-                    {
-                        self.ready.push_back(whole);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether there is a message that was received and not taken.
-    pub(crate) fn is_heard(&self) -> bool {
-        !self.ready.is_empty()
-    }
-
-    /// Puts a message back to be taken next.
-    pub(crate) fn put_back(&mut self, message: Vec<u8>) {
-        self.ready.push_front(message);
-    }
-
-    fn take(&mut self, data: &Bytes) -> Result<(), Rejection> {
-        self.bytes += data.len();
-        if self.bytes > LARGEST_ANSWER {
-            return Err(unusable(
-                "upstream_too_large",
-                &format!("answered more than {LARGEST_ANSWER} bytes"),
-            ));
-        }
-        match &mut self.form {
-            Form::Whole(whole) => whole.extend_from_slice(data),
-            Form::Events(decoder) => {
-                let broken = |error: gatehouse_mcp::sse::DecodeError| {
-                    unusable("upstream_garbage", "sent an event stream that cannot be read")
-                        .because(error.to_string())
-                };
-                // Events without data open a stream and say nothing.
-                let events = decoder.push(data).map_err(broken)?.into_iter();
-                self.ready.extend(
-                    events.filter(|event| !event.data.is_empty()).map(|event| event.data.into_bytes()),
-                );
-            }
-            Form::Over => {}
-        }
-        Ok(())
-    }
-}
-
-/// Reads a whole answer of at most `limit` bytes; a longer one comes back cut to one byte more than that.
-pub(crate) async fn read_whole(body: Incoming, limit: usize, give_up: Instant) -> Result<Vec<u8>, Rejection> {
-    let mut body = body;
-    let mut whole = Vec::new();
-    loop {
-        match timeout_at(give_up, body.frame()).await {
-            Err(_) => return Err(too_slow()),
-            Ok(None) => return Ok(whole),
-            Ok(Some(Err(error))) => {
-                return Err(unusable("upstream_cut", "broke off its answer").because(error.to_string()));
-            }
-            Ok(Some(Ok(frame))) => {
-                let Ok(data) = frame.into_data() else { continue };
-                whole.extend_from_slice(&data);
-                if whole.len() > limit {
-                    whole.truncate(limit + 1);
-                    return Ok(whole);
-                }
-            }
-        }
+        let Room { memory, holder, largest } = &self.room;
+        Hearing::begin(response, memory.account(holder.clone()), *largest)
     }
 }
 
@@ -314,12 +193,4 @@ pub(crate) fn header_value(value: &str) -> Result<HeaderValue, Rejection> {
 
 fn unsendable() -> Rejection {
     failed("upstream_header", "The call holds a value that cannot be sent in a header.")
-}
-
-fn too_slow() -> Rejection {
-    Rejection::new(
-        RejectionKind::UpstreamTimeout,
-        "upstream_timeout",
-        "The tool's server did not answer in time.",
-    )
 }

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_edge::authn::client::ClientDirectory;
 use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer, TrustedIssuer};
-use gatehouse_edge::door::Running;
+use gatehouse_edge::door::{Fittings, Running};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_edge::issuer::revocations::Revocations;
-use gatehouse_edge::memory::Memory;
+use gatehouse_edge::memory::{Memory, MemoryLimits};
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::delegate::Delegation;
 use gatehouse_edge::server::routes::RouteTable;
@@ -96,6 +96,8 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) records: Arc<Records>,
     pub(crate) clock: Arc<HandClock>,
+    /// What is held for others.
+    pub(crate) memory: Memory,
     own: Authority,
     _serving: Serving,
 }
@@ -103,7 +105,13 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts a gateway with the apps of `yaml`, list items indented by two spaces.
     pub(crate) async fn start(yaml: &str) -> Self {
-        Self::start_with(FRAME, yaml, Patience::default()).await
+        Self::start_with(FRAME, yaml, Patience::default(), Memory::default()).await
+    }
+
+    /// The same with so much memory.
+    pub(crate) async fn within(yaml: &str, total: usize, per_holder: usize) -> Self {
+        let memory = Memory::new(MemoryLimits { total, per_holder });
+        Self::start_with(FRAME, yaml, Patience::default(), memory).await
     }
 
     /// The same with little patience.
@@ -113,7 +121,7 @@ impl Gateway {
             call: Duration::from_secs(5),
             listing: Duration::from_secs(10),
         };
-        Self::start_with(FRAME, yaml, patience).await
+        Self::start_with(FRAME, yaml, patience, Memory::default()).await
     }
 
     /// The same without sessions.
@@ -122,18 +130,19 @@ impl Gateway {
             "  enabled: true\napps",
             "  enabled: true\n  transports: { stream: { session: { enabled: false } } }\napps",
         );
-        Self::start_with(&frame, yaml, Patience::default()).await
+        Self::start_with(&frame, yaml, Patience::default(), Memory::default()).await
     }
 
-    async fn start_with(frame: &str, yaml: &str, patience: Patience) -> Self {
+    async fn start_with(frame: &str, yaml: &str, patience: Patience, memory: Memory) -> Self {
         let port = Port::take().await;
         let address = port.address;
         let snapshot = Arc::new(snapshot(&format!("{frame}{yaml}").replace("ADDRESS", &address.to_string())));
         let (clock, records) = (Arc::<HandClock>::default(), Arc::<Records>::default());
         let own = Authority::new(format!("http://{address}"));
-        let running = run(&snapshot, &own, &clock, patience);
-        let serving = port.serve(running, fittings(&clock, &records));
-        Self { address, records, clock, own, _serving: serving }
+        let running = run(&snapshot, &own, &clock, patience, &memory);
+        let fittings = Fittings { memory: memory.clone(), ..fittings(&clock, &records) };
+        let serving = port.serve(running, fittings);
+        Self { address, records, clock, memory, own, _serving: serving }
     }
 
     /// A token of `subject` for the whole gateway, from the client `cli`.
@@ -164,10 +173,16 @@ impl Gateway {
     }
 }
 
-fn run(snapshot: &Arc<Snapshot>, own: &Authority, clock: &Arc<HandClock>, patience: Patience) -> Running {
+fn run(
+    snapshot: &Arc<Snapshot>,
+    own: &Authority,
+    clock: &Arc<HandClock>,
+    patience: Patience,
+    memory: &Memory,
+) -> Running {
     let settings = snapshot.mcp.as_ref().unwrap();
     let server = snapshot.authorization_server.as_ref().unwrap();
-    let outbound = Arc::new(Outbound::new([], Memory::default()).unwrap());
+    let outbound = Arc::new(Outbound::new([], memory.clone()).unwrap());
     let keys = Arc::new(LocalKeys::new(vec![own.signing_key()]));
     let revocations = Arc::<Revocations>::default();
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);

@@ -104,7 +104,7 @@ async fn an_app_that_is_down_leaves_the_others_listed_and_its_name_in_the_record
 }
 
 #[tokio::test]
-async fn pages_of_an_upstream_are_read_to_the_end_and_an_endless_list_is_given_up() {
+async fn pages_of_an_upstream_are_read_to_the_end_and_of_an_endless_list_the_first_are_kept() {
     let paged = mcp_server::start_with(Kind::Modern, |seen| {
         let page = seen.json()["params"]["cursor"].as_str().map_or(0, str::len);
         let next =
@@ -118,7 +118,7 @@ async fn pages_of_an_upstream_are_read_to_the_end_and_an_endless_list_is_given_u
     let endless = mcp_server::start_with(Kind::Modern, |seen| {
         let page = seen.json()["params"]["cursor"].as_str().map_or(0, |cursor| cursor.parse().unwrap());
         let result =
-            json!({"resultType": "complete", "tools": [tool("same")], "nextCursor": format!("{}", page + 1)});
+            json!({"resultType": "complete", "tools": [tool(&format!("t{page}"))], "nextCursor": format!("{}", page + 1)});
         (seen.rpc_method() == "tools/list").then(|| reply(seen, &result.to_string()))
     })
     .await;
@@ -130,9 +130,16 @@ async fn pages_of_an_upstream_are_read_to_the_end_and_an_endless_list_is_given_u
     let apps = [proxy("p", &paged, OPEN), proxy("e", &endless, OPEN), proxy("c", &circle, OPEN)].concat();
     let gateway = Gateway::start(&apps).await;
     let names = Modern::new(&gateway, "ada").list().await.names();
-    assert_eq!(names, ["p_tool0", "p_tool1", "p_tool2", "p_tool3"]);
-    assert!(endless.rpc("tools/list").len() <= 100, "{}", endless.rpc("tools/list").len());
+    assert_eq!(endless.rpc("tools/list").len(), 100);
     assert_eq!(circle.rpc("tools/list").len(), 2);
+    // Of the list that goes in a circle both pages hold the same tool, which makes it nobody's.
+    let mut expected: Vec<String> = (0..100).map(|page| format!("e_t{page}")).collect();
+    expected.extend((0..4).map(|page| format!("p_tool{page}")));
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+    let record = gateway.records.at_least(1).await.remove(0);
+    assert_eq!(record["reason"], "tools_left_out");
+    assert_eq!(record["target"]["object"], "left out: e: 0 or more, c: 0 or more");
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod client;
 mod delegation;
 mod envelope;
 mod failures;
+mod floods;
 mod gateway;
 mod listing;
 mod mcp_server;

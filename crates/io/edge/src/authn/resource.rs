@@ -21,13 +21,14 @@ use crate::context::{Head, Single};
 use crate::issuer::keys::LocalKeys;
 use crate::issuer::revocations::Revocations;
 use crate::issuer::standing;
+use crate::memory;
 use crate::outbound::jwks::IssuerKeys;
 use crate::rejection::Rejection;
 
 /// How long a verified token is remembered; also the longest time that a removed key keeps working.
 const REMEMBER: Duration = Duration::from_secs(60);
-/// Most tokens remembered.
-const REMEMBERED_TOKENS: u64 = 50_000;
+/// Room for remembered tokens, in bytes: some thirty thousand usual ones.
+const ROOM_FOR_TOKENS: u64 = 256 * 1024 * 1024;
 /// Longest credential that is looked at.
 const MAX_CREDENTIAL_BYTES: usize = 16 * 1024;
 /// Longest lifetime of a token that is accepted.
@@ -106,6 +107,17 @@ struct Remembered {
     until: Timestamp,
 }
 
+impl Remembered {
+    /// What it takes in memory. Claims take many times their text.
+    fn weigh(&self) -> u32 {
+        /// For principal, token and entry, with identifiers that are as long as usual.
+        const FRAME: usize = 1_024;
+        let text = self.caller.token.as_ref().map_or(0, |token| token.text.expose().len());
+        let bytes = FRAME + text + memory::of_members(self.caller.principal.claims());
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+}
+
 impl ResourceServer {
     /// A resource that accepts tokens of `issuers` while what stands behind them is good, and the keys of
     /// `static_keys`.
@@ -115,7 +127,11 @@ impl ResourceServer {
         static_keys: KeyTable,
         revocations: Arc<Revocations>,
     ) -> Self {
-        let remembered = Cache::builder().max_capacity(REMEMBERED_TOKENS).time_to_live(REMEMBER).build();
+        let remembered = Cache::builder()
+            .max_capacity(ROOM_FOR_TOKENS)
+            .weigher(|_, remembered: &Remembered| remembered.weigh())
+            .time_to_live(REMEMBER)
+            .build();
         Self {
             places,
             issuers,

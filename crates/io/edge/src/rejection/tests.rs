@@ -1,4 +1,4 @@
-use super::{Rejection, loggable};
+use super::{LONGEST_INTERNAL, Rejection, loggable};
 
 #[test]
 fn urls_lose_what_must_not_be_logged() {
@@ -34,4 +34,17 @@ fn no_constructor_goes_round_it() {
     ] {
         assert_eq!(rejection.internal.as_deref(), Some("https://app.example/cb"));
     }
+}
+
+#[test]
+fn what_peers_say_is_kept_no_longer_than_operators_read() {
+    let kept = |said: String| Rejection::internal("fault", said).internal.unwrap();
+    assert_eq!(kept("short".to_owned()), "short");
+    assert_eq!(kept("x".repeat(LONGEST_INTERNAL)), "x".repeat(LONGEST_INTERNAL));
+    let long = kept(format!("x{}", "ä".repeat(10_000_000)));
+    assert!(
+        long.starts_with("xää") && long.ends_with("ä…") && long.capacity() < LONGEST_INTERNAL + 10,
+        "{}",
+        long.len()
+    );
 }

@@ -102,10 +102,19 @@ section! {
         tls: Option<Placed<String>> = optional("tls"),
         namespace: ToolNamespace = nested("toolNamespace"),
         authorization: AppAuthorization = nested("authorization"),
+        limits: BridgeLimits = nested("limits"),
     }
     also {
         known("type");
         checked::<BridgeMode>("mode");
+    }
+}
+
+section! {
+    /// `limits` of a REST API.
+    BridgeLimits {
+        tools: Placed<u64> = or("tools", Placed::unwritten(5_000)),
+        response_bytes: Placed<u64> = or("responseBytes", Placed::unwritten(16_777_216)),
     }
 }
 
@@ -149,10 +158,21 @@ section! {
         upstream: Upstream = required("upstream"),
         namespace: ToolNamespace = nested("toolNamespace"),
         authorization: AppAuthorization = nested("authorization"),
+        limits: ProxyLimits = nested("limits"),
     }
     also {
         known("type");
         only("pinning", &["off"], "tool definitions are passed through as the upstream lists them");
+    }
+}
+
+section! {
+    /// `limits` of an MCP server.
+    ProxyLimits {
+        tools: Placed<u64> = or("tools", Placed::unwritten(5_000)),
+        list_bytes: Placed<u64> = or("listBytes", Placed::unwritten(16_777_216)),
+        list_pages: Placed<u64> = or("listPages", Placed::unwritten(100)),
+        response_bytes: Placed<u64> = or("responseBytes", Placed::unwritten(16_777_216)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatehouse_identity::id::AppName;
-use gatehouse_mcp::namespace::{AppTools, Namespace, ToolTable};
+use gatehouse_mcp::namespace::Namespace;
 use gatehouse_mcp::openapi::{self, Bridge, CompileOptions};
 use gatehouse_policy::Policy;
 use serde_json::Value;
@@ -23,6 +23,8 @@ use crate::document::scalar::json;
 use crate::document::spot::Placed;
 use crate::problem::{Problem, Report, Severity};
 use crate::source::{Source, yaml};
+
+mod namespaces;
 
 /// The MCP gateway.
 pub struct McpGateway {
@@ -76,6 +78,10 @@ pub struct McpApp {
     pub listing: Vec<Policy>,
     /// The credential that upstream requests carry.
     pub outbound: Outbound,
+    /// The most tools that it offers; what it has beyond them is left out.
+    pub most_tools: usize,
+    /// The largest result of a call, in bytes.
+    pub largest_response: usize,
 }
 
 impl McpApp {
@@ -106,6 +112,17 @@ pub struct ProxyUpstream {
     pub tls: Option<Arc<TlsProfile>>,
     /// How connections to it are made and kept.
     pub connection: Connection,
+    /// How much of its list of tools is read.
+    pub list: ListLimits,
+}
+
+/// How much of a list of tools is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListLimits {
+    /// Bytes, of all pages together as they arrive, and of all tools as they are held.
+    pub bytes: usize,
+    /// Pages.
+    pub pages: usize,
 }
 
 /// How connections to an upstream are made and kept.
@@ -121,6 +138,8 @@ pub struct Connection {
 
 /// The path of the endpoint when none is written.
 const PATH: &str = "/mcp";
+/// The most that any limit in bytes allows.
+const LARGEST: u64 = 1024 * 1024 * 1024;
 /// The largest API description, in bytes.
 const MAX_SPEC_BYTES: usize = 16 * 1024 * 1024;
 
@@ -162,7 +181,7 @@ pub(crate) fn compile(root: &Root, compiler: &mut Compiler<'_>) -> Option<McpGat
         };
         apps.extend(ready.map(Arc::new));
     }
-    check_namespaces(root, &apps, compiler);
+    namespaces::check(root, &apps, compiler);
     Some(McpGateway {
         path,
         resource,
@@ -190,9 +209,11 @@ fn limits(written: &McpLimits, compiler: &mut Compiler<'_>) -> Option<Limits> {
 }
 
 fn compile_bridge(app: &BridgeApp, root: &Root, compiler: &mut Compiler<'_>) -> Option<McpApp> {
-    let bridge = bridge(app, compiler);
+    let limits = AppLimits::compile(&app.limits.tools, &app.limits.response_bytes, compiler);
+    let bridge = bridge(app, limits.map_or(usize::MAX, |limits| limits.tools), compiler);
     let tls = compiler.tls_profile(app.tls.as_ref());
-    let rest = AppParts::compile(&app.name, &app.namespace, &app.authorization, root, compiler);
+    let common = Common { name: &app.name, namespace: &app.namespace, authorization: &app.authorization };
+    let rest = AppParts::compile(&common, limits, root, compiler);
     let bridge = bridge?;
     let upstream = Upstream::Bridge { bridge: Box::new(bridge), tls };
     rest?.with(upstream)
@@ -201,7 +222,12 @@ fn compile_bridge(app: &BridgeApp, root: &Root, compiler: &mut Compiler<'_>) -> 
 fn compile_proxy(app: &ProxyApp, root: &Root, compiler: &mut Compiler<'_>) -> Option<McpApp> {
     let stream = &app.upstream.stream;
     let tls = compiler.tls_profile(stream.tls.as_ref());
-    let rest = AppParts::compile(&app.name, &app.namespace, &app.authorization, root, compiler);
+    let limits = AppLimits::compile(&app.limits.tools, &app.limits.response_bytes, compiler);
+    let bytes = compiler.within(&app.limits.list_bytes, 64 * 1024..=LARGEST);
+    let pages = compiler.within(&app.limits.list_pages, 1..=10_000);
+    let common = Common { name: &app.name, namespace: &app.namespace, authorization: &app.authorization };
+    let rest = AppParts::compile(&common, limits, root, compiler);
+    let list = ListLimits { bytes: size(bytes?)?, pages: size(pages?)? };
     let upstream = Upstream::Proxy(ProxyUpstream {
         url: stream.url.value.clone(),
         tls,
@@ -211,6 +237,7 @@ fn compile_proxy(app: &ProxyApp, root: &Root, compiler: &mut Compiler<'_>) -> Op
             // An upstream is one host.
             max_idle: stream.connection.pool.max_idle.min(stream.connection.pool.max_idle_per_host),
         },
+        list,
     });
     let rest = rest?;
     if stream.url.scheme() != "https" && !is_loopback(&stream.url) && rest.outbound.carries_credential() {
@@ -220,6 +247,36 @@ fn compile_proxy(app: &ProxyApp, root: &Root, compiler: &mut Compiler<'_>) -> Op
     rest.with(upstream)
 }
 
+/// What the sections of bridges and proxies have in common.
+struct Common<'a> {
+    name: &'a Placed<String>,
+    namespace: &'a ToolNamespace,
+    authorization: &'a AppAuthorization,
+}
+
+/// The limits of bridges and proxies.
+#[derive(Clone, Copy)]
+struct AppLimits {
+    tools: usize,
+    response: usize,
+}
+
+impl AppLimits {
+    fn compile(
+        tools: &Placed<u64>,
+        response_bytes: &Placed<u64>,
+        compiler: &mut Compiler<'_>,
+    ) -> Option<Self> {
+        let tools = compiler.within(tools, 1..=100_000);
+        let response = compiler.within(response_bytes, 1_024..=LARGEST);
+        Some(Self { tools: size(tools?)?, response: size(response?)? })
+    }
+}
+
+fn size(number: u64) -> Option<usize> {
+    usize::try_from(number).ok()
+}
+
 /// What bridges and proxies have in common.
 struct AppParts {
     name: AppName,
@@ -227,16 +284,17 @@ struct AppParts {
     inbound: Vec<Policy>,
     listing: Vec<Policy>,
     outbound: Outbound,
+    limits: AppLimits,
 }
 
 impl AppParts {
     fn compile(
-        name: &Placed<String>,
-        namespace: &ToolNamespace,
-        authorization: &AppAuthorization,
+        written: &Common<'_>,
+        limits: Option<AppLimits>,
         root: &Root,
         compiler: &mut Compiler<'_>,
     ) -> Option<Self> {
+        let Common { name, namespace, authorization } = *written;
         let namespace = self::namespace(name, namespace, compiler);
         let inbound = policy::compile_point(&authorization.inbound, compiler);
         let listing = policy::compile_point(&authorization.listing, compiler);
@@ -247,13 +305,15 @@ impl AppParts {
             inbound,
             listing,
             outbound: outbound?,
+            limits: limits?,
         })
     }
 
     #[allow(clippy::unnecessary_wraps, reason = "reads as the end of an optional chain at both callers")]
     fn with(self, upstream: Upstream) -> Option<McpApp> {
-        let Self { name, namespace, inbound, listing, outbound } = self;
-        Some(McpApp { name, namespace, upstream, inbound, listing, outbound })
+        let Self { name, namespace, inbound, listing, outbound, limits } = self;
+        let AppLimits { tools: most_tools, response: largest_response } = limits;
+        Some(McpApp { name, namespace, upstream, inbound, listing, outbound, most_tools, largest_response })
     }
 }
 
@@ -284,7 +344,7 @@ fn namespace(
 }
 
 /// The tools of a bridge. An operation that cannot be bridged is a warning: the others stand.
-fn bridge(app: &BridgeApp, compiler: &mut Compiler<'_>) -> Option<Bridge> {
+fn bridge(app: &BridgeApp, most_tools: usize, compiler: &mut Compiler<'_>) -> Option<Bridge> {
     let openapi = &app.openapi;
     let (spec, file, line) = match (&openapi.spec.uri, &openapi.spec.data) {
         (Some(uri), None) => {
@@ -312,6 +372,7 @@ fn bridge(app: &BridgeApp, compiler: &mut Compiler<'_>) -> Option<Bridge> {
     };
     let options = CompileOptions {
         base_url: openapi.base_url.as_ref().map(|url| url.value.to_string()),
+        most_tools,
         ..CompileOptions::default()
     };
     let finding = |severity: Severity, problem: &openapi::Problem| Problem {
@@ -329,6 +390,17 @@ fn bridge(app: &BridgeApp, compiler: &mut Compiler<'_>) -> Option<Bridge> {
                 .refused
                 .iter()
                 .for_each(|problem| compiler.report.foreign(finding(Severity::Warning, problem)));
+            if bridge.left_out > 0 {
+                let message = format!(
+                    "the last {} operations of the description are left out: `tools` is {most_tools}",
+                    bridge.left_out
+                );
+                compiler.report.warning(
+                    &app.limits.place.child("tools"),
+                    message,
+                    "raise it to have them too",
+                );
+            }
             Some(bridge)
         }
         Err(problems) => {
@@ -376,64 +448,4 @@ fn spec_file(
     let failed = findings.has_errors();
     findings.into_problems().into_iter().for_each(|problem| compiler.report.foreign(problem));
     spec.filter(|_| !failed)
-}
-
-/// No two tools, and no two apps with tools that are only known at run time, may share a name.
-fn check_namespaces(root: &Root, apps: &[Arc<McpApp>], compiler: &mut Compiler<'_>) {
-    let place = |name: &str| {
-        root.apps.iter().map(App::name).find(|app| app.value == name).map(|app| app.place.clone())
-    };
-    let names: Vec<Vec<String>> = apps
-        .iter()
-        .map(|app| match &app.upstream {
-            Upstream::Bridge { bridge, .. } => {
-                bridge.tools.iter().map(|tool| tool.tool().name().to_owned()).collect()
-            }
-            Upstream::Proxy(_) => Vec::new(),
-        })
-        .collect();
-    let tables: Vec<AppTools<'_>> = apps
-        .iter()
-        .zip(&names)
-        .map(|(app, names)| AppTools { app: app.name.as_str(), namespace: &app.namespace, names })
-        .collect();
-    if let Err(collisions) = ToolTable::build(&tables) {
-        for collision in collisions {
-            if let Some(place) = place(&collision.second_app) {
-                compiler.report.error(&place, collision.to_string());
-            }
-        }
-    }
-    for (index, app) in apps.iter().enumerate() {
-        let same =
-            |other: &&Arc<McpApp>| other.namespace == app.namespace && app.namespace != Namespace::Disabled;
-        if let Some(first) = apps.iter().take(index).find(same)
-            && let Some(place) = place(app.name.as_str())
-        {
-            let message = format!("the app `{}` has the same tool namespace", first.name);
-            compiler.report.error_with(&place, message, "give one of them another `toolNamespace.name`");
-        }
-    }
-    for (index, app) in apps.iter().enumerate() {
-        let mut others = apps.iter().enumerate().filter(|(_, other)| app.is_proxy() || other.is_proxy());
-        let overlap = others.find_map(|(earlier, other)| {
-            let message = match (&other.namespace, &app.namespace) {
-                (Namespace::Prefix(outer), Namespace::Prefix(inner))
-                    if inner != outer && inner.starts_with(outer.as_str()) =>
-                {
-                    format!("the prefix {inner:?} starts with that of the app `{}`, {outer:?}", other.name)
-                }
-                (Namespace::Disabled, Namespace::Disabled) if earlier < index => {
-                    format!("the tools of the app `{}` keep their bare names too", other.name)
-                }
-                _ => return None,
-            };
-            Some(message)
-        });
-        if let (Some(message), Some(place)) = (overlap, place(app.name.as_str())) {
-            let hint = "a name that both offer is nobody's, and one app that is down hides tools of the other: give \
-                        them prefixes that do not start with each other";
-            compiler.report.warning(&place, message, hint);
-        }
-    }
 }

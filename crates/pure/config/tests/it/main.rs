@@ -8,8 +8,8 @@
     reason = "a test fails by panicking, and small files may be copied"
 )]
 
+mod app_limits;
 mod bounds;
-mod checkpoints;
 mod coherence;
 mod diagnostics;
 mod documented;

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{Id, RawObject};
 use crate::error::RpcError;
+use crate::weight;
 
 /// A successful response.
 pub fn result(id: &Id, result: &RawObject<'_>) -> String {
@@ -64,6 +65,16 @@ pub fn to_raw(value: &impl Serialize) -> Box<RawValue> {
 /// Text as a JSON string, quotes included.
 pub fn json_string(text: &str) -> String {
     to_raw(&text).get().to_owned()
+}
+
+/// `before`, `text` as a JSON string, `after`: in memory for no more than that.
+pub(crate) fn around_string(before: &str, text: &str, after: &str) -> Box<RawValue> {
+    let mut out = Vec::with_capacity(before.len() + weight::escaped(text) + after.len());
+    out.extend_from_slice(before.as_bytes());
+    // Writing to memory cannot fail.
+    let _ = serde_json::to_writer(&mut out, text);
+    out.extend_from_slice(after.as_bytes());
+    raw(String::from_utf8(out).unwrap_or_default())
 }
 
 /// Text that is known to be JSON, as a raw value.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::arguments::Arguments;
+use crate::weight;
 
 /// One argument that a header repeats.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +80,13 @@ impl Binding {
     /// The argument's place, e.g. `filter.region`.
     pub fn argument(&self) -> String {
         self.path.join(".")
+    }
+
+    /// What it takes in memory.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let path: usize =
+            self.path.iter().map(|name| size_of::<String>() + weight::allocation(name.len())).sum();
+        size_of::<Self>() + weight::allocation(self.header.len()) + path
     }
 
     /// The argument's value; nothing for an absent or null one.

@@ -11,12 +11,10 @@ use super::parameter::{Declared, Location, Parameter};
 use super::path::PathTemplate;
 use super::schema::{Direction, Schemas};
 use super::{BridgeTool, CompileOptions, METHODS, OTHER_METHODS, OutputSchemas, Problem, name};
-use crate::tool::Tool;
+use crate::tool::{LARGEST_DEFINITION, Tool};
 
 /// Clients cut descriptions at 2 KB.
 const LONGEST_DESCRIPTION: usize = 1_900;
-/// A definition beyond this would crowd out the conversation it is meant for.
-const LARGEST_DEFINITION: usize = 256 * 1024;
 /// The argument that carries a JSON request body.
 pub(super) const BODY: &str = "body";
 
@@ -35,6 +33,15 @@ pub(super) struct Compiler<'a> {
     refused: Vec<Problem>,
     /// Names already given, with the pointer of their operation.
     names: BTreeMap<String, String>,
+    left_out: usize,
+}
+
+/// What became of the operations of a document.
+pub(super) struct Compiled {
+    pub tools: Vec<BridgeTool>,
+    pub refused: Vec<Problem>,
+    /// Those that there was no room for.
+    pub left_out: usize,
 }
 
 /// One operation under way.
@@ -50,11 +57,12 @@ struct Source<'a> {
 
 impl<'a> Compiler<'a> {
     pub(super) fn new(document: &'a Document<'a>, base: &'a Url, options: &'a CompileOptions) -> Self {
-        Self { document, base, options, tools: Vec::new(), refused: Vec::new(), names: BTreeMap::new() }
+        let (tools, refused, names) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { document, base, options, tools, refused, names, left_out: 0 }
     }
 
-    pub(super) fn finish(self) -> (Vec<BridgeTool>, Vec<Problem>) {
-        (self.tools, self.refused)
+    pub(super) fn finish(self) -> Compiled {
+        Compiled { tools: self.tools, refused: self.refused, left_out: self.left_out }
     }
 
     /// Compiles the operations of one path.
@@ -72,6 +80,10 @@ impl<'a> Compiler<'a> {
         }
         for method in METHODS {
             let Some(operation) = item.get(method) else { continue };
+            if self.tools.len() >= self.options.most_tools {
+                self.left_out += 1;
+                continue;
+            }
             let id = operation.get("operationId").and_then(Value::as_str);
             let name = name::tool(id, method, path);
             let at = below(&item_at, method);

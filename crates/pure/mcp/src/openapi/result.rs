@@ -1,15 +1,13 @@
 //! An API's answer as a tool result.
 
-use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::BridgeTool;
 use super::operation::is_json;
-use crate::message::{RawObject, compose, is_shallow};
-use crate::rewrite::tool_error;
+use crate::message::{RawObject, is_shallow};
+use crate::rewrite::{text_content, tool_error};
+use crate::weight;
 
-/// The largest answer that becomes a result, in bytes.
-pub const LARGEST_BODY: usize = 16 * 1024 * 1024;
 /// How much of a failed answer's text the model sees, in characters.
 const LONGEST_FAILURE: usize = 8_000;
 
@@ -20,18 +18,29 @@ pub struct HttpAnswer<'a> {
     pub status: u16,
     /// `Content-Type`.
     pub content_type: Option<&'a str>,
-    /// The whole body, at most [`LARGEST_BODY`] bytes.
+    /// The body; of a larger one than becomes a result, at least one byte more than that.
     pub body: &'a [u8],
+    /// The most bytes of a body that becomes a result.
+    pub largest: usize,
+}
+
+/// The most memory that [`to_content`] takes for the answer, besides its body: JSON is checked as a value, and text
+/// grows where it is escaped.
+pub fn cost(tool: &BridgeTool, answer: HttpAnswer<'_>) -> usize {
+    if answer.body.len() > answer.largest || !is_textual(answer.content_type) {
+        return 0;
+    }
+    let Ok(text) = std::str::from_utf8(answer.body) else { return 0 };
+    let checked = if tool.output.is_some() { weight::parsed(text) } else { 0 };
+    weight::allocation(text.len() + checked.max(weight::escaped(text)))
 }
 
 /// Turns an answer into a result of the newest revision; [`crate::rewrite::call_result`] dresses it for older
 /// clients. JSON is given twice, as text and byte for byte as `structuredContent`.
 pub fn to_content(tool: &BridgeTool, answer: HttpAnswer<'_>) -> RawObject<'static> {
-    let HttpAnswer { status, content_type, body } = answer;
-    if body.len() > LARGEST_BODY {
-        return tool_error(&format!(
-            "The API's answer is larger than {LARGEST_BODY} bytes and was not read."
-        ));
+    let HttpAnswer { status, content_type, body, largest } = answer;
+    if body.len() > largest {
+        return tool_error(&format!("The API's answer is larger than {largest} bytes and was not read."));
     }
     let text = std::str::from_utf8(body).ok();
     if !(200..300).contains(&status) {
@@ -91,7 +100,7 @@ fn violation(tool: &BridgeTool, structured: &RawValue) -> Option<String> {
 
 fn text_result(text: &str) -> RawObject<'static> {
     let mut result = RawObject::default();
-    result.set("content", compose::to_raw(&json!([{ "type": "text", "text": text }])));
+    result.set("content", text_content(text));
     result
 }
 

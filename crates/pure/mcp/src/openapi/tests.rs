@@ -2,13 +2,15 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::request::{BuildError, HttpRequestParts, build};
-use super::result::{HttpAnswer, to_content};
+use super::result::{HttpAnswer, cost, to_content};
 use super::*;
+
+const LARGEST: usize = 1024 * 1024;
 
 fn employees() -> Bridge {
     let spec = serde_json::from_str(include_str!("tests/employee-directory.json")).expect("a document");
     let base_url = Some("https://hr.example:8443/api/v1/".to_owned());
-    compile(&spec, &CompileOptions { base_url, output_schemas: OutputSchemas::Declare }).expect("a bridge")
+    compile(&spec, &CompileOptions { base_url, ..CompileOptions::default() }).expect("a bridge")
 }
 
 fn tickets() -> Bridge {
@@ -229,7 +231,7 @@ fn answers_become_content() {
     let (hr, tickets) = (employees(), tickets());
     let mut out = Vec::new();
     let mut add = |tool: &BridgeTool, status, content_type, body: &[u8]| {
-        out.push(to_content(tool, HttpAnswer { status, content_type, body }).to_json());
+        out.push(to_content(tool, HttpAnswer { status, content_type, body, largest: LARGEST }).to_json());
     };
     let get = find(&hr, "getEmployee");
     let json = Some("application/json; charset=utf-8");
@@ -249,9 +251,52 @@ fn answers_become_content() {
     let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
     add(find(&hr, "listDepartments"), 200, json, deep.as_bytes());
     insta::assert_snapshot!(out.join("\n"));
-    let long = vec![b'x'; result::LARGEST_BODY + 1];
-    let refused = to_content(get, HttpAnswer { status: 200, content_type: json, body: &long });
+    let long = vec![b'x'; LARGEST + 1];
+    let answer = HttpAnswer { status: 200, content_type: json, body: &long, largest: LARGEST };
+    let refused = to_content(get, answer);
     assert!(refused.to_json().contains("larger than"));
+}
+
+#[test]
+fn of_a_large_document_the_first_operations_are_bridged() {
+    let path = |number: usize| {
+        let operation = serde_json::json!({ "responses": { "204": { "description": "" } } });
+        (format!("/p{number:04}"), serde_json::json!({ "get": operation, "delete": operation }))
+    };
+    let paths: serde_json::Map<String, Value> = (0..600).map(path).collect();
+    let spec = serde_json::json!({ "openapi": "3.1.0", "servers": [{ "url": "https://a.example" }], "paths": paths });
+    let whole = compile(&spec, &CompileOptions::default()).expect("a bridge");
+    assert_eq!((whole.tools.len(), whole.left_out), (1_200, 0));
+    let some =
+        compile(&spec, &CompileOptions { most_tools: 5, ..CompileOptions::default() }).expect("a bridge");
+    assert_eq!((some.tools.len(), some.left_out), (5, 1_195));
+    let names = |bridge: &Bridge| -> Vec<String> {
+        bridge.tools.iter().take(5).map(|tool| tool.tool().name().to_owned()).collect()
+    };
+    assert_eq!(names(&some), names(&whole));
+}
+
+#[test]
+fn what_an_answer_becomes_is_never_larger_than_its_cost() {
+    let hr = employees();
+    let list = find(&hr, "listDepartments");
+    let json = Some("application/json");
+    let numbers = format!("[{}]", vec!["0"; 50_000].join(","));
+    let quoted = format!("[{}]", vec![r#""\"\n""#; 20_000].join(","));
+    let bare = "\u{1}".repeat(100_000);
+    for (tool, kind, body) in
+        [(list, json, &numbers), (list, json, &quoted), (list, Some("text/plain"), &bare)]
+    {
+        let answer = HttpAnswer { status: 200, content_type: kind, body: body.as_bytes(), largest: LARGEST };
+        let (estimated, made) = (cost(tool, answer), to_content(tool, answer).to_json().len());
+        assert!(made > body.len() && made <= estimated, "{made} > {estimated}: {}", &body[..20]);
+    }
+    let declared = find(&hr, "getEmployee");
+    let objects = format!(r#"{{"id":"1","name":"A","more":[{}]}}"#, vec!["{}"; 10_000].join(","));
+    let answer = HttpAnswer { status: 200, content_type: json, body: objects.as_bytes(), largest: LARGEST };
+    assert!(cost(declared, answer) > 100 * objects.len(), "it is checked as a value");
+    let larger = HttpAnswer { largest: 10, ..answer };
+    assert_eq!(cost(declared, larger), 0, "it is not read");
 }
 
 proptest! {

@@ -65,6 +65,37 @@ fn fields_cannot_break_out() {
     }
 }
 
+#[test]
+fn what_is_held_follows_the_line_that_has_no_end() {
+    let mut decoder = Decoder::default();
+    let chunk = [b'x'; 10_000];
+    let mut before = decoder.held_bytes(chunk.len());
+    assert!(decoder.push(b"data: ").expect("a stream").is_empty());
+    for taken in 1..100 {
+        let expected = decoder.held_bytes(chunk.len());
+        assert!(decoder.push(&chunk).expect("a stream").is_empty());
+        assert!(decoder.line.capacity() <= expected && taken * chunk.len() <= expected);
+        before = before.max(expected);
+    }
+    assert!(before < 6 * 1_000_000);
+    let [event] = &decoder.push(b"\n\n").expect("a stream")[..] else { panic!("one event") };
+    assert_eq!(event.data.len(), 99 * chunk.len());
+    assert!(decoder.held_bytes(0) < 100, "nothing is left behind");
+}
+
+#[test]
+fn text_of_any_line_breaks_is_encoded_line_by_line() {
+    for (text, lines) in [
+        ("", "data: \n\n"),
+        ("a", "data: a\n\n"),
+        ("a\nb", "data: a\ndata: b\n\n"),
+        ("a\r\nb\rc\n", "data: a\ndata: b\ndata: c\ndata: \n\n"),
+        ("\n\r\n\r", "data: \ndata: \ndata: \ndata: \n\n"),
+    ] {
+        assert_eq!(Event::data(text).encode().expect("text"), lines, "{text:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn one_event_in_one_event_out(data in "(?s).{0,40}", name in prop::option::of("[a-z]{1,5}"), id in prop::option::of("[ -~]{1,6}")) {

@@ -35,3 +35,38 @@ fn instructions_for_the_model_alone_are_taken_out() {
         r#"{"name":"a","description":"Adds.","inputSchema":{"description":"x"}}"#
     );
 }
+
+#[test]
+fn annotations_stay_where_they_are_in_the_definition() {
+    for text in [
+        r#"{"name":"a","inputSchema":{}}"#,
+        r#"{"name":"a","annotations":{},"inputSchema":{}}"#,
+        r#"{"name":"a","description":"\u200b","annotations":{"title":"\u202eä"},"inputSchema":{}}"#,
+        r#"{ "annotations" : {"a":[{"annotations":{}}]} , "name":"a","inputSchema":{}}"#,
+    ] {
+        let tool = Tool::parse(text).expect("a tool");
+        let whole: Value = serde_json::from_str(tool.definition().get()).expect("JSON");
+        assert_eq!(tool.annotations(), whole["annotations"], "{text}");
+    }
+}
+
+#[test]
+fn a_definition_that_is_too_large_is_refused_before_it_is_read() {
+    let text =
+        |size: usize| format!(r#"{{"name":"a","inputSchema":{{}},"description":"{}"}}"#, "x".repeat(size));
+    let frame = text(0).len();
+    assert!(Tool::parse(&text(LARGEST_DEFINITION - frame)).is_ok());
+    let over = Tool::parse(&text(LARGEST_DEFINITION - frame + 1));
+    assert_eq!(over.err(), Some(ToolError::TooLarge(LARGEST_DEFINITION + 1)));
+}
+
+#[test]
+fn a_tool_is_weighed_by_what_it_holds() {
+    let hints: Vec<String> = (0..400).map(|n| format!(r#""h{n}":true"#)).collect();
+    let text = format!(r#"{{"name":"a","inputSchema":{{}},"annotations":{{{}}}}}"#, hints.join(","));
+    let held = Tool::parse(&text).expect("a tool").held_bytes();
+    assert!(held > text.len() && held < text.len() + text.len() / 4 + 512, "{held} for {}", text.len());
+    let bound = r#"{"name":"a","inputSchema":{"properties":{"x":{"type":"string","x-mcp-header":"X"}}}}"#;
+    let bound = Tool::parse(bound).expect("a tool");
+    assert!(bound.held_bytes() > bound.definition().get().len() + Binding::held_bytes(&bound.bindings()[0]));
+}

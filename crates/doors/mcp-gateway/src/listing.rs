@@ -1,0 +1,222 @@
+//! The tools of one app: under which names they are offered, and what they take in memory.
+//!
+//! Names are unique within a list: tools that claim one exported name are all left out, none is picked by its place.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gatehouse_config::snapshot::mcp::McpApp;
+use gatehouse_edge::memory::Held;
+use gatehouse_edge::rejection::Rejection;
+use gatehouse_mcp::namespace::Namespace;
+use gatehouse_mcp::tool::Tool;
+use gatehouse_mcp::weight;
+
+use crate::resource::Endpoint;
+use crate::upstream::hearing::over_budget;
+
+/// How many names a line of the log repeats.
+const TOLD: usize = 8;
+
+/// The tools of one app, as one caller gets them.
+#[derive(Clone)]
+pub(crate) struct Listing {
+    content: Arc<Content>,
+    doubted: Arc<AtomicBool>,
+}
+
+/// The tools of one app. Callers whose lists say the same share it.
+pub(crate) struct Content {
+    offers: Box<[Offer]>,
+    /// Places of the offers, in the order of their qualified names.
+    by_qualified: Box<[u32]>,
+    /// The same, in the order of their bare names.
+    by_bare: Box<[u32]>,
+    /// Names at the endpoint for all apps that were left out, because several of its tools claim them; in order.
+    contested: Box<[Box<str>]>,
+    left_out: LeftOut,
+    bytes: usize,
+    /// What the upstream's account has for it; the tools of a bridge are those of the configuration.
+    held: Option<Held>,
+}
+
+/// One tool of an app.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) tool: Tool,
+    /// Its name at the endpoint for all apps, which policies and audit use everywhere.
+    pub(crate) qualified: Box<str>,
+    /// Its name at the endpoint for its app.
+    pub(crate) bare: Box<str>,
+}
+
+/// What there was no room for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LeftOut {
+    /// Definitions that were seen.
+    pub(crate) tools: usize,
+    /// Whether there may be more that were not read.
+    pub(crate) unread: bool,
+}
+
+impl LeftOut {
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl Listing {
+    /// `doubted` is shared by those who asked in one way.
+    pub(crate) fn new(content: Arc<Content>, doubted: &Arc<AtomicBool>) -> Self {
+        Self { content, doubted: Arc::clone(doubted) }
+    }
+
+    /// The upstream contradicts the list: the next caller asks it again.
+    pub(crate) fn doubt(&self) {
+        self.doubted.store(true, Ordering::Relaxed);
+    }
+
+    /// The tools in their app's order.
+    pub(crate) fn offers(&self) -> &[Offer] {
+        &self.content.offers
+    }
+
+    /// What there was no room for.
+    pub(crate) fn left_out(&self) -> LeftOut {
+        self.content.left_out
+    }
+
+    /// Every name at the endpoint for all apps that is this app's, whether it can be called or not.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = &str> {
+        let offered = self.content.offers.iter().map(|offer| &*offer.qualified);
+        offered.chain(self.content.contested.iter().map(AsRef::as_ref))
+    }
+
+    /// Whether the app has claimed `name` at `endpoint` more than once, so that nobody gets it.
+    pub(crate) fn contests(&self, endpoint: &Endpoint, name: &str) -> bool {
+        endpoint.app.is_none() && self.content.contested.binary_search_by(|one| (**one).cmp(name)).is_ok()
+    }
+
+    /// The tool that `endpoint` exports as `name`, and its place in the app's order.
+    pub(crate) fn find(&self, endpoint: &Endpoint, name: &str) -> Option<(usize, &Offer)> {
+        let Content { offers, by_qualified, by_bare, .. } = &*self.content;
+        let places = if endpoint.app.is_some() { by_bare } else { by_qualified };
+        let exported = |place: &u32| offers.get(*place as usize).map(|offer| offer.exported(endpoint));
+        let found = places.binary_search_by(|place| exported(place).cmp(&Some(name))).ok()?;
+        let place = *places.get(found)? as usize;
+        Some((place, offers.get(place)?))
+    }
+}
+
+impl Content {
+    /// The tools under their names. What they take is counted in `held`, or not at all where it is not given.
+    pub(crate) fn new(
+        app: &McpApp,
+        tools: Vec<Tool>,
+        left_out: LeftOut,
+        held: Option<Held>,
+    ) -> Result<Self, Rejection> {
+        let mut offers: Vec<Offer> = tools.into_iter().map(|tool| Offer::new(app, tool)).collect();
+        let mut contested = Vec::new();
+        for name in [Offer::qualified, Offer::bare] {
+            let twice = repeated(&offers, name);
+            if !twice.is_empty() {
+                let names: Vec<&str> = twice.iter().map(AsRef::as_ref).take(TOLD).collect();
+                let count = twice.len();
+                tracing::warn!(app = %app.name, ?names, count, "tools that claim one name are left out");
+                let claimed = |offer: &mut Offer| twice.contains(name(offer));
+                contested.extend(offers.extract_if(.., claimed).map(|offer| offer.qualified));
+            }
+        }
+        contested.sort_unstable();
+        contested.dedup();
+        let mut content = Self {
+            by_qualified: ordered(&offers, Offer::qualified),
+            by_bare: ordered(&offers, Offer::bare),
+            offers: offers.into(),
+            contested: contested.into(),
+            left_out,
+            bytes: 0,
+            held,
+        };
+        content.bytes = content.weigh();
+        if let Some(held) = &mut content.held {
+            match content.bytes.checked_sub(held.bytes()) {
+                Some(more) if more > 0 => held.grow(more).map_err(over_budget)?,
+                _ => held.shrink_to(content.bytes),
+            }
+        }
+        Ok(content)
+    }
+
+    /// What it takes in memory. The tools of a bridge are held by the configuration.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn weigh(&self) -> usize {
+        let names = self.offers.iter().flat_map(|offer| [offer.qualified.len(), offer.bare.len()]);
+        let contested = self.contested.iter().map(|name| name.len());
+        let names: usize = names.chain(contested).map(weight::allocation).sum();
+        let tools = self.offers.iter().map(|offer| offer.tool.held_bytes()).sum::<usize>();
+        names
+            + if self.held.is_some() { tools } else { 0 }
+            + weight::allocation(size_of_val(&*self.offers))
+            + 2 * weight::allocation(size_of_val(&*self.by_bare))
+            + weight::allocation(size_of_val(&*self.contested))
+            + size_of::<Self>()
+    }
+
+    /// A digest of what it says, for finding another one that says the same.
+    pub(crate) fn digest(&self, hasher: &impl BuildHasher) -> u64 {
+        let mut state = hasher.build_hasher();
+        for offer in &self.offers {
+            offer.tool.definition().get().hash(&mut state);
+        }
+        self.contested.hash(&mut state);
+        state.finish()
+    }
+
+    /// Whether `other`, a list of the same app, says the same.
+    pub(crate) fn says(&self, other: &Self) -> bool {
+        (&self.offers, &self.contested, self.left_out) == (&other.offers, &other.contested, other.left_out)
+    }
+}
+
+impl Offer {
+    fn new(app: &McpApp, tool: Tool) -> Self {
+        let export = |namespace: &Namespace| namespace.export(tool.name()).into_boxed_str();
+        Self { qualified: export(&app.namespace), bare: export(&Namespace::Disabled), tool }
+    }
+
+    fn qualified(&self) -> &str {
+        &self.qualified
+    }
+
+    fn bare(&self) -> &str {
+        &self.bare
+    }
+
+    /// The name that `endpoint` exports the tool under.
+    pub(crate) fn exported(&self, endpoint: &Endpoint) -> &str {
+        if endpoint.app.is_some() { &self.bare } else { &self.qualified }
+    }
+}
+
+/// The names that several offers claim.
+fn repeated(offers: &[Offer], name: fn(&Offer) -> &str) -> HashSet<Box<str>> {
+    let mut claims: HashMap<&str, bool> = HashMap::with_capacity(offers.len());
+    for offer in offers {
+        claims.entry(name(offer)).and_modify(|again| *again = true).or_default();
+    }
+    claims.into_iter().filter(|(_, again)| *again).map(|(name, _)| name.into()).collect()
+}
+
+/// The places of offers, in the order of their names.
+fn ordered(offers: &[Offer], name: fn(&Offer) -> &str) -> Box<[u32]> {
+    let mut places: Vec<u32> = (0..).take(offers.len()).collect();
+    places.sort_unstable_by_key(|place| offers.get(*place as usize).map(name));
+    places.into()
+}
