@@ -19,7 +19,7 @@ use super::connections::{Ending, Presence};
 use super::cutoff::Cutoff;
 
 /// How long the client of a connection that gives way may take to agree.
-const GOODBYE: Duration = Duration::from_secs(1);
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// The end of a listener, as its connections learn of it.
 #[derive(Default)]
@@ -96,7 +96,12 @@ impl Closing {
                 if let Poll::Ready(ended) = connection.as_mut().poll(task) {
                     return Poll::Ready(Some(ended));
                 }
-                let ending = presence.ending();
+                let mut ending = presence.ending();
+                if ending == Ending::Leave {
+                    // It was woken for that, once; what comes next is to wake it too.
+                    presence.tell(task.waker());
+                    ending = presence.ending();
+                }
                 if ending == Ending::Cut {
                     if presence.has_forfeited() {
                         cutoff.exceed();

@@ -33,6 +33,11 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most that is read of a head of HTTP/1 before it is refused.
 pub(super) const READ_BUFFER: usize = 64 * 1024;
 
+/// How much of the bodies of one connection of HTTP/2 may wait for those who read them.
+const WINDOW: u32 = 1024 * 1024;
+/// The same where there are many connections; RFC 9113 §6.9.2 knows no less.
+const LEAST_WINDOW: u32 = 65_535;
+
 /// An accepted connection that nothing was read from yet.
 pub(super) struct Connection {
     pub(super) peer: IpAddr,
@@ -108,7 +113,8 @@ impl Connection {
     {
         let peer = self.peer;
         let streams = Streams::new(Arc::clone(&self.left_unread));
-        let builder = connection_builder(self.idle_timeout, streams.clone());
+        let window = if self.slot.is_one_of_many { LEAST_WINDOW } else { WINDOW };
+        let builder = connection_builder(self.idle_timeout, window, streams.clone());
         let (requests, cutoff) = (Requests::new(), self.closing.cutoff());
         let account = (self.slot.account(), Arc::clone(&cutoff));
         let stream = Followed::new(stream, Arc::clone(&requests), account, self.header_read_timeout);
@@ -198,7 +204,7 @@ async fn unless_silent<C: Future<Output = Option<Result<(), BodyError>>> + Unpin
 
 /// HTTP/1.1 and HTTP/2 with the limits of a server that faces the internet. The number of header fields is limited by
 /// what hyper parses unless told otherwise, a hundred: for any other number it allocates twice for every request.
-fn connection_builder(idle_timeout: Duration, streams: Streams) -> Builder<Streams> {
+fn connection_builder(idle_timeout: Duration, window: u32, streams: Streams) -> Builder<Streams> {
     let mut builder = Builder::new(streams);
     builder
         .http1()
@@ -213,7 +219,7 @@ fn connection_builder(idle_timeout: Duration, streams: Streams) -> Builder<Strea
         .timer(TokioTimer::new())
         .max_concurrent_streams(100)
         .initial_stream_window_size(64 * 1024)
-        .initial_connection_window_size(1024 * 1024)
+        .initial_connection_window_size(window)
         .max_frame_size(16 * 1024)
         .max_header_list_size(32 * 1024)
         .max_pending_accept_reset_streams(50)

@@ -18,9 +18,12 @@ use super::address::network;
 use crate::limits::{Limit, Limits};
 
 /// What a connection may hold without being counted: as much as an ordinary request takes.
-const FREE: usize = 16 * 1024;
+const FREE: usize = 32 * 1024;
 /// The most that one connection may hold: a hundred heads, each as large as any that is served.
 const PER_CONNECTION: usize = 4 * 1024 * 1024;
+
+/// The share of all connections, one in so many, from which on each must do with less.
+const MANY: usize = 32;
 
 /// How much the connections of a listener may take.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +40,7 @@ pub struct ConnectionLimits {
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { header_bytes: 128 * 1024 * 1024, ..Self::of(10_000) }
+        Self { header_bytes: 160 * 1024 * 1024, ..Self::of(10_000) }
     }
 }
 
@@ -54,9 +57,16 @@ pub(super) struct Connections {
     most: ConnectionLimits,
     limits: Arc<Limits>,
     began: Instant,
-    /// What heads hold beyond what is free.
-    held: AtomicUsize,
+    memory: Arc<Memory>,
     open: Mutex<Open>,
+}
+
+/// What heads hold beyond what is free.
+#[derive(Default)]
+struct Memory {
+    held: AtomicUsize,
+    /// How much of that belongs to connections that were told to end for it, and have not yet.
+    dying: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -80,6 +90,8 @@ pub(super) struct Slot {
     connections: Arc<Connections>,
     number: u64,
     pub(super) presence: Arc<Presence>,
+    /// There are so many that each must do with less.
+    pub(super) is_one_of_many: bool,
 }
 
 /// A connection holds, or all of them hold, more than they may.
@@ -95,8 +107,8 @@ pub(super) struct Account {
 
 impl Connections {
     pub(super) fn new(most: ConnectionLimits, limits: Arc<Limits>) -> Arc<Self> {
-        let (began, held, open) = (Instant::now(), AtomicUsize::new(0), Mutex::default());
-        Arc::new(Self { most, limits, began, held, open })
+        let (began, memory, open) = (Instant::now(), Arc::default(), Mutex::default());
+        Arc::new(Self { most, limits, began, memory, open })
     }
 
     /// Room for a connection from `peer`; `None` when a limit is reached and nobody can give way.
@@ -116,12 +128,13 @@ impl Connections {
             self.limits.hit(Limit::Connections);
             self.spare(&mut open, None)?;
         }
+        let is_one_of_many = open.seats.len() >= self.most.in_all / MANY;
         let number = open.next;
         open.next += 1;
-        let presence = Arc::new(Presence::new(self.began));
+        let presence = Arc::new(Presence::new(self.began, Arc::clone(&self.memory)));
         open.by_address.entry(peer).or_default().insert(number);
         open.seats.insert(number, Seat { presence: Arc::clone(&presence), peer, leaving: false });
-        Some(Slot { connections: Arc::clone(self), number, presence })
+        Some(Slot { connections: Arc::clone(self), number, presence, is_one_of_many })
     }
 
     /// Makes the connection give way that has been idle for longest, for want of something else than connections.
@@ -161,14 +174,15 @@ impl Connections {
         Some(())
     }
 
-    /// Closes the connections that hold most until all hold no more than they may; says whether `own` is among them.
+    /// Closes the connections that hold most until the others hold no more than they may; says whether `own` is among
+    /// them.
     fn make_room(&self, own: &Arc<Presence>) -> bool {
-        self.limits.hit(Limit::HeaderBytes);
         let open = self.open();
-        while self.held.load(Ordering::Relaxed) > self.most.header_bytes {
-            let most = open.seats.values().map(|seat| &seat.presence).max_by_key(|presence| presence.held());
-            let Some(most) = most.filter(|most| most.held() > 0) else { return false };
-            self.held.fetch_sub(most.forfeit(), Ordering::Relaxed);
+        while self.memory.living() > self.most.header_bytes {
+            self.limits.hit(Limit::HeaderBytes);
+            let living = open.seats.values().map(|seat| &seat.presence).filter(|one| !one.has_forfeited());
+            let Some(most) = living.max_by_key(|one| one.held()).filter(|one| one.held() > 0) else { break };
+            most.forfeit();
         }
         own.has_forfeited()
     }
@@ -230,25 +244,24 @@ impl Account {
             return Err(TooMuch);
         }
         let grows = counted > self.counted;
-        self.count(counted);
-        let all = self.connections.held.load(Ordering::Relaxed);
-        let over = grows && all > self.connections.most.header_bytes;
+        self.counted = counted;
+        self.presence.hold(counted);
+        let over = grows && self.connections.memory.living() > self.connections.most.header_bytes;
         if over && self.connections.make_room(&self.presence) { Err(TooMuch) } else { Ok(()) }
     }
 
-    fn count(&mut self, counted: usize) {
-        self.counted = counted;
-        let before = self.presence.hold(counted);
-        self.connections.held.fetch_add(counted, Ordering::Relaxed);
-        self.connections.held.fetch_sub(before, Ordering::Relaxed);
+    /// Whether it should read no more for now: connections that hold too much were told to end and have not yet.
+    /// Whoever holds nothing that counts need not wait.
+    pub(super) fn should_wait(&self) -> bool {
+        self.counted > 0
+            && self.connections.memory.held.load(Ordering::Relaxed) > self.connections.most.header_bytes
     }
 }
 
-impl Drop for Account {
-    fn drop(&mut self) {
-        if self.counted > 0 {
-            self.count(0);
-        }
+impl Memory {
+    /// What connections hold that go on.
+    fn living(&self) -> usize {
+        self.held.load(Ordering::Relaxed).saturating_sub(self.dying.load(Ordering::Relaxed))
     }
 }
 

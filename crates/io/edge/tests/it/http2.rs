@@ -22,13 +22,13 @@ use crate::peer::{LONG, get};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
+pub(crate) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
-const PING: u8 = 6;
+pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
 pub(crate) const END_STREAM: u8 = 1;
-const END_STREAM_AND_HEADERS: u8 = 5;
+pub(crate) const END_STREAM_AND_HEADERS: u8 = 5;
 
 fn routes(_site: &Site) -> Vec<Route> {
     vec![Route::public("open", Method::GET, "/", plain, |_body, _context| async { text("here") })]
@@ -43,7 +43,7 @@ pub(crate) struct Frame {
 }
 
 pub(crate) struct Http2 {
-    stream: TcpStream,
+    pub(crate) stream: TcpStream,
 }
 
 impl Http2 {
@@ -68,7 +68,7 @@ impl Http2 {
     }
 
     /// Frames until one of this kind, or the end.
-    async fn until(&mut self, kind: u8) -> Option<Frame> {
+    pub(crate) async fn until(&mut self, kind: u8) -> Option<Frame> {
         loop {
             let frame = self.next().await?;
             if frame.kind == kind {
@@ -112,7 +112,7 @@ impl Http2 {
     }
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut bytes = vec![length[1], length[2], length[3], kind, flags];
     bytes.extend_from_slice(&stream.to_be_bytes());
@@ -121,7 +121,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// `GET /` in HPACK, without any table: the pseudo-headers, then `fields`.
-fn block(authority: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn block(authority: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     // Indexed: `:method: GET`, `:scheme: http`, `:path: /`; literal: `:authority`.
     let mut block = vec![0x82, 0x86, 0x84, 0x01];
     string(&mut block, authority);

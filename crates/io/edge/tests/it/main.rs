@@ -12,6 +12,7 @@
 mod admission;
 mod age;
 mod credentials;
+mod crowd;
 mod delegation;
 mod door;
 mod drain;

@@ -9,6 +9,8 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
+use super::Memory;
+
 /// What a connection is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::server) enum Ending {
@@ -33,6 +35,9 @@ pub(in crate::server) struct Presence {
     /// What its heads hold beyond what is free.
     held: AtomicUsize,
     forfeited: AtomicBool,
+    /// What it held when it was told to end for that.
+    owed: AtomicUsize,
+    memory: Arc<Memory>,
     ending: AtomicU8,
     waker: AtomicWaker,
 }
@@ -42,7 +47,7 @@ pub(in crate::server) struct Busy(Arc<Presence>);
 
 impl Presence {
     /// One that was just opened.
-    pub(super) fn new(began: Instant) -> Self {
+    pub(super) fn new(began: Instant, memory: Arc<Memory>) -> Self {
         let presence = Self {
             began,
             requests: AtomicU32::new(0),
@@ -50,6 +55,8 @@ impl Presence {
             asked: AtomicBool::new(false),
             held: AtomicUsize::new(0),
             forfeited: AtomicBool::new(false),
+            owed: AtomicUsize::new(0),
+            memory,
             ending: AtomicU8::new(0),
             waker: AtomicWaker::new(),
         };
@@ -104,20 +111,24 @@ impl Presence {
         self.waker.wake();
     }
 
-    /// Takes note of what its heads hold now; gives back what they held before.
-    pub(super) fn hold(&self, bytes: usize) -> usize {
-        self.held.swap(bytes, Ordering::AcqRel)
+    /// Takes note of what its heads hold now.
+    pub(super) fn hold(&self, bytes: usize) {
+        let before = self.held.swap(bytes, Ordering::AcqRel);
+        self.memory.held.fetch_add(bytes, Ordering::Relaxed);
+        self.memory.held.fetch_sub(before, Ordering::Relaxed);
     }
 
     pub(super) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Ends the connection for what it holds; gives back what that was.
-    pub(super) fn forfeit(&self) -> usize {
+    /// Ends the connection for what it holds. That is free only once its last request is gone.
+    pub(super) fn forfeit(&self) {
         self.forfeited.store(true, Ordering::Release);
+        let owed = self.held();
+        self.owed.fetch_add(owed, Ordering::Relaxed);
+        self.memory.dying.fetch_add(owed, Ordering::Relaxed);
         self.end(Ending::Cut);
-        self.hold(0)
     }
 
     /// Whether the connection was ended for what it holds.
@@ -128,6 +139,14 @@ impl Presence {
     fn rest(&self) {
         let now = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.idle_since.store(now, Ordering::Relaxed);
+    }
+}
+
+/// Nothing of the connection is left, and none of its requests.
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.memory.held.fetch_sub(self.held(), Ordering::Relaxed);
+        self.memory.dying.fetch_sub(self.owed.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 

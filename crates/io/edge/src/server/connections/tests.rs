@@ -1,10 +1,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::advance;
 
-use super::{Account, ConnectionLimits, Connections, Ending, FREE, PER_CONNECTION, Slot, TooMuch};
+use super::{Account, Busy, ConnectionLimits, Connections, Ending, FREE, PER_CONNECTION, Slot, TooMuch};
 use crate::limits::{Limit, Limits};
 
 /// Connections of a listener, which are all busy unless a test says otherwise.
@@ -137,29 +138,50 @@ async fn connections_that_are_idle_for_too_long_leave() {
     assert_eq!((idle.presence.ending(), busy.presence.ending()), (Ending::Leave, Ending::None));
 }
 
-fn holding(listener: &Listener, bytes: usize) -> (Slot, Account) {
-    let slot = listener.busy(address(1), true).unwrap();
-    let mut account = slot.account();
+/// A connection at work whose heads hold something.
+struct Holder {
+    slot: Slot,
+    account: Account,
+    _work: Busy,
+}
+
+impl Holder {
+    fn ending(&self) -> Ending {
+        self.slot.presence.ending()
+    }
+}
+
+fn holding(listener: &Listener, bytes: usize) -> Holder {
+    let slot = listener.connections.admit(address(1), true).unwrap();
+    let (mut account, work) = (slot.account(), slot.presence.busy());
     account.hold(FREE + bytes).unwrap();
-    (slot, account)
+    Holder { slot, account, _work: work }
 }
 
 #[test]
 fn whoever_holds_most_is_closed_when_all_hold_too_much() {
     let listener = listener(100, 100);
-    let (small, mut small_account) = holding(&listener, 1_000);
-    let (large, mut large_account) = holding(&listener, 600_000);
-    let (middle, mut middle_account) = holding(&listener, 300_000);
-    assert!(small_account.hold(FREE + 200_000).is_ok(), "a bystander goes on");
-    assert_eq!(large.presence.ending(), Ending::Cut);
-    assert_eq!((small.presence.ending(), middle.presence.ending()), (Ending::None, Ending::None));
-    assert_eq!(large_account.hold(FREE + 600_001), Err(TooMuch));
+    let memory = Arc::clone(&listener.connections.memory);
+    let mut small = holding(&listener, 1_000);
+    let mut large = holding(&listener, 600_000);
+    let mut middle = holding(&listener, 300_000);
+    assert!(small.account.hold(FREE + 200_000).is_ok(), "a bystander goes on");
+    assert_eq!((small.ending(), large.ending(), middle.ending()), (Ending::None, Ending::Cut, Ending::None));
+    assert_eq!(large.account.hold(FREE + 600_001), Err(TooMuch));
     assert_eq!(listener.hits(Limit::HeaderBytes), 1);
-    assert_eq!(middle_account.hold(FREE + 900_000), Err(TooMuch), "it holds most now");
-    drop((large_account, middle_account, small_account));
-    assert_eq!(listener.connections.held.load(std::sync::atomic::Ordering::Relaxed), 0);
-    drop((small, large, middle));
+    assert_eq!(middle.account.hold(FREE + 900_000), Err(TooMuch), "it holds most now");
+    assert_eq!(memory.living(), 200_000);
+    assert!(small.account.should_wait(), "until those who were told to end have");
+    let Holder { slot, account, _work: work } = large;
+    drop((slot, account));
+    assert!(small.account.should_wait(), "a request is left");
+    drop((work, middle));
+    assert!(!small.account.should_wait());
+    assert_eq!(memory.living(), 200_000);
+    drop(small);
     assert!(listener.is_empty());
+    let left = (memory.held.load(Ordering::Relaxed), memory.dying.load(Ordering::Relaxed));
+    assert_eq!(left, (0, 0));
 }
 
 #[test]
@@ -171,4 +193,12 @@ fn one_connection_holds_so_much_and_no_more() {
     assert_eq!(account.hold(FREE + PER_CONNECTION), Ok(()));
     assert_eq!(account.hold(FREE + PER_CONNECTION + 1), Err(TooMuch));
     assert_eq!(account.hold(FREE), Ok(()), "it may give back");
+}
+
+#[test]
+fn one_of_many_must_do_with_less() {
+    let listener = listener(64, 64);
+    let held: Vec<_> = (0..4).map(|_| listener.busy(address(1), true).unwrap()).collect();
+    let many: Vec<_> = held.iter().map(|slot| slot.is_one_of_many).collect();
+    assert_eq!(many, [false, false, true, true]);
 }

@@ -15,6 +15,9 @@ use crate::server::connections::{Account, TooMuch};
 use crate::server::cutoff::Cutoff;
 use crate::server::http2::Excessive;
 
+/// How long nothing is read while others give back what they hold.
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// A stream that notes down in [`Requests`] what comes by, and fails when a head takes too long to come or too much
 /// memory.
 ///
@@ -28,6 +31,8 @@ pub(in crate::server) struct Followed<S> {
     patience: Duration,
     /// Runs within a head, of which it has the number. Most heads come at once, and cost nothing here.
     slow: Option<(u64, Pin<Box<Sleep>>)>,
+    /// Runs while nothing more should be read.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Followed<S> {
@@ -38,7 +43,7 @@ impl<S> Followed<S> {
         (account, cutoff): (Account, Arc<Cutoff>),
         patience: Duration,
     ) -> Self {
-        Self { stream, follower: Follower::new(requests), account, cutoff, patience, slow: None }
+        Self { stream, follower: Follower::new(requests), account, cutoff, patience, slow: None, pause: None }
     }
 
     /// Takes note of what was read, before anybody else has it.
@@ -76,6 +81,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Followed<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        while this.account.should_wait() {
+            let pause = this.pause.get_or_insert_with(|| Box::pin(sleep(PAUSE)));
+            ready!(pause.as_mut().poll(task));
+            this.pause = None;
+        }
         let before = buffer.filled().len();
         if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(task, buffer) {
             let noted = this.note_read(buffer.filled().get(before..).unwrap_or_default());
