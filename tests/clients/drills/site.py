@@ -67,6 +67,7 @@ class Site:
             "SPOOL": 65536,
             "CHECKPOINTS": "",
             "MORE_APPS": "",
+            "LIMITS": "{}",
             **settings,
         }
         text = (HOUSES / house).read_text()
@@ -107,6 +108,10 @@ class Site:
         answer = self._client.get(f"{self.admin_url}/readyz")
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def status(self) -> dict:
+        """What the operations listener says of this node."""
+        return self._client.get(f"{self.admin_url}/status").json()
 
     def __enter__(self) -> "Site":
         self.start()

@@ -265,17 +265,19 @@ def test_bodies_may_be_slow_but_not_crawl(node, figure, piece, is_served):
         figure(f"a crawling body given up after {took:.1f} s with {BODY_SECONDS} s to bring a kibibyte")
 
 
-def test_one_address_gets_so_many_connections(site, figure):
-    node = site(HEAD_SECONDS=60)
-    held = [socket.create_connection(("127.0.0.1", node.port), timeout=20) for _ in range(PER_ADDRESS + 20)]
+def test_one_address_gets_so_many_connections_at_work(site, puppet, figure):
+    node = site(LIMITS=f"{{ perAddress: {PER_ADDRESS} }}")
+    held = [node.begin_message({"do": "wait", "mark": "limits"}, stream=False) for _ in range(PER_ADDRESS)]
+    time.sleep(1)  # now all are at work, so none gives way to another
+    refused = [socket.create_connection(("127.0.0.1", node.port), timeout=20) for _ in range(20)]
     try:
-        # The last ones are closed at once, the others are not.
-        assert all(is_closed(connection, 20) for connection in held[PER_ADDRESS:])
-        assert not any(is_closed(connection, 0) for connection in held[:PER_ADDRESS])
+        assert all(is_closed(connection, 20) for connection in refused)
+        assert not any(is_closed(connection.sock, 0) for connection in held)
     finally:
-        for connection in held:
+        puppet.release("limits")
+        for connection in (*held, *refused):
             connection.close()
-    figure(f"connection {PER_ADDRESS + 1} of one address is closed at once")
+    figure(f"connection {PER_ADDRESS + 1} of one address is closed at once while all others are at work")
     end = time.monotonic() + 10
     while not answers(node):
         assert time.monotonic() < end, "there is no room again"
