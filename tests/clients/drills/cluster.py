@@ -95,9 +95,9 @@ class Cluster:
     def hold(self, table: str, database: str) -> subprocess.Popen:
         """Holds a table until the process that is returned is killed."""
         at = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "gatehouse", "-d", database)
-        sql = f"BEGIN; LOCK TABLE {table}; SELECT pg_sleep(60)"
+        sql = f"BEGIN; LOCK TABLE {table}"
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        # As input, so that it is one session and several statements.
+        # As input that does not end: the server lets go as soon as the client is gone.
         holder = subprocess.Popen([self._programs / "psql", "-X", *at], env={"PATH": os.defpath}, text=True, **pipes)
         holder.stdin.write(sql + ";\n")
         holder.stdin.flush()

@@ -91,11 +91,6 @@ class Site:
         """What `/readyz` of the operations listener says now."""
         return self.readyz() == 200
 
-    def is_up(self) -> bool:
-        """Whether it takes connections."""
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", self.port)) == 0
-
     def readyz(self) -> int | None:
         """The status of `/readyz`, `None` while nobody listens."""
         try:

@@ -37,8 +37,10 @@ def test_the_next_version_migrates_and_this_one_goes_on(site, cluster, figure):
         # A rolling restart on the database of the next version: also what taking the next version back looks like.
         restarts = []
         for node in nodes:
+            traffic.take_out(node)
             assert node.process.stop(timeout=35) == 0
             restarts.append(node.start())
+            traffic.put_back(node)
             time.sleep(1)
     fared = traffic.fared
     assert not fared.failures, fared.failures[:3]

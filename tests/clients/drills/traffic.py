@@ -28,10 +28,10 @@ class Fared:
 
 class Traffic:
     """Refreshes, redemptions and calls against `nodes`, each client at another node for every request. A node that
-    refuses the connection is passed over, as a balancer would."""
+    refuses the connection is passed over, and one that was taken out of rotation not asked, as a balancer would."""
 
     def __init__(self, nodes: list[Site]):
-        self._nodes, self.fared = nodes, Fared()
+        self._nodes, self.fared = list(nodes), Fared()
         self._over = threading.Event()
         self._turn = 0
         tokens = [nodes[0].tokens() for _ in range(3)]
@@ -54,6 +54,15 @@ class Traffic:
             thread.join(30)
         self._browser.__exit__()
 
+    def take_out(self, node: Site) -> None:
+        """Sends `node` nothing any more. Returns when what was under way to it has arrived."""
+        self._nodes = [one for one in self._nodes if one is not node]
+        time.sleep(0.5)
+
+    def put_back(self, node: Site) -> None:
+        """Sends requests to `node` too."""
+        self._nodes = [*self._nodes, node]
+
     def _repeat(self, work) -> None:
         while not self._over.is_set():
             try:
@@ -65,7 +74,8 @@ class Traffic:
     def _post(self, path: str, **options) -> httpx.Response:
         for _ in range(200):
             self._turn += 1
-            node = self._nodes[self._turn % len(self._nodes)]
+            nodes = self._nodes
+            node = nodes[self._turn % len(nodes)]
             try:
                 # A connection for each request, so that a node that stops is not asked again.
                 return httpx.post(f"{node.base}{path}", timeout=30, trust_env=False, verify=False, **options)
@@ -89,9 +99,8 @@ class Traffic:
             self.latest[number] = answer.json()["refresh_token"]
 
     def _redeem(self) -> None:
-        node = self._nodes[0] if self._nodes[0].is_up() else self._nodes[-1]
         try:
-            form = node.code(self._browser)
+            form = self._nodes[0].code(self._browser)
         except (AssertionError, KeyError, httpx.HTTPError):
             # Sign-in pages answer an outage in several ways, which other drills look at.
             self.fared.put_off.append(time.monotonic())
