@@ -8,7 +8,7 @@
 mod buffer;
 mod weight;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -25,6 +25,8 @@ use crate::rejection::{Rejection, RejectionKind};
 
 /// Parts of the table of accounts, so that requests seldom wait for one another.
 const SHARDS: usize = 32;
+/// How many accounts a part keeps at least, used or not.
+const LEAST_ROOM: usize = 64;
 /// When to come back after a refusal: what is held belongs to requests, most of which are short.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -68,11 +70,17 @@ struct Budget {
     hasher: RandomState,
 }
 
-type Accounts = HashMap<Holder, Arc<AtomicUsize>>;
+/// Accounts by the hash of their holder, under a key that nobody else knows: should two ever share one, they share a
+/// share. They stay for a while after their last byte, since who asks once asks again.
+#[derive(Default)]
+struct Accounts {
+    held: BTreeMap<u64, Arc<AtomicUsize>>,
+    /// How many there may be before those that nobody uses are removed.
+    room: usize,
+}
 
 /// What one holder has, while anybody counts for it.
 pub struct Account {
-    holder: Holder,
     held: Arc<AtomicUsize>,
     budget: Arc<Budget>,
 }
@@ -164,10 +172,9 @@ impl Memory {
 
     /// The account of `holder`.
     pub fn account(&self, holder: Holder) -> Account {
-        let mut accounts = self.0.shard(&holder);
-        let held = Arc::clone(accounts.entry(holder.clone()).or_default());
-        drop(accounts);
-        Account { holder, held, budget: Arc::clone(&self.0) }
+        let hash = self.0.hasher.hash_one(&holder);
+        let held = self.0.shard(hash).of(hash);
+        Account { held, budget: Arc::clone(&self.0) }
     }
 
     /// How much may be held.
@@ -187,9 +194,9 @@ impl Memory {
 }
 
 impl Budget {
-    fn shard(&self, holder: &Holder) -> MutexGuard<'_, Accounts> {
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Accounts> {
         let [first, others @ ..] = &self.accounts;
-        let index = usize::try_from(self.hasher.hash_one(holder) % SHARDS as u64).unwrap_or(0);
+        let index = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
         // The first one stands for index 0.
         let shard = index.checked_sub(1).and_then(|index| others.get(index)).unwrap_or(first);
         shard.lock().unwrap_or_else(PoisonError::into_inner)
@@ -230,21 +237,25 @@ impl Budget {
     }
 }
 
+impl Accounts {
+    fn of(&mut self, hash: u64) -> Arc<AtomicUsize> {
+        if let Some(held) = self.held.get(&hash) {
+            return Arc::clone(held);
+        }
+        if self.held.len() >= self.room {
+            // New ones are handed out by this table alone, which is locked.
+            self.held.retain(|_, held| Arc::strong_count(held) > 1);
+            self.room = (2 * self.held.len()).max(LEAST_ROOM);
+        }
+        Arc::clone(self.held.entry(hash).or_default())
+    }
+}
+
 impl Account {
     /// Counts `bytes` that are about to be allocated.
     pub fn hold(self, bytes: usize) -> Result<Held, OverBudget> {
         self.budget.take(&self.held, bytes)?;
         Ok(Held { account: self, bytes })
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        let mut accounts = self.budget.shard(&self.holder);
-        // The table's and this one: nobody else counts for the holder, and nobody can begin to meanwhile.
-        if Arc::strong_count(&self.held) == 2 {
-            accounts.remove(&self.holder);
-        }
     }
 }
 

@@ -42,12 +42,12 @@ async fn arguments_that_would_outgrow_the_share_of_a_caller_are_refused_where_th
     let small = ada.call("up_echo", &arguments(200_000)).await;
     assert_eq!(small.json()["result"]["content"][0]["text"], "ok", "{small:?}");
     // As values 2 million numbers take more than the 128 MiB that a caller may have here.
-    let large = ada.call("up_echo", &arguments(2_097_000)).await;
+    let large = ada.call("up_echo", &arguments(2_090_000)).await;
     assert!(is_refused(&large), "{large:?}");
     let record = gateway.records.at_least(2).await;
     assert_eq!(record[1]["reason"], "memory_share");
     let legacy = Legacy::open(&gateway, "/mcp/up", "bob", "2025-11-25").await;
-    assert!(is_refused(&legacy.call("echo", &arguments(2_097_000)).await));
+    assert!(is_refused(&legacy.call("echo", &arguments(2_090_000)).await));
     assert_eq!(upstream.rpc("tools/call").len(), 1);
 }
 
@@ -57,7 +57,7 @@ async fn arguments_that_nobody_reads_pass_as_text() {
     let gateway =
         Gateway::start(&format!("{}{}", proxy("up", &upstream, OPEN), proxy("to", &upstream, OPEN))).await;
     let ada = Modern::new(&gateway, "ada");
-    let arguments = arguments(2_097_000);
+    let arguments = arguments(2_090_000);
     for tool in ["up_echo", "to_echo"] {
         let answer = ada.call(tool, &arguments).await;
         assert_eq!(answer.json()["result"]["content"][0]["text"], "ok", "{tool}");

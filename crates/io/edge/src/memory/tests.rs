@@ -5,7 +5,7 @@ use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::Issuer;
 use gatehouse_identity::static_key::{KeyHash, KeyTable, StaticKey};
 
-use super::{Held, Holder, Memory, MemoryLimits, OverBudget};
+use super::{Held, Holder, LEAST_ROOM, Memory, MemoryLimits, OverBudget};
 use crate::limits::{Limit, Limits};
 use crate::rejection::{Rejection, RejectionKind};
 
@@ -95,14 +95,30 @@ fn what_is_not_needed_is_given_back_at_once() {
 }
 
 #[test]
-fn accounts_end_with_their_last_bytes() {
+fn an_account_is_one_whoever_counts_for_it() {
     let memory = Memory::new(LIMITS);
     let (one, other) = (hold(&memory, network(1), 1), hold(&memory, network(1), 1));
     drop(one);
     assert_eq!(hold(&memory, network(1), 400).err(), Some(OverBudget::Share { held: 1, limit: 400 }));
     drop(other);
-    let accounts: usize = memory.0.accounts.iter().map(|shard| shard.lock().expect("no panic").len()).sum();
-    assert_eq!(accounts, 0);
+    assert!(hold(&memory, network(1), 400).is_ok());
+}
+
+#[test]
+fn accounts_that_nobody_uses_do_not_stay() {
+    let memory = Memory::new(LIMITS);
+    let used: Vec<Held> = (0..=200).filter_map(|last| hold(&memory, network(last), 1).ok()).collect();
+    assert_eq!(used.len(), 201);
+    for stranger in 0..100_000_u32 {
+        let address = IpAddr::V4(Ipv4Addr::from(0x0B00_0000 + stranger));
+        drop(hold(&memory, Holder::Network(address), 1));
+    }
+    let accounts: usize =
+        memory.0.accounts.iter().map(|shard| shard.lock().expect("no panic").held.len()).sum();
+    assert!((201..=32 * LEAST_ROOM).contains(&accounts), "{accounts}");
+    assert_eq!(hold(&memory, network(7), 400).err(), Some(OverBudget::Share { held: 1, limit: 400 }));
+    drop(used);
+    assert_eq!(memory.held(), 0);
 }
 
 #[test]
