@@ -12,11 +12,11 @@ use crate::row;
 #[async_trait]
 impl AuditHeadRepository for PostgresStore {
     async fn remember(&self, log: &AuditLog, head: Head, at: Timestamp) -> Result<(), StoreError> {
-        let (seq, hash) = row::head_columns(head);
         const SQL: &str = "INSERT INTO audit_heads (node, log, seq, hash, remembered_at)
              VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (node, log) DO UPDATE
              SET seq = excluded.seq, hash = excluded.hash, remembered_at = excluded.remembered_at";
+        let (seq, hash) = row::head_columns(head);
         let insert = || {
             let insert = sqlx::query(SQL).bind(&log.node).bind(&log.log).bind(seq);
             insert.bind(&hash).bind(at.unix_nanos())
