@@ -19,6 +19,7 @@ use gatehouse_config::snapshot::mcp::{McpApp, Upstream};
 use gatehouse_config::snapshot::outbound::Outbound;
 use gatehouse_edge::authorize::Permit;
 use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::limits::Limit;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::static_key::KeyHash;
@@ -271,6 +272,9 @@ async fn read(
         Upstream::Bridge { bridge, .. } => {
             let tools = bridge.tools.iter().map(|tool| tool.tool().clone()).collect();
             let left_out = LeftOut { tools: bridge.left_out, unread: false };
+            if bridge.left_out > 0 {
+                context.limits.hit(Limit::AppTools);
+            }
             Ok((Content::new(app, tools, left_out, None)?, KEPT))
         }
         Upstream::Proxy(proxy) => {

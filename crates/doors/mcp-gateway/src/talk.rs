@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use gatehouse_audit::event::Outcome as Verdict;
 use gatehouse_edge::authorize::ToolUse;
 use gatehouse_edge::context::{AuditRow, Context, Verified};
+use gatehouse_edge::limits::Limit;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::message::{Id, Message as Rpc, Outcome, RawObject, compose};
 use gatehouse_mcp::rewrite::{ErrorAnswer, ResultKind, call_error, dressing, progress_for};
@@ -20,7 +21,7 @@ use crate::reply::Message;
 use crate::turn::{Turn, cancelled_call, dressed, failed_call};
 use crate::upstream::aside::Aside;
 use crate::upstream::bridge::Answer;
-use crate::upstream::hearing::Hearing;
+use crate::upstream::hearing::{Hearing, TOO_LARGE};
 use crate::upstream::wire::Deadline;
 use crate::upstream::{failed, unusable};
 
@@ -184,6 +185,9 @@ impl Ending {
 
     /// The upstream did not answer, or not usably.
     pub(crate) fn failed(&self, rejection: &Rejection) -> Message {
+        if rejection.reason == TOO_LARGE {
+            self.context.limits.hit(Limit::Response);
+        }
         self.close();
         failed_call(&self.door, &self.context, self.version, &self.id, rejection)
     }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use gatehouse_audit::event::{EventKind, Target};
 use gatehouse_config::snapshot::mcp::McpApp;
 use gatehouse_edge::authorize::{Slices, may_see, user_of};
+use gatehouse_edge::limits::Limit;
 use gatehouse_mcp::discover::CacheHints;
 use gatehouse_mcp::error::{ErrorCode, RpcError};
 use gatehouse_mcp::listing::{ListedTool, PageRules, page};
@@ -21,8 +22,6 @@ use crate::reply::Message;
 use crate::silent::Silent;
 use crate::turn::Turn;
 
-/// The most tools of one view.
-const MOST_TOOLS: usize = 5_000;
 /// Tools per page.
 const PAGE: usize = 250;
 /// Bytes of definitions per page; one tool is on it at least.
@@ -136,8 +135,9 @@ async fn visible<'l>(
             "tools are not listed, as apps that are down may have their names"
         );
     }
-    let most = MOST_TOOLS;
+    let most = turn.settings.limits.tools;
     if tools.len() > most {
+        turn.context.limits.hit(Limit::Tools);
         tracing::warn!(
             tools = tools.len(),
             limit = most,

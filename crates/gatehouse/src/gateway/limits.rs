@@ -1,6 +1,7 @@
 //! How much the process takes: what is configured, and what follows from what the system lets it have.
 
 use gatehouse_config::snapshot::Snapshot;
+use gatehouse_config::snapshot::mcp::{ListLimits, McpApp, Upstream};
 use gatehouse_config::snapshot::platform::HttpLimits;
 use gatehouse_edge::limits::{Limit, Limits};
 use gatehouse_edge::server::ConnectionLimits;
@@ -53,6 +54,13 @@ pub(super) fn note(limits: &Limits, snapshot: &Snapshot, connections: Connection
         set(Limit::McpBody, mcp.limits.body);
         set(Limit::Sessions, mcp.limits.sessions);
         set(Limit::SessionsPerCaller, mcp.limits.sessions_per_caller);
+        set(Limit::Tools, mcp.limits.tools);
+        // Each app has its own; the largest is shown.
+        let largest = |of: fn(&McpApp) -> usize| mcp.apps.iter().map(|app| of(app)).max().unwrap_or(0);
+        set(Limit::AppTools, largest(|app| app.most_tools));
+        set(Limit::Response, largest(|app| app.largest_response));
+        set(Limit::ListBytes, largest(|app| list(app).map_or(0, |list| list.bytes)));
+        set(Limit::ListPages, largest(|app| list(app).map_or(0, |list| list.pages)));
     }
     if let Some(llm) = &snapshot.llm {
         set(Limit::LlmBody, llm.body_limit);
@@ -63,6 +71,13 @@ pub(super) fn note(limits: &Limits, snapshot: &Snapshot, connections: Connection
         limits.set(Limit::PendingSignIns, sign_ins.pending.into());
         limits.set(Limit::PendingSignInsPerNetwork, sign_ins.pending_per_network.into());
         limits.set(Limit::SignInsPerMinutePerNetwork, sign_ins.per_minute.into());
+    }
+}
+
+fn list(app: &McpApp) -> Option<ListLimits> {
+    match &app.upstream {
+        Upstream::Proxy(proxy) => Some(proxy.list),
+        Upstream::Bridge { .. } => None,
     }
 }
 

@@ -52,6 +52,16 @@ limits! {
     Sessions = "mcpProvider.limits.sessions",
     /// Open sessions of MCP of one caller.
     SessionsPerCaller = "mcpProvider.limits.sessionsPerCaller",
+    /// Tools that one caller is shown.
+    Tools = "mcpProvider.limits.tools",
+    /// Tools of one app.
+    AppTools = "apps[].limits.tools",
+    /// Bytes of one list of tools.
+    ListBytes = "apps[].limits.listBytes",
+    /// Pages of one list of tools.
+    ListPages = "apps[].limits.listPages",
+    /// The answer to one call.
+    Response = "apps[].limits.responseBytes",
     /// A request of MCP.
     McpBody = "mcpProvider.limits.bodyBytes",
     /// A request for a model.

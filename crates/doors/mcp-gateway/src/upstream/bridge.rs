@@ -8,6 +8,7 @@ use http::header::CONTENT_TYPE;
 use gatehouse_config::snapshot::mcp::McpApp;
 use gatehouse_config::snapshot::tls::TlsProfile;
 use gatehouse_edge::authorize::{Permit, ToolUse};
+use gatehouse_edge::limits::Limit;
 use gatehouse_edge::memory::Held;
 use gatehouse_edge::outbound::delegate::OutboundCredential;
 use gatehouse_edge::rejection::Rejection;
@@ -64,6 +65,9 @@ impl Api<'_> {
         let body = read_whole(body, &mut held, largest, deadline.next()).await?;
         let status = head.status.as_u16();
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if body.len() > largest {
+            turn.context.limits.hit(Limit::Response);
+        }
         let answer = HttpAnswer { status, content_type, body: &body, largest };
         held.grow(cost(self.tool, answer)).map_err(over_budget)?;
         let result = to_content(self.tool, answer);

@@ -25,6 +25,9 @@ use super::wire::check_encoding;
 /// The least that is allocated for an answer whose length nobody knows.
 const LEAST: usize = 4 * 1024;
 
+/// Why an answer is given up that is larger than it may be.
+pub(crate) const TOO_LARGE: &str = "upstream_too_large";
+
 /// An answer under way.
 pub(crate) struct Hearing {
     /// The HTTP status.
@@ -277,7 +280,7 @@ pub(crate) fn over_budget(over: OverBudget) -> Rejection {
 }
 
 fn too_large(largest: usize) -> Rejection {
-    unusable("upstream_too_large", &format!("answered more than {largest} bytes"))
+    unusable(TOO_LARGE, &format!("answered more than {largest} bytes"))
 }
 
 fn too_busy() -> Rejection {

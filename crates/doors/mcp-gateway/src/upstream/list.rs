@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use gatehouse_config::snapshot::mcp::{McpApp, ProxyUpstream};
+use gatehouse_config::snapshot::mcp::{ListLimits, McpApp, ProxyUpstream};
 use gatehouse_edge::authorize::{Discovery, Permit};
 use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::limits::Limit;
 use gatehouse_edge::memory::Held;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::listing::{Room, UpstreamPage};
@@ -18,7 +19,7 @@ use gatehouse_mcp::message::{Id, Message, Outcome};
 use gatehouse_mcp::tool::Tool;
 
 use super::aside::Aside;
-use super::hearing::{Lane, over_budget};
+use super::hearing::{Lane, TOO_LARGE, over_budget};
 use super::peer::Conversation;
 use super::proxy::{Reach, is_renewable, peer_key};
 use super::unusable;
@@ -101,11 +102,16 @@ impl<'a> Reading<'a> {
             let conversation = door
                 .peers
                 .converse(wire, &key, door, |peer, id| peer.list_tools(&Id::number(id), cursor.as_deref()));
-            let next = self.page(conversation.await?, wire.deadline).await?;
+            let read = self.page(conversation.await?, wire.deadline).await;
+            if read.as_ref().is_err_and(|rejection| rejection.reason == TOO_LARGE) {
+                context.limits.hit(Limit::ListBytes);
+            }
+            let next = read?;
+            let full = self.full(page);
+            full.into_iter().for_each(|limit| context.limits.hit(limit));
             let Some(next) = next else { break };
             let circle = cursor.as_ref() == Some(&next) || next.len() > LONGEST_CURSOR;
-            let full = self.received >= self.proxy.list.bytes || page >= self.proxy.list.pages;
-            if circle || full || self.offered.left_out.tools > 0 {
+            if circle || full.is_some() {
                 self.offered.left_out.unread = true;
                 break;
             }
@@ -113,6 +119,18 @@ impl<'a> Reading<'a> {
         }
         self.tell();
         Ok(self.offered)
+    }
+
+    /// The limit that is reached with `page` pages.
+    fn full(&self, page: usize) -> Option<Limit> {
+        let ListLimits { bytes, pages } = self.proxy.list;
+        if self.offered.left_out.tools > 0 && self.offered.tools.len() >= self.app.most_tools {
+            Some(Limit::AppTools)
+        } else if self.offered.left_out.tools > 0 || self.received >= bytes {
+            Some(Limit::ListBytes)
+        } else {
+            (page >= pages).then_some(Limit::ListPages)
+        }
     }
 
     /// Reads one page; gives the cursor of the next.

@@ -10,6 +10,7 @@ use http::Method;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
+use gatehouse_edge::limits::Limit;
 use gatehouse_testkit::patience::until;
 
 use crate::apps::{EXCHANGE, OPEN, bridge, proxy};
@@ -85,6 +86,7 @@ async fn of_too_many_tools_the_first_are_offered_and_the_others_counted() {
     let record = gateway.records.at_least(1).await.remove(0);
     assert_eq!(record["reason"], "tools_left_out");
     assert_eq!(record["target"]["object"], "left out: paged: 50 or more, whole: 280");
+    assert_eq!(gateway.hits(Limit::AppTools), 2);
     assert_eq!(ada.call("paged_t00249", "{}").await.json()["result"]["content"][0]["text"], "ok");
     assert_eq!(ada.call("paged_t00250", "{}").await.error_code(), -32602);
 }
@@ -143,8 +145,9 @@ async fn lists_are_bounded_in_bytes_and_pages_too() {
         names.iter().filter(|name| name.starts_with("pages_")).cloned().collect::<Vec<_>>(),
         numbered("pages_", 7)
     );
-    assert_eq!((wide.rpc("tools/list").len(), empty.rpc("tools/list").len()), (4, 4));
+    assert_eq!((wide.rpc("tools/list").len(), empty.rpc("tools/list").len()), (3, 4));
     assert_eq!((cursor.rpc("tools/list").len(), pages.rpc("tools/list").len()), (1, 7));
+    assert_eq!((gateway.hits(Limit::ListBytes), gateway.hits(Limit::ListPages)), (2, 1));
 }
 
 #[tokio::test]
@@ -155,6 +158,22 @@ async fn of_a_large_api_the_first_operations_are_offered() {
     assert_eq!(names, ["staff_hire", "staff_listPeople"], "those of the first path");
     let record = gateway.records.at_least(1).await.remove(0);
     assert_eq!(record["target"]["object"], "left out: staff: 2");
+    assert_eq!(gateway.hits(Limit::AppTools), 1);
+}
+
+#[tokio::test]
+async fn a_caller_is_shown_no_more_tools_than_one_view_may_hold() {
+    let (one, other) = (shelf(60, 60).await, shelf(60, 60).await);
+    let gateway =
+        Gateway::with_limits("tools: 100", &[proxy("a", &one, OPEN), proxy("b", &other, OPEN)].concat())
+            .await;
+    let ada = Modern::new(&gateway, "ada");
+    assert_eq!(all_names(&ada).await, [numbered("a_", 60), numbered("b_", 40)].concat(), "the first by name");
+    assert_eq!(gateway.hits(Limit::Tools), 1);
+    // The endpoint of the app has them all, and what is not shown can be called.
+    assert_eq!(all_names(&ada.at("/mcp/b")).await, numbered("", 60));
+    let last = Modern::new(&gateway, "ada").call("b_t00059", "{}").await;
+    assert_eq!(last.json()["result"]["content"][0]["text"], "ok");
 }
 
 #[tokio::test]
@@ -183,6 +202,7 @@ async fn results_are_bounded_by_the_limit_of_their_app() {
         ada.call("team_listPeople", "{}").await.json()["result"]["content"][0]["text"],
         "x".repeat(40_000)
     );
+    assert_eq!(gateway.hits(Limit::Response), 2);
 }
 
 #[tokio::test]
@@ -296,7 +316,7 @@ async fn what_escaping_and_checking_make_of_an_answer_is_counted() {
     // Three megabytes are six times as many once they are escaped; 300 kB of small objects a hundred times.
     for (tool, arguments) in [("staff_listPeople", "{}"), ("staff_person", r#"{"id":"1"}"#)] {
         let said = ada.call(tool, arguments).await.tool_error();
-        assert!(said.starts_with("Too much of what the tool's server answers is in flight"), "{said}");
+        assert!(said.starts_with("Too much"), "{said}");
     }
 }
 

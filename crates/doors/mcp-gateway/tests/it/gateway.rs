@@ -14,6 +14,7 @@ use gatehouse_edge::door::{Fittings, Running};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_edge::issuer::revocations::Revocations;
+use gatehouse_edge::limits::{Limit, Limits};
 use gatehouse_edge::memory::{Memory, MemoryLimits};
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::delegate::Delegation;
@@ -98,6 +99,7 @@ pub(crate) struct Gateway {
     pub(crate) clock: Arc<HandClock>,
     /// What is held for others.
     pub(crate) memory: Memory,
+    limits: Arc<Limits>,
     own: Authority,
     _serving: Serving,
 }
@@ -112,6 +114,13 @@ impl Gateway {
     pub(crate) async fn within(yaml: &str, total: usize, per_holder: usize) -> Self {
         let memory = Memory::new(MemoryLimits { total, per_holder });
         Self::start_with(FRAME, yaml, Patience::default(), memory).await
+    }
+
+    /// The same with limits of the whole gateway.
+    pub(crate) async fn with_limits(limits: &str, yaml: &str) -> Self {
+        let frame = FRAME
+            .replace("  enabled: true\napps", &format!("  enabled: true\n  limits: {{ {limits} }}\napps"));
+        Self::start_with(&frame, yaml, Patience::default(), Memory::default()).await
     }
 
     /// The same with little patience.
@@ -140,9 +149,17 @@ impl Gateway {
         let (clock, records) = (Arc::<HandClock>::default(), Arc::<Records>::default());
         let own = Authority::new(format!("http://{address}"));
         let running = run(&snapshot, &own, &clock, patience, &memory);
-        let fittings = Fittings { memory: memory.clone(), ..fittings(&clock, &records) };
+        let limits = Arc::<Limits>::default();
+        Limit::ALL.iter().for_each(|limit| limits.set(*limit, 1));
+        let (memory_used, limits_met) = (memory.clone(), Arc::clone(&limits));
+        let fittings = Fittings { memory: memory_used, limits: limits_met, ..fittings(&clock, &records) };
         let serving = port.serve(running, fittings);
-        Self { address, records, clock, memory, own, _serving: serving }
+        Self { address, records, clock, memory, limits, own, _serving: serving }
+    }
+
+    /// How often `limit` was met.
+    pub(crate) fn hits(&self, limit: Limit) -> u64 {
+        self.limits.standing().find(|standing| standing.limit == limit).unwrap().hits
     }
 
     /// A token of `subject` for the whole gateway, from the client `cli`.

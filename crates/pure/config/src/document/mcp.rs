@@ -29,6 +29,7 @@ section! {
         body_bytes: Placed<u64> = or("bodyBytes", Placed::unwritten(4_194_304)),
         sessions: Placed<u64> = or("sessions", Placed::unwritten(100_000)),
         sessions_per_caller: Placed<u64> = or("sessionsPerCaller", Placed::unwritten(1_000)),
+        tools: Placed<u64> = or("tools", Placed::unwritten(10_000)),
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Limits {
     pub sessions: usize,
     /// Open sessions of one caller.
     pub sessions_per_caller: usize,
+    /// Tools of all apps together that one caller is shown.
+    pub tools: usize,
 }
 
 /// Sessions of clients that speak protocol versions before 2026-07-28.
@@ -200,11 +202,13 @@ fn limits(written: &McpLimits, compiler: &mut Compiler<'_>) -> Option<Limits> {
     let body = compiler.within(&written.body_bytes, 1_024..=64 * 1024 * 1024);
     let sessions = compiler.within(&written.sessions, 1..=10_000_000);
     let sessions_per_caller = compiler.within(&written.sessions_per_caller, 1..=10_000_000);
+    let tools = compiler.within(&written.tools, 1..=1_000_000);
     let size = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok());
     Some(Limits {
         body: size(body)?,
         sessions: size(sessions)?,
         sessions_per_caller: size(sessions_per_caller)?,
+        tools: size(tools)?,
     })
 }
 
