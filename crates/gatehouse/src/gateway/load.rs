@@ -55,7 +55,8 @@ pub fn load(named: Option<PathBuf>) -> Result<Loaded, LoadFailure> {
     let path = named
         .or_else(|| PLACES.iter().map(PathBuf::from).find(|place| place.exists()))
         .ok_or(LoadFailure::Nowhere)?;
-    let bytes = files::read(&path, MAX_BYTES)
+    // Its length is a finding like others, with its place.
+    let bytes = files::read_beginning(&path, MAX_BYTES)
         .map_err(|error| LoadFailure::Unreadable { path: path.display().to_string(), error })?;
     let source = Source { file: Arc::from(path.display().to_string()), bytes };
     let loader = DiskLoader::beside(&path);

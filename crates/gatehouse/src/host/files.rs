@@ -7,19 +7,25 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// The bytes of a regular file; [`ErrorKind::FileTooLarge`] when there are more than `limit`. No more than one byte
-/// beyond that is read: what says how long it is may be wrong, or grow meanwhile.
+/// The bytes of a regular file; [`ErrorKind::FileTooLarge`] when there are more than `limit`.
 pub fn read(path: &Path, limit: usize) -> Result<Vec<u8>> {
-    let file = open(path)?;
-    let mut bytes = Vec::new();
-    file.take(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1)).read_to_end(&mut bytes)?;
+    let bytes = read_beginning(path, limit)?;
     if bytes.len() > limit {
         return Err(Error::new(ErrorKind::FileTooLarge, format!("the file is larger than {limit} bytes")));
     }
     Ok(bytes)
 }
 
-/// The same for text.
+/// The bytes of a regular file, of which no more is read than `limit` and one more, which tells whoever looks that there
+/// are too many. What says how long a file is may be wrong, or change meanwhile.
+pub fn read_beginning(path: &Path, limit: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    open(path)?.take(more).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// As [`read`], for text.
 pub fn read_text(path: &Path, limit: usize) -> Result<String> {
     let bytes = read(path, limit)?;
     String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "the file is not UTF-8 text"))

@@ -1,17 +1,20 @@
 //! Bytes of bodies are counted for whoever sends them, before they arrive.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use http::Method;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use gatehouse_edge::memory::{Memory, MemoryLimits};
 use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::Route;
 
 use crate::house::{House, Plan, Public, Site, TEAM_KEY, Verified, plain, text};
-use crate::peer::{Answer, LONG, raw, until_closed};
+use crate::peer::{Answer, LONG, raw};
 
 const KIB: usize = 1024;
 /// The largest body.
@@ -40,12 +43,17 @@ fn head(address: SocketAddr, path: &str, more: &str) -> String {
     format!("POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{more}\r\n")
 }
 
-/// A request whose body does not end.
-async fn unfinished(address: SocketAddr, path: &str, more: &str, sent: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(head(address, path, more).as_bytes()).await.unwrap();
-    stream.write_all(sent).await.unwrap();
-    stream
+/// A request whose body comes as slowly as it may, piece by piece; dropping it ends it.
+fn unfinished(address: SocketAddr, path: &str, more: &str, piece: Vec<u8>) -> AbortOnDropHandle<()> {
+    let head = head(address, path, more);
+    AbortOnDropHandle::new(TaskTracker::new().spawn(async move {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        while stream.write_all(&piece).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        std::future::pending().await
+    }))
 }
 
 async fn post(address: SocketAddr, path: &str, more: &str) -> Answer {
@@ -60,7 +68,7 @@ async fn holds(memory: &Memory, bytes: usize) {
             tokio::task::yield_now().await;
         }
     };
-    assert!(tokio::time::timeout(LONG, held).await.is_ok(), "{} bytes are held", memory.held());
+    assert!(timeout(LONG, held).await.is_ok(), "{} bytes are held", memory.held());
 }
 
 fn refused(answer: &Answer) -> bool {
@@ -72,8 +80,8 @@ async fn a_network_has_its_share_of_bodies_that_have_not_come() {
     let (house, memory) = house().await;
     let address = house.address();
     let declared = format!("content-length: {LARGEST}\r\n");
-    let first = unfinished(address, "/open", &declared, b"x").await;
-    let second = unfinished(address, "/open", &declared, b"x").await;
+    let first = unfinished(address, "/open", &declared, vec![b'x'; 600]);
+    let second = unfinished(address, "/open", &declared, vec![b'x'; 600]);
     holds(&memory, 2 * LARGEST).await;
     let third = post(address, "/open", "").await;
     assert!(refused(&third), "{third:?}");
@@ -90,24 +98,24 @@ async fn a_caller_has_one_share_over_all_its_credentials_connections_and_lengths
     let (house, memory) = house().await;
     let address = house.address();
     let key = format!("x-api-key: {TEAM_KEY}\r\n");
-    let declared = unfinished(address, "/guarded", &format!("{key}content-length: {LARGEST}\r\n"), b"").await;
+    let declared = format!("{key}content-length: {LARGEST}\r\n");
+    let first = unfinished(address, "/guarded", &declared, vec![b'x'; 600]);
     holds(&memory, LARGEST).await;
     // Nobody knows how long this one gets: it is counted as it grows, by what is allocated.
-    let chunk = [b"8000\r\n".as_slice(), &vec![b'x'; 0x8000], b"\r\n"].concat();
-    let growing =
-        unfinished(address, "/guarded", &format!("{key}transfer-encoding: chunked\r\n"), &chunk).await;
-    let grown = async {
-        while memory.held() < LARGEST + 0x8000 {
+    let chunked = format!("{key}transfer-encoding: chunked\r\n");
+    let chunk = [b"258\r\n".as_slice(), &[b'x'; 0x258], b"\r\n"].concat();
+    let second = unfinished(address, "/guarded", &chunked, chunk);
+    let begun = async {
+        while memory.held() <= LARGEST {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(LONG, grown).await.unwrap();
-    let third = unfinished(address, "/guarded", &format!("{key}content-length: {LARGEST}\r\n"), b"").await;
-    let third = until_closed(third).await;
+    timeout(LONG, begun).await.unwrap();
+    let third = raw(address, head(address, "/guarded", &declared).as_bytes()).await;
     assert!(refused(&third), "{third:?}");
     let stranger = post(address, "/open", "").await;
     assert_eq!(stranger.status, 200);
-    drop((declared, growing));
+    drop((first, second));
     holds(&memory, 0).await;
 }
 
