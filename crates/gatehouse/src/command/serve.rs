@@ -1,10 +1,11 @@
 //! `serve`: run until told to stop.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,6 +35,8 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::new("starting", error))?;
     let ended = runtime.block_on(async {
+        // From here on a signal ends the process in order, even one that comes while it starts.
+        let signals = Signals::listen().map_err(|error| Failure::new("starting", error))?;
         let revision = loaded.snapshot.revision.clone();
         let gateway = Gateway::start(loaded.snapshot, &surroundings)
             .await
@@ -49,7 +52,7 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
         );
         let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
-        tasks.spawn(watch_signals(stop.clone(), hurry.clone()));
+        tasks.spawn(signals.obey(stop.clone(), hurry.clone()));
         tasks.spawn(lines.clone().keep_telling());
         let serving = gateway.serve(stop, hurry).await;
         serving.ok_or_else(|| Failure::new("stopping", "requests under way were given up"))
@@ -62,33 +65,45 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The first SIGTERM or SIGINT drains, the second gives up what runs, the third ends the process where it stands.
-/// SIGHUP changes nothing yet, and says so.
-async fn watch_signals(stop: CancellationToken, hurry: CancellationToken) {
-    let signals =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
-        return tracing::error!("signals cannot be watched; the process ends without draining");
-    };
-    loop {
-        tokio::select! {
-            _ = hangup.recv() => {
-                tracing::warn!("SIGHUP: reloading is not built yet; restart to change the configuration");
-                continue;
+/// What the system and its operators tell the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The first SIGTERM or SIGINT drains, the second gives up what runs, the third ends the process where it stands.
+    /// SIGHUP changes nothing yet, and says so.
+    async fn obey(mut self, stop: CancellationToken, hurry: CancellationToken) {
+        loop {
+            tokio::select! {
+                _ = self.hangup.recv() => {
+                    tracing::warn!("SIGHUP: reloading is not built yet; restart to change the configuration");
+                    continue;
+                }
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
             }
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        if hurry.is_cancelled() {
-            tracing::warn!("stopped where it stood");
-            std::process::exit(1);
-        }
-        if stop.is_cancelled() {
-            tracing::warn!("stopping without draining");
-            hurry.cancel();
-        } else {
-            tracing::info!("draining");
-            stop.cancel();
+            if hurry.is_cancelled() {
+                tracing::warn!("stopped where it stood");
+                std::process::exit(1);
+            }
+            if stop.is_cancelled() {
+                tracing::warn!("stopping without draining");
+                hurry.cancel();
+            } else {
+                tracing::info!("draining");
+                stop.cancel();
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ mod policy;
 mod secrets;
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -64,4 +65,5 @@ pub(crate) fn gatehouse(folder: &Path, arguments: &[&str], input: &str) -> Ran {
 /// Writes a file below `folder`.
 pub(crate) fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).unwrap();
+    std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
 }

@@ -443,7 +443,10 @@ async fn sessions_count_where_their_connector_does() {
 #[tokio::test]
 async fn a_removed_connector_ends_refresh_and_exchange() {
     let idp = Idp::start().await;
-    let mut server = setup(&idp, "").start().await;
+    let exchange =
+        "    grantTypes: [client_credentials, \"urn:ietf:params:oauth:grant-type:token-exchange\"]\n";
+    let rules = "    tokenExchange: { subjectAudiences: [\"https://tools.example/api\"] }\n";
+    let mut server = setup(&idp, "").edit(exchange, &format!("{exchange}{rules}")).start().await;
     let (access, refresh) = {
         let mut leg = Leg::begin(&server, &idp, &[]).await;
         leg.give_signed(&json!({}));

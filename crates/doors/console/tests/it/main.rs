@@ -33,6 +33,7 @@ struct Site {
     store: Arc<FickleStore>,
     spool: Arc<Spool>,
     console: Arc<Console>,
+    limits: Arc<Limits>,
     _serving: Serving,
 }
 
@@ -115,12 +116,11 @@ impl Site {
         let store = Arc::new(FickleStore::create());
         let limits = Arc::<Limits>::default();
         limits.set(Limit::PerAddress, 7);
-        limits.hit(Limit::PerAddress);
         let spool = Arc::new(Spool(AtomicBool::new(true)));
         let console = Console::new(
             Arc::clone(&store) as Arc<dyn Store>,
             Arc::clone(&spool) as Arc<dyn AuditSink>,
-            limits,
+            Arc::clone(&limits),
         );
         let routes =
             RouteTable::build(console.routes(&snapshot), Vec::new(), gatehouse_console::render).unwrap();
@@ -134,7 +134,7 @@ impl Site {
             memory: Memory::default(),
             policies: Arc::new(PolicyLane::start().unwrap()),
         };
-        Self { address, store, spool, console, _serving: port.serve(running, fittings) }
+        Self { address, store, spool, console, limits, _serving: port.serve(running, fittings) }
     }
 
     /// Status, media type and body.
@@ -159,6 +159,7 @@ impl Site {
 #[tokio::test]
 async fn status_says_what_runs_and_nothing_about_anybody() {
     let site = Site::open("/status").await;
+    site.limits.hit(Limit::PerAddress);
     let (status, media_type, body) = site.ask("GET /status").await;
     assert_eq!((status, media_type.as_str()), (200, "application/json"));
     let document: Value = serde_json::from_str(&body).unwrap();

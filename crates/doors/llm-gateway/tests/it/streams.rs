@@ -84,7 +84,7 @@ async fn a_stream_passes_untouched_cut_at_every_position() {
         }
     };
     let provider = Provider::start(move |seen| {
-        let at = seen.header("x-claude-cut").unwrap().parse().unwrap();
+        let at = seen.header("x-claude-code-prompt-id").unwrap().parse().unwrap();
         cut(at)
     })
     .await;
@@ -95,7 +95,7 @@ async fn a_stream_passes_untouched_cut_at_every_position() {
             let at = at.to_string();
             let gateway = &gateway;
             async move {
-                let headers = [("x-api-key", TEAM_KEY), ("x-claude-cut", at.as_str())];
+                let headers = [("x-api-key", TEAM_KEY), ("x-claude-code-prompt-id", at.as_str())];
                 crate::client::post(gateway, "/v1/messages", &headers, ASK).await
             }
         });

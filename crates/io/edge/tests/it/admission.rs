@@ -95,6 +95,10 @@ async fn what_is_read_once_is_sent_once() {
         let once = get(address, "/who", &[(name, value)]).await;
         assert_eq!(once.status, 200, "{name}: {once:?}");
         for other in [value, "b"] {
+            if *field == Single::ContentLength && other == value {
+                // The one repetition that says the same to everybody, and that HTTP allows (RFC 9110 §8.6).
+                continue;
+            }
             let twice = get(address, "/who", &[(name, value), ("x-between", "c"), (name, other)]).await;
             assert_eq!(twice.status, 400, "{name}: {value}, {other}: {twice:?}");
         }

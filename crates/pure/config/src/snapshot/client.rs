@@ -46,7 +46,7 @@ pub(crate) fn compile_all(
     for app in &apps {
         let minting = &app.authorization.token_minting;
         let registered = RegisteredClient {
-            client: compile_client(app, resources, root, compiler),
+            client: compile_client(app, &apps, resources, root, compiler),
             access_token_policies: policy::compile_list(&minting.access_token, compiler),
             id_token_policies: policy::compile_list(&minting.id_token, compiler),
         };
@@ -57,6 +57,7 @@ pub(crate) fn compile_all(
 
 fn compile_client(
     app: &ClientApp,
+    apps: &[&ClientApp],
     resources: &[Audience],
     root: &Root,
     compiler: &mut Compiler<'_>,
@@ -88,9 +89,10 @@ fn compile_client(
             .contains(&GrantType::RefreshToken)
             .then(|| minting::refresh_token(app.refresh_token.as_ref(), rotation))
             .flatten(),
-        exchange: grant_types
-            .contains(&GrantType::TokenExchange)
-            .then(|| exchange_rules(app, resources, compiler)),
+        exchange: grant_types.contains(&GrantType::TokenExchange).then(|| {
+            let own = if resources.is_empty() { sole_audience(app, apps, root) } else { resources.to_vec() };
+            exchange_rules(app, own, compiler)
+        }),
         redirects: RedirectSet::new(redirects),
         grant_types,
         default_audience: minting::default_audience(
@@ -223,16 +225,29 @@ fn check_grants(
     }
 }
 
-/// Unless it is written otherwise, a client may exchange tokens that are meant for this process, for scopes that the
-/// token has. What is meant for others it has no part in until somebody says so.
-fn exchange_rules(app: &ClientApp, resources: &[Audience], compiler: &mut Compiler<'_>) -> ExchangeRules {
+/// The audience of all tokens of people, where there is one only: then an authorization server that serves nothing
+/// itself has one resource that it works for.
+fn sole_audience(app: &ClientApp, apps: &[&ClientApp], root: &Root) -> Vec<Audience> {
+    let others = apps.iter().filter(|other| other.client_id.value != app.client_id.value);
+    let theirs = others.flat_map(|other| other.allowed_audiences.iter().chain(&other.default_audience));
+    let documents = root.oidc_provider.iter().filter_map(|provider| provider.client_metadata.as_ref());
+    let unregistered =
+        documents.flat_map(|rules| rules.allowed_audiences.iter().chain(&rules.default_audience));
+    let all = theirs.chain(unregistered).map(|audience| Audience::new(audience.value.clone()));
+    let all: BTreeSet<Audience> = all.collect();
+    if all.len() == 1 { all.into_iter().collect() } else { Vec::new() }
+}
+
+/// Unless it is written otherwise, a client may exchange tokens that are meant for `own`, for scopes that the token
+/// has. What is meant for others it has no part in until somebody says so.
+fn exchange_rules(app: &ClientApp, own: Vec<Audience>, compiler: &mut Compiler<'_>) -> ExchangeRules {
     let written: Option<&Exchange> = app.token_exchange.as_ref();
     let named = written
         .map(|exchange| minting::audiences(&exchange.subject_audiences))
         .filter(|named| !named.is_empty());
-    let subjects = named.unwrap_or_else(|| resources.to_vec());
+    let subjects = named.unwrap_or(own);
     if subjects.is_empty() {
-        let message = "this client can exchange no token: none is meant for this process";
+        let message = "this client can exchange no token: it is not clear which are meant for it";
         let hint = "name the audiences of the tokens that it gets in `tokenExchange.subjectAudiences`";
         compiler.report.warning(&app.place.child("tokenExchange"), message, hint);
     }

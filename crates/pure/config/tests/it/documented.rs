@@ -54,7 +54,10 @@ fn clients_without_registration_may_call_a_gateway_in_another_process() {
     assert_eq!(rules.default_audience, None);
     let exchange = server.clients[&ClientId::new("ai-identity-gateway")].client.exchange.as_ref().unwrap();
     let SubjectAudience::Named(subjects) = &exchange.subjects else { panic!("a list") };
-    assert!(subjects.contains(&gateway[0]));
+    assert!(
+        subjects.is_empty(),
+        "with two audiences of people's tokens, nobody knows which are meant: {subjects:?}"
+    );
 
     let named =
         metadata.replace("    auth", "    defaultAudience: https://tools.example.com/mcp/ledger\n    auth");
