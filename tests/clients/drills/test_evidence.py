@@ -1,6 +1,6 @@
 """Evidence stays whole and the disk does too: refusals without end, a killed process, hashes computed anew.
 
-`GATEHOUSE_REFUSALS=1000000` runs the flood in full; CI sends fewer and holds them to the same size for each.
+`GATEHOUSE_REFUSALS=1000000` runs the flood in full; CI sends fewer, and holds them to what a second may write.
 """
 
 import hashlib
@@ -19,8 +19,9 @@ from harness.process import run
 REFUSALS = int(os.environ.get("GATEHOUSE_REFUSALS", "60000"))
 MOST_BYTES = 50_000_000
 """What a million refusals may write, audit and log together."""
+MOST_BYTES_A_SECOND = 400_000
+"""The same for any number of them: a hundred whole ones and some 250 counts, as record and as line."""
 ADDRESSES = 300
-"""More than have a count of their own."""
 
 
 def recorded(records: list[dict]) -> Counter:
@@ -90,13 +91,13 @@ def test_a_million_refusals_leave_the_disk_and_the_counts_whole(signed, figure):
     }
     figure(json.dumps(measured))
     assert sent > REFUSALS * 0.9
-    assert written < max(MOST_BYTES * sent / 1_000_000, 2_000_000)
+    assert written < MOST_BYTES_A_SECOND * (seconds + 2)
+    assert written < MOST_BYTES or sent > 1_100_000
     records = node.audit()
     expected = Counter({kind.reason: answered[kind.reason] for kind in kinds("x") if kind.event})
     found = recorded(records)
     assert {reason: found[reason] for reason in expected} == dict(expected)
     assert {reason: logged(node.process.err)[reason] for reason in answered} == dict(answered)
-    assert any("networks" in record.get("counted", {}) for record in records), "more networks than are told apart"
     proven = verify(node, "--key", public).check().out
     assert f"the records 1 to {records[-1]['seq']} stand behind a signature" in proven, proven
 
