@@ -154,6 +154,7 @@ fn a_killed_run_has_no_closing_record() {
 /// wrote it; and the log lines of that run.
 fn compared_after(tamper: impl FnOnce(&[&str]) -> Option<String>) -> (Value, String) {
     let stopped = world().serve().stop();
+    assert_eq!(stopped.code, Some(0), "{}", stopped.log);
     let path = stopped.folder.path().join("audit.jsonl");
     let text = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = text.lines().collect();

@@ -19,7 +19,8 @@ pub(in crate::command) struct Verify {
     file: Option<PathBuf>,
     /// A public key whose signatures prove records, as `audit new-key` printed it [default: that of the configuration,
     /// for its own log]
-    #[arg(long = "key", value_name = "PUBLIC")]
+    // A key may begin with the character that options begin with.
+    #[arg(long = "key", value_name = "PUBLIC", allow_hyphen_values = true)]
     keys: Vec<PublicKey>,
     /// A record that has to be in the log, by its number and hash, as an earlier `audit verify` printed them
     #[arg(long = "expect", value_name = "SEQ:HASH")]

@@ -303,3 +303,13 @@ fn the_key_of_the_configuration_proves_its_own_log() {
     let out = gatehouse(here.path(), &["audit", "verify"], "").ok();
     assert!(out.contains(&format!("the records 1 to 5 stand behind a signature of {public}")), "{out}");
 }
+
+/// Keys are drawn until one begins with a character that an option could begin with.
+#[test]
+fn a_key_that_looks_like_an_option_is_a_key() {
+    let here = tempfile::tempdir().unwrap();
+    let keys = std::iter::repeat_with(|| CheckpointKey::generate().unwrap());
+    let key = keys.take(10_000).find(|key| key.public().starts_with('-')).unwrap();
+    write(here.path(), "audit.jsonl", &signed_log(&key, 3));
+    gatehouse(here.path(), &["audit", "verify", "audit.jsonl", "--key", key.public()], "").ok();
+}

@@ -132,7 +132,7 @@ fn an_audit_log_that_nobody_signs_is_warned_of() {
     let text = complete(here.path());
     write(here.path(), "models.rego", ALLOW);
     write(here.path(), "gatehouse.yaml", &text);
-    assert!(!gatehouse(here.path(), &["check"], "").ok().contains("warning"));
+    assert!(!gatehouse(here.path(), &["check"], "").ok().contains("audit.checkpoints"));
     let line = text.lines().find(|line| line.contains("gatehouse-audit-key.pem")).unwrap();
     write(here.path(), "gatehouse.yaml", &text.replace(&format!("{line}\n"), ""));
     let out = gatehouse(here.path(), &["check"], "").ok();
