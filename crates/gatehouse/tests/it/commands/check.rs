@@ -133,8 +133,14 @@ fn an_audit_log_that_nobody_signs_is_warned_of() {
     write(here.path(), "models.rego", ALLOW);
     write(here.path(), "gatehouse.yaml", &text);
     assert!(!gatehouse(here.path(), &["check"], "").ok().contains("audit.checkpoints"));
-    let line = text.lines().find(|line| line.contains("gatehouse-audit-key.pem")).unwrap();
-    write(here.path(), "gatehouse.yaml", &text.replace(&format!("{line}\n"), ""));
+    let section: String = text
+        .lines()
+        .skip_while(|line| *line != "  checkpoints:")
+        .take(3)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(section.contains("gatehouse-audit-key.pem"), "{section}");
+    write(here.path(), "gatehouse.yaml", &text.replace(&section, ""));
     let out = gatehouse(here.path(), &["check"], "").ok();
     assert!(out.contains("audit.checkpoints.key: the audit log is not signed"), "{out}");
     write(
