@@ -169,13 +169,16 @@ fn files_that_others_can_get_at_are_warned_of() {
         let private = |name: &str, mode: u32| {
             std::fs::set_permissions(here.path().join(name), PermissionsExt::from_mode(mode)).unwrap();
         };
-        ["gatehouse.yaml", "secrets.yaml"].iter().for_each(|name| private(name, 0o600));
+        for name in ["gatehouse.yaml", "secrets.yaml", "gatehouse-audit-key.pem"] {
+            private(name, 0o600);
+        }
         private(file, mode);
         gatehouse(here.path(), &["check"], "").ok()
     };
     for (file, what) in [
         ("gatehouse.yaml", "warning: gatehouse.yaml:1:1: this file is not private: "),
         ("secrets.yaml", "secretProvider: the secret provider is not private: "),
+        ("gatehouse-audit-key.pem", "audit.checkpoints.key: the key is not private: "),
     ] {
         for mode in [0o600, 0o400, 0o640, 0o440] {
             assert!(!told(file, mode).contains("warning"), "{file} {mode:o}");

@@ -402,6 +402,7 @@ fn checkpoint_key(written: &Placed<Secret>, compiler: &mut Compiler<'_>) -> Opti
     let pem = if text.starts_with("file://") {
         let file = Placed { value: text.to_owned(), place: written.place.clone() };
         let bytes = compiler.file(&file, 64 * 1024)?;
+        compiler.check_private(&file, "the key");
         Secret::new(String::from_utf8_lossy(&bytes).into_owned())
     } else if text.contains("-----BEGIN ") {
         written.value.clone()
