@@ -1,6 +1,8 @@
 """Memory is bounded in bytes, in all, before it is allocated: ways in which requests took gigabytes."""
 
+import http.client
 import json
+import multiprocessing
 import os
 import socket
 import threading
@@ -60,58 +62,75 @@ class Watched:
 
     def __init__(self, node: Site, figure, way: str):
         self._node, self._figure, self._way = node, figure, way
-        self._model = node.tokens(node.url)["access_token"]
-        self._tools = node.tokens()["access_token"]
-        self.latencies: list[float] = []
-        self.errors: list[str] = []
-        self._over = threading.Event()
-        self._bystander = threading.Thread(target=self._ask_on)
+        self._token = node.tokens(node.url)["access_token"]
 
     def __enter__(self) -> "Watched":
-        self._ask()
-        self.latencies.clear()
+        # A process of its own: the interpreter of this one is busy with sending.
+        self._ours, theirs = multiprocessing.Pipe()
+        context = multiprocessing.get_context("spawn")
+        arguments = (theirs, self._node.port, self._token)
+        self._bystander = context.Process(target=ask_on, args=arguments, daemon=True)
+        self._bystander.start()
+        assert self._ours.recv() == "ready"
         self._node.forget_peak()
         self._began, self._cpu = time.monotonic(), processor_time(self._node)
-        self._bystander.start()
+        self._ours.send("go")
         return self
 
     def __exit__(self, failed, *_) -> None:
-        self._over.set()
-        self._bystander.join(60)
+        seconds = time.monotonic() - self._began
+        self._ours.send("stop")
+        latencies, errors = self._ours.recv()
+        self._bystander.join(30)
         if failed:
             return
-        self.latencies.sort()
-        self.peak = self._node.resident(peak=True)
-        at = lambda share: round(1000 * self.latencies[int(share * (len(self.latencies) - 1))], 1)
+        latencies.sort()
+        peak = self._node.resident(peak=True)
+        at = lambda share: round(1000 * latencies[int(share * (len(latencies) - 1))], 1)
         report = {
             "drill": "memory",
             "way": self._way,
-            "peak_rss_mib": self.peak // MIB,
+            "peak_rss_mib": peak // MIB,
             "cpu_s": round(processor_time(self._node) - self._cpu, 2),
-            "seconds": round(time.monotonic() - self._began, 2),
-            "others": len(self.latencies),
+            "seconds": round(seconds, 2),
+            "others": len(latencies),
             "others_p50_ms": at(0.5),
             "others_p99_ms": at(0.99),
-            "others_errors": len(self.errors),
+            "others_errors": len(errors),
         }
         self._figure(json.dumps(report))
-        assert self.peak <= MOST, report
-        assert not self.errors, self.errors[:3]
+        assert peak <= MOST, report
+        assert not errors, errors[:3]
+        answer = self._node.ask({"do": "reply", "bytes": 2000}, token=self._token)
+        assert answer.status_code == 200, answer.text
 
-    def _ask_on(self) -> None:
-        while not self._over.is_set():
-            self._ask()
 
-    def _ask(self) -> None:
-        for ask in (
-            lambda: self._node.ask({"do": "reply", "bytes": 2000}, token=self._model),
-            lambda: self._node.call({"do": "reply", "bytes": 2000}, self._tools),
-        ):
-            began = time.monotonic()
-            answer = ask()
-            self.latencies.append(time.monotonic() - began)
-            if answer.status_code != 200 or b'"isError":true' in answer.content:
-                self.errors.append(f"{answer.status_code} {answer.text[:200]}")
+def ask_on(pipe, port: int, token: str) -> None:
+    """Lists the models over and over, on one connection, until told to stop."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    latencies, errors = [], []
+
+    def ask() -> None:
+        began = time.monotonic()
+        connection.request("GET", "/v1/models", headers={"authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        body = answer.read()
+        latencies.append(time.monotonic() - began)
+        if answer.status != 200:
+            errors.append(f"{answer.status} {body[:200]}")
+
+    ask()
+    latencies.clear()
+    pipe.send("ready")
+    pipe.recv()
+    while not pipe.poll() or not latencies:
+        try:
+            ask()
+        except OSError as failure:
+            errors.append(repr(failure))
+            connection.close()
+        time.sleep(0.002)
+    pipe.send((latencies, errors))
 
 
 def processor_time(node: Site) -> float:
