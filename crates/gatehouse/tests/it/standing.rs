@@ -3,7 +3,7 @@
 use gatehouse_testkit::browser::sign_in;
 use gatehouse_testkit::fixture::World;
 use gatehouse_testkit::mcp::Client;
-use gatehouse_testkit::process::Gateway;
+use gatehouse_testkit::process::{Gateway, wait_for};
 use gatehouse_testkit::wire::Request;
 use serde_json::json;
 
@@ -36,7 +36,8 @@ fn a_token_ends_with_the_user_the_client_or_the_connector_behind_it() {
         std::fs::write(folder.path().join("gatehouse.yaml"), changed).unwrap();
         let gateway = Gateway::serve_in(&binary(), folder, "gatehouse.yaml");
         assert_eq!(uses(&gateway, &token), [401, 401], "{reason}");
-        assert!(gateway.audit().iter().any(|record| record["reason"] == reason), "{reason}");
+        let told = wait_for(|| gateway.audit().into_iter().find(|record| record["reason"] == reason));
+        assert!(told.is_some(), "{reason}");
         assert!(gateway.audit().iter().all(|record| record["rev"] != json!(null)));
         folder = gateway.stop().folder;
     }

@@ -58,7 +58,8 @@ impl Pending {
             own.and_then(BTreeSet::first).map(|oldest| (*oldest, Limit::PendingSignInsPerNetwork))
         } else if self.all.len() >= limit(limits.pending) {
             let (most, _, busiest) = self.busiest.last().copied().unwrap_or((0, Reverse(0), network));
-            if held >= most {
+            // Between floods that have as many, give or take one, nothing is to be gained by turns.
+            if held > 0 && held + 1 >= most {
                 let next = self.all.first_key_value().map(|(_, oldest)| oldest.until.since(now));
                 return Err(next.unwrap_or_default());
             }
