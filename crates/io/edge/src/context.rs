@@ -92,7 +92,7 @@ impl Proven for Verified {
 impl<Who: Proven> Context<Who> {
     /// The account of whoever makes the request, for the bytes that are held for it.
     pub fn account(&self) -> Account {
-        self.memory.account(self.who.holder(&self.source))
+        self.memory.account(&self.who.holder(&self.source))
     }
 }
 

@@ -171,8 +171,8 @@ impl Memory {
     }
 
     /// The account of `holder`.
-    pub fn account(&self, holder: Holder) -> Account {
-        let hash = self.0.hasher.hash_one(&holder);
+    pub fn account(&self, holder: &Holder) -> Account {
+        let hash = self.0.hasher.hash_one(holder);
         let held = self.0.shard(hash).of(hash);
         Account { held, budget: Arc::clone(&self.0) }
     }

@@ -273,8 +273,8 @@ pub(crate) fn over_budget(over: OverBudget) -> Rejection {
     if rejection.kind == RejectionKind::RateLimited {
         // The upstream has its share; its caller may have none of it.
         rejection.kind = RejectionKind::Unavailable;
-        rejection.public =
-            "Too much of what the tool's server answers is in flight at once; try again shortly.".to_owned();
+        let public = "Too much of what the tool's server answers is in flight at once; try again shortly.";
+        public.clone_into(&mut rejection.public);
     }
     rejection
 }

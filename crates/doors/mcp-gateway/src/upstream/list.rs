@@ -84,7 +84,7 @@ pub(crate) async fn list(
 impl<'a> Reading<'a> {
     fn begin(reach: &Reach<'a>, slots: &Arc<Semaphore>, door: &McpGateway) -> Result<Self, Rejection> {
         let Reach { app, proxy, .. } = *reach;
-        let account = door.parts.outbound.memory().account(super::holder(&app.name));
+        let account = door.parts.outbound.memory().account(&super::holder(&app.name));
         let held = account.hold(0).map_err(over_budget)?;
         let offered = Offered { tools: Vec::new(), ttl: None, left_out: LeftOut::default(), held };
         Ok(Self { app, proxy, offered, bytes: 0, received: 0, lane: Some(Lane::new(slots)) })
@@ -108,7 +108,9 @@ impl<'a> Reading<'a> {
             }
             let next = read?;
             let full = self.full(page);
-            full.into_iter().for_each(|limit| context.limits.hit(limit));
+            if let Some(limit) = full {
+                context.limits.hit(limit);
+            }
             let Some(next) = next else { break };
             let circle = cursor.as_ref() == Some(&next) || next.len() > LONGEST_CURSOR;
             if circle || full.is_some() {

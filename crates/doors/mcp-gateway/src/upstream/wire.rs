@@ -147,7 +147,7 @@ impl<P> Line<P> {
             self.refusal.heard.store(true, Ordering::Relaxed);
         }
         let Room { memory, holder, largest } = &self.room;
-        Hearing::begin(response, memory.account(holder.clone()), *largest)
+        Hearing::begin(response, memory.account(holder), *largest)
     }
 }
 

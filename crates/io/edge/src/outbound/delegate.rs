@@ -182,8 +182,8 @@ impl Delegation {
         let token = match self.usable(&key, context).await {
             Some(held) if held.is_for(ask, context).await => held,
             // It stays for those whom it was made for.
-            Some(_) => Arc::new(self.fresh(ask, context).await?),
-            None => self.shared(&key, ask, context).await?,
+            Some(_) => Arc::new(Box::pin(self.fresh(ask, context)).await?),
+            None => Box::pin(self.shared(&key, ask, context)).await?,
         };
         context.note(|event| event.with_exchange(token.facts.clone()));
         Ok(token)

@@ -146,7 +146,7 @@ fn is_limit(name: &str) -> bool {
     if let Some(unified) = rest.strip_prefix("ratelimit-unified-") {
         let of_window =
             |window: &&str| unified.strip_prefix(*window).is_some_and(|said| OF_WINDOW.contains(&said));
-        return OF_LIMIT.contains(&unified) || WINDOWS.iter().any(|window| of_window(&window));
+        return OF_LIMIT.contains(&unified) || WINDOWS.iter().any(of_window);
     }
     rest.rsplit_once('-')
         .is_some_and(|(counted, count)| COUNTED.contains(&counted) && COUNTS.contains(&count))

@@ -88,7 +88,7 @@ fn of_a_list_without_end_the_first_tools_are_kept_and_the_others_counted() {
     let text = list(&named(0..50));
     let result = RawObject::parse(&text).expect("an object");
     let page = UpstreamPage::parse(&result, Room { tools: 20, ..ROOM }).expect("a list");
-    assert_eq!(page.tools.iter().map(Tool::name).last(), Some("t19"));
+    assert_eq!(page.tools.iter().map(Tool::name).next_back(), Some("t19"));
     assert_eq!((page.tools.len(), page.left_out), (20, 30));
     assert_eq!(page.bytes, page.tools.iter().map(Tool::held_bytes).sum::<usize>());
     // The same for bytes, in the same order.

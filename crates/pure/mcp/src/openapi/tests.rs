@@ -286,7 +286,7 @@ fn what_an_answer_becomes_is_never_larger_than_its_cost() {
     {
         let answer = HttpAnswer { status: 200, content_type: kind, body: body.as_bytes(), largest: LARGEST };
         let (estimated, made) = (cost(tool, answer), to_content(tool, answer).to_json().len());
-        assert!(made > body.len() && made <= estimated, "{made} > {estimated}: {}", &body[..20]);
+        assert!(made > body.len() && made <= estimated, "{made} > {estimated}: {body:.20}");
     }
     let declared = find(&hr, "getEmployee");
     let objects = format!(r#"{{"id":"1","name":"A","more":[{}]}}"#, vec!["{}"; 10_000].join(","));

@@ -10,7 +10,7 @@ fn memory(per_holder: usize) -> Memory {
 }
 
 fn buffer(memory: &Memory, expected: usize) -> Result<Buffer, OverBudget> {
-    Buffer::with_capacity(memory.account(Holder::Network(IpAddr::V4(Ipv4Addr::LOCALHOST))), expected)
+    Buffer::with_capacity(memory.account(&Holder::Network(IpAddr::V4(Ipv4Addr::LOCALHOST))), expected)
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn separators_in_quotations_are_none() {
         (r#"for="\8.8.8.8""#, "8.8.8.8"),
         (r#"FOR="[2607:6BC0::1]""#, "2607:6bc0::1"),
         (r#"for="[::ffff:8.8.8.8]:_p""#, "8.8.8.8"),
-        (r#"for=1.2.3.4 , ,for=8.8.8.8;;proto=https;, "#, "8.8.8.8"),
+        (r"for=1.2.3.4 , ,for=8.8.8.8;;proto=https;, ", "8.8.8.8"),
     ] {
         assert_eq!(located(&["10.0.0.0/8"], "10.0.0.9", &[("forwarded", value)]), client, "{value}");
     }
