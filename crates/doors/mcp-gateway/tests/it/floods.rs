@@ -367,7 +367,7 @@ async fn many_large_lists_at_once_take_turns() {
     let gateway = Gateway::within(&proxy("up", &upstream, EXCHANGE), 128 * MIB, 60 * MIB).await;
     let users: Vec<Modern<'_>> =
         (0..16).map(|number| Modern::new(&gateway, &format!("user{number}"))).collect();
-    for answer in join_all(users.iter().map(|user| user.list())).await {
+    for answer in join_all(users.iter().map(Modern::list)).await {
         assert!(answer.names().len() >= 9, "{:.200}", answer.text);
     }
 }

@@ -150,7 +150,9 @@ impl Gateway {
         let own = Authority::new(format!("http://{address}"));
         let running = run(&snapshot, &own, &clock, patience, &memory);
         let limits = Arc::<Limits>::default();
-        Limit::ALL.iter().for_each(|limit| limits.set(*limit, 1));
+        for limit in Limit::ALL {
+            limits.set(*limit, 1);
+        }
         let (memory_used, limits_met) = (memory.clone(), Arc::clone(&limits));
         let fittings = Fittings { memory: memory_used, limits: limits_met, ..fittings(&clock, &records) };
         let serving = port.serve(running, fittings);

@@ -111,7 +111,7 @@ fn accounts_that_nobody_uses_do_not_stay() {
     assert_eq!(used.len(), 201);
     for stranger in 0..100_000_u32 {
         let address = IpAddr::V4(Ipv4Addr::from(0x0B00_0000 + stranger));
-        drop(hold(&memory, Holder::Network(address), 1));
+        drop(hold(&memory, &Holder::Network(address), 1));
     }
     let accounts: usize =
         memory.0.accounts.iter().map(|shard| shard.lock().expect("no panic").held.len()).sum();

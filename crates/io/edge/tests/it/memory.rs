@@ -52,7 +52,7 @@ fn unfinished(address: SocketAddr, path: &str, more: &str, piece: Vec<u8>) -> Ab
         while stream.write_all(&piece).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        std::future::pending().await;
+        std::future::pending::<()>().await;
     }))
 }
 
