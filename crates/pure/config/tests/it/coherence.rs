@@ -42,6 +42,47 @@ fn a_proxy_that_is_not_trusted_is_a_warning() {
     assert!(found.len() == 1 && found[0].contains("all clients would share its address"), "{found:?}");
 }
 
+/// Whoever costs less than the dearest is named with both places; equal costs are not talked about.
+#[test]
+fn hashes_of_different_costs_are_warnings() {
+    const SALT_AND_HASH: &str = "c29tZXNhbHRzb21lc2FsdA$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ";
+    let with = |cost: &str| {
+        let user =
+            format!("      - {{ username: eve, passwordHash: \"$argon2id$v=19${cost}${SALT_AND_HASH}\" }}\n");
+        warnings(&loaded(&changed("    users:\n", &format!("    users:\n{user}"))))
+    };
+    assert_eq!(with("m=19456,t=2,p=1"), [""; 0]);
+    for cheaper in ["m=8192,t=2,p=1", "m=19456,t=1,p=1"] {
+        let found = with(cheaper);
+        let expected = format!(
+            "connectors[0].users[0].passwordHash: this hash costs {cheaper}, the one on line 26, column 23 costs \
+             m=19456,t=2,p=1;"
+        );
+        assert!(found.len() == 1 && found[0].contains(&expected), "{found:?}");
+    }
+    // The new one is the dearest, or costs as much in another way.
+    for other in ["m=65536,t=3,p=1", "m=19456,t=2,p=4"] {
+        let found = with(other);
+        assert!(found.len() == 1 && found[0].contains("m=19456,t=2,p="), "{found:?}");
+    }
+}
+
+#[test]
+fn a_limit_that_would_let_nobody_sign_in_is_refused() {
+    for key in ["pendingSignIns", "pendingSignInsPerNetwork", "signInsPerMinutePerNetwork"] {
+        let limits = |number: u64| {
+            let limits = format!("oidcProvider:\n  limits: {{ {key}: {number} }}\n");
+            changed("oidcProvider:\n", &limits)
+        };
+        let found = refused(&limits(0));
+        assert!(found.contains(&format!("oidcProvider.limits.{key}: expected 1 to 10000000")), "{found}");
+        let server = loaded(&limits(7)).authorization_server;
+        let set = server.map(|server| server.sign_in_limits).unwrap();
+        let numbers = [set.pending, set.pending_per_network, set.per_minute];
+        assert_eq!(numbers.iter().filter(|number| **number == 7).count(), 1, "{numbers:?}");
+    }
+}
+
 #[test]
 fn a_loopback_url_with_another_port_is_a_warning() {
     let local = WHOLE.replace("https://gw.example.com", "http://localhost:9420");
