@@ -15,6 +15,7 @@ use self::new_key::NewKey;
 use self::verify::Verify;
 use super::output::Failure;
 use crate::gateway::load::{Loaded, load};
+use crate::host::files;
 
 /// How often a followed log is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -98,7 +99,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
 
 fn show_tail(path: &Path, lines: usize, follow: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let mut file = File::open(path)?;
+    let mut file = files::open(path)?;
     let (text, mut position) = last_lines(&mut file, lines)?;
     out.write_all(&text)?;
     out.flush()?;
@@ -118,7 +119,7 @@ fn show_tail(path: &Path, lines: usize, follow: bool) -> io::Result<()> {
         out.flush()?;
         position += u64::try_from(whole).unwrap_or(0);
         if whole == 0 && moved_away(path, &file)? {
-            file = File::open(path)?;
+            file = files::open(path)?;
             position = 0;
         }
     }

@@ -1,7 +1,7 @@
 //! `audit verify`: is the log as it was written, and what proves that?
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,6 +12,9 @@ use gatehouse_audit::proof::{Proof, Prover};
 
 use super::super::output::{Failure, line};
 use super::{configured, log_of, unreadable};
+
+/// More than the writer puts on one line.
+const LONGEST_RECORD: u64 = 2 * 1024 * 1024;
 
 #[derive(Args)]
 pub(in crate::command) struct Verify {
@@ -79,7 +82,12 @@ fn read(path: &Path, mut prover: Prover, expected: &[Head]) -> Result<Read, Fail
     let mut found = Vec::new();
     let unfinished = loop {
         record.clear();
-        let read = reader.read_until(b'\n', &mut record).map_err(|error| Failure::new(&name, error))?;
+        let mut line = reader.by_ref().take(LONGEST_RECORD);
+        let read = line.read_until(b'\n', &mut record).map_err(|error| Failure::new(&name, error))?;
+        if line.limit() == 0 {
+            let what = format!("a line is longer than {LONGEST_RECORD} bytes, which no record is");
+            return Err(Failure::Failed(format!("{name}: {what}")));
+        }
         let Some(text) = record.strip_suffix(b"\n") else { break read };
         // Text that is not UTF-8 was never written; no record looks like an empty line.
         let text = std::str::from_utf8(text).unwrap_or_default();

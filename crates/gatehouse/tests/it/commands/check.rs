@@ -195,3 +195,45 @@ fn files_that_others_can_get_at_are_warned_of() {
         }
     }
 }
+
+/// What names a device or a pipe is refused at once, whichever kind of file it is: they may have no end.
+#[test]
+fn files_without_an_end_are_not_read() {
+    let here = tempfile::tempdir().unwrap();
+    let sound = complete(here.path());
+    write(here.path(), "models.rego", ALLOW);
+    let limited = |arguments: &[&str]| {
+        let shell = format!("ulimit -v 4000000; exec \"$0\" {}", arguments.join(" "));
+        let ran = std::process::Command::new("/bin/sh")
+            .args(["-c", &shell, env!("CARGO_BIN_EXE_gatehouse")])
+            .current_dir(here.path())
+            .env_clear()
+            .env("ANTHROPIC_API_KEY", "sk-ant-nothing-real-but-long")
+            .output()
+            .unwrap();
+        (ran.status.code(), String::from_utf8_lossy(&ran.stderr).into_owned())
+    };
+    let bridge = "  - name: rest\n    type: mcpBridge\n    openapi: { spec: { uri: \"file:///dev/zero\" }, baseURL: \"https://api.example\" }\n";
+    for text in [
+        sound.replace("file: models.rego", "file: /dev/zero"),
+        format!("secretProvider: secretfile:///dev/zero\n{sound}"),
+        format!("tls: {{ t: {{ caFile: /dev/zero }} }}\n{sound}"),
+        format!("{}\n{bridge}", sound.trim_end()),
+    ] {
+        write(here.path(), "gatehouse.yaml", &text);
+        let (code, err) = limited(&["check"]);
+        assert!(code == Some(78) && err.contains("expected a regular file"), "{code:?} {err}");
+    }
+    for arguments in [
+        &["check", "--config", "/dev/zero"][..],
+        &["policy", "test", "/dev/zero"],
+        &["policy", "eval", "--policy", "/dev/zero", "--input", "models.rego"],
+        &["policy", "eval", "--policy", "models.rego", "--input", "/dev/zero"],
+        &["audit", "tail", "/dev/zero"],
+    ] {
+        let (code, err) = limited(arguments);
+        assert!(code != Some(0) && err.contains("expected a regular file"), "{arguments:?} {code:?} {err}");
+    }
+    let (code, err) = limited(&["audit", "verify", "/dev/zero"]);
+    assert!(code == Some(1) && err.contains("which no record is"), "{code:?} {err}");
+}
