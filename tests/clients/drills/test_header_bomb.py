@@ -80,10 +80,11 @@ def attack(node: Site, connections: int, addresses: int, sent: bytes, seconds: f
             return 0
 
     node.forget_peak()
-    before, began = node.resident(), time.monotonic()
+    before, began, cpu = node.resident(), time.monotonic(), node.cpu_seconds()
     with Bystander(node) as bystander, ThreadPoolExecutor(16) as pool:
         total = sum(pool.map(one, range(connections)))
         time.sleep(max(0, began + seconds - time.monotonic()))
+    cpu = node.cpu_seconds() - cpu
     for connection in held:
         connection.close()
     return {
@@ -91,6 +92,7 @@ def attack(node: Site, connections: int, addresses: int, sent: bytes, seconds: f
         "sent_mb": round(total / MIB, 1),
         "before_mb": round(before / MIB, 1),
         "peak_mb": round(node.resident(peak=True) / MIB, 1),
+        "cpu_s": round(cpu, 2),
         "others": bystander.figures(),
     }
 

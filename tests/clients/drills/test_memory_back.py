@@ -22,8 +22,8 @@ def node(site):
     return site()
 
 
-def begin(node: Site, number: int) -> socket.socket:
-    body = json.dumps({**message({"do": "steps", "events": 4, "mark": "all"}), "stream": True}).encode()
+def begin(node: Site, number: int, mark: str = "all") -> socket.socket:
+    body = json.dumps({**message({"do": "steps", "events": 4, "mark": mark}), "stream": True}).encode()
     head = request(
         node,
         f"x-api-key: {node.key}",
@@ -66,9 +66,12 @@ def finish(connections: list[socket.socket]) -> int:
 
 @pytest.mark.skipif(not STREAMS, reason="it waits for a minute: a command of its own, with DRILL_STREAMS=4000")
 def test_memory_of_streams_that_ended_is_given_back(node, puppet, figure):
-    for number in range(20):  # what is made once is made
-        assert node.ask({"do": "reply", "bytes": 2000}).status_code == 200
-    time.sleep(1)
+    # What is made once is made: threads, caches, and the connections to the upstream that are kept.
+    connections = [begin(node, number, "few") for number in range(100)]
+    first_events(connections)
+    puppet.release("few")
+    assert finish(connections) == 100
+    time.sleep(12)
     before = node.resident()
     connections = [begin(node, number) for number in range(STREAMS)]
     first_events(connections)

@@ -40,7 +40,7 @@ pub struct ConnectionLimits {
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { header_bytes: 128 * 1024 * 1024, ..Self::of(10_000) }
+        Self { header_bytes: 96 * 1024 * 1024, ..Self::of(10_000) }
     }
 }
 

@@ -78,7 +78,7 @@ section! {
         per_address: Option<Placed<u32>> = optional("perAddress"),
         per_trusted_proxy: Option<Placed<u32>> = optional("perTrustedProxy"),
         idle: Option<Placed<Seconds>> = optional("idleSeconds"),
-        header_bytes: Placed<u64> = or("headerBytes", Placed::unwritten(134_217_728)),
+        header_bytes: Placed<u64> = or("headerBytes", Placed::unwritten(100_663_296)),
         buffered_bytes: Option<Placed<u64>> = optional("bufferedBytes"),
         buffered_bytes_per_caller: Option<Placed<u64>> = optional("bufferedBytesPerCaller"),
     }
