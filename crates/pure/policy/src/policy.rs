@@ -292,9 +292,7 @@ pub(crate) fn run(
     now_ns: i64,
 ) -> (Evaluated, Duration) {
     let before = processor_time();
-    let began = monotonic_now();
-    let first = attempt(engine, guarded, rule, (input.clone(), now_ns), TIME_LIMIT);
-    let wall = monotonic_now().zip(began).map(|(now, began)| now.saturating_sub(began));
+    let (first, wall) = attempt(engine.clone(), guarded, rule, (input.clone(), now_ns), TIME_LIMIT);
     // A second look at the processor's time is worth it only where it decides something.
     let spent = match wall {
         Some(wall) if wall < Duration::from_millis(1) => wall,
@@ -302,7 +300,9 @@ pub(crate) fn run(
     };
     match first {
         Err((DenyReason::Timeout, _)) if spent < SECOND_LIMIT => {
-            let second = attempt(engine, guarded, rule, (input, now_ns), SECOND_LIMIT);
+            let mut engine = engine.clone();
+            engine.set_execution_timer_config(timer(SECOND_LIMIT));
+            let (second, _wall) = attempt(engine, guarded, rule, (input, now_ns), SECOND_LIMIT);
             (second, processor_time().saturating_sub(before))
         }
         first => (first, spent),
@@ -314,16 +314,15 @@ fn processor_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
-/// One evaluation, on a copy of `engine`: the copy costs less than a lock, and its clock starts now.
+/// One evaluation, on a copy of the engine: the copy costs less than a lock, and its clock starts now. Says also how
+/// long it took; `limit` is what the engine is set to.
 fn attempt(
-    engine: &Engine,
+    mut engine: Engine,
     guarded: &[&'static Builtin],
     rule: &str,
     (input, now_ns): (Value, i64),
     limit: Duration,
-) -> Evaluated {
-    let mut engine = engine.clone();
-    engine.set_execution_timer_config(ExecutionTimerConfig { limit, check_interval: STEPS_PER_CHECK });
+) -> (Evaluated, Option<Duration>) {
     let meter = Arc::new(Meter::new(now_ns));
     for builtin in guarded {
         builtin.install(&mut engine, &meter);
@@ -331,30 +330,35 @@ fn attempt(
     engine.set_input(input);
     let started = monotonic_now();
     let result = engine.eval_rule(rule.to_owned());
-    if let Some(message) = meter.tripped() {
-        return Err((DenyReason::Limit, message));
-    }
     // The engine may forget its own timeout within one alternative of a function, so time is read once more.
     let elapsed = monotonic_now().zip(started).map(|(now, started)| now.saturating_sub(started));
-    if elapsed.is_none_or(|elapsed| elapsed > limit) {
-        return Err((
-            DenyReason::Timeout,
-            format!("the evaluation took longer than {} ms", TIME_LIMIT.as_millis()),
-        ));
-    }
-    result.map_err(|error| {
-        let located = PolicyError::from_engine(PolicyErrorKind::Syntax, &error.to_string());
-        let reason = match error.downcast_ref::<LimitError>() {
-            Some(_) => DenyReason::Limit,
-            None if is_conflict(&located.message) => DenyReason::Conflict,
-            None => DenyReason::Error,
-        };
-        (reason, located.to_string())
-    })
+    let evaluated = if let Some(message) = meter.tripped() {
+        Err((DenyReason::Limit, message))
+    } else if elapsed.is_none_or(|elapsed| elapsed > limit) {
+        let message = format!("the evaluation took longer than {} ms", TIME_LIMIT.as_millis());
+        Err((DenyReason::Timeout, message))
+    } else {
+        result.map_err(|error| failure(&error))
+    };
+    (evaluated, elapsed)
+}
+
+fn failure(error: &anyhow::Error) -> (DenyReason, String) {
+    let located = PolicyError::from_engine(PolicyErrorKind::Syntax, &error.to_string());
+    let reason = match error.downcast_ref::<LimitError>() {
+        Some(_) => DenyReason::Limit,
+        None if is_conflict(&located.message) => DenyReason::Conflict,
+        None => DenyReason::Error,
+    };
+    (reason, located.to_string())
 }
 
 fn is_conflict(message: &str) -> bool {
     ["conflict", "multiple outputs", "multiple values"].iter().any(|words| message.contains(words))
+}
+
+const fn timer(limit: Duration) -> ExecutionTimerConfig {
+    ExecutionTimerConfig { limit, check_interval: STEPS_PER_CHECK }
 }
 
 /// Parses `sources` as one version of Rego after the scan of each.
@@ -365,6 +369,7 @@ pub(crate) fn load(
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(false);
     engine.set_gather_prints(true);
+    engine.set_execution_timer_config(timer(TIME_LIMIT));
     engine.set_policy_length_config(PolicyLengthConfig {
         max_col: NonZeroU32::MIN.saturating_add(scan::MAX_COLUMNS - 1),
         max_file_bytes: NonZeroUsize::MIN.saturating_add(scan::MAX_BYTES - 1),
