@@ -12,7 +12,7 @@ mod run;
 mod scenario;
 mod world;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -33,6 +33,9 @@ pub(crate) struct Options {
     /// What to measure; floors need all three.
     #[arg(long, value_delimiter = ',', default_values_t = Target::ALL)]
     targets: Vec<Target>,
+    /// An older binary of Gatehouse that takes its turn in every round, to compare with.
+    #[arg(long, value_name = "FILE")]
+    before: Option<PathBuf>,
     /// Put the figures into docs/PERFORMANCE.md.
     #[arg(long)]
     write: bool,
@@ -47,10 +50,19 @@ enum Target {
     Nginx,
     /// Gatehouse with tokens, policies and audit
     Gatehouse,
+    /// The same of an older binary
+    #[value(skip)]
+    Before,
 }
 
 impl Target {
+    /// Those that need no binary from elsewhere.
     const ALL: [Self; 3] = [Self::Direct, Self::Nginx, Self::Gatehouse];
+
+    /// Whether tokens, policies and audit records are at work.
+    const fn is_gatehouse(self) -> bool {
+        matches!(self, Self::Gatehouse | Self::Before)
+    }
 }
 
 impl std::fmt::Display for Target {
@@ -59,6 +71,7 @@ impl std::fmt::Display for Target {
             Self::Direct => "direct",
             Self::Nginx => "nginx",
             Self::Gatehouse => "gatehouse",
+            Self::Before => "before",
         })
     }
 }
@@ -73,7 +86,7 @@ struct Plan {
 
 /// Builds, measures, prints, and writes the page if asked to.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<(), String> {
-    let targets: Vec<Target> =
+    let mut targets: Vec<Target> =
         Target::ALL.into_iter().filter(|target| options.targets.contains(target)).collect();
     let is_whole = options.only.is_none() && targets == Target::ALL;
     if options.write && !is_whole {
@@ -82,11 +95,13 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<(), String> {
     let plan =
         if options.quick { Plan { rounds: 3, seconds: 1.0 } } else { Plan { rounds: 5, seconds: 4.0 } };
     build(root, &targets)?;
-    let mut world = World::open(root, &targets)?;
+    let before = options.before.as_deref();
+    targets.extend(before.map(|_| Target::Before));
+    let mut world = World::open(root, &targets, before)?;
     let mut figures = Figures::new(&targets);
     figures.memory_when_idle(&world)?;
     for scenario in Scenario::ALL.into_iter().filter(|one| options.only.is_none_or(|only| only == *one)) {
-        if scenario.is_token() && !targets.contains(&Target::Gatehouse) {
+        if scenario.is_token() && !targets.iter().any(|target| target.is_gatehouse()) {
             println!("== {scenario}: only gatehouse issues tokens, and it is not among the targets");
             continue;
         }

@@ -1,5 +1,7 @@
 //! One scenario: rounds in which every target gets its turn.
 
+use std::collections::BTreeMap;
+
 use super::figures::{Figures, Lone, Round};
 use super::scenario::Scenario;
 use super::world::{Load, Request, World};
@@ -19,14 +21,17 @@ pub(super) fn measure(
     world: &mut World,
     figures: &mut Figures,
 ) -> Result<(), String> {
-    let credential = world.credential(scenario)?;
     let mut targets: Vec<Target> = figures
         .targets()
         .iter()
         .copied()
-        .filter(|target| !scenario.is_token() || *target == Target::Gatehouse)
+        .filter(|target| !scenario.is_token() || target.is_gatehouse())
         .collect();
-    let audit_before = audit_bytes(world)?;
+    let credentials: BTreeMap<Target, String> = targets
+        .iter()
+        .map(|target| Ok((*target, world.credential(scenario, *target)?)))
+        .collect::<Result<_, String>>()?;
+    let audit_before = audit_bytes(world, &targets)?;
     let mut seen = Seen::default();
     for round in 0..plan.rounds {
         println!("== {scenario}, round {} of {}", round + 1, plan.rounds);
@@ -35,7 +40,8 @@ pub(super) fn measure(
             results.signing = Some(world.signing(algorithm, plan.seconds / 2.0)?);
         }
         for target in &targets {
-            let request = world.request(scenario, *target, &credential)?;
+            let credential = credentials.get(target).map(String::as_str).unwrap_or_default();
+            let request = world.request(scenario, *target, credential)?;
             if round == 0 {
                 world.load(&request, if scenario.has_crowd() { CROWD } else { 1 }, WARM_UP)?;
             }
@@ -47,7 +53,8 @@ pub(super) fn measure(
         // Whoever was first is last in the next round.
         targets.rotate_left(1);
     }
-    let (grown, needed) = (audit_bytes(world)? - audit_before, seen.requests_of_gatehouse * SMALLEST_RECORD);
+    let grown = audit_bytes(world, &targets)? - audit_before;
+    let needed = seen.requests_of_gatehouse * SMALLEST_RECORD;
     if grown < needed {
         return Err(format!(
             "{} requests of {scenario} left only {grown} bytes of audit records",
@@ -106,7 +113,7 @@ impl Turn {
         if scenario.is_verbatim() && (bytes - expected).abs() > 1e-9 {
             return Err(format!("{scenario} through {target}: {bytes} bytes a reply instead of {expected}"));
         }
-        if target == Target::Gatehouse {
+        if target.is_gatehouse() {
             seen.requests_of_gatehouse += load.requests;
         }
         Ok(load)
@@ -117,11 +124,8 @@ impl Turn {
     }
 }
 
-/// Bytes of audit records so far; 0 while Gatehouse is no target.
+/// Bytes of audit records of all targets so far.
 #[expect(clippy::cast_precision_loss, reason = "files of a bench are far below 2^53 bytes")]
-fn audit_bytes(world: &World) -> Result<f64, String> {
-    match world.process(Target::Gatehouse) {
-        Some(_) => world.audit_bytes().map(|bytes| bytes as f64),
-        None => Ok(0.0),
-    }
+fn audit_bytes(world: &World, targets: &[Target]) -> Result<f64, String> {
+    targets.iter().map(|target| Ok(world.audit_bytes(*target)? as f64)).sum()
 }

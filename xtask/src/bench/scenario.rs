@@ -91,7 +91,7 @@ impl Scenario {
         match (self, target) {
             (Self::LlmSse | Self::LlmTtft, Target::Nginx) => "/stream/v1/messages",
             (Self::LlmJson | Self::LlmSse | Self::LlmTtft, _) => "/v1/messages",
-            (Self::McpCall, Target::Gatehouse) => "/mcp/invoices",
+            (Self::McpCall, Target::Gatehouse | Target::Before) => "/mcp/invoices",
             (Self::McpCall, _) => "/mcp",
             (Self::TokenRs256 | Self::TokenEs256, _) => "/oauth2/token",
         }

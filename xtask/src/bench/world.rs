@@ -1,5 +1,6 @@
 //! The servers of one bench: upstreams, nginx, Gatehouse. Everything is on loopback and in one folder below `target`.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener};
@@ -22,24 +23,24 @@ const NGINX: &[&str] = &["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/ng
 
 pub(super) struct World {
     release: PathBuf,
-    folder: Folder,
-    ports: Ports,
+    upstream_port: u16,
     client_secret: String,
-    gatehouse: Option<Process>,
-    nginx: Option<Process>,
+    nginx: Option<Server>,
+    gatehouses: BTreeMap<Target, Server>,
     /// Outlives what is in front of it.
-    _upstream: Process,
+    _upstream: Server,
+    folder: Folder,
+}
+
+/// A running server, the port that it serves and the folder that it runs in.
+struct Server {
+    process: Process,
+    port: u16,
+    folder: PathBuf,
 }
 
 /// A folder that is removed with all that is in it.
 struct Folder(PathBuf);
-
-struct Ports {
-    upstream: u16,
-    nginx: u16,
-    gatehouse: u16,
-    admin: u16,
-}
 
 /// One request, as the load generator takes it.
 pub(super) struct Request {
@@ -67,44 +68,57 @@ pub(super) struct Spread {
 
 impl World {
     /// Starts the upstreams and `targets`; a server that does not come up is an error with what it said.
-    pub(super) fn open(root: &Path, targets: &[Target]) -> Result<Self, String> {
+    /// `before` is the binary behind [`Target::Before`].
+    pub(super) fn open(root: &Path, targets: &[Target], before: Option<&Path>) -> Result<Self, String> {
         let release = root.join("target/release");
         let folder = Folder::new(root.join(format!("target/bench-{}", std::process::id())))?;
-        let ports = Ports::free()?;
+        let [upstream_port, nginx_port] = free_ports()?;
         let client_secret = secret()?;
-        let mut command = pinned(LOAD_CORE, release.join("bench-upstream"));
-        command.args(["--port", &ports.upstream.to_string()]);
-        let upstream = Process::start("upstream", command, &folder.0, (ports.upstream, "/health"))?;
-        let nginx = targets.contains(&Target::Nginx).then(|| nginx(root, &folder.0, &ports)).transpose()?;
-        let gatehouse = if targets.contains(&Target::Gatehouse) {
-            Some(gatehouse(root, &release, &folder.0, &ports, &client_secret)?)
-        } else {
-            None
-        };
-        Ok(Self { release, folder, ports, client_secret, gatehouse, nginx, _upstream: upstream })
+        let upstream = upstream(&release, &folder.0, upstream_port)?;
+        let mut nginx_server = None;
+        let mut gatehouses = BTreeMap::new();
+        for target in targets {
+            let binary = match target {
+                Target::Direct => continue,
+                Target::Nginx => {
+                    nginx_server = Some(nginx(root, &folder.0, nginx_port, upstream_port)?);
+                    continue;
+                }
+                Target::Gatehouse => release.join("gatehouse"),
+                Target::Before => before.ok_or("no older binary is given")?.to_owned(),
+            };
+            let folder = folder.0.join(target.to_string());
+            let server = gatehouse(root, &binary, folder, upstream_port, &client_secret)?;
+            gatehouses.insert(*target, server);
+        }
+        Ok(Self {
+            release,
+            upstream_port,
+            client_secret,
+            nginx: nginx_server,
+            gatehouses,
+            _upstream: upstream,
+            folder,
+        })
     }
 
     /// The server behind a target; none is behind `direct`.
     pub(super) fn process(&self, target: Target) -> Option<&Process> {
-        match target {
-            Target::Direct => None,
-            Target::Nginx => self.nginx.as_ref(),
-            Target::Gatehouse => self.gatehouse.as_ref(),
-        }
+        self.server(target).map(|server| &server.process)
     }
 
-    /// The credential of a scenario's requests, which every target gets.
-    pub(super) fn credential(&self, scenario: Scenario) -> Result<String, String> {
-        if self.gatehouse.is_none() {
+    /// The credential of a scenario's requests to one target.
+    pub(super) fn credential(&self, scenario: Scenario, target: Target) -> Result<String, String> {
+        if !target.is_gatehouse() {
             // As long as a token, for those who do not look at it.
             return Ok("x".repeat(700));
         }
-        let request = self.token_request(scenario)?;
+        let request = self.token_request(scenario, target)?;
         let reply = self.command("fetch", &request).output().map_err(|error| error.to_string())?;
         let json: Value = serde_json::from_slice(&reply.stdout).unwrap_or_default();
         json.get("access_token").and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
             let said = String::from_utf8_lossy(&reply.stderr).into_owned();
-            self.blame(Target::Gatehouse, &format!("no token for {scenario}: {said}"))
+            self.blame(target, &format!("no token for {scenario}: {said}"))
         })
     }
 
@@ -116,7 +130,7 @@ impl World {
         credential: &str,
     ) -> Result<Request, String> {
         if scenario.is_token() {
-            return self.token_request(scenario);
+            return self.token_request(scenario, target);
         }
         let body = self.folder.0.join(format!("{scenario}.json"));
         if !body.exists() {
@@ -152,9 +166,10 @@ impl World {
         speed.ok_or_else(|| format!("signing with {algorithm} failed: {}", output.status))
     }
 
-    /// How many bytes of audit records there are.
-    pub(super) fn audit_bytes(&self) -> Result<u64, String> {
-        let path = self.folder.0.join("audit.jsonl");
+    /// How many bytes of audit records there are at `target`; none where nothing writes any.
+    pub(super) fn audit_bytes(&self, target: Target) -> Result<u64, String> {
+        let Some(server) = self.gatehouses.get(&target) else { return Ok(0) };
+        let path = server.folder.join("audit.jsonl");
         fs::metadata(&path).map(|file| file.len()).map_err(|error| format!("{}: {error}", path.display()))
     }
 
@@ -169,26 +184,30 @@ impl World {
         command
     }
 
-    fn token_request(&self, scenario: Scenario) -> Result<Request, String> {
+    fn server(&self, target: Target) -> Option<&Server> {
+        match target {
+            Target::Direct => None,
+            Target::Nginx => self.nginx.as_ref(),
+            Target::Gatehouse | Target::Before => self.gatehouses.get(&target),
+        }
+    }
+
+    fn token_request(&self, scenario: Scenario, target: Target) -> Result<Request, String> {
         let grant = scenario.grant();
-        let body = self.folder.0.join(format!("{scenario}.form"));
+        let body = self.folder.0.join(format!("{scenario}-{target}.form"));
         let form = format!(
             "grant_type=client_credentials&client_id={}&client_secret={}&scope=invoices%3Aread&resource={}",
             grant.client,
             self.client_secret,
-            self.url(Target::Gatehouse, grant.resource).replace(':', "%3A").replace('/', "%2F"),
+            self.url(target, grant.resource).replace(':', "%3A").replace('/', "%2F"),
         );
         write(&body, form.as_bytes())?;
-        let url = self.url(Target::Gatehouse, "/oauth2/token");
+        let url = self.url(target, "/oauth2/token");
         Ok(Request::new(&url, ["content-type: application/x-www-form-urlencoded"].into_iter(), &body, 1))
     }
 
     fn url(&self, target: Target, path: &str) -> String {
-        let port = match target {
-            Target::Direct => self.ports.upstream,
-            Target::Nginx => self.ports.nginx,
-            Target::Gatehouse => self.ports.gatehouse,
-        };
+        let port = self.server(target).map_or(self.upstream_port, |server| server.port);
         format!("http://127.0.0.1:{port}{path}")
     }
 }
@@ -220,62 +239,68 @@ impl Drop for Folder {
     }
 }
 
-impl Ports {
-    /// Four that nobody listens on.
-    fn free() -> Result<Self, String> {
-        let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string());
-        // All are held until all are known, so that they differ.
-        let sockets = (bind()?, bind()?, bind()?, bind()?);
-        let port = |socket: &TcpListener| socket.local_addr().map(|address| address.port());
-        let ports = || {
-            Ok(Self {
-                upstream: port(&sockets.0)?,
-                nginx: port(&sockets.1)?,
-                gatehouse: port(&sockets.2)?,
-                admin: port(&sockets.3)?,
-            })
-        };
-        ports().map_err(|error: std::io::Error| error.to_string())
+/// Ports that nobody listens on.
+fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], String> {
+    // All are held until all are known, so that they differ.
+    let sockets = [(); COUNT].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+    let mut ports = [0; COUNT];
+    for (port, socket) in ports.iter_mut().zip(&sockets) {
+        let socket = socket.as_ref().map_err(ToString::to_string)?;
+        *port = socket.local_addr().map_err(|error| error.to_string())?.port();
     }
+    Ok(ports)
 }
 
-fn nginx(root: &Path, folder: &Path, ports: &Ports) -> Result<Process, String> {
+fn upstream(release: &Path, folder: &Path, port: u16) -> Result<Server, String> {
+    let mut command = pinned(LOAD_CORE, release.join("bench-upstream"));
+    command.args(["--port", &port.to_string()]);
+    let process = Process::start("upstream", command, folder, (port, "/health"))?;
+    Ok(Server { process, port, folder: folder.to_owned() })
+}
+
+fn nginx(root: &Path, folder: &Path, port: u16, upstream_port: u16) -> Result<Server, String> {
     let binary = NGINX.iter().find(|path| Path::new(path).exists());
     let binary = binary.ok_or("nginx is not installed; `cargo xtask setup --bench` installs it")?;
     let written = root.join("bench/nginx.conf");
     let text = fs::read_to_string(&written).map_err(|error| format!("{}: {error}", written.display()))?;
     let text = text
-        .replace("@UPSTREAM_PORT@", &ports.upstream.to_string())
-        .replace("@NGINX_PORT@", &ports.nginx.to_string());
+        .replace("@UPSTREAM_PORT@", &upstream_port.to_string())
+        .replace("@NGINX_PORT@", &port.to_string());
     write(&folder.join("nginx.conf"), text.as_bytes())?;
     let prefix = format!("{}/", folder.display());
     let mut command = pinned(GATEWAY_CORE, binary);
     command.args(["-p", &prefix, "-c", "nginx.conf", "-e", "error.log", "-g", "daemon off;"]);
-    Process::start("nginx", command, folder, (ports.nginx, "/health"))
+    let process = Process::start("nginx", command, folder, (port, "/health"))?;
+    Ok(Server { process, port, folder: folder.to_owned() })
 }
 
 fn gatehouse(
     root: &Path,
-    release: &Path,
-    folder: &Path,
-    ports: &Ports,
+    binary: &Path,
+    folder: PathBuf,
+    upstream_port: u16,
     client_secret: &str,
-) -> Result<Process, String> {
+) -> Result<Server, String> {
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let config = folder.join("gatehouse.yaml");
     fs::copy(root.join("bench/gatehouse.yaml"), &config)
         .map_err(|error| format!("bench/gatehouse.yaml: {error}"))?;
-    let mut command = pinned(GATEWAY_CORE, release.join("gatehouse"));
+    // The server runs in its folder, where a relative path would lead elsewhere.
+    let binary = fs::canonicalize(binary).map_err(|error| format!("{}: {error}", binary.display()))?;
+    let [port, admin_port] = free_ports()?;
+    let mut command = pinned(GATEWAY_CORE, binary);
     command
         .arg("serve")
         .arg("--config")
         .arg(&config)
-        .env("BENCH_GATEHOUSE_PORT", ports.gatehouse.to_string())
-        .env("BENCH_ADMIN_PORT", ports.admin.to_string())
-        .env("BENCH_UPSTREAM_PORT", ports.upstream.to_string())
+        .env("BENCH_GATEHOUSE_PORT", port.to_string())
+        .env("BENCH_ADMIN_PORT", admin_port.to_string())
+        .env("BENCH_UPSTREAM_PORT", upstream_port.to_string())
         .env("BENCH_CLIENT_SECRET", client_secret)
         .env("BENCH_GATEWAY_SECRET", secret()?)
         .env("BENCH_PROVIDER_KEY", secret()?);
-    Process::start("gatehouse", command, folder, (ports.admin, "/readyz"))
+    let process = Process::start("gatehouse", command, &folder, (admin_port, "/readyz"))?;
+    Ok(Server { process, port, folder })
 }
 
 /// 128 random bits as text.

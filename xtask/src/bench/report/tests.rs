@@ -1,7 +1,7 @@
 use super::super::Target;
 use super::super::figures::{Crowd, Figures, Lone, Round};
 use super::super::scenario::Scenario;
-use super::{Table, filled, judged, scenarios};
+use super::{Table, compared, filled, judged, scenarios};
 
 #[test]
 fn figures_go_between_the_markers_and_nothing_else_changes() {
@@ -41,4 +41,22 @@ fn floors_are_kept_missed_or_not_measured() {
         scenarios(&figures)
             .contains("| llm-json | gatehouse | 1 | 39.0 | 3.90 | 60.0 | 40.0 | 4.00 | 60.0 | 40.0 |")
     );
+}
+
+#[test]
+fn an_older_binary_is_compared_within_each_round() {
+    let mut figures = Figures::new(&[Target::Gatehouse, Target::Before]);
+    // The second round was slow as a whole; the medians of each binary alone would say otherwise.
+    for (now, before) in [(10.0, 20.0), (100.0, 200.0), (12.0, 24.0)] {
+        let mut round = Round::default();
+        for (target, us) in [(Target::Gatehouse, now), (Target::Before, before)] {
+            let crowd = Crowd { requests_per_second: 1e6 / us, events_per_second: 0.0, cpu_us: Some(us) };
+            round.crowds.insert(target, crowd);
+            round.lone.insert(target, Lone { p50: us, p99: 2.0 * us });
+        }
+        figures.add(Scenario::TokenEs256, round);
+    }
+    let compared = compared(&figures);
+    assert!(compared.contains("| token-es256 | 2.00 | 2.00 | 2.00 | 2.00 |"), "{compared}");
+    assert_eq!(super::compared(&Figures::new(&Target::ALL)), "");
 }
