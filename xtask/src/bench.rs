@@ -27,6 +27,16 @@ pub(crate) struct Options {
     /// Fewer and shorter rounds: tells whether it works, not how fast it is.
     #[arg(long)]
     quick: bool,
+    /// How often everything is measured, with servers that are started anew: the same binary can differ by a tenth from
+    /// one start to the next, by where its memory happens to be.
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    passes: u16,
+    /// Rounds of each figure in a pass, instead of 5.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
+    /// Length of one run in a round, instead of 4 seconds.
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<f64>,
     /// One scenario instead of all.
     #[arg(long, value_name = "NAME")]
     only: Option<Scenario>,
@@ -94,20 +104,31 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<(), String> {
     }
     let plan =
         if options.quick { Plan { rounds: 3, seconds: 1.0 } } else { Plan { rounds: 5, seconds: 4.0 } };
+    let plan = Plan {
+        rounds: options.rounds.map_or(plan.rounds, usize::from),
+        seconds: options.seconds.unwrap_or(plan.seconds),
+    };
     build(root, &targets)?;
     let before = options.before.as_deref();
     targets.extend(before.map(|_| Target::Before));
-    let mut world = World::open(root, &targets, before)?;
     let mut figures = Figures::new(&targets);
-    figures.memory_when_idle(&world)?;
-    for scenario in Scenario::ALL.into_iter().filter(|one| options.only.is_none_or(|only| only == *one)) {
-        if scenario.is_token() && !targets.iter().any(|target| target.is_gatehouse()) {
-            println!("== {scenario}: only gatehouse issues tokens, and it is not among the targets");
-            continue;
+    for pass in 0..options.passes {
+        if options.passes > 1 {
+            println!("== pass {} of {}", pass + 1, options.passes);
         }
-        run::measure(scenario, plan, &mut world, &mut figures)?;
+        let mut world = World::open(root, &targets, before)?;
+        figures.memory_when_idle(&world)?;
+        for scenario in Scenario::ALL.into_iter().filter(|one| options.only.is_none_or(|only| only == *one)) {
+            if scenario.is_token() && !targets.iter().any(|target| target.is_gatehouse()) {
+                println!("== {scenario}: only gatehouse issues tokens, and it is not among the targets");
+                continue;
+            }
+            run::measure(scenario, plan, &mut world, &mut figures)?;
+        }
+        figures.memory_at_most(&world)?;
+        // Whoever was started first is started last in the next pass.
+        targets.rotate_left(1);
     }
-    figures.memory_at_most(&world)?;
     let page = report::markdown(&figures, plan, root)?;
     println!("{page}");
     if options.write { report::write(&page, root) } else { Ok(()) }

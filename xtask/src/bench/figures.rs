@@ -89,7 +89,7 @@ impl Figures {
 
     pub(super) fn memory_when_idle(&mut self, world: &World) -> Result<(), String> {
         sleep(SETTLE);
-        self.note_memory(world, |resident, memory| resident.idle = memory.now)
+        self.note_memory(world, |resident, memory| resident.idle = resident.idle.max(memory.now))
     }
 
     pub(super) fn memory_under_load(&mut self, world: &World, target: Target) -> Result<(), String> {
@@ -104,7 +104,7 @@ impl Figures {
     pub(super) fn memory_at_most(&mut self, world: &World) -> Result<(), String> {
         self.note_memory(world, |resident, memory| {
             // The kernel notes the peak a little late.
-            resident.peak = memory.peak.max(resident.loaded);
+            resident.peak = resident.peak.max(memory.peak).max(resident.loaded);
         })
     }
 

@@ -36,6 +36,16 @@ macro_rules! fields {
                     $(Self::$field => $name,)*
                 }
             }
+
+            /// The same name, ready for looking it up without reading it.
+            fn header(self) -> &'static HeaderName {
+                match self {
+                    $(Self::$field => {
+                        static NAME: HeaderName = HeaderName::from_static($name);
+                        &NAME
+                    },)*
+                }
+            }
         }
     };
 }
@@ -91,12 +101,12 @@ impl Head {
 
     /// The value of a field as it was sent.
     pub fn value(&self, field: Single) -> Option<&HeaderValue> {
-        self.parts.headers.get(field.name())
+        self.parts.headers.get(field.header())
     }
 
     /// The lines of a field, in their order.
     pub fn list(&self, field: List) -> impl Iterator<Item = &HeaderValue> {
-        self.parts.headers.get_all(field.name()).iter()
+        self.parts.headers.get_all(field.header()).iter()
     }
 
     /// The elements of a field that separates them by commas, without white space around them and without empty
@@ -117,7 +127,7 @@ fn once(headers: &HeaderMap) -> Result<(), Rejection> {
     if headers.len() == headers.keys_len() {
         return Ok(());
     }
-    let repeated = |field: &&Single| headers.get_all(field.name()).iter().nth(1).is_some();
+    let repeated = |field: &&Single| headers.get_all(field.header()).iter().nth(1).is_some();
     match Single::ALL.iter().find(repeated) {
         None => Ok(()),
         Some(field @ (Single::Authorization | Single::XApiKey)) => {

@@ -6,7 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, HeaderMap, HeaderName};
+use http::header::{
+    CONNECTION, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::Authority;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -34,16 +38,16 @@ const MOST_IDLE: u32 = 100;
 const READ_AHEAD: usize = 64 * 1024;
 
 /// Headers that belong to one connection and never travel on (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+static HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
 ];
 
 /// Sends requests to upstreams.
@@ -87,7 +91,8 @@ impl UpstreamClient {
         first_byte: Duration,
     ) -> Result<Response<Incoming>, Rejection> {
         strip_hop_by_hop(request.headers_mut());
-        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let authority = request.uri().authority().cloned();
+        let host = authority.as_ref().map(Authority::as_str).unwrap_or_default();
         match tokio::time::timeout(first_byte, self.client.request(request)).await {
             Ok(Ok(mut response)) => {
                 strip_hop_by_hop(response.headers_mut());
@@ -123,7 +128,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    for name in HOP_BY_HOP {
+    for name in &HOP_BY_HOP {
         headers.remove(name);
     }
 }
