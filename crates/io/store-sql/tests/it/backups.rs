@@ -1,7 +1,8 @@
 //! SQLite: a copy of a store in use, and the way back.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use gatehouse_identity::clock::Timestamp;
@@ -235,6 +236,9 @@ async fn what_is_no_sound_copy_of_a_store_is_refused_and_nothing_is_touched() {
     refused(&|copy| fs::write(copy, "").unwrap(), "the file is empty");
     refused(&|copy| alter(copy, "CREATE TABLE notes (text)"), "no store of Gatehouse");
     refused(&|copy| fs::hard_link(&place.store, copy).unwrap(), "the store itself");
+    // Without an end, or with nobody at the other one.
+    refused(&|copy| symlink("/dev/zero", copy).unwrap(), "expected a regular file");
+    refused(&|copy| drop(UnixListener::bind(copy).unwrap()), "expected a regular file");
     let newer = "INSERT INTO schema_migrations (number, name, checksum) VALUES (9, 'devices', 'ff')";
     refused(
         &|copy| {
