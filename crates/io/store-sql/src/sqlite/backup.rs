@@ -142,8 +142,9 @@ fn create_new(copy: &Path) -> Result<(), BackupError> {
 /// A finished copy is one file, and not the store itself.
 fn refuse_unfinished(copy: &Path, store: &Path) -> Result<(), BackupError> {
     let found = fs::metadata(copy).map_err(|error| unfit(copy, &error))?;
+    // A device or a pipe may have no end, and would fill the disk.
     if !found.is_file() {
-        return Err(unfit(copy, &"this is not a file"));
+        return Err(unfit(copy, &"expected a regular file"));
     }
     if fs::metadata(store).is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino())) {
         return Err(unfit(copy, &"this is the store itself"));
@@ -212,10 +213,6 @@ struct Staged {
 
 impl Staged {
     fn copy_of(copy: &Path, store: &Path) -> Result<Self, BackupError> {
-        // A device or a pipe may have no end, and would fill the disk.
-        if !fs::metadata(copy).map_err(|error| unfit(copy, &error))?.is_file() {
-            return Err(unfit(copy, &"expected a regular file"));
-        }
         let staged = Self { path: beside(store, ".restoring") };
         staged.clear();
         let mut into = private_file::create_in_place_of(&staged.path, store)
