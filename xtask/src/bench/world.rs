@@ -25,8 +25,7 @@ pub(super) struct World {
     release: PathBuf,
     upstream_port: u16,
     client_secret: String,
-    nginx: Option<Server>,
-    gatehouses: BTreeMap<Target, Server>,
+    servers: BTreeMap<Target, Server>,
     /// Outlives what is in front of it.
     _upstream: Server,
     folder: Folder,
@@ -72,39 +71,28 @@ impl World {
     pub(super) fn open(root: &Path, targets: &[Target], before: Option<&Path>) -> Result<Self, String> {
         let release = root.join("target/release");
         let folder = Folder::new(root.join(format!("target/bench-{}", std::process::id())))?;
-        let [upstream_port, nginx_port] = free_ports()?;
+        let [upstream_port] = free_ports()?;
         let client_secret = secret()?;
         let upstream = upstream(&release, &folder.0, upstream_port)?;
-        let mut nginx_server = None;
-        let mut gatehouses = BTreeMap::new();
+        let mut servers = BTreeMap::new();
         for target in targets {
-            let binary = match target {
-                Target::Direct => continue,
-                Target::Nginx => {
-                    nginx_server = Some(nginx(root, &folder.0, nginx_port, upstream_port)?);
-                    continue;
-                }
-                Target::Gatehouse => release.join("gatehouse"),
-                Target::Before => before.ok_or("no older binary is given")?.to_owned(),
+            let of = |binary: &Path| {
+                gatehouse(root, binary, folder.0.join(target.to_string()), upstream_port, &client_secret)
             };
-            let folder = folder.0.join(target.to_string());
-            let server = gatehouse(root, &binary, folder, upstream_port, &client_secret)?;
-            gatehouses.insert(*target, server);
+            let server = match target {
+                Target::Direct => continue,
+                Target::Nginx => nginx(root, &folder.0, upstream_port)?,
+                Target::Gatehouse => of(&release.join("gatehouse"))?,
+                Target::Before => of(before.ok_or("no older binary is given")?)?,
+            };
+            servers.insert(*target, server);
         }
-        Ok(Self {
-            release,
-            upstream_port,
-            client_secret,
-            nginx: nginx_server,
-            gatehouses,
-            _upstream: upstream,
-            folder,
-        })
+        Ok(Self { release, upstream_port, client_secret, servers, _upstream: upstream, folder })
     }
 
     /// The server behind a target; none is behind `direct`.
     pub(super) fn process(&self, target: Target) -> Option<&Process> {
-        self.server(target).map(|server| &server.process)
+        self.servers.get(&target).map(|server| &server.process)
     }
 
     /// The credential of a scenario's requests to one target.
@@ -168,7 +156,7 @@ impl World {
 
     /// How many bytes of audit records there are at `target`; none where nothing writes any.
     pub(super) fn audit_bytes(&self, target: Target) -> Result<u64, String> {
-        let Some(server) = self.gatehouses.get(&target) else { return Ok(0) };
+        let Some(server) = self.servers.get(&target).filter(|_| target.is_gatehouse()) else { return Ok(0) };
         let path = server.folder.join("audit.jsonl");
         fs::metadata(&path).map(|file| file.len()).map_err(|error| format!("{}: {error}", path.display()))
     }
@@ -182,14 +170,6 @@ impl World {
         let mut command = pinned(LOAD_CORE, self.release.join("bench-load"));
         command.arg(what).args(&request.arguments);
         command
-    }
-
-    fn server(&self, target: Target) -> Option<&Server> {
-        match target {
-            Target::Direct => None,
-            Target::Nginx => self.nginx.as_ref(),
-            Target::Gatehouse | Target::Before => self.gatehouses.get(&target),
-        }
     }
 
     fn token_request(&self, scenario: Scenario, target: Target) -> Result<Request, String> {
@@ -207,7 +187,7 @@ impl World {
     }
 
     fn url(&self, target: Target, path: &str) -> String {
-        let port = self.server(target).map_or(self.upstream_port, |server| server.port);
+        let port = self.servers.get(&target).map_or(self.upstream_port, |server| server.port);
         format!("http://127.0.0.1:{port}{path}")
     }
 }
@@ -258,9 +238,10 @@ fn upstream(release: &Path, folder: &Path, port: u16) -> Result<Server, String> 
     Ok(Server { process, port, folder: folder.to_owned() })
 }
 
-fn nginx(root: &Path, folder: &Path, port: u16, upstream_port: u16) -> Result<Server, String> {
+fn nginx(root: &Path, folder: &Path, upstream_port: u16) -> Result<Server, String> {
     let binary = NGINX.iter().find(|path| Path::new(path).exists());
     let binary = binary.ok_or("nginx is not installed; `cargo xtask setup --bench` installs it")?;
+    let [port] = free_ports()?;
     let written = root.join("bench/nginx.conf");
     let text = fs::read_to_string(&written).map_err(|error| format!("{}: {error}", written.display()))?;
     let text = text
