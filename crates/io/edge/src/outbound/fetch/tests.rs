@@ -75,9 +75,26 @@ impl World {
 
     /// Answers every TLS connection to `ip` with `reply`; counts the connections.
     pub(crate) async fn serve(&mut self, ip: &str, reply: &str) -> Arc<AtomicUsize> {
-        let reply = reply.to_owned();
         let listener = TcpListener::bind(format!("{ip}:{}", self.port)).await.unwrap();
         self.port = listener.local_addr().unwrap().port();
+        self.answer(listener, reply)
+    }
+
+    /// [`Self::serve`] at two addresses with one port. A port that is free at one address may be somebody's at the
+    /// other, so both are taken before either is used.
+    async fn serve_both(&mut self, ips: [&str; 2], reply: &str) -> [Arc<AtomicUsize>; 2] {
+        loop {
+            let first = TcpListener::bind(format!("{}:0", ips[0])).await.unwrap();
+            let port = first.local_addr().unwrap().port();
+            if let Ok(second) = TcpListener::bind(format!("{}:{port}", ips[1])).await {
+                self.port = port;
+                return [self.answer(first, reply), self.answer(second, reply)];
+            }
+        }
+    }
+
+    fn answer(&self, listener: TcpListener, reply: &str) -> Arc<AtomicUsize> {
+        let reply = reply.to_owned();
         let (tls, connections) = (self.tls.clone(), Arc::new(AtomicUsize::new(0)));
         let counted = Arc::clone(&connections);
         TaskTracker::new().spawn(async move {
@@ -110,8 +127,7 @@ impl World {
 #[tokio::test]
 async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
     let mut world = World::new(&[&["127.0.0.2"], &["127.0.0.1"]]);
-    let outside = world.serve("127.0.0.2", JSON).await;
-    let inside = world.serve("127.0.0.1", JSON).await;
+    let [outside, inside] = world.serve_both(["127.0.0.2", "127.0.0.1"], JSON).await;
     assert_eq!(world.get("https://docs.example:PORT/client").await.unwrap().bytes, "{}");
     assert_eq!(world.script.asked.load(Ordering::SeqCst), 1, "one look-up for check and connection");
     let rebound = world.get("https://docs.example:PORT/client").await;
