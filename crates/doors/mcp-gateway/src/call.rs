@@ -258,10 +258,7 @@ fn note_target(turn: &Turn<'_>, tool: &str, app: Option<&McpApp>) {
         method: Some("tools/call".to_owned()),
         tool: Some(tool.to_owned()),
         app: app.map(|app| app.name.to_string()),
-        upstream: app.map(|app| match &app.upstream {
-            Upstream::Bridge { bridge, .. } => bridge.base.origin().ascii_serialization(),
-            Upstream::Proxy(proxy) => proxy.url.origin().ascii_serialization(),
-        }),
+        upstream: app.map(|app| app.origin.clone()),
         ..Target::default()
     });
 }

@@ -289,7 +289,7 @@ fn key(app: &McpApp, context: &Context<Verified>) -> Key {
     let holder = match (&app.upstream, &app.outbound) {
         (Upstream::Proxy(_), Outbound::TokenExchange(_)) => {
             let token = context.who.caller().token.as_ref();
-            Holder::Caller(token.map(|token| KeyHash::of(token.text.expose())))
+            Holder::Caller(token.map(|token| token.hash))
         }
         _ => Holder::Service,
     };

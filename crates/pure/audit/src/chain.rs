@@ -315,11 +315,12 @@ impl fmt::Display for Head {
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        for byte in self.0 {
-            let pair =
-                [byte >> 4, byte & 15].map(|nibble| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'?'));
-            f.write_str(std::str::from_utf8(&pair).map_err(|_| fmt::Error)?)?;
+        // A hash is written as one: a piece for each byte costs as much as making the hash.
+        let mut digits = [0; 64];
+        for bytes in self.0.chunks(32) {
+            let digits = digits.get_mut(..2 * bytes.len()).unwrap_or_default();
+            hex::encode_to_slice(bytes, digits).map_err(|_| fmt::Error)?;
+            f.write_str(str::from_utf8(digits).map_err(|_| fmt::Error)?)?;
         }
         Ok(())
     }

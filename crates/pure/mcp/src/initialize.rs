@@ -1,6 +1,5 @@
 //! The legacy handshake: `initialize`, `notifications/initialized`, `ping`.
 
-use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::discover::ServerFacts;
@@ -47,7 +46,7 @@ impl Initialized {
         }
         let mut result = RawObject::default();
         result.set("protocolVersion", compose::to_raw(&self.version.as_str()));
-        result.set("capabilities", compose::to_raw(&json!({ "tools": {} })));
+        result.set_borrowed("capabilities", compose::constant(r#"{"tools":{}}"#));
         result.set("serverInfo", compose::to_raw(&info));
         if let Some(instructions) = &server.instructions {
             result.set("instructions", compose::to_raw(instructions));

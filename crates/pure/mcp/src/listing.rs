@@ -162,7 +162,7 @@ pub fn page(
     let mut result = RawObject::default();
     let modern = rules.version.era() == Era::Modern;
     if modern {
-        result.set("resultType", compose::to_raw(&"complete"));
+        result.set_borrowed("resultType", compose::constant(r#""complete""#));
     }
     result.set("tools", compose::raw(list));
     if let Some(last) = shown.last().filter(|_| rest.len() > size) {

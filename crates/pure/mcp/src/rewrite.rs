@@ -67,7 +67,7 @@ pub fn call_result<'a>(
     }
     if client.era() == Era::Modern {
         if kind == ResultKind::Complete {
-            result.set("resultType", compose::to_raw(&"complete"));
+            result.set_borrowed("resultType", compose::constant(r#""complete""#));
         }
         server.sign(&mut result);
         return Ok(result);
@@ -117,7 +117,7 @@ pub fn call_error(error: &ErrorObject<'_>, client: Version) -> ErrorAnswer {
 pub fn tool_error(text: &str) -> RawObject<'static> {
     let mut result = RawObject::default();
     result.set("content", text_content(text));
-    result.set("isError", compose::to_raw(&true));
+    result.set_borrowed("isError", compose::constant("true"));
     result
 }
 
@@ -143,7 +143,7 @@ pub fn progress_for(note: &Notification<'_>, sent: &RawValue, original: &RawValu
     if params.get(meta::PROGRESS_TOKEN)?.get() != sent.get() {
         return None;
     }
-    params.set(meta::PROGRESS_TOKEN, original.to_owned());
+    params.set_borrowed(meta::PROGRESS_TOKEN, original);
     Some(note.rebuild(&params))
 }
 

@@ -61,9 +61,9 @@ pub fn discover(id: &Id, client: ClientFacts<'_>) -> UpstreamRequest {
 /// `initialize` of a legacy session.
 pub fn initialize(id: &Id, peer: Peer<'_>) -> UpstreamRequest {
     let mut params = RawObject::default();
-    params.set("protocolVersion", compose::to_raw(&peer.version.as_str()));
-    params.set("capabilities", peer.client.capabilities.to_owned());
-    params.set("clientInfo", peer.client.info.to_owned());
+    params.set("protocolVersion", compose::raw_string(peer.version.as_str()));
+    params.set_borrowed("capabilities", peer.client.capabilities);
+    params.set_borrowed("clientInfo", peer.client.info);
     // The version is still being negotiated, so no header names it.
     UpstreamRequest { headers: Vec::new(), body: compose::request(id, "initialize", &params) }
 }
@@ -88,7 +88,7 @@ pub fn pong(id: &Id, version: Version) -> UpstreamRequest {
     UpstreamRequest { headers: version_header(version), body }
 }
 
-impl Peer<'_> {
+impl<'p> Peer<'p> {
     /// `tools/list`, from the start or from a cursor of the upstream.
     pub fn list_tools(&self, id: &Id, cursor: Option<&str>) -> UpstreamRequest {
         let mut params = RawObject::default();
@@ -102,7 +102,7 @@ impl Peer<'_> {
     /// the gateway does not act on stays as the client wrote it.
     pub fn call_tool(&self, call: &Request<'_>, to: Retarget<'_>) -> UpstreamRequest {
         let mut params = call.params().cloned().unwrap_or_default();
-        params.set("name", compose::to_raw(&to.tool.name()));
+        params.set("name", compose::raw_string(to.tool.name()));
         // Task augmentation changes the shape of the answer and is not declared to upstreams.
         params.remove("task");
         // They answer questions of upstreams, and none is relayed.
@@ -112,10 +112,10 @@ impl Peer<'_> {
         if let Some(token) = to.progress_token
             && meta.get(meta::PROGRESS_TOKEN).is_some()
         {
-            meta.set(meta::PROGRESS_TOKEN, token.to_owned());
+            meta.set_borrowed(meta::PROGRESS_TOKEN, token);
         }
         if let Some(traceparent) = to.traceparent {
-            meta.set("traceparent", compose::to_raw(&traceparent));
+            meta.set("traceparent", compose::raw_string(traceparent));
         }
         self.address(&mut meta);
         if meta.is_empty() {
@@ -141,12 +141,12 @@ impl Peer<'_> {
     }
 
     /// Makes `_meta` say what this upstream's era wants said.
-    fn address(&self, meta: &mut RawObject<'_>) {
+    fn address(&self, meta: &mut RawObject<'p>) {
         meta.retain(|name| !meta::MODERN.contains(&name));
         if self.version.era() == Era::Modern {
-            meta.set(meta::PROTOCOL_VERSION, compose::to_raw(&self.version.as_str()));
-            meta.set(meta::CLIENT_CAPABILITIES, self.client.capabilities.to_owned());
-            meta.set(meta::CLIENT_INFO, self.client.info.to_owned());
+            meta.set(meta::PROTOCOL_VERSION, compose::raw_string(self.version.as_str()));
+            meta.set_borrowed(meta::CLIENT_CAPABILITIES, self.client.capabilities);
+            meta.set_borrowed(meta::CLIENT_INFO, self.client.info);
         }
     }
 

@@ -82,6 +82,8 @@ pub struct Caller {
 pub struct BearerToken {
     /// The text, for a token exchange at the issuer's own endpoint. It goes nowhere else.
     pub text: Secret,
+    /// What answers for it are held under.
+    pub hash: KeyHash,
     /// What it says.
     pub verified: VerifiedToken,
 }
@@ -244,7 +246,7 @@ impl ResourceServer {
     }
 
     async fn remember(&self, key: KeyHash, credential: &str, now: Timestamp) -> Result<Caller, Rejection> {
-        let caller = self.verify(credential, now).await?;
+        let caller = self.verify(key, credential, now).await?;
         if let Some(token) = &caller.token {
             let until = token.verified.expires_at();
             self.remembered.insert(key, Remembered { caller: caller.clone(), until });
@@ -252,7 +254,7 @@ impl ResourceServer {
         Ok(caller)
     }
 
-    async fn verify(&self, credential: &str, now: Timestamp) -> Result<Caller, Rejection> {
+    async fn verify(&self, hash: KeyHash, credential: &str, now: Timestamp) -> Result<Caller, Rejection> {
         let token = UnverifiedToken::parse(credential)
             .map_err(|error| Rejection::unauthenticated(error.code(), error.to_string()))?;
         let claimed =
@@ -280,7 +282,7 @@ impl ResourceServer {
         if matches!(issuer.keys, KeySource::Local(_)) {
             self.revocations.sightings().note(verified.claims());
         }
-        let token = BearerToken { text: Secret::new(credential.to_owned()), verified };
+        let token = BearerToken { text: Secret::new(credential.to_owned()), hash, verified };
         Ok(Caller { principal: Arc::new(principal), token: Some(Arc::new(token)) })
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::compiler::{Compiler, hexadecimal, is_loopback};
+use super::compiler::{Compiler, hexadecimal, is_loopback, origin_of};
 use super::outbound::{self, Outbound};
 use super::policy;
 use super::protection::{self, Gateway, Protection};
@@ -74,6 +74,8 @@ pub struct McpApp {
     pub namespace: Namespace,
     /// What answers.
     pub upstream: Upstream,
+    /// `scheme://host[:port]` of what answers.
+    pub origin: String,
     /// Policies of calls; none allows.
     pub inbound: Vec<Policy>,
     /// Policies of listing, asked once per item; none allows.
@@ -317,7 +319,21 @@ impl AppParts {
     fn with(self, upstream: Upstream) -> Option<McpApp> {
         let Self { name, namespace, inbound, listing, outbound, limits } = self;
         let AppLimits { tools: most_tools, response: largest_response } = limits;
-        Some(McpApp { name, namespace, upstream, inbound, listing, outbound, most_tools, largest_response })
+        let origin = origin_of(match &upstream {
+            Upstream::Bridge { bridge, .. } => &bridge.base,
+            Upstream::Proxy(proxy) => &proxy.url,
+        });
+        Some(McpApp {
+            name,
+            namespace,
+            upstream,
+            origin,
+            inbound,
+            listing,
+            outbound,
+            most_tools,
+            largest_response,
+        })
     }
 }
 

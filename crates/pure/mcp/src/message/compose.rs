@@ -48,7 +48,7 @@ pub fn notification(method: &str, params: &RawObject<'_>) -> String {
 
 fn tail(out: &mut String, method: &str, params: &RawObject<'_>) {
     out.push_str(r#","method":"#);
-    out.push_str(&json_string(method));
+    push_json_string(out, method);
     if !params.is_empty() {
         out.push_str(r#","params":"#);
         params.write(out);
@@ -62,9 +62,31 @@ pub fn to_raw(value: &impl Serialize) -> Box<RawValue> {
     serde_json::value::to_raw_value(value).unwrap_or_default()
 }
 
+/// JSON text that stands in this program.
+pub fn constant(json: &'static str) -> &'static RawValue {
+    serde_json::from_str(json).unwrap_or(RawValue::NULL)
+}
+
 /// Text as a JSON string, quotes included.
 pub fn json_string(text: &str) -> String {
-    to_raw(&text).get().to_owned()
+    // Text always has a JSON form.
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+/// Appends text as a JSON string, quotes included.
+pub(crate) fn push_json_string(out: &mut String, text: &str) {
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&json_string(text));
+    }
+}
+
+/// Text as a raw JSON string.
+pub(crate) fn raw_string(text: &str) -> Box<RawValue> {
+    around_string("", text, "")
 }
 
 /// `before`, `text` as a JSON string, `after`: in memory for no more than that.

@@ -7,7 +7,9 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::ParseErrorKind;
+use super::compose::push_json_string;
 use super::strict::same_but_for_case;
+use crate::weight;
 
 /// An object whose members keep their order and their bytes; single members can be replaced or removed.
 ///
@@ -20,8 +22,8 @@ pub struct RawObject<'a> {
 #[derive(Clone, Debug)]
 struct Member<'a> {
     name: Cow<'a, str>,
-    /// The name as JSON text, quotes and escapes as received.
-    written: Cow<'a, str>,
+    /// The name as JSON text, quotes and escapes as received; `None` if it is ours.
+    written: Option<Cow<'a, str>>,
     value: Value<'a>,
 }
 
@@ -36,6 +38,20 @@ impl Value<'_> {
         match self {
             Self::Received(raw) => raw,
             Self::Ours(raw) => raw,
+        }
+    }
+}
+
+impl Member<'_> {
+    /// How long the name is as JSON text.
+    fn written_len(&self) -> usize {
+        self.written.as_ref().map_or_else(|| weight::escaped(&self.name), |written| written.len())
+    }
+
+    fn write_name(&self, out: &mut String) {
+        match &self.written {
+            Some(written) => out.push_str(written),
+            None => push_json_string(out, &self.name),
         }
     }
 }
@@ -92,16 +108,20 @@ impl<'a> RawObject<'a> {
     }
 
     /// Replaces a member in its place, or appends it.
-    pub fn set(&mut self, name: &str, value: Box<RawValue>) {
+    pub fn set(&mut self, name: &'a str, value: Box<RawValue>) {
+        self.put(name, Value::Ours(value));
+    }
+
+    /// The same with a value that is somebody else's.
+    pub fn set_borrowed(&mut self, name: &'a str, value: &'a RawValue) {
+        self.put(name, Value::Received(value));
+    }
+
+    fn put(&mut self, name: &'a str, value: Value<'a>) {
         if let Some(member) = self.members.iter_mut().find(|member| member.name == name) {
-            member.value = Value::Ours(value);
+            member.value = value;
         } else {
-            let written = Cow::Owned(super::compose::json_string(name));
-            self.members.push(Member {
-                name: Cow::Owned(name.to_owned()),
-                written,
-                value: Value::Ours(value),
-            });
+            self.members.push(Member { name: Cow::Borrowed(name), written: None, value });
         }
     }
 
@@ -154,7 +174,7 @@ impl<'a> RawObject<'a> {
     pub fn written_len(&self) -> usize {
         self.members
             .iter()
-            .map(|member| member.written.len() + member.value.raw().get().len() + 2)
+            .map(|member| member.written_len() + member.value.raw().get().len() + 2)
             .sum::<usize>()
             + 2
     }
@@ -171,7 +191,7 @@ impl<'a> RawObject<'a> {
             if index > 0 {
                 out.push(',');
             }
-            out.push_str(&member.written);
+            member.write_name(out);
             out.push(':');
             if !replace(&member.name, out) {
                 out.push_str(member.value.raw().get());
@@ -196,7 +216,7 @@ impl<'a> RawObject<'a> {
     pub fn into_owned(self) -> RawObject<'static> {
         let own = |member: Member<'_>| Member {
             name: Cow::Owned(member.name.into_owned()),
-            written: Cow::Owned(member.written.into_owned()),
+            written: member.written.map(|written| Cow::Owned(written.into_owned())),
             value: Value::Ours(member.value.raw().to_owned()),
         };
         RawObject { members: self.members.into_iter().map(own).collect() }
@@ -235,7 +255,7 @@ impl<'de> Visitor<'de> for Members {
                 _ => Cow::Owned(serde_json::from_str(written).map_err(serde::de::Error::custom)?),
             };
             let value = Value::Received(map.next_value::<&'de RawValue>()?);
-            members.push(Member { name, written: Cow::Borrowed(written), value });
+            members.push(Member { name, written: Some(Cow::Borrowed(written)), value });
         }
         Ok(Some(RawObject { members }))
     }

@@ -123,6 +123,9 @@ pub(crate) fn same_but_for_case(known: &str, found: &str) -> bool {
     if known == found {
         return false;
     }
+    if found.is_ascii() {
+        return known.eq_ignore_ascii_case(found);
+    }
     let fold = |letter: char| match letter {
         '\u{17F}' => 's',
         '\u{212A}' => 'k',

@@ -69,7 +69,7 @@ impl<'a> Ask<'a> {
             }
         };
         Key {
-            subject: self.subject.map(|token| KeyHash::of(token.text.expose())),
+            subject: self.subject.map(|token| token.hash),
             issuer: self.authority.issuer.as_str().to_owned(),
             abroad,
             client: self.authority.client_id.clone(),

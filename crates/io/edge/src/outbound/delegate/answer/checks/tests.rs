@@ -7,6 +7,7 @@ use gatehouse_identity::jose::sign::SigningKey;
 use gatehouse_identity::jose::token::UnverifiedToken;
 use gatehouse_identity::jose::verify::{Expectations, TokenType};
 use gatehouse_identity::secret::Secret;
+use gatehouse_identity::static_key::KeyHash;
 
 use super::*;
 
@@ -41,7 +42,7 @@ impl World {
         let now = Timestamp::from_unix_seconds(NOW);
         let verified = UnverifiedToken::parse(&text).unwrap().verify(&keys, &expectations, now).unwrap();
         Self {
-            own: BearerToken { text: Secret::new(text), verified },
+            own: BearerToken { hash: KeyHash::of(&text), text: Secret::new(text), verified },
             client: ClientId::new("gateway"),
             us: Issuer::new("https://gw.example"),
             audience: Audience::new("https://tools.example/"),
