@@ -106,7 +106,9 @@ fn refused(error: &OAuthError) -> Response<Body> {
 
 /// A JSON answer that nobody may keep.
 pub(crate) fn json(status: StatusCode, value: &Value) -> Response<Body> {
-    let mut response = Response::new(body::full(value.to_string()));
+    // A value of JSON always has a text.
+    let text = serde_json::to_string(value).unwrap_or_default();
+    let mut response = Response::new(body::full(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

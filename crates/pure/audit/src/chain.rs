@@ -24,6 +24,8 @@ const HASH_MEMBER: &str = ",\"hash\":\"";
 const EVENT_MEMBER: &str = ",\"event\":\"";
 const PREV_MEMBER: &str = ",\"prev_hash\":\"";
 const DIGITS: usize = 64;
+/// What a record takes as a rule, in bytes: reserved once, so that its text does not grow step by step.
+const USUAL_RECORD: usize = 1024;
 
 /// An encoded event that waits for its place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +127,10 @@ pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
 impl Record {
     /// Encodes `event`; done by whoever has the event, so that the writer only hashes and writes.
     pub fn encode(event: &Event) -> Result<Self, AuditError> {
-        serde_json::to_string(event).map(Self).map_err(|error| AuditError::Encode(error.to_string()))
+        let unencodable = |error: String| AuditError::Encode(error);
+        let mut json = Vec::with_capacity(USUAL_RECORD);
+        serde_json::to_writer(&mut json, event).map_err(|error| unencodable(error.to_string()))?;
+        String::from_utf8(json).map(Self).map_err(|error| unencodable(error.to_string()))
     }
 
     #[cfg(test)]

@@ -54,7 +54,7 @@ impl Api<'_> {
         turn: &Turn<'_>,
     ) -> Result<Answer, Rejection> {
         let deadline = Deadline::of_call(turn.door.patience);
-        let request = assemble(parts, credential, &turn.context.trace.to_string())?;
+        let request = assemble(parts, credential, &turn.context.trace.traceparent())?;
         let client = &turn.door.parts.outbound.egress(self.tls).upstreams;
         let response = client.send(permit, request, deadline.left()).await?;
         let (head, body) = response.into_parts();

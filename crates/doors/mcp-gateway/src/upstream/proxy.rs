@@ -100,7 +100,7 @@ impl Reach<'_> {
             permit,
             url: self.proxy.url.clone(),
             credential,
-            traceparent: context.trace.to_string(),
+            traceparent: context.trace.traceparent(),
             refusal: Refusal::default(),
             room: Room { memory, holder, largest: self.largest },
         }

@@ -164,7 +164,7 @@ pub(crate) fn dress(
     let (name, mut value) = match credential {
         OutboundCredential::None => return Ok(()),
         OutboundCredential::Bearer(token) => {
-            (AUTHORIZATION, header_value(&format!("Bearer {}", token.token.expose()))?)
+            (AUTHORIZATION, header_value(&["Bearer ", token.token.expose()].concat())?)
         }
         OutboundCredential::Header { name, value } => (header_name(name)?, header_value(value.expose())?),
     };

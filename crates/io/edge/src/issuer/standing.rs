@@ -97,14 +97,14 @@ pub fn of_user_at<'a>(
 
 /// Refuses a bearer token that has fallen.
 pub(crate) fn check_bearer(standing: Standing) -> Result<(), Rejection> {
-    let story = standing.to_string();
-    Err(match standing {
+    let code = match standing {
         Standing::Good => return Ok(()),
-        Standing::Revoked => Rejection::unauthenticated("token_revoked", story),
-        Standing::ClientDisabled => Rejection::unauthenticated("token_client_removed", story),
-        Standing::UserDisabled => Rejection::unauthenticated("token_user_removed", story),
-        Standing::ConnectorDisabled => Rejection::unauthenticated("token_connector_removed", story),
-    })
+        Standing::Revoked => "token_revoked",
+        Standing::ClientDisabled => "token_client_removed",
+        Standing::UserDisabled => "token_user_removed",
+        Standing::ConnectorDisabled => "token_connector_removed",
+    };
+    Err(Rejection::unauthenticated(code, standing.to_string()))
 }
 
 /// Whether the programs that acted for the subject are still clients; those of other issuers are theirs to end.

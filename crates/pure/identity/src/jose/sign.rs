@@ -22,6 +22,9 @@ use crate::jose::public_key::PublicKey;
 use crate::jose::token::MAX_TOKEN_BYTES;
 use crate::secret::Secret;
 
+/// What the longest signature takes as text, in bytes: one of a 4096-bit RSA key.
+const LONGEST_SIGNATURE: usize = 684;
+
 /// A private key that signs tokens with one algorithm.
 ///
 /// The key is parsed and checked once, when it is made. `Debug` shows its id only.
@@ -156,8 +159,9 @@ impl SigningKey {
     /// A compact token of type `typ` with these claims.
     pub fn sign(&self, typ: &str, claims: &Map<String, Value>) -> Result<String, SignError> {
         let header = serde_json::json!({ "alg": self.algorithm, "kid": self.kid, "typ": typ });
+        let header = serde_json::to_vec(&header).map_err(|_| SignError::Library)?;
         let payload = serde_json::to_vec(claims).map_err(|_| SignError::Library)?;
-        self.compact(header.to_string().as_bytes(), &payload)
+        self.compact(&header, &payload)
     }
 
     /// The signature of `message`, which has to begin with words that nothing else signed with this key begins with.
@@ -166,7 +170,8 @@ impl SigningKey {
     }
 
     pub(super) fn compact(&self, header: &[u8], payload: &[u8]) -> Result<String, SignError> {
-        let mut token = URL_SAFE_NO_PAD.encode(header);
+        let mut token = String::with_capacity(3 * (header.len() + payload.len()) / 2 + LONGEST_SIGNATURE);
+        URL_SAFE_NO_PAD.encode_string(header, &mut token);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
         let signature = self.pair.sign(self.algorithm, token.as_bytes()).ok_or(SignError::Library)?;

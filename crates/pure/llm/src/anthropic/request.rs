@@ -5,14 +5,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::error::Category;
-use serde_json::value::RawValue;
 
-use self::members::{Members, Metadata};
+use self::members::Members;
+use self::scanner::Scanner;
 
-mod depth;
 mod members;
+mod scanner;
 
 /// The longest model id that is looked up at all.
 const MAX_MODEL_BYTES: usize = 256;
@@ -78,38 +76,36 @@ pub enum RequestError {
     },
 }
 
+impl RequestError {
+    /// What stands at `at` makes `body` no JSON.
+    fn not_json_at(body: &[u8], at: usize) -> Self {
+        let before = body.get(..at).unwrap_or_default();
+        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        Self::NotJson { line, column: 1 + before.len() - line_start }
+    }
+}
+
 impl MessagesRequest {
-    /// Reads the members that policy, routing and accounting need; everything else is skipped unread.
+    /// Reads the members that policy, routing and accounting need; everything else is checked to be JSON and passed over.
     pub fn parse(body: Bytes) -> Result<Self, RequestError> {
-        depth::check(&body)?;
-        if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-            let json = serde_json::from_slice::<IgnoredAny>(&body);
-            return Err(json.map_or_else(|error| not_json(&error), |_| RequestError::NotAnObject));
+        let mut first = Scanner::new(&body);
+        if first.peek() != Some(b'{') {
+            return Err(first.value().and_then(|_| first.end()).err().unwrap_or(RequestError::NotAnObject));
         }
-        let members: Members<'_> = serde_json::from_slice(&body).map_err(|error| refusal(&error))?;
-        if let Some(refusal) = members.refusal {
-            return Err(refusal);
-        }
+        let members = Members::read(&body)?;
         let raw_model = members.model.ok_or(RequestError::Missing { member: "model" })?;
         let model = checked_model(raw_model)?;
-        let model_at = position(&body, raw_model.get()).ok_or(RequestError::Missing { member: "model" })?;
+        let model_at = position(&body, raw_model).ok_or(RequestError::Missing { member: "model" })?;
         let stream = member(members.stream, "stream", "a boolean")?.unwrap_or(false);
         let max_tokens = member(members.max_tokens, "max_tokens", "an integer that is not negative")?;
-        let metadata: Option<Metadata> = member(
-            members.metadata,
-            "metadata",
-            "an object whose `user_id` is a string of at most 4096 bytes, if present",
-        )?;
-        let Metadata { user_id, refusal } = metadata.unwrap_or_default();
-        if let Some(refusal) = refusal {
-            return Err(refusal);
-        }
-        let place = |name: &str| {
+        let user_id = members.metadata.map_or(Ok(None), members::user_id)?;
+        let place = |name: &[u8]| {
             let place = position(&body, name)?;
             Some(u32::try_from(place.start).ok()?..u32::try_from(place.end).ok()?)
         };
         let tool_names = members.tools.iter().map(|name| name.map_or(Some(0..0), &place));
-        let tool_names = tool_names.collect::<Option<_>>().ok_or(TOOLS)?;
+        let tool_names = tool_names.collect::<Option<_>>().ok_or(members::TOOLS)?;
         Ok(Self { body, model, model_at, stream, max_tokens, tool_names, user_id })
     }
 
@@ -164,17 +160,11 @@ impl MessagesRequest {
 #[derive(Deserialize)]
 struct BorrowedText<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// What is expected of `tools`.
-const TOOLS: RequestError = RequestError::Member {
-    member: "tools",
-    expected: "an array of at most 10000 objects whose `name` and `type` are strings of at most 1024 bytes",
-};
-
-fn checked_model(raw: &RawValue) -> Result<String, RequestError> {
+fn checked_model(json: &[u8]) -> Result<String, RequestError> {
     let sound =
         |model: &String| (1..=MAX_MODEL_BYTES).contains(&model.len()) && !model.contains(char::is_control);
-    let json = Some(raw.get()).filter(|json| json.len() <= 6 * MAX_MODEL_BYTES + 2);
-    json.and_then(|json| serde_json::from_str::<String>(json).ok()).filter(sound).ok_or(
+    let json = Some(json).filter(|json| json.len() <= 6 * MAX_MODEL_BYTES + 2);
+    json.and_then(|json| serde_json::from_slice::<String>(json).ok()).filter(sound).ok_or(
         RequestError::Member {
             member: "model",
             expected: "a string of 1 to 256 bytes without control characters",
@@ -183,33 +173,18 @@ fn checked_model(raw: &RawValue) -> Result<String, RequestError> {
 }
 
 fn member<'a, T: Deserialize<'a>>(
-    raw: Option<&'a RawValue>,
+    json: Option<&'a [u8]>,
     member: &'static str,
     expected: &'static str,
 ) -> Result<Option<T>, RequestError> {
-    raw.map(|raw| serde_json::from_str(raw.get()))
-        .transpose()
-        .map_err(|_| RequestError::Member { member, expected })
+    json.map(serde_json::from_slice).transpose().map_err(|_| RequestError::Member { member, expected })
 }
 
-/// Where `part`, which serde borrowed from `body`, stands in it.
-fn position(body: &Bytes, part: &str) -> Option<Range<usize>> {
+/// Where `part` of `body` stands in it.
+fn position(body: &Bytes, part: &[u8]) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(body.as_ptr().addr())?;
     let end = start.checked_add(part.len())?;
     (end <= body.len()).then_some(start..end)
-}
-
-/// Our words for what serde_json found in an object. Its own may quote the body, so only its category and position
-/// are used; of what [`Members`] reads, `tools` alone can have a wrong type.
-fn refusal(error: &serde_json::Error) -> RequestError {
-    match error.classify() {
-        Category::Data => TOOLS,
-        Category::Syntax | Category::Eof | Category::Io => not_json(error),
-    }
-}
-
-fn not_json(error: &serde_json::Error) -> RequestError {
-    RequestError::NotJson { line: error.line(), column: error.column() }
 }
 
 #[cfg(test)]

@@ -120,11 +120,12 @@ fn check_unique(names: &mut Vec<Cow<'_, str>>, start: usize) -> Result<(), Parse
 ///
 /// Such parsers also fold the long s and the Kelvin sign into ASCII letters.
 pub(crate) fn same_but_for_case(known: &str, found: &str) -> bool {
-    if known == found {
-        return false;
+    // Nearly every name ends here: the long s takes two bytes, the Kelvin sign three.
+    if found.len() == known.len() {
+        return found != known && found.eq_ignore_ascii_case(known);
     }
-    if found.is_ascii() {
-        return known.eq_ignore_ascii_case(found);
+    if found.len() < known.len() || found.len() > 3 * known.len() || found.is_ascii() {
+        return false;
     }
     let fold = |letter: char| match letter {
         '\u{17F}' => 's',
@@ -132,4 +133,37 @@ pub(crate) fn same_but_for_case(known: &str, found: &str) -> bool {
         other => other.to_ascii_lowercase(),
     };
     known.chars().map(fold).eq(found.chars().map(fold))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, proptest};
+
+    use super::same_but_for_case;
+
+    #[test]
+    fn letters_that_fold_into_ascii_are_seen() {
+        for found in ["Tasks", "TASKS", "ta\u{17F}ks", "TAS\u{212A}S", "ta\u{17F}\u{212A}\u{17F}"] {
+            assert!(same_but_for_case("tasks", found), "{found}");
+        }
+        for found in
+            ["tasks", "task", "taskss", "tásks", "ta\u{17F}k", "\u{212A}", "", "\u{17F}ks", "ta\u{17F}ks "]
+        {
+            assert!(!same_but_for_case("tasks", found), "{found}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_other_spelling_is_seen(choice in any::<[u8; 9]>()) {
+            let known = "taskskeys";
+            let found: String = known.chars().zip(choice).map(|(letter, choice)| match (letter, choice % 3) {
+                ('s', 2) => '\u{17F}',
+                ('k', 2) => '\u{212A}',
+                (letter, 1) => letter.to_ascii_uppercase(),
+                (letter, _) => letter,
+            }).collect();
+            assert_eq!(same_but_for_case(known, &found), known != found);
+        }
+    }
 }

@@ -3,14 +3,8 @@
 //! A provider may resolve a repeated member otherwise than we do, and one that ignores letter case takes `Model` for
 //! `model`. Whoever reads the body after us must find what policy and audit found, so neither passes.
 
-use std::fmt;
-
-use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
-use serde_json::value::RawValue;
-
 use super::RequestError;
+use super::scanner::Scanner;
 
 /// The most entries of `tools`: as many as providers search through, and far more than fit into a prompt.
 const MAX_TOOLS: usize = 10_000;
@@ -19,24 +13,26 @@ const MAX_TOOL_NAME: usize = 1024;
 /// The longest JSON text of `metadata.user_id`.
 const MAX_USER_ID: usize = 4096;
 
-/// The body itself.
+/// What is expected of `tools`.
+pub(super) const TOOLS: RequestError = RequestError::Member {
+    member: "tools",
+    expected: "an array of at most 10000 objects whose `name` and `type` are strings of at most 1024 bytes",
+};
+/// What is expected of `metadata`.
+const METADATA: RequestError = RequestError::Member {
+    member: "metadata",
+    expected: "an object whose `user_id` is a string of at most 4096 bytes, if present",
+};
+
+/// Of the body, the JSON text of each member that is there and not `null`.
 #[derive(Default)]
 pub(super) struct Members<'a> {
-    pub(super) model: Option<&'a RawValue>,
-    pub(super) stream: Option<&'a RawValue>,
-    pub(super) max_tokens: Option<&'a RawValue>,
-    pub(super) metadata: Option<&'a RawValue>,
+    pub(super) model: Option<&'a [u8]>,
+    pub(super) stream: Option<&'a [u8]>,
+    pub(super) max_tokens: Option<&'a [u8]>,
+    pub(super) metadata: Option<&'a [u8]>,
     /// The JSON text of what names each entry of `tools`.
-    pub(super) tools: Vec<Option<&'a str>>,
-    /// What is wrong with the names of members, here and in tools.
-    pub(super) refusal: Option<RequestError>,
-}
-
-/// The value of `metadata`.
-#[derive(Default)]
-pub(super) struct Metadata {
-    pub(super) user_id: Option<String>,
-    pub(super) refusal: Option<RequestError>,
+    pub(super) tools: Vec<Option<&'a [u8]>>,
 }
 
 #[derive(Clone, Copy)]
@@ -54,9 +50,6 @@ enum ToolMember {
     Type,
 }
 
-#[derive(Clone, Copy)]
-struct UserId;
-
 const MEMBERS: [Known<Member>; 5] = [
     Known { name: "model", path: "model", is: Member::Model },
     Known { name: "stream", path: "stream", is: Member::Stream },
@@ -70,154 +63,97 @@ const TOOL_MEMBERS: [Known<ToolMember>; 2] = [
     Known { name: "type", path: "tools[].type", is: ToolMember::Type },
 ];
 
-const METADATA_MEMBERS: [Known<UserId>; 1] =
-    [Known { name: "user_id", path: "metadata.user_id", is: UserId }];
+const METADATA_MEMBERS: [Known<()>; 1] = [Known { name: "user_id", path: "metadata.user_id", is: () }];
 
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a request body")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut names = Names::new(&MEMBERS);
-        let mut members = Members::default();
-        let mut in_tools = None;
-        while let Some(name) = names.next(&mut map)? {
-            match name {
-                Member::Model => members.model = map.next_value()?,
-                Member::Stream => members.stream = map.next_value()?,
-                Member::MaxTokens => members.max_tokens = map.next_value()?,
-                Member::Metadata => members.metadata = map.next_value()?,
-                Member::Tools => members.tools = map.next_value_seed(Tools(&mut in_tools))?,
+impl<'a> Members<'a> {
+    /// Reads the members of `body`, an object.
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, RequestError> {
+        let mut scanner = Scanner::new(body);
+        let mut members = Self::default();
+        let (mut names, mut in_tools) = (Names::new(&MEMBERS), Names::new(&TOOL_MEMBERS));
+        scanner.object(|scanner, name| {
+            match names.find(name) {
+                Some(Member::Tools) => members.tools = tools(scanner, &mut in_tools)?,
+                Some(Member::Model) => members.model = present(scanner.value()?),
+                Some(Member::Stream) => members.stream = present(scanner.value()?),
+                Some(Member::MaxTokens) => members.max_tokens = present(scanner.value()?),
+                Some(Member::Metadata) => members.metadata = present(scanner.value()?),
+                None => _ = scanner.value()?,
             }
+            Ok(())
+        })?;
+        scanner.end()?;
+        names.refusal.or(in_tools.refusal).map_or(Ok(members), Err)
+    }
+}
+
+/// A value, unless it is `null`.
+fn present(json: &[u8]) -> Option<&[u8]> {
+    Some(json).filter(|json| *json != b"null")
+}
+
+/// The JSON text of what names each entry of an array of tools: its `name`, else its `type`, else nothing. `null` has
+/// no entries.
+fn tools<'a>(
+    scanner: &mut Scanner<'a>,
+    names: &mut Names<ToolMember>,
+) -> Result<Vec<Option<&'a [u8]>>, RequestError> {
+    let mut tools = Vec::new();
+    if scanner.peek() != Some(b'[') {
+        return if scanner.value()? == b"null" { Ok(tools) } else { Err(TOOLS) };
+    }
+    scanner.array(|scanner| {
+        if tools.len() == MAX_TOOLS || scanner.peek() != Some(b'{') {
+            return Err(TOOLS);
         }
-        members.refusal = names.refusal.or(in_tools);
-        Ok(members)
-    }
-}
-
-/// An array of tools, or `null`; refusals go into the slot.
-struct Tools<'s>(&'s mut Option<RequestError>);
-
-impl<'de> DeserializeSeed<'de> for Tools<'_> {
-    type Value = Vec<Option<&'de str>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_option(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Tools<'_> {
-    type Value = Vec<Option<&'de str>>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an array of tools")
-    }
-
-    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-        let mut tools = Vec::new();
-        while let Some(tool) = array.next_element_seed(Tool(self.0))? {
-            if tools.len() == MAX_TOOLS {
-                return Err(A::Error::custom("too many tools"));
-            }
-            tools.push(tool);
-        }
-        Ok(tools)
-    }
-}
-
-/// One tool, of which only what names it is kept: its `name`, else its `type`, else nothing.
-struct Tool<'s>(&'s mut Option<RequestError>);
-
-impl<'de> DeserializeSeed<'de> for Tool<'_> {
-    type Value = Option<&'de str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Tool<'_> {
-    type Value = Option<&'de str>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a tool")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut names = Names::new(&TOOL_MEMBERS);
         let (mut name, mut kind) = (None, None);
-        while let Some(member) = names.next(&mut map)? {
-            match member {
-                ToolMember::Name => name = text(map.next_value()?, MAX_TOOL_NAME)?,
-                ToolMember::Type => kind = text(map.next_value()?, MAX_TOOL_NAME)?,
+        names.seen = 0;
+        scanner.object(|scanner, written| {
+            match names.find(written) {
+                Some(ToolMember::Name) => name = text(scanner.value()?, MAX_TOOL_NAME).ok_or(TOOLS)?,
+                Some(ToolMember::Type) => kind = text(scanner.value()?, MAX_TOOL_NAME).ok_or(TOOLS)?,
+                None => _ = scanner.value()?,
             }
-        }
-        if let Some(refusal) = names.refusal {
-            self.0.get_or_insert(refusal);
-        }
-        Ok(name.or(kind))
-    }
+            Ok(())
+        })?;
+        tools.push(name.or(kind));
+        Ok(())
+    })?;
+    Ok(tools)
 }
 
-/// The JSON text of a string, which must be one, or of nothing.
-fn text<E: Error>(raw: &RawValue, longest: usize) -> Result<Option<&str>, E> {
-    let json = raw.get();
-    match json.as_bytes() {
-        b"null" => Ok(None),
-        [b'"', ..] if json.len() > longest => Err(E::custom("too long")),
+/// The JSON text of a string that is not too long, or of nothing; `None` if it is neither.
+fn text(json: &[u8], longest: usize) -> Option<Option<&[u8]>> {
+    match json {
+        b"null" => Some(None),
         // An escape may stand for half a character.
-        [b'"', rest @ ..] if rest.contains(&b'\\') => {
-            serde_json::from_str::<String>(json).map(|_| Some(json)).map_err(E::custom)
+        [b'"', rest @ ..] if json.len() <= longest => {
+            let plain = !rest.contains(&b'\\') && str::from_utf8(rest).is_ok();
+            let sound = plain || serde_json::from_slice::<String>(json).is_ok();
+            sound.then_some(Some(json))
         }
-        [b'"', ..] => Ok(Some(json)),
-        _ => Err(E::custom("not a string")),
+        _ => None,
     }
 }
 
-impl<'de> Deserialize<'de> for Metadata {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MetadataVisitor)
+/// `metadata.user_id` of the JSON text of `metadata`, an object.
+pub(super) fn user_id(metadata: &[u8]) -> Result<Option<String>, RequestError> {
+    let mut scanner = Scanner::new(metadata);
+    if scanner.peek() != Some(b'{') {
+        return Err(METADATA);
     }
-}
-
-struct MetadataVisitor;
-
-impl<'de> Visitor<'de> for MetadataVisitor {
-    type Value = Metadata;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("metadata")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut names = Names::new(&METADATA_MEMBERS);
-        let mut metadata = Metadata::default();
-        while let Some(UserId) = names.next(&mut map)? {
-            let json = text(map.next_value()?, MAX_USER_ID)?;
-            metadata.user_id = json.map(serde_json::from_str).transpose().map_err(A::Error::custom)?;
+    let mut names = Names::new(&METADATA_MEMBERS);
+    let mut user_id = None;
+    scanner.object(|scanner, name| {
+        let is_wanted = names.find(name).is_some();
+        let json = scanner.value()?;
+        if is_wanted {
+            let json = text(json, MAX_USER_ID).ok_or(METADATA)?;
+            user_id = json.map(serde_json::from_slice).transpose().map_err(|_| METADATA)?;
         }
-        metadata.refusal = names.refusal;
-        Ok(metadata)
-    }
+        Ok(())
+    })?;
+    names.refusal.map_or(Ok(user_id), Err)
 }
 
 /// A member that is acted on.
@@ -241,23 +177,20 @@ impl<Is: Copy> Names<Is> {
         Self { known, seen: 0, refusal: None }
     }
 
-    /// The next member to read. Members that mean nothing here are skipped; so are those that must not be there,
-    /// the first of which is kept as the refusal.
-    fn next<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<Option<Is>, A::Error> {
-        while let Some(written) = map.next_key::<&'de RawValue>()? {
-            match among(self.known, written.get()) {
-                Found::Known(known, bit) if self.seen & bit == 0 => {
-                    self.seen |= bit;
-                    return Ok(Some(known.is));
-                }
-                Found::Known(known, _) => self.refuse(RequestError::Duplicate { member: known.path }),
-                Found::OtherCase(known) => self.refuse(RequestError::LetterCase { member: known.path }),
-                Found::Unreadable => self.refuse(RequestError::Name),
-                Found::Unknown => {}
+    /// Which member a name stands for; `None` for one whose value is passed over: it means nothing here, or must not be
+    /// there, which is kept as the refusal.
+    fn find(&mut self, written: &[u8]) -> Option<Is> {
+        match among(self.known, written) {
+            Found::Known(known, bit) if self.seen & bit == 0 => {
+                self.seen |= bit;
+                return Some(known.is);
             }
-            map.next_value::<IgnoredAny>()?;
+            Found::Known(known, _) => self.refuse(RequestError::Duplicate { member: known.path }),
+            Found::OtherCase(known) => self.refuse(RequestError::LetterCase { member: known.path }),
+            Found::Unreadable => self.refuse(RequestError::Name),
+            Found::Unknown => {}
         }
-        Ok(None)
+        None
     }
 
     fn refuse(&mut self, refusal: RequestError) {
@@ -277,15 +210,16 @@ const MAX_KNOWN_NAME: usize = 6 * 10;
 
 /// Which of `known` the JSON text of a name stands for. Long names stay where they are: unescaped they would be as
 /// much again.
-fn among<Is>(known: &'static [Known<Is>], written: &str) -> Found<Is> {
-    let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+fn among<Is>(known: &'static [Known<Is>], written: &[u8]) -> Found<Is> {
+    let inner = written.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or_default();
     if inner.len() > MAX_KNOWN_NAME {
         return Found::Unknown;
     }
-    if !inner.contains('\\') {
-        return find(known, inner);
+    if inner.contains(&b'\\') {
+        return serde_json::from_slice::<String>(written)
+            .map_or(Found::Unreadable, |name| find(known, &name));
     }
-    serde_json::from_str::<String>(written).map_or(Found::Unreadable, |name| find(known, &name))
+    str::from_utf8(inner).map_or(Found::Unreadable, |name| find(known, name))
 }
 
 fn find<Is>(known: &'static [Known<Is>], name: &str) -> Found<Is> {
