@@ -80,8 +80,8 @@ impl RequestError {
     /// What stands at `at` makes `body` no JSON.
     fn not_json_at(body: &[u8], at: usize) -> Self {
         let before = body.get(..at).unwrap_or_default();
-        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line_start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+        let line = 1 + memchr::memchr_iter(b'\n', before).count();
         Self::NotJson { line, column: 1 + before.len() - line_start }
     }
 }

@@ -110,8 +110,8 @@ fn tools<'a>(
         names.seen = 0;
         scanner.object(|scanner, written| {
             match names.find(written) {
-                Some(ToolMember::Name) => name = text(scanner.value()?, MAX_TOOL_NAME).ok_or(TOOLS)?,
-                Some(ToolMember::Type) => kind = text(scanner.value()?, MAX_TOOL_NAME).ok_or(TOOLS)?,
+                Some(ToolMember::Name) => name = text(scanner.value()?, MAX_TOOL_NAME, TOOLS)?,
+                Some(ToolMember::Type) => kind = text(scanner.value()?, MAX_TOOL_NAME, TOOLS)?,
                 None => _ = scanner.value()?,
             }
             Ok(())
@@ -122,17 +122,17 @@ fn tools<'a>(
     Ok(tools)
 }
 
-/// The JSON text of a string that is not too long, or of nothing; `None` if it is neither.
-fn text(json: &[u8], longest: usize) -> Option<Option<&[u8]>> {
+/// The JSON text of a string of at most `longest` bytes, or nothing for `null`; anything else is `wrong`.
+fn text(json: &[u8], longest: usize, wrong: RequestError) -> Result<Option<&[u8]>, RequestError> {
     match json {
-        b"null" => Some(None),
+        b"null" => Ok(None),
         // An escape may stand for half a character.
         [b'"', rest @ ..] if json.len() <= longest => {
             let plain = !rest.contains(&b'\\') && str::from_utf8(rest).is_ok();
             let sound = plain || serde_json::from_slice::<String>(json).is_ok();
-            sound.then_some(Some(json))
+            if sound { Ok(Some(json)) } else { Err(wrong) }
         }
-        _ => None,
+        _ => Err(wrong),
     }
 }
 
@@ -148,7 +148,7 @@ pub(super) fn user_id(metadata: &[u8]) -> Result<Option<String>, RequestError> {
         let is_wanted = names.find(name).is_some();
         let json = scanner.value()?;
         if is_wanted {
-            let json = text(json, MAX_USER_ID).ok_or(METADATA)?;
+            let json = text(json, MAX_USER_ID, METADATA)?;
             user_id = json.map(serde_json::from_slice).transpose().map_err(|_| METADATA)?;
         }
         Ok(())

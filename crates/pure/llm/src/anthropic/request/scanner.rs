@@ -276,17 +276,8 @@ fn special_bytes(rest: &[u8]) -> (u64, usize) {
 
 /// Whether an escape follows, of which the backslash was read.
 fn is_escape(rest: &[u8]) -> bool {
-    const OF_ONE_LETTER: [bool; 256] = {
-        let mut letters = [false; 256];
-        let mut known: &[u8] = b"\"\\/bfnrt";
-        while let [letter, rest @ ..] = known {
-            letters[*letter as usize] = true;
-            known = rest;
-        }
-        letters
-    };
     match rest {
-        [letter, ..] if OF_ONE_LETTER[usize::from(*letter)] => true,
+        [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => true,
         [b'u', digits @ ..] => {
             digits.first_chunk::<4>().is_some_and(|four| four.iter().all(u8::is_ascii_hexdigit))
         }
