@@ -48,13 +48,17 @@ async fn bodies_of_one_key_that_are_never_finished_are_refused_beyond_its_share(
 async fn tools_and_nesting_have_an_end() {
     let provider = Provider::always(Reply::json("200 OK", "{}")).await;
     let gateway = Gateway::before(&provider).await;
-    let many = |piece: &str, end: &str| {
-        format!(r#"{{"model":"claude-opus","tools":[{}{end}"#, piece.repeat(2 * 1024 * 1024 / piece.len()))
+    let many_in = |member: &str, piece: &str, end: &str| {
+        let pieces = piece.repeat(2 * 1024 * 1024 / piece.len());
+        format!(r#"{{"model":"claude-opus","{member}":[{pieces}{end}"#)
     };
+    let many = |piece: &str, end: &str| many_in("tools", piece, end);
     for (body, said) in [
         (many("{},", "{}]}"), "tools: expected an array of at most 10000 objects"),
         (many(r#"{"name":"x"},"#, "{}]}"), "tools: expected an array of at most 10000 objects"),
-        (many("[", ""), "the request body nests deeper than 1000 levels"),
+        (many("[", ""), "tools: expected an array of at most 10000 objects"),
+        (many(r#"{"input_schema":"#, ""), "the request body nests deeper than 1000 levels"),
+        (many_in("messages", "[", ""), "the request body nests deeper than 1000 levels"),
     ] {
         let answer = post(&gateway, "/v1/messages", &[KEY], body.as_bytes()).await;
         assert_eq!(answer.error(), (400, "invalid_request_error".to_owned()));
