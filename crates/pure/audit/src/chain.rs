@@ -127,10 +127,9 @@ pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
 impl Record {
     /// Encodes `event`; done by whoever has the event, so that the writer only hashes and writes.
     pub fn encode(event: &Event) -> Result<Self, AuditError> {
-        let unencodable = |error: String| AuditError::Encode(error);
         let mut json = Vec::with_capacity(USUAL_RECORD);
-        serde_json::to_writer(&mut json, event).map_err(|error| unencodable(error.to_string()))?;
-        String::from_utf8(json).map(Self).map_err(|error| unencodable(error.to_string()))
+        serde_json::to_writer(&mut json, event).map_err(|error| AuditError::Encode(error.to_string()))?;
+        String::from_utf8(json).map(Self).map_err(|error| AuditError::Encode(error.to_string()))
     }
 
     #[cfg(test)]

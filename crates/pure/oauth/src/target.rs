@@ -76,10 +76,7 @@ impl RequestedTargets {
     fn among(&self, allowed: &[&Audience]) -> Result<Vec<Audience>, OAuthError> {
         let mut found: Vec<Audience> = Vec::new();
         for target in &self.0 {
-            // Nearly every client writes an audience as it is, and then no URL has to be parsed.
-            let as_it_is = allowed.iter().find(|audience| target.as_written() == audience.as_str());
-            let named = as_it_is.or_else(|| allowed.iter().find(|audience| target.names(audience)));
-            let audience = named.ok_or_else(|| {
+            let audience = allowed.iter().find(|audience| target.names(audience)).ok_or_else(|| {
                 invalid_target(format!("{} is not a target that this client may use", target.as_written()))
             })?;
             if !found.contains(audience) {

@@ -82,7 +82,7 @@ pub struct Caller {
 pub struct BearerToken {
     /// The text, for a token exchange at the issuer's own endpoint. It goes nowhere else.
     pub text: Secret,
-    /// What answers for it are held under.
+    /// The hash of the text, which caches use in its place.
     pub hash: KeyHash,
     /// What it says.
     pub verified: VerifiedToken,

@@ -139,7 +139,7 @@ fn text(json: &[u8], longest: usize, wrong: RequestError) -> Result<Option<&[u8]
 /// `metadata.user_id` of the JSON text of `metadata`, an object.
 pub(super) fn user_id(metadata: &[u8]) -> Result<Option<String>, RequestError> {
     let mut scanner = Scanner::new(metadata);
-    if scanner.peek() != Some(b'{') {
+    if scanner.peek() != Some(b'{') || str::from_utf8(metadata).is_err() {
         return Err(METADATA);
     }
     let mut names = Names::new(&METADATA_MEMBERS);
@@ -211,15 +211,15 @@ const MAX_KNOWN_NAME: usize = 6 * 10;
 /// Which of `known` the JSON text of a name stands for. Long names stay where they are: unescaped they would be as
 /// much again.
 fn among<Is>(known: &'static [Known<Is>], written: &[u8]) -> Found<Is> {
-    let inner = written.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or_default();
+    let Ok(written) = str::from_utf8(written) else { return Found::Unreadable };
+    let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
     if inner.len() > MAX_KNOWN_NAME {
         return Found::Unknown;
     }
-    if inner.contains(&b'\\') {
-        return serde_json::from_slice::<String>(written)
-            .map_or(Found::Unreadable, |name| find(known, &name));
+    if !inner.contains('\\') {
+        return find(known, inner);
     }
-    str::from_utf8(inner).map_or(Found::Unreadable, |name| find(known, name))
+    serde_json::from_str::<String>(written).map_or(Found::Unreadable, |name| find(known, &name))
 }
 
 fn find<Is>(known: &'static [Known<Is>], name: &str) -> Found<Is> {

@@ -181,6 +181,20 @@ fn large_bodies_nest_no_deeper_than_anybody_writes() {
 }
 
 #[test]
+fn what_is_read_must_be_utf_8() {
+    let long = [&br#"{"model":"m",""#[..], &b"x".repeat(100), b"\xFF\":1}"].concat();
+    for body in [
+        &b"{\"model\":\"m\xFF\"}"[..],
+        b"{\"model\":\"m\",\"mod\xFFel\":1}",
+        b"{\"model\":\"m\",\"tools\":[{\"name\":\"\xFF\"}]}",
+        b"{\"model\":\"m\",\"metadata\":{\"other\":\"\xFF\"}}",
+        &long,
+    ] {
+        assert!(MessagesRequest::parse(Bytes::copy_from_slice(body)).is_err(), "{}", body.escape_ascii());
+    }
+}
+
+#[test]
 fn a_name_with_half_a_character_is_refused() {
     assert_eq!(parse(r#"{"model":"m","mod\ud800el":1}"#).unwrap_err(), RequestError::Name);
     assert!(parse(r#"{"model":"m","tools":[{"name":"\ud800"}]}"#).is_err());
