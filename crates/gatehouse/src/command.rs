@@ -43,7 +43,7 @@ enum Command {
     /// Make a new API key: print it once, and its hash
     NewKey,
     /// Load and compile the configuration, run its policies' tests, and report every problem
-    Check,
+    Check(check::Check),
     /// Write a starter configuration with fresh secrets; a file that exists is not overwritten
     Init(init::Init),
     /// Evaluate and test policies
@@ -73,7 +73,7 @@ pub fn run() -> ExitCode {
         Command::HashPassword => secret::hash_password(),
         Command::HashKey => secret::hash_key(),
         Command::NewKey => secret::new_key(),
-        Command::Check => check::run(config),
+        Command::Check(check) => check::run(&check, config),
         Command::Init(init) => init::run(&init, config),
         Command::Policy(command) => policy::run(command, config),
         Command::Audit(command) => audit::run(command, config),

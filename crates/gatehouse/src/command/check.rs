@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
+
 use gatehouse_identity::clock::Clock as _;
 
 use super::output::{Failure, line};
@@ -9,21 +11,35 @@ use super::policy::suite::{Suite, Tally};
 use crate::gateway::load::{self, load};
 use crate::host::SystemClock;
 
-pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
+#[derive(Args)]
+pub(super) struct Check {
+    /// Exit with 1 when there is a warning
+    #[arg(long)]
+    strict: bool,
+}
+
+pub(super) fn run(check: &Check, config: Option<PathBuf>) -> Result<(), Failure> {
     let loaded = load(config)?;
-    for warning in loaded.snapshot.warnings_at(SystemClock.now()) {
-        line(load::line(warning))?;
-    }
+    let mut warnings: Vec<String> = loaded.snapshot.warnings_at(SystemClock.now()).map(load::line).collect();
     if loaded.snapshot.audit.checkpoints.key.is_none() {
-        line(format!(
+        warnings.push(format!(
             "warning: {}: audit.checkpoints.key: the audit log is not signed, so whoever can write it can rewrite it \
              (make a key with `gatehouse audit new-key FILE`)",
             loaded.path.display()
-        ))?;
+        ));
+    }
+    for warning in &warnings {
+        line(warning)?;
     }
     let tally = test_policies(&loaded.files)?;
     if tally.failed > 0 {
         return Err(Failure::Failed(format!("{}: policy tests: {tally}", loaded.path.display())));
+    }
+    if check.strict && !warnings.is_empty() {
+        let found =
+            if warnings.len() == 1 { "1 warning".to_owned() } else { format!("{} warnings", warnings.len()) };
+        let message = format!("{}: {found}, and --strict was given", loaded.path.display());
+        return Err(Failure::Failed(message));
     }
     line(format!("{}: ok, revision {}", loaded.path.display(), loaded.snapshot.revision))
 }

@@ -13,7 +13,7 @@ use gatehouse_config::snapshot::Snapshot;
 use gatehouse_identity::id::ClientId;
 use gatehouse_policy::{Decision, Outcome, Policy, PolicyOptions, PolicySource, RegoVersion};
 
-use self::suite::{Suite, Tally};
+use self::suite::{Covered, Suite, Tally};
 use super::output::{Failure, line};
 use crate::gateway::load::load;
 use crate::host::files;
@@ -25,7 +25,7 @@ const INPUT_LIMIT: u64 = 16 * 1024 * 1024;
 pub(super) enum PolicyCommand {
     /// Decide on one input and print the decision as JSON; a denial is a decision and exits 0
     Eval(Eval),
-    /// Run the `test_*` rules of policies; exits 1 when one does not pass
+    /// Run the `test_*` rules of policies and name the rules that no test depends on; exits 1 when a test does not pass
     Test {
         /// Policies, their `*_test.rego` files, or folders of them
         #[arg(required = true, value_name = "FILE|FOLDER")]
@@ -217,12 +217,20 @@ fn test(paths: &[PathBuf]) -> Result<(), Failure> {
         suites.extend(Suite::find(path)?);
     }
     let mut tally = Tally::default();
+    let mut covered = Covered::default();
     for suite in &suites {
         for test in suite.run()? {
             line(&test)?;
             tally.count(&test);
         }
+        for rule in suite.coverage()? {
+            covered.count(&rule);
+            if !rule.covered {
+                line(suite::uncovered(&rule))?;
+            }
+        }
     }
+    line(&covered)?;
     line(&tally)?;
     match (tally.failed, tally.passed) {
         (0, 0) => Err(Failure::Failed("no rule is called `test_*`".to_owned())),

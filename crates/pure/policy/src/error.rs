@@ -26,6 +26,8 @@ pub enum PolicyErrorKind {
     Recursion,
     /// A function that neither the policy nor Gatehouse defines, or that policies may not call.
     Function,
+    /// Rules that define the same thing in ways that exclude each other.
+    Conflict,
     /// Another package than configured, or no rule of the entry's name.
     Entry,
 }

@@ -4,6 +4,7 @@ mod mcp;
 mod model;
 mod raw;
 mod section;
+mod shape;
 mod sink;
 mod token;
 
@@ -23,6 +24,8 @@ use crate::reads::Reads;
 
 pub use mcp::{Target, ToolCall};
 pub use model::ModelCall;
+pub(crate) use shape::unknown;
+pub use shape::{Parent, Point, UnknownFact};
 pub(crate) use sink::Sight;
 pub use token::{Client, TokenMinting};
 

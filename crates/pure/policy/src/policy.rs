@@ -1,5 +1,8 @@
 //! One compiled policy.
 
+mod entry;
+
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
@@ -12,12 +15,14 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::builtin::{Builtin, Meter, to_rego};
 use crate::decision::{Decision, DenyReason, Outcome};
 use crate::error::{PolicyError, PolicyErrorKind};
-use crate::input::{Input, Sight};
+use crate::input::{self, Input, Point, Sight, UnknownFact};
 use crate::memory::Memory;
 use crate::pace::{Ended, Pace, Turn};
-use crate::program::{self, Uses};
+use crate::program::{self, Reference, Uses};
 use crate::reads::Reads;
 use crate::scan;
+
+use entry::Entry;
 
 /// How long one evaluation may take.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_millis(25);
@@ -73,11 +78,15 @@ impl Default for PolicyOptions {
 #[derive(Clone)]
 pub struct Policy {
     name: String,
+    /// The path of what decides, for people.
+    answer: String,
+    /// The rule that is evaluated for it.
     rule: String,
     version: RegoVersion,
     engine: Engine,
     guarded: Vec<&'static Builtin>,
     reads: Reads,
+    references: Arc<[Reference]>,
     /// None for a policy that looks at the clock.
     memory: Option<Arc<Memory>>,
     pace: Arc<Pace>,
@@ -128,20 +137,39 @@ impl Policy {
     /// Checks and compiles `source`. The worst text within the limits takes well under a second.
     pub fn compile(source: &PolicySource, options: &PolicyOptions) -> Result<Self, PolicyError> {
         let (mut engine, version) = load(std::slice::from_ref(source), options.version)?;
-        let Uses { builtins, reads } = program::check(engine.get_modules())?;
-        let rule = entry(&mut engine, options)?;
-        prepare(&mut engine, &rule)?;
+        let Uses { builtins, reads, references, rules } = program::check(engine.get_modules())?;
+        let Entry { answer, rule } = Entry::find(&mut engine, options, &rules)?;
         let is_timeless =
             reads.member("time").is_none() && builtins.iter().all(|builtin| !builtin.is_clock());
         let memory = is_timeless.then(|| Arc::new(Memory::new()));
         let guarded = builtins.into_iter().filter(|builtin| builtin.is_guarded()).collect();
         let pace = Arc::new(Pace::unknown());
-        Ok(Self { name: source.name.clone(), rule, version, engine, guarded, reads, memory, pace })
+        let name = source.name.clone();
+        Ok(Self {
+            name,
+            answer,
+            rule,
+            version,
+            engine,
+            guarded,
+            reads,
+            references: references.into(),
+            memory,
+            pace,
+        })
     }
 
     /// The configured name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What its rules refer to and no input of `point` has, each where it is named first: what depends on it is as if
+    /// it were not written.
+    pub fn unknown_facts(&self, point: Point) -> Vec<UnknownFact> {
+        let mut known = BTreeSet::new();
+        let found = self.references.iter().filter_map(|reference| input::unknown(reference, point));
+        found.filter(|fact| known.insert(fact.path.clone())).collect()
     }
 
     /// The version of Rego that the text turned out to be; never [`RegoVersion::Auto`].
@@ -242,12 +270,12 @@ impl Policy {
 
     fn read(&self, result: &Value) -> Decision {
         if *result == Value::Undefined {
-            let message = format!("`{}` has no value for this input", self.rule);
+            let message = format!("`{}` has no value for this input", self.answer);
             return Decision::failed(&self.name, DenyReason::Undefined, message);
         }
         let allowed = result.as_object().ok().and_then(|_| result["allowed"].as_bool().ok().copied());
         let Some(allowed) = allowed else {
-            let message = format!("`{}` is no object with a boolean `allowed`", self.rule);
+            let message = format!("`{}` is no object with a boolean `allowed`", self.answer);
             return Decision::failed(&self.name, DenyReason::Malformed, message);
         };
         let message = |name: &str| result[name].as_string().ok().map(ToString::to_string);
@@ -404,29 +432,6 @@ fn add(engine: &mut Engine, source: &PolicySource, version: RegoVersion) -> Resu
             .map(|_| RegoVersion::V0)
             .map_err(|older| if error.message.contains("keyword is required") { older } else { error }),
     }
-}
-
-fn entry(engine: &mut Engine, options: &PolicyOptions) -> Result<String, PolicyError> {
-    let expected = format!("data.{}", options.package);
-    let packages = engine.get_packages().unwrap_or_default();
-    if !packages.contains(&expected) {
-        let found = packages.join(", ");
-        let message =
-            format!("expected `package {}`, found `{}`", options.package, found.trim_start_matches("data."));
-        return Err(PolicyError::at(PolicyErrorKind::Entry, 1, 1, message));
-    }
-    Ok(format!("{expected}.{}", options.entry))
-}
-
-/// Orders the statements once, so that evaluations need not.
-fn prepare(engine: &mut Engine, rule: &str) -> Result<(), PolicyError> {
-    engine.compile_with_entrypoint(&rule.into()).map(|_| ()).map_err(|error| {
-        let text = error.to_string();
-        if text.contains("not a valid rule path") {
-            return PolicyError::new(PolicyErrorKind::Entry, format!("the policy has no rule `{rule}`"));
-        }
-        PolicyError::from_engine(PolicyErrorKind::Syntax, &text)
-    })
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 
 mod body;
 mod bounds;
+mod extents;
+mod references;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +19,8 @@ use crate::reads::Reads;
 
 use body::Collector;
 pub(crate) use bounds::Growth;
+use references::Sources;
+pub(crate) use references::{Reference, Step};
 
 /// Most references between rules; a policy of ordinary shape has a few per rule.
 const MAX_EDGES: usize = 200_000;
@@ -46,16 +50,71 @@ pub(crate) struct Uses {
     pub(crate) builtins: Vec<&'static Builtin>,
     /// The parts of the input that any of their rules can see.
     pub(crate) reads: Reads,
+    /// Where their rules refer to the input, in the order of the text.
+    pub(crate) references: Vec<Reference>,
+    /// The rules that they define.
+    pub(crate) rules: Rules,
+}
+
+/// Rules by their full names.
+#[derive(Debug)]
+pub(crate) struct Rules(BTreeMap<String, bool>);
+
+/// What rules make of one path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Defined {
+    /// It is the name of a rule.
+    Rule,
+    /// It is the name of a function.
+    Function,
+    /// Rules define what is below it, or what it is a part of.
+    Parts,
+    /// No rule has to do with it.
+    Not,
+}
+
+impl Rules {
+    /// What there is at `path`.
+    pub(crate) fn at(&self, path: &str) -> Defined {
+        let below = format!("{path}.");
+        let mut above = path;
+        match self.0.get(path) {
+            Some(true) => return Defined::Function,
+            Some(false) => return Defined::Rule,
+            None => {}
+        }
+        if self.0.range(below.clone()..).next().is_some_and(|(name, _)| name.starts_with(&below)) {
+            return Defined::Parts;
+        }
+        while let Some((parent, _)) = above.rsplit_once('.') {
+            if self.0.get(parent) == Some(&false) {
+                return Defined::Parts;
+            }
+            above = parent;
+        }
+        Defined::Not
+    }
+
+    /// The names of all that are no functions.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(_, is_function)| !**is_function).map(|(name, _)| name.as_str())
+    }
 }
 
 /// Checks `modules` and names what they use.
 pub(crate) fn check(modules: &[Ref<Module>]) -> Result<Uses, PolicyError> {
+    extents::check(modules)?;
     let mut program = Program::declare(modules);
     for module in modules {
         program.collect(module)?;
     }
     bounds::check(&program.nodes)?;
-    Ok(Uses { builtins: program.builtins.into_values().collect(), reads: program.reads })
+    let is_function = |at: usize| program.nodes.get(at).is_some_and(|node| node.is_function);
+    let rules = Rules(program.index.iter().map(|(name, at)| (name.clone(), is_function(*at))).collect());
+    let mut references = program.references;
+    references.sort();
+    references.dedup();
+    Ok(Uses { builtins: program.builtins.into_values().collect(), reads: program.reads, references, rules })
 }
 
 struct Program {
@@ -63,6 +122,8 @@ struct Program {
     index: BTreeMap<String, usize>,
     builtins: BTreeMap<&'static str, &'static Builtin>,
     reads: Reads,
+    references: Vec<Reference>,
+    sources: Sources,
     edges: usize,
 }
 
@@ -86,13 +147,15 @@ impl Program {
             index: BTreeMap::new(),
             builtins: BTreeMap::new(),
             reads: Reads::NOTHING,
+            references: Vec::new(),
+            sources: Sources::default(),
             edges: 0,
         };
         for module in modules {
             let package = package_of(module);
             for rule in &module.policy {
                 let (refr, is_function) = head(rule);
-                let name = format!("{package}.{}", static_path(refr).join("."));
+                let name = format!("{package}.{}", defined(rule).join("."));
                 let nodes = &mut program.nodes;
                 let node = *program.index.entry(name.clone()).or_insert_with(|| {
                     let span = refr.span();
@@ -104,6 +167,7 @@ impl Program {
                 }
             }
         }
+        program.sources = Sources::of(modules);
         program
     }
 
@@ -113,8 +177,7 @@ impl Program {
             self.sees(&static_path(&import.refr));
         }
         for rule in &module.policy {
-            let (refr, _) = head(rule);
-            let name = format!("{}.{}", names.package, static_path(refr).join("."));
+            let name = format!("{}.{}", names.package, defined(rule).join("."));
             let Some(node) = self.index.get(&name).copied() else { continue };
             let bodies = Collector::new(self, &names).rule(rule)?;
             if let Some(node) = self.nodes.get_mut(node) {
@@ -215,6 +278,18 @@ fn head(rule: &Rule) -> (&ExprRef, bool) {
         Rule::Default { refr, args, .. } => (refr, !args.is_empty()),
         Rule::Spec { head: RuleHead::Func { refr, .. }, .. } => (refr, true),
         Rule::Spec { head: RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. }, .. } => (refr, false),
+    }
+}
+
+/// The names of what a rule defines, up to the first part that is not written out.
+pub(crate) fn defined(rule: &Rule) -> Vec<String> {
+    let (refr, _) = head(rule);
+    match (rule, refr.as_ref()) {
+        // The older way to write an element of a set.
+        (Rule::Spec { head: RuleHead::Set { key: None, .. }, .. }, Expr::RefBrack { refr, .. }) => {
+            static_path(refr)
+        }
+        _ => static_path(refr),
     }
 }
 

@@ -1,4 +1,6 @@
-//! Runs the `test_*` rules that stand beside a policy.
+//! Runs the `test_*` rules that stand beside a policy, and finds the rules that no test depends on.
+
+mod coverage;
 
 use std::collections::BTreeMap;
 
@@ -9,6 +11,11 @@ use crate::builtin::Builtin;
 use crate::error::PolicyError;
 use crate::policy::{self, PolicySource, RegoVersion, load};
 use crate::program;
+
+pub use coverage::{RuleCoverage, coverage};
+
+/// What a test is called first.
+const TEST: &str = "test_";
 
 /// What became of one test.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +80,7 @@ fn tests_of(module: &Ref<Module>) -> Vec<(String, (String, u32, u32))> {
     });
     rules
         .filter_map(|refr| match refr.as_ref() {
-            Expr::Var { span, .. } if span.text().starts_with("test_") => {
+            Expr::Var { span, .. } if span.text().starts_with(TEST) => {
                 let source = span.source.get_path().clone();
                 Some((format!("data.{package}.{}", span.text()), (source, span.line, span.col)))
             }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use gatehouse_policy::testing::{self, TestOutcome, Verdict};
+use gatehouse_policy::testing::{self, RuleCoverage, TestOutcome, Verdict};
 use gatehouse_policy::{PolicyError, PolicySource};
 
 use crate::command::output::Failure;
@@ -18,6 +18,13 @@ pub(in crate::command) struct Suite(Vec<PathBuf>);
 
 /// One test that ran.
 pub(in crate::command) struct Test(TestOutcome);
+
+/// How many rules with conditions there are, and on how many of them some test depends.
+#[derive(Default)]
+pub(super) struct Covered {
+    rules: usize,
+    covered: usize,
+}
 
 /// How many tests ended how.
 #[derive(Default)]
@@ -73,6 +80,20 @@ impl Suite {
 
     /// Runs every test.
     pub(in crate::command) fn run(&self) -> Result<Vec<Test>, Failure> {
+        let outcomes = testing::run(&self.sources()?).map_err(|error| self.refused(&error))?;
+        Ok(outcomes.into_iter().map(Test).collect())
+    }
+
+    /// Finds out on which rules of the policy some test depends.
+    pub(super) fn coverage(&self) -> Result<Vec<RuleCoverage>, Failure> {
+        testing::coverage(&self.sources()?).map_err(|error| self.refused(&error))
+    }
+
+    fn refused(&self, error: &PolicyError) -> Failure {
+        refused(self.0.last().map_or(Path::new(""), PathBuf::as_path), error)
+    }
+
+    fn sources(&self) -> Result<Vec<PolicySource>, Failure> {
         let mut sources = Vec::new();
         for path in &self.0 {
             let name = path.display().to_string();
@@ -80,9 +101,7 @@ impl Suite {
                 .map_err(|error| Failure::new(&name, error))?;
             sources.push(PolicySource { name, text });
         }
-        let last = self.0.last().map_or(Path::new(""), PathBuf::as_path);
-        let outcomes = testing::run(&sources).map_err(|error| refused(last, &error))?;
-        Ok(outcomes.into_iter().map(Test).collect())
+        Ok(sources)
     }
 }
 
@@ -122,6 +141,25 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} passed, {} failed", self.passed, self.failed)
     }
+}
+
+impl Covered {
+    pub(super) fn count(&mut self, rule: &RuleCoverage) {
+        self.rules += 1;
+        self.covered += usize::from(rule.covered);
+    }
+}
+
+impl fmt::Display for Covered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tests depend on {} of {} rules with conditions", self.covered, self.rules)
+    }
+}
+
+/// The line of a rule that no test would miss.
+pub(super) fn uncovered(rule: &RuleCoverage) -> String {
+    let RuleCoverage { name, source, line, column, .. } = rule;
+    format!("{source}:{line}:{column}: {name}: no test depends on this rule")
 }
 
 /// A policy that does not compile.

@@ -41,6 +41,59 @@ fn tests_beside_a_policy_are_run() {
     assert!(ran.err.contains("0 passed, 1 failed"), "{}", ran.err);
 }
 
+/// A misspelt fact would switch a policy off without a word.
+#[test]
+fn what_a_policy_asks_for_in_vain_is_a_warning_and_strict_makes_it_fail() {
+    let here = tempfile::tempdir().unwrap();
+    let text = complete(here.path());
+    let configure = |text: &str| {
+        write(here.path(), "gatehouse.yaml", text);
+        let file = here.path().join("gatehouse.yaml");
+        std::fs::set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
+    };
+    configure(&text);
+    write(here.path(), "models.rego", ALLOW);
+    gatehouse(here.path(), &["check", "--strict"], "").ok();
+    let policy = |condition: &str| {
+        let text = format!("package orchestrator\n\nresult := {{\"allowed\": true}} if {condition}\n");
+        write(here.path(), "models.rego", &text);
+        gatehouse(here.path(), &["check"], "").ok()
+    };
+    for (condition, said) in [
+        (
+            "input.request.llm.modell == \"a\"",
+            "warning: models.rego:3:32: llmProvider.authorization.inbound.opa: `input.request.llm.modell` is never \
+             there at a model call, so nothing that asks for it applies (did you mean `input.request.llm.model`?)",
+        ),
+        ("input.route.residenc == \"eu\"", "(did you mean `input.route.residency`?)"),
+        ("input.residency == \"eu\"", "(did you mean `input.route.residency`?)"),
+        ("input.request.oauth.client_id == \"a\"", "(it is there at token minting)"),
+        ("input.principal.groups.admins", "what it would be in is a list"),
+        (
+            "input.request.http.headers[\"x-team\"] == \"a\"",
+            "(did you mean `input.request.http.headers[\"X-Team\"]`?)",
+        ),
+    ] {
+        let out = policy(condition);
+        assert!(out.contains(said), "{condition}: {out}");
+        let err = gatehouse(here.path(), &["check", "--strict"], "").failed(1);
+        assert!(err.contains("1 warning, and --strict was given"), "{err}");
+    }
+    let minting = "    allowedHosts: [claude.ai, claude.com]\n    authorization: { tokenMinting: { accessToken: { policies: [{ name: mint, file: mint.rego }] } } }";
+    configure(&text.replace("    allowedHosts: [claude.ai, claude.com]", minting));
+    write(here.path(), "models.rego", ALLOW);
+    write(
+        here.path(),
+        "mint.rego",
+        "package orchestrator\n\noauth := input.request.oauth\n\nresult := {\"allowed\": oauth.clientid == \"a\"}\n",
+    );
+    let out = gatehouse(here.path(), &["check"], "").ok();
+    assert!(
+        out.contains("mint.rego:5:23: ") && out.contains("(did you mean `input.request.oauth.client_id`?)"),
+        "{out}"
+    );
+}
+
 #[test]
 fn the_revision_covers_the_policy() {
     let here = tempfile::tempdir().unwrap();

@@ -93,7 +93,8 @@ fn tests_pass_and_fail_with_a_line_each() {
     write(here.path(), "network_test.rego", TESTS);
     for argument in [".", "network.rego", "network_test.rego"] {
         let out = gatehouse(here.path(), &["policy", "test", argument], "").ok();
-        assert_eq!(out.lines().count(), 3, "{argument}: {out}");
+        assert_eq!(out.lines().count(), 4, "{argument}: {out}");
+        assert!(out.contains("tests depend on 1 of 1 rules with conditions\n"), "{argument}: {out}");
         assert!(out.ends_with("2 passed, 0 failed\n"), "{argument}: {out}");
     }
     write(here.path(), "network.rego", &NETWORK.replace("10.0.0.0/8", "11.0.0.0/8"));
@@ -101,6 +102,18 @@ fn tests_pass_and_fail_with_a_line_each() {
     assert_eq!(ran.code, 1);
     assert!(ran.out.contains("network_test.rego:3:1: data.orchestrator.test_inside: FAILED"), "{}", ran.out);
     assert!(ran.out.ends_with("0 passed, 2 failed\n"), "{}", ran.out);
+}
+
+/// A rule that asks for what is never there decides nothing, and its tests say so.
+#[test]
+fn rules_that_no_test_depends_on_are_named() {
+    let here = tempfile::tempdir().unwrap();
+    let misspelt = format!("{NETWORK}\nresult := {{\"allowed\": true}} if input.client.idd == \"batch\"\n");
+    write(here.path(), "network.rego", &misspelt);
+    write(here.path(), "network_test.rego", TESTS);
+    let out = gatehouse(here.path(), &["policy", "test", "."], "").ok();
+    assert!(out.contains("network.rego:7:1: result: no test depends on this rule\n"), "{out}");
+    assert!(out.contains("tests depend on 1 of 2 rules with conditions\n2 passed, 0 failed\n"), "{out}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The policy inputs that docs/guides/policies.md shows, against those that the program builds.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use gatehouse_identity::jose::verify::{Expectations, TokenType};
 use gatehouse_identity::principal::{ClaimRules, Principal};
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_policy::input::{
-    Client, HttpFacts, Input, ModelCall, Request, Target, TokenMinting, ToolCall, User,
+    Client, HttpFacts, Input, ModelCall, Point, Request, Target, TokenMinting, ToolCall, User,
 };
 use gatehouse_policy::{Policy, PolicyOptions, PolicySource};
 
@@ -64,7 +65,7 @@ fn token_minting() {
             amr: vec!["pwd"],
         }),
     );
-    compare("token-minting", &facts.input(&request));
+    compare("token-minting", Point::TokenMinting, &facts.input(&request));
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn tool_call() {
     };
     let headers: &[_] = &[("content-type", "application/json"), ("authorization", "Bearer eyJ...")];
     let request = request("POST", "/mcp", &headers, Some(user(&principal)));
-    compare("tool-call", &facts.input(&request));
+    compare("tool-call", Point::ToolCall, &facts.input(&request));
 }
 
 #[test]
@@ -108,16 +109,17 @@ fn model_call() {
     };
     let headers: &[_] = &[("content-type", "application/json"), ("x-api-key", "gwk_secret")];
     let request = request("POST", "/v1/messages", &headers, Some(user(&principal)));
-    compare("model-call", &facts.input(&request));
+    compare("model-call", Point::ModelCall, &facts.input(&request));
 }
 
 /// What a policy sees: one that shows its input is asked.
-fn compare(name: &str, input: &Input<'_>) {
+fn compare(name: &str, point: Point, input: &Input<'_>) {
     let text =
         "package orchestrator\n\nresult := {\"allowed\": true, \"internal_message\": json.marshal(input)}\n";
     let source = PolicySource { name: "show".to_owned(), text: text.to_owned() };
     let shown = Policy::compile(&source, &PolicyOptions::default()).unwrap().evaluate(input);
     let seen: Value = serde_json::from_str(&shown.internal_message.unwrap()).unwrap();
+    known(point, &seen);
     let page = page("docs/guides/policies.md");
     let info = format!("json input {name}");
     let blocks = page.blocks();
@@ -126,6 +128,37 @@ fn compare(name: &str, input: &Input<'_>) {
     });
     let documented: Value = serde_json::from_str(&block.text).unwrap();
     assert!(documented == seen, "{}: the program builds\n{seen:#}", page.at(block.line));
+}
+
+/// What policies are checked against is what they are told: no fact more, none less.
+fn known(point: Point, seen: &Value) {
+    let facts: BTreeSet<String> = point.facts().into_iter().collect();
+    let mut told = BTreeSet::new();
+    collect(seen, "input", &facts, &mut told);
+    // There is none in a request of one client alone.
+    let unseen = |fact: &&String| !fact.starts_with("input.delegation.actors[_]");
+    let missing: Vec<&String> =
+        facts.difference(&told).filter(unseen).filter(|fact| !fact.ends_with("[_]")).collect();
+    assert!(missing.is_empty(), "{point:?}: never told: {missing:?}");
+    let unknown: Vec<&String> = told.difference(&facts).collect();
+    assert!(unknown.is_empty(), "{point:?}: not among the facts: {unknown:?}");
+}
+
+/// The paths of `value` as far as the facts go: below what others write, nothing is listed.
+fn collect(value: &Value, path: &str, facts: &BTreeSet<String>, told: &mut BTreeSet<String>) {
+    told.insert(path.to_owned());
+    let below = format!("{path}.");
+    match value {
+        Value::Object(members) if facts.iter().any(|fact| fact.starts_with(&below)) => {
+            for (name, value) in members {
+                collect(value, &format!("{below}{name}"), facts, told);
+            }
+        }
+        Value::Array(items) => {
+            items.iter().for_each(|item| collect(item, &format!("{path}[_]"), facts, told));
+        }
+        _ => {}
+    }
 }
 
 fn request<'a>(

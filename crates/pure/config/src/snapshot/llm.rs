@@ -10,6 +10,7 @@ use gatehouse_llm::model::{Model, ModelCatalog};
 use gatehouse_llm::price::{PriceList, Rate};
 use gatehouse_llm::route::Route;
 use gatehouse_policy::Policy;
+use gatehouse_policy::input::Point;
 use url::Url;
 
 use super::compiler::{Compiler, is_loopback};
@@ -92,7 +93,7 @@ pub(crate) fn compile(root: &Root, compiler: &mut Compiler<'_>) -> Option<LlmGat
         let hint = "write `oauth` or `keys`";
         compiler.report.error_with(&authorization.place, "nobody could call a model", hint);
     }
-    let inbound = policy::compile_point(&authorization.inbound, compiler);
+    let inbound = policy::compile_point(&authorization.inbound, Point::ModelCall, compiler);
     let models = models(provider, root, compiler);
     let body_limit = compiler.within(&provider.limits.body_bytes, 1_024..=256 * 1024 * 1024);
     Some(LlmGateway {

@@ -7,6 +7,7 @@ use gatehouse_identity::id::AppName;
 use gatehouse_mcp::namespace::Namespace;
 use gatehouse_mcp::openapi::{self, Bridge, CompileOptions};
 use gatehouse_policy::Policy;
+use gatehouse_policy::input::Point;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -302,8 +303,8 @@ impl AppParts {
     ) -> Option<Self> {
         let Common { name, namespace, authorization } = *written;
         let namespace = self::namespace(name, namespace, compiler);
-        let inbound = policy::compile_point(&authorization.inbound, compiler);
-        let listing = policy::compile_point(&authorization.listing, compiler);
+        let inbound = policy::compile_point(&authorization.inbound, Point::ToolCall, compiler);
+        let listing = policy::compile_point(&authorization.listing, Point::Listing, compiler);
         let outbound = outbound::compile(authorization, root, compiler);
         Some(Self {
             name: AppName::new(name.value.clone()),

@@ -86,6 +86,93 @@ fn both_versions_and_forms_of_result() {
     assert_eq!(outcome(clock, json!({"time": {"now_ns": 1_700_000_000_000_000_000_i64}})), ALLOW);
 }
 
+/// As OPA answers a query for `data.orchestrator.result`.
+#[test]
+fn an_answer_may_be_defined_in_parts() {
+    const MALFORMED: Outcome = Outcome::Deny(DenyReason::Malformed);
+    let cases = [
+        ("result[\"allowed\"] := true if input.ok", MALFORMED),
+        ("result.allowed := true if input.ok", MALFORMED),
+        ("result.allowed if input.ok", MALFORMED),
+        ("result[\"allowed\"] if input.ok", MALFORMED),
+        ("result.allowed := true if input.ok\ndefault result.allowed := false", RULE),
+        ("default result[\"allowed\"] := false\nresult[\"allowed\"] if input.ok", RULE),
+        ("result.allowed := true if input.ok\nelse := false", RULE),
+        ("result.allowed := input.ok\nresult.extra.deep := 1", RULE),
+        ("result.allowed := input.ok\nresult.notes contains \"a\" if input.ok", RULE),
+        ("result[name] := true if { name := \"allowed\"; input.ok }", MALFORMED),
+        ("result[x] := true if { x = \"allowed\"; input.ok }\nresult.extra := \"m\"", MALFORMED),
+        ("ok if result.allowed\nresult.allowed if input.ok\nresult.extra := 1 if ok", MALFORMED),
+        ("result.allowed = true { input.ok }", MALFORMED),
+        ("result[\"allowed\"] = true { input.ok }", MALFORMED),
+        ("default result.allowed = false\nresult.allowed { input.ok }", RULE),
+    ];
+    for (rules, otherwise) in cases {
+        let text = format!("package orchestrator\n{rules}\n");
+        assert_eq!(outcome(&text, json!({"ok": true})), ALLOW, "{rules}");
+        assert_eq!(outcome(&text, json!({"ok": false})), otherwise, "{rules}");
+    }
+    // An older way to write an element of a set.
+    assert_eq!(
+        outcome("package orchestrator\nresult[\"allowed\"] { input.ok }\n", json!({"ok": true})),
+        MALFORMED
+    );
+    let messages = "package orchestrator\ndefault result.allowed := false\nresult.allowed := true if input.ok\nresult.external_message := \"no\" if not result.allowed\nresult[\"internal_message\"] := sprintf(\"%v\", [input.ok])\n";
+    let denied = compile(messages).unwrap().evaluate_json(&json!({"ok": false}));
+    let said = (denied.outcome, denied.external_message.as_deref(), denied.internal_message.as_deref());
+    assert_eq!(said, (RULE, Some("no"), Some("false")));
+    let clash =
+        "package orchestrator\nresult.allowed := true if input.ok\nresult.allowed := false if input.ok\n";
+    assert_eq!(outcome(clash, json!({"ok": true})), Outcome::Deny(DenyReason::Conflict));
+}
+
+#[test]
+fn the_entry_may_name_a_part_of_a_rule() {
+    let decide = |rules: &str, package: &str, entry: &str| {
+        let text = format!("package {package}\n{rules}\n");
+        let options =
+            PolicyOptions { package: package.into(), entry: entry.into(), ..PolicyOptions::default() };
+        let policy = Policy::compile(&PolicySource { name: "p".into(), text }, &options);
+        policy.map(|policy| policy.evaluate_json(&json!({"ok": true})).outcome)
+    };
+    for (rules, package, entry) in [
+        ("verdict.final := {\"allowed\": input.ok}", "orchestrator", "verdict.final"),
+        ("verdict.final.allowed := input.ok", "orchestrator", "verdict.final"),
+        ("verdict := {\"final\": {\"allowed\": input.ok}}", "orchestrator", "verdict.final"),
+        ("verdict[name] := {\"allowed\": input.ok} if name := \"final\"", "orchestrator", "verdict.final"),
+        ("result.allowed := input.ok", "asked", "result"),
+        ("result.allowed := input.ok", "asked.answer", "result"),
+        ("result.allowed := input.ok", "a.b.c", "result"),
+    ] {
+        assert_eq!(decide(rules, package, entry), Ok(ALLOW), "{rules} {package} {entry}");
+    }
+    let refused = |rules: &str| decide(rules, "orchestrator", "result").unwrap_err();
+    let error = refused("result(x) := {\"allowed\": x}");
+    assert_eq!(error.kind, PolicyErrorKind::Entry);
+    assert!(error.message.contains("`result` is a function"), "{error}");
+    let error = refused("allow := true\nother.result.allowed := true");
+    assert!(error.message.ends_with("it has `allow`, `other.result.allowed`"), "{error}");
+    let error = refused("result.allowed := data.asked.answer.allowed");
+    assert_eq!(error.kind, PolicyErrorKind::Recursion, "{error}");
+}
+
+/// OPA refuses them when it loads them; whichever the engine would take is not what somebody meant.
+#[test]
+fn rules_within_what_is_defined_whole_are_refused() {
+    for rules in [
+        "result := {\"allowed\": false}\nresult.allowed := true",
+        "default result := {\"allowed\": false}\nresult.allowed := true if input.ok",
+        "result contains \"x\"\nresult.allowed := true",
+        "result.allowed := true\nresult.allowed.really := true",
+        "f(x) := x\nf.y := 1\nresult := {\"allowed\": true}",
+        "p contains 1\np := 2\nresult := {\"allowed\": true}",
+    ] {
+        let error = compile(&format!("package orchestrator\n{rules}\n")).expect_err(rules);
+        assert_eq!((error.kind, error.line), (PolicyErrorKind::Conflict, Some(3)), "{rules}: {error}");
+    }
+    compile("package orchestrator\nresult[x] := true if x := input.k\nresult.allowed := true\n").unwrap();
+}
+
 #[test]
 fn anything_but_a_clear_answer_denies() {
     let cases = [

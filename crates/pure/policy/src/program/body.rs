@@ -6,6 +6,7 @@ use regorus::unstable::{
     ArithOp, AssignOp, Expr, ExprRef, Literal, LiteralStmt, Query, Rule, RuleAssign, RuleBody, RuleHead,
 };
 
+use super::references::{self, Reference, Step};
 use super::{Body, Callee, Growth, Names, Program, static_path};
 use crate::error::{PolicyError, PolicyErrorKind};
 
@@ -21,8 +22,22 @@ const QUERY_FRAMES: u32 = 6;
 pub(super) struct Collector<'a> {
     program: &'a mut Program,
     names: &'a Names,
-    scopes: Vec<BTreeSet<String>>,
+    scopes: Vec<Scope>,
     body: Body,
+}
+
+/// The names that a query or a function declares.
+#[derive(Default)]
+struct Scope {
+    names: BTreeSet<String>,
+    /// The parts of the input that some of them stand for.
+    parts: BTreeMap<String, Vec<Step>>,
+}
+
+impl From<BTreeSet<String>> for Scope {
+    fn from(names: BTreeSet<String>) -> Self {
+        Self { names, parts: BTreeMap::new() }
+    }
 }
 
 impl<'a> Collector<'a> {
@@ -51,7 +66,7 @@ impl<'a> Collector<'a> {
     }
 
     fn begin(&mut self) {
-        self.scopes = vec![BTreeSet::new()];
+        self.scopes = vec![Scope::default()];
         self.body = Body::default();
     }
 
@@ -79,7 +94,7 @@ impl<'a> Collector<'a> {
             for arg in args {
                 variables(arg, &mut declared);
             }
-            self.scopes.push(declared);
+            self.scopes.push(declared.into());
         }
     }
 
@@ -139,8 +154,43 @@ impl<'a> Collector<'a> {
                 Literal::NotExpr { .. } | Literal::Every { .. } => {}
             }
         }
-        self.scopes.push(declared);
+        self.scopes.push(declared.into());
+        for (name, from, is_element) in query.stmts.iter().filter_map(references::naming) {
+            self.name_part(name, from, is_element);
+        }
         Ok(())
+    }
+
+    /// Notes which part of the input `name` stands for: that of `from`, or an element of it.
+    fn name_part(&mut self, name: &str, from: &Expr, is_element: bool) {
+        let Some(mut part) = self.part_of_input(from) else { return };
+        part.extend(is_element.then_some(Step::Any));
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.parts.insert(name.to_owned(), part);
+        }
+    }
+
+    /// The part of the input that an expression is, where its text says so.
+    fn part_of_input(&self, expr: &Expr) -> Option<Vec<Step>> {
+        let (root, steps) = references::chain(expr)?;
+        let mut part = match self.scopes.iter().rev().find(|scope| scope.names.contains(root)) {
+            Some(scope) => scope.parts.get(root).cloned()?,
+            None => self.names.part_of_input(root, &self.program.sources)?,
+        };
+        part.extend(steps);
+        (part.len() <= references::MAX_STEPS).then_some(part)
+    }
+
+    /// Notes that `at` refers to a part of the input, if it does; with `more` of its members.
+    fn refer(&mut self, at: &ExprRef, more: Vec<Step>) {
+        let Some(mut steps) = self.part_of_input(at) else { return };
+        if matches!(at.as_ref(), Expr::Var { .. }) && more.is_empty() {
+            // What a name stands for was looked at where it got it.
+            return;
+        }
+        steps.extend(more);
+        let span = references::root(at).span();
+        self.program.references.push(Reference { line: span.line, column: span.col, steps });
     }
 
     fn statements(&mut self, query: &Query) -> Result<Growth, PolicyError> {
@@ -181,12 +231,14 @@ impl<'a> Collector<'a> {
             }
             Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => self.repeated(expr)?,
             Literal::Every { key, value, domain, query, .. } => {
-                let domain = self.expr(domain)?;
-                let names = key.iter().chain([value]).map(|name| name.text().to_owned()).collect();
-                self.scopes.push(names);
+                let over = self.expr(domain)?;
+                let names: BTreeSet<String> =
+                    key.iter().chain([value]).map(|name| name.text().to_owned()).collect();
+                self.scopes.push(names.into());
+                self.name_part(value.text(), domain, true);
                 let query = self.query(query, &[])?;
                 self.scopes.pop();
-                let mut growth = domain.then(query);
+                let mut growth = over.then(query);
                 growth.frames = growth.frames.saturating_add(LOOP_FRAMES);
                 growth
             }
@@ -237,6 +289,9 @@ impl<'a> Collector<'a> {
             Expr::ObjectCompr { key, value, query, .. } => nested(self.query(query, &[key, value])?),
             Expr::Call { fcn, params, .. } => {
                 self.call_edge(fcn, &static_path(fcn), Some(params.len()))?;
+                if let (true, [whole, keys, ..]) = (fcn.span().text() == "object.get", params.as_slice()) {
+                    self.refer(whole, references::keys(keys));
+                }
                 self.any(params)?
             }
             Expr::UnaryExpr { expr, .. } => self.expr(expr)?,
@@ -267,6 +322,7 @@ impl<'a> Collector<'a> {
     fn reference(&mut self, expr: &ExprRef) -> Result<Growth, PolicyError> {
         let path = static_path(expr);
         self.program.sees(&path);
+        self.refer(expr, Vec::new());
         if !path.is_empty() && !self.is_local(&path) {
             let absolute = self.names.absolute(&path);
             let found = self.program.referenced(&absolute)?;
@@ -289,7 +345,7 @@ impl<'a> Collector<'a> {
     }
 
     fn is_local(&self, path: &[String]) -> bool {
-        path.first().is_some_and(|first| self.scopes.iter().any(|scope| scope.contains(first)))
+        path.first().is_some_and(|first| self.scopes.iter().any(|scope| scope.names.contains(first)))
     }
 
     /// Whether the path reads a value: `input`, `data` below no function, or a rule of this module.

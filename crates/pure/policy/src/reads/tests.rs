@@ -75,7 +75,6 @@ fn every_place_of_a_rule_is_looked_at() {
         r#"result := {"allowed": {input.user.id: 1} == {"a" | input.user.groups}}"#,
         r#"result := {"allowed": true} if { -input.user.id + 1 > 2 * count(input.user.groups) }"#,
         r#"g(_) := 1
-           g.a := 2
            f(_) := 3
            result := {"allowed": f(1)} if { input.user.groups; f(1) == 2 with f as g[input.user.id] }"#,
         "import input.user.id
