@@ -3,15 +3,26 @@
 //! The engine's clock is not read inside a function, so whatever could run long or allocate much is measured before
 //! it runs. What is not listed cannot be called at all.
 
+mod encoding;
+mod fit;
+mod format;
+mod glob;
 mod guard;
 mod json;
 mod jwt;
+mod net;
+mod object;
+mod pattern;
+mod semver;
+mod text;
+mod time;
 
 use std::sync::Arc;
 
 use regorus::unstable::{BUILTINS, Expr, Ref, Span};
 use regorus::{Engine, Source, Value};
 
+use fit::{Fitted, Misfit};
 pub(crate) use guard::Meter;
 use guard::{Exceeded, Guard};
 pub(crate) use json::to_rego;
@@ -35,6 +46,8 @@ enum Run {
     Engine,
     /// The engine's own, after a look at its arguments.
     Guarded(Guard),
+    /// The engine's own, with arguments that it reads as OPA would.
+    Fitted(Guard, fn(&[Value]) -> Fitted),
     /// Ours.
     Own(fn(&[Value], &Meter) -> Result<Value, Exceeded>),
 }
@@ -46,6 +59,10 @@ impl Builtin {
 
     const fn guarded(name: &'static str, arity: u8, guard: Guard) -> Self {
         Self { name, arity, run: Run::Guarded(guard) }
+    }
+
+    const fn fitted(name: &'static str, arity: u8, guard: Guard, fit: fn(&[Value]) -> Fitted) -> Self {
+        Self { name, arity, run: Run::Fitted(guard, fit) }
     }
 
     const fn own(
@@ -90,21 +107,29 @@ impl Builtin {
             Run::Own(run) => run(arguments, meter),
             Run::Guarded(guard) => {
                 guard.check(arguments, meter)?;
-                Ok(self.call_engine(arguments))
+                Ok(call_engine(self.name, arguments))
             }
-            Run::Engine => Ok(self.call_engine(arguments)),
+            Run::Fitted(guard, fit) => match fit(arguments) {
+                Ok(fitted) => {
+                    guard.check(arguments, meter)?;
+                    Ok(call_engine(self.name, &fitted))
+                }
+                Err(Misfit::Undefined) => Ok(Value::Undefined),
+                Err(Misfit::Refused(exceeded)) => Err(exceeded),
+            },
+            Run::Engine => Ok(call_engine(self.name, arguments)),
         }
     }
+}
 
-    /// OPA's way with errors of built-ins: the call is undefined.
-    fn call_engine(&self, arguments: &[Value]) -> Value {
-        let Some((function, _)) = BUILTINS.get(self.name) else { return Value::Undefined };
-        let Ok(source) = Source::from_contents(String::new(), String::new()) else { return Value::Undefined };
-        let span = Span { source, line: 1, col: 1, start: 0, end: 0 };
-        let parameter = Ref::new(Expr::Null { span: span.clone(), value: Value::Null, eidx: 0 });
-        let parameters = vec![parameter; arguments.len()];
-        function(&span, &parameters, arguments, false).unwrap_or(Value::Undefined)
-    }
+/// The engine's function called `name`. OPA's way with errors of built-ins: the call is undefined.
+fn call_engine(name: &str, arguments: &[Value]) -> Value {
+    let Some((function, _)) = BUILTINS.get(name) else { return Value::Undefined };
+    let Ok(source) = Source::from_contents(String::new(), String::new()) else { return Value::Undefined };
+    let span = Span { source, line: 1, col: 1, start: 0, end: 0 };
+    let parameter = Ref::new(Expr::Null { span: span.clone(), value: Value::Null, eidx: 0 });
+    let parameters = vec![parameter; arguments.len()];
+    function(&span, &parameters, arguments, false).unwrap_or(Value::Undefined)
 }
 
 /// The function called `name`, or why a policy may not call it.
@@ -159,8 +184,11 @@ static TABLE: &[Builtin] = &[
     Builtin::engine("contains", 2),
     Builtin::engine("startswith", 2),
     Builtin::engine("endswith", 2),
-    Builtin::engine("net.cidr_contains", 2),
-    Builtin::engine("net.cidr_is_valid", 1),
+    Builtin::own("net.cidr_contains", 2, net::contains),
+    Builtin::own("net.cidr_is_valid", 1, net::is_valid),
+    Builtin::own("net.cidr_intersects", 2, net::intersects),
+    Builtin::own("net.cidr_merge", 1, net::merge),
+    Builtin::own("net.cidr_contains_matches", 2, net::contains_matches),
     Builtin::guarded("bits.lsh", 2, Guard::Shift),
     Builtin::guarded("max", 1, Guard::Linear),
     Builtin::guarded("min", 1, Guard::Linear),
@@ -176,75 +204,75 @@ static TABLE: &[Builtin] = &[
     Builtin::guarded("object.keys", 1, Guard::Linear),
     Builtin::guarded("object.filter", 2, Guard::Linear),
     Builtin::guarded("object.remove", 2, Guard::Linear),
-    Builtin::guarded("object.subset", 2, Guard::Pairs),
+    Builtin::own("object.subset", 2, object::subset),
     Builtin::guarded("object.union", 2, Guard::Linear),
     Builtin::guarded("object.union_n", 1, Guard::Linear),
-    Builtin::guarded("json.filter", 2, Guard::Pairs),
-    Builtin::guarded("json.remove", 2, Guard::Pairs),
-    Builtin::guarded("json.is_valid", 1, Guard::Linear),
+    Builtin::fitted("json.filter", 2, Guard::Pairs, fit::paths),
+    Builtin::fitted("json.remove", 2, Guard::Pairs, fit::paths),
+    Builtin::fitted("json.is_valid", 1, Guard::Linear, fit::json_text),
     Builtin::guarded("json.marshal", 1, Guard::Linear),
     Builtin::guarded("json.marshal_with_options", 2, Guard::Linear),
     Builtin::own("json.unmarshal", 1, json::unmarshal),
     Builtin::guarded("walk", 1, Guard::Linear),
     Builtin::guarded("graph.reachable", 2, Guard::Linear),
-    Builtin::guarded("to_number", 1, Guard::Number),
-    Builtin::guarded("units.parse", 1, Guard::Number),
-    Builtin::guarded("units.parse_bytes", 1, Guard::Number),
-    Builtin::guarded("format_int", 2, Guard::Linear),
-    Builtin::guarded("numbers.range", 2, Guard::Range),
-    Builtin::guarded("numbers.range_step", 3, Guard::Range),
-    Builtin::guarded("net.cidr_expand", 1, Guard::CidrExpand),
+    Builtin::fitted("to_number", 1, Guard::Number, fit::number),
+    Builtin::fitted("units.parse", 1, Guard::Number, fit::units),
+    Builtin::fitted("units.parse_bytes", 1, Guard::Number, fit::units),
+    Builtin::fitted("format_int", 2, Guard::Linear, fit::format_int),
+    Builtin::fitted("numbers.range", 2, Guard::Range, fit::range),
+    Builtin::fitted("numbers.range_step", 3, Guard::Range, fit::range),
+    Builtin::own("net.cidr_expand", 1, net::expand),
     Builtin::guarded("concat", 2, Guard::Concat),
-    Builtin::guarded("indexof", 2, Guard::TextPairs),
-    Builtin::guarded("indexof_n", 2, Guard::TextPairs),
-    Builtin::guarded("lower", 1, Guard::Linear),
-    Builtin::guarded("upper", 1, Guard::Linear),
+    Builtin::fitted("indexof", 2, Guard::TextPairs, fit::index),
+    Builtin::fitted("indexof_n", 2, Guard::TextPairs, fit::index),
+    Builtin::own("lower", 1, text::lower),
+    Builtin::own("upper", 1, text::upper),
     Builtin::guarded("replace", 3, Guard::Replace),
     Builtin::guarded("split", 2, Guard::Split),
-    Builtin::guarded("sprintf", 2, Guard::Sprintf),
+    Builtin::own("sprintf", 2, format::sprintf),
     Builtin::guarded("strings.any_prefix_match", 2, Guard::Pairs),
     Builtin::guarded("strings.any_suffix_match", 2, Guard::Pairs),
-    Builtin::guarded("strings.count", 2, Guard::TextPairs),
-    Builtin::guarded("strings.replace_n", 2, Guard::ReplaceMany),
+    Builtin::own("strings.count", 2, text::count),
+    Builtin::own("strings.replace_n", 2, text::replace_many),
     Builtin::guarded("strings.reverse", 1, Guard::Linear),
-    Builtin::guarded("substring", 3, Guard::Linear),
+    Builtin::fitted("substring", 3, Guard::Linear, fit::substring),
     Builtin::guarded("trim", 2, Guard::TextPairs),
     Builtin::guarded("trim_left", 2, Guard::TextPairs),
     Builtin::guarded("trim_right", 2, Guard::TextPairs),
     Builtin::guarded("trim_prefix", 2, Guard::Linear),
     Builtin::guarded("trim_suffix", 2, Guard::Linear),
     Builtin::guarded("trim_space", 1, Guard::Linear),
-    Builtin::guarded("base64.decode", 1, Guard::Linear),
+    Builtin::fitted("base64.decode", 1, Guard::Linear, encoding::standard),
     Builtin::guarded("base64.encode", 1, Guard::Linear),
-    Builtin::guarded("base64.is_valid", 1, Guard::Linear),
-    Builtin::guarded("base64url.decode", 1, Guard::Linear),
+    Builtin::fitted("base64.is_valid", 1, Guard::Linear, encoding::validity),
+    Builtin::fitted("base64url.decode", 1, Guard::Linear, encoding::url_safe),
     Builtin::guarded("base64url.encode", 1, Guard::Linear),
     Builtin::guarded("base64url.encode_no_pad", 1, Guard::Linear),
     Builtin::guarded("hex.decode", 1, Guard::Linear),
     Builtin::guarded("hex.encode", 1, Guard::Linear),
-    Builtin::guarded("urlquery.decode", 1, Guard::Linear),
-    Builtin::guarded("urlquery.decode_object", 1, Guard::Linear),
-    Builtin::guarded("urlquery.encode", 1, Guard::Linear),
-    Builtin::guarded("urlquery.encode_object", 1, Guard::Linear),
-    Builtin::guarded("glob.match", 3, Guard::Pattern),
-    Builtin::guarded("glob.quote_meta", 1, Guard::Pattern),
-    Builtin::guarded("regex.find_all_string_submatch_n", 3, Guard::Matches),
-    Builtin::guarded("regex.find_n", 3, Guard::Matches),
-    Builtin::guarded("regex.is_valid", 1, Guard::Pattern),
-    Builtin::guarded("regex.match", 2, Guard::Pattern),
-    Builtin::guarded("regex.replace", 3, Guard::Matches),
-    Builtin::guarded("regex.split", 2, Guard::Matches),
-    Builtin::guarded("regex.template_match", 4, Guard::Pattern),
-    Builtin::guarded("semver.compare", 2, Guard::Number),
-    Builtin::guarded("semver.is_valid", 1, Guard::Number),
-    Builtin::guarded("time.add_date", 4, Guard::Short),
+    Builtin::fitted("urlquery.decode", 1, Guard::Linear, fit::escaped),
+    Builtin::fitted("urlquery.decode_object", 1, Guard::Linear, fit::escaped_object),
+    Builtin::own("urlquery.encode", 1, encoding::query),
+    Builtin::own("urlquery.encode_object", 1, encoding::query_object),
+    Builtin::own("glob.match", 3, glob::matches),
+    Builtin::own("glob.quote_meta", 1, glob::quote),
+    Builtin::fitted("regex.find_all_string_submatch_n", 3, Guard::Matches, pattern::first),
+    Builtin::fitted("regex.find_n", 3, Guard::Matches, pattern::first),
+    Builtin::fitted("regex.is_valid", 1, Guard::Pattern, pattern::validity),
+    Builtin::fitted("regex.match", 2, Guard::Pattern, pattern::first),
+    Builtin::fitted("regex.replace", 3, Guard::Matches, pattern::replacement),
+    Builtin::own("regex.split", 2, glob::split),
+    Builtin::own("regex.template_match", 4, glob::template),
+    Builtin::own("semver.compare", 2, semver::compare),
+    Builtin::own("semver.is_valid", 1, semver::is_valid),
+    Builtin::own("time.add_date", 4, time::add_date),
     Builtin::guarded("time.clock", 1, Guard::Short),
     Builtin::guarded("time.date", 1, Guard::Short),
     Builtin::guarded("time.diff", 2, Guard::Short),
-    Builtin::guarded("time.format", 1, Guard::Short),
-    Builtin::guarded("time.parse_duration_ns", 1, Guard::Short),
-    Builtin::guarded("time.parse_ns", 2, Guard::Short),
-    Builtin::guarded("time.parse_rfc3339_ns", 1, Guard::Short),
+    Builtin::fitted("time.format", 1, Guard::Short, time::format),
+    Builtin::fitted("time.parse_duration_ns", 1, Guard::Short, time::duration),
+    Builtin::fitted("time.parse_ns", 2, Guard::Short, time::parse),
+    Builtin::fitted("time.parse_rfc3339_ns", 1, Guard::Short, fit::rfc3339),
     Builtin::guarded("time.weekday", 1, Guard::Short),
     Builtin::own(NOW, 0, now_ns),
     Builtin::own("io.jwt.decode", 1, jwt::decode),

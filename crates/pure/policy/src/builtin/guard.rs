@@ -3,7 +3,6 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ipnet::IpNet;
 use regorus::Value;
 
 /// Most values in one call's arguments.
@@ -47,7 +46,6 @@ pub(super) enum Guard {
     Shift,
     Product,
     Range,
-    CidrExpand,
     Concat,
     Replace,
     ReplaceMany,
@@ -70,6 +68,8 @@ pub(crate) enum Exceeded {
     Work,
     #[error("the evaluation has used its 32 MiB")]
     Memory,
+    #[error("this format is not offered")]
+    Layout,
 }
 
 /// What one evaluation has used, and the time it sees.
@@ -140,7 +140,6 @@ impl Guard {
             Self::Shift => at_most(arguments.get(1), 128)?,
             Self::Product => limit(size.nodes, 64, Exceeded::Result)?,
             Self::Range => range(arguments)?,
-            Self::CidrExpand => cidr_expand(arguments.first())?,
             Self::Concat => size.nodes * (text(0) + 1) + size.text,
             Self::Replace => replaced(text(0), text(1), text(2)),
             Self::ReplaceMany => replaced_many(arguments),
@@ -232,14 +231,6 @@ fn range(arguments: &[Value]) -> Result<usize, Exceeded> {
         _ if is_number(0) && is_number(1) => Err(Exceeded::Result),
         _ => Ok(0),
     }
-}
-
-fn cidr_expand(network: Option<&Value>) -> Result<usize, Exceeded> {
-    let network =
-        network.and_then(|value| value.as_string().ok()).and_then(|text| text.parse::<IpNet>().ok());
-    let Some(network) = network else { return Ok(0) };
-    let bits = network.max_prefix_len() - network.prefix_len();
-    if bits > 13 { Err(Exceeded::Result) } else { Ok((1_usize << bits) * 2 * NODE_BYTES) }
 }
 
 fn replaced(text: usize, old: usize, new: usize) -> usize {

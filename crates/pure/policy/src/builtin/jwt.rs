@@ -26,7 +26,9 @@ pub(super) fn decode(arguments: &[Value], meter: &Meter) -> Result<Value, Exceed
     };
     let header = json::read(&header, meter)?;
     let payload = json::read(&payload, meter)?;
-    if header.as_object().is_err() || payload.as_object().is_err() {
+    // A token within a token (RFC 7519 §5.2) has no claims to see.
+    let is_nested = header["cty"].as_string().is_ok_and(|kind| kind.eq_ignore_ascii_case("JWT"));
+    if is_nested || header.as_object().is_err() || payload.as_object().is_err() {
         return Ok(Value::Undefined);
     }
     let signature = signature.iter().fold(String::with_capacity(2 * signature.len()), |mut hex, byte| {

@@ -3,10 +3,11 @@ use super::*;
 #[test]
 fn the_table_agrees_with_the_engine() {
     for builtin in TABLE {
-        if matches!(builtin.run, Run::Own(_))
-            && builtin.name != "json.unmarshal"
-            && builtin.name != "time.now_ns"
+        // What the engine does not have.
+        if ["net.cidr_intersects", "net.cidr_merge", "net.cidr_contains_matches", "io.jwt.decode"]
+            .contains(&builtin.name)
         {
+            assert!(!BUILTINS.contains_key(builtin.name), "{}", builtin.name);
             continue;
         }
         let (_, arity) =
@@ -58,4 +59,74 @@ fn memory_adds_up_over_calls() {
         calls += 1;
     }
     assert!((10..40).contains(&calls), "{calls}");
+}
+
+/// Calls and what OPA makes of them, one a line.
+const OPA: &str = include_str!("tests/opa.txt");
+
+#[test]
+fn calls_have_the_values_that_they_have_in_opa() {
+    use crate::{Outcome, Policy, PolicyOptions, PolicySource};
+    let mut different = Vec::new();
+    for line in OPA.lines().filter(|line| !line.starts_with('#')) {
+        let (call, expected) = line.rsplit_once(" => ").unwrap();
+        let text = format!(
+            "package orchestrator\nresult := {{\"allowed\": true, \"internal_message\": json.marshal(x)}} if x := {call}\n"
+        );
+        let source = PolicySource { name: "p".into(), text };
+        let policy = Policy::compile(&source, &PolicyOptions::default())
+            .unwrap_or_else(|error| panic!("{call}: {error}"));
+        let decision = policy.evaluate_json(&serde_json::Value::Null);
+        let found = match decision.outcome {
+            Outcome::Allow => decision.internal_message.unwrap(),
+            Outcome::Deny(reason) => reason.code().trim_start_matches("policy_").to_owned(),
+        };
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+        let same = |one: &serde_json::Value, other: &serde_json::Value| match (one.as_f64(), other.as_f64()) {
+            (Some(one), Some(other)) => one.to_bits() == other.to_bits(),
+            _ => one == other,
+        };
+        let is_same = match (value(&found), value(expected)) {
+            (Some(found), Some(expected)) => same(&found, &expected),
+            _ => found == expected,
+        };
+        if !is_same {
+            different.push(format!("{call}\n    OPA  {expected}\n    here {found}"));
+        }
+    }
+    assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
+}
+
+#[test]
+fn every_function_that_is_offered_has_cases() {
+    let without = TABLE.iter().filter(|builtin| {
+        let call = format!("{}(", builtin.name);
+        builtin.name != NOW && OPA.lines().filter(|line| line.contains(&call)).count() < 3
+    });
+    assert_eq!(without.map(|builtin| builtin.name).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn what_differs_from_opa_is_refused() {
+    use crate::{DenyReason, Outcome, Policy, PolicyOptions, PolicySource};
+    for call in [
+        "sprintf(\"%g\", [1.5])",
+        "sprintf(\"%T\", [1])",
+        "sprintf(\"%[2]s %[1]s\", [\"a\", \"b\"])",
+        "sprintf(\"%*d\", [5, 3])",
+        "format_int(1180591620717411303424, 16)",
+        "time.format([1700000000000000000, \"America/New_York\", \"RFC822\"])",
+        "time.format([1700000000000000000, \"UTC\", \"05.00\"])",
+        "time.parse_ns(\"2006-01-02 MST\", \"2023-11-14 PST\")",
+        "time.parse_ns(\"06\", \"70\")",
+        "time.add_date([1700000000000000000, \"Europe/Paris\"], 1, 0, 0)",
+        "time.parse_duration_ns(\"1d2h\")",
+    ] {
+        let text = format!("package orchestrator\nresult := {{\"allowed\": true}} if not {call}\n");
+        let source = PolicySource { name: "p".into(), text };
+        let decision = Policy::compile(&source, &PolicyOptions::default())
+            .unwrap_or_else(|error| panic!("{call}: {error}"))
+            .evaluate_json(&serde_json::Value::Null);
+        assert_eq!(decision.outcome, Outcome::Deny(DenyReason::Limit), "{call}");
+    }
 }
