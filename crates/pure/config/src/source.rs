@@ -6,6 +6,7 @@
 
 pub mod environment;
 pub mod loader;
+mod lookalike;
 pub(crate) mod node;
 pub(crate) mod secrets;
 pub(crate) mod substitution;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use gatehouse_identity::secret::Secret;
 
 use super::loader::{Loader, PRIVATE};
+use super::lookalike;
 use super::node::{Node, NodeValue};
 use super::{MAX_BYTES, Source, yaml};
-use crate::problem::{Place, Report};
+use crate::problem::{Place, Report, joined};
 
 /// The secrets that references may name, by `namespace.key`.
 #[derive(Default)]
@@ -48,9 +49,29 @@ impl Secrets {
         let mut secrets = BTreeMap::new();
         if let Some(root) = yaml::parse(&file, &mut findings) {
             read(&root, &mut secrets, &mut findings);
+            look(&root, "", &mut findings);
         }
         findings.into_problems().into_iter().for_each(|problem| report.foreign(problem));
         Self(secrets)
+    }
+}
+
+/// Nothing is put into a secret file: a reference in it is a secret as it stands.
+fn look(node: &Node, path: &str, report: &mut Report) {
+    match &node.value {
+        NodeValue::Mapping(entries) => {
+            entries.iter().for_each(|entry| look(&entry.value, &joined(path, &entry.key), report));
+        }
+        NodeValue::Scalar(scalar) => {
+            let place = Place { at: node.at, path: path.to_owned() };
+            let instead = |name: &str| {
+                format!(
+                    "write the secret itself, or \"{{{{ env.{name} }}}}\" in the configuration in its place"
+                )
+            };
+            lookalike::warn(&scalar.text, &place, report, instead);
+        }
+        NodeValue::Sequence(_) => {}
     }
 }
 

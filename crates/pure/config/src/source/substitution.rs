@@ -4,6 +4,7 @@
 //! variable or refer to a secret.
 
 use super::environment::Environment;
+use super::lookalike;
 use super::node::{Node, NodeValue, Scalar, Style};
 use super::secrets::Secrets;
 use crate::nearest;
@@ -60,7 +61,9 @@ fn replace(
         return;
     }
     match expanded(&scalar.text, environment) {
-        Expansion::Nothing => {}
+        Expansion::Nothing => {
+            lookalike::warn(&scalar.text, place, report, |name| format!("write \"{{{{ env.{name} }}}}\""));
+        }
         Expansion::Text(text) => *scalar = Scalar { text, style: Style::Substituted },
         Expansion::Missing(names) => {
             for name in names {

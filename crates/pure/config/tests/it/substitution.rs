@@ -6,7 +6,7 @@ use gatehouse_config::source::Source;
 use gatehouse_config::source::environment::Environment;
 use gatehouse_config::source::loader::MemoryLoader;
 
-use crate::fixture::{AUTH_PROVIDER, CLAUDE, GATEWAY, WHOLE, loader, printed};
+use crate::fixture::{AUTH_PROVIDER, CLAUDE, GATEWAY, WHOLE, environment, loader, printed};
 
 fn problems(text: &str, variables: &[(&str, &str)], secrets: &str) -> String {
     let environment: Environment = variables.iter().copied().collect();
@@ -92,4 +92,45 @@ fn what_is_missing_hides_nothing_else_and_is_blamed_for_nothing_else() {
         found.contains("the environment has no `ANTHROPIC_KEY`") && found.contains("`nobody`"),
         "{found}"
     );
+}
+
+/// The warnings of a whole configuration, one part of which is written otherwise.
+fn warned(from: &str, to: &str, secrets: &str) -> String {
+    assert!(WHOLE.contains(from), "the fixture has no {from:?}");
+    let text = WHOLE.replacen(from, to, 1);
+    let loader = loader().with("/s.yaml", secrets);
+    let found = load(&Source::new("gatehouse.yaml", text), &environment(), &loader);
+    printed(&found.unwrap_or_else(|problems| panic!("{}", printed(&problems))).warnings)
+}
+
+#[test]
+fn references_as_other_programs_write_them_are_warned_of() {
+    const BATCH: &str = "\"{{ env.BATCH_SECRET }}\"";
+    assert_eq!(warned(BATCH, BATCH, ""), "");
+    for secret in [
+        "\"${BATCH_SECRET_OF_ALL}\"",
+        "$BATCH_SECRET_OF_ALL",
+        "\"%BATCH_SECRET_OF_ALL%\"",
+        "\"{{ BATCH_SECRET_OF_ALL }}\"",
+    ] {
+        let found = warned(BATCH, secret, "");
+        let expected = "credentials.secrets[0]: a reference to `BATCH_SECRET_OF_ALL` as other programs write it is \
+                        taken literally here (write \"{{ env.BATCH_SECRET_OF_ALL }}\")\n";
+        assert!(found.contains(expected), "{secret}: {found}");
+    }
+    // Not only secrets are written so.
+    let key = warned(
+        "header: X-Key, value: \"{{ env.EMPLOYEES_KEY }}\"",
+        "header: X-Key, value: \"Key ${EMPLOYEES_KEY}\"",
+        "",
+    );
+    assert!(key.contains("static.value: a reference to `EMPLOYEES_KEY`"), "{key}");
+    // A secret of the provider is meant as it is, unless it is no secret.
+    let provider = |secret: &str| {
+        let text = "secretProvider: secretfile:///s.yaml\nstore:";
+        warned("store:", text, &format!("secrets: {{ vault: {{ batch: {secret} }} }}"))
+    };
+    assert_eq!(provider("nY7cQ3kX9mB5dJ2e"), "");
+    let file = provider("\"{{ env.BATCH_SECRET }}\"");
+    assert!(file.starts_with("/s.yaml:1:28: secrets.vault.batch: a reference to `BATCH_SECRET`"), "{file}");
 }
