@@ -18,6 +18,7 @@ pub mod pinned;
 pub mod platform;
 mod policy;
 mod preset;
+mod prospects;
 pub mod protection;
 mod subjects;
 pub mod tls;
@@ -122,6 +123,7 @@ fn assemble(root: &crate::document::Root, compiler: &mut Compiler<'_>) -> Option
         compiler.nothing_served(root);
     }
     coherence::check(root, compiler);
+    prospects::check(root, compiler);
     subjects::check(root, compiler);
     names::check(root, compiler);
     Some(Snapshot {

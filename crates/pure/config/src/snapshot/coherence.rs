@@ -39,6 +39,10 @@ pub(crate) fn check(root: &Root, compiler: &mut Compiler<'_>) {
 /// Clients of a plain loopback URL connect to the listener itself.
 fn check_port(url: &Placed<Url>, root: &Root, compiler: &mut Compiler<'_>) {
     let (named, listening) = (url.port_or_known_default(), root.http.address.port());
+    // What a trusted proxy listens on is its own affair.
+    if !root.http.trusted_proxies.is_empty() {
+        return;
+    }
     if url.scheme() == "http" && is_loopback(url) && listening != 0 && named != Some(listening) {
         let origin = origin_of(url);
         let message = format!("clients connect to {origin}, but http.address is {}", root.http.address);

@@ -184,6 +184,7 @@ fn compile_exchange(written: &TokenExchange, root: &Root, compiler: &mut Compile
     }
     let authority = authority?;
     check_registered(&authority, written.audience.as_ref(), root, compiler);
+    check_audience(&authority, written, root, compiler);
     let audience = audience(written.audience.as_ref());
     Some(Outbound::TokenExchange(Exchange { kind: written.kind, authority, audience, tools }))
 }
@@ -262,6 +263,20 @@ fn registered<'a>(client_id: &ClientId, root: &'a Root) -> Option<&'a ClientApp>
 
 fn may_use(client: &ClientApp, grant: Grant) -> bool {
     client.grant_types.iter().flatten().any(|written| written.value == grant)
+}
+
+/// With the authorization server in this file, an exchange for nobody in particular is refused at every call.
+fn check_audience(authority: &Authority, written: &TokenExchange, root: &Root, compiler: &mut Compiler<'_>) {
+    let (Reach::Local, None) = (&authority.reach, &written.audience) else { return };
+    let Some(client) = registered(&authority.client_id, root) else { return };
+    if client.default_audience.is_none() && client.allowed_audiences.len() != 1 {
+        let message = format!(
+            "it is not clear whom the token is for: the client `{}` has no default audience",
+            authority.client_id
+        );
+        let hint = "write the URL of the upstream to `audience`";
+        compiler.report.warning(&written.place.child("audience"), message, hint);
+    }
 }
 
 /// With the authorization server in this file, an audience that it would refuse is refused now.

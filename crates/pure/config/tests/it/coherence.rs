@@ -7,7 +7,7 @@ use gatehouse_config::snapshot::platform::{Migrate, Pooler, StorePlace};
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::secret::Secret;
 
-use crate::fixture::{CLAUDE, GATEWAY, WHOLE, loaded, refused};
+use crate::fixture::{AUTH_PROVIDER, CLAUDE, GATEWAY, WHOLE, load, loaded, printed, refused};
 
 const END_OF_2026: i64 = 1_798_761_600;
 
@@ -377,4 +377,56 @@ fn placeholders_in_any_repetition_are_refused_and_weak_secrets_told() {
         let found = warnings(&loaded(&app(secret)));
         assert!(found.iter().all(|told| !told.contains("secret")), "{secret}: {found:?}");
     }
+}
+
+/// What runs and serves nobody is told of before somebody tries.
+#[test]
+fn a_gateway_that_sends_its_clients_elsewhere_is_a_warning() {
+    const METADATA: &str = "https://gw.example.com/.well-known/oauth-authorization-server";
+    for (well_known, said) in [
+        (
+            "https://gw.example.com:8443/.well-known/oauth-authorization-server",
+            "wellKnownEndpoint: clients are sent to https://gw.example.com:8443, but the issuer of this file is \
+             https://gw.example.com",
+        ),
+        (
+            "http://gw.example.com/.well-known/oauth-authorization-server",
+            "clients are sent to http://gw.example.com, but the issuer of this file is https://gw.example.com",
+        ),
+        (
+            "https://login.example.org/.well-known/openid-configuration",
+            "tokens of the issuer of this file, https://gw.example.com, are not accepted here",
+        ),
+    ] {
+        let text = changed(METADATA, well_known);
+        let found =
+            load(&text).map_or_else(|problems| printed(&problems), |snapshot| warnings(&snapshot).join("\n"));
+        assert!(found.contains(said), "{well_known}: {found}");
+    }
+}
+
+#[test]
+fn an_mcp_gateway_without_apps_and_a_client_without_audience_are_warnings() {
+    let (before, rest) = WHOLE.split_once("  - name: employees\n").unwrap();
+    let (_, after) = rest.split_once("  - name: anthropic-eu\n").unwrap();
+    let found = warnings(&loaded(&format!("{before}  - name: anthropic-eu\n{after}")));
+    assert!(found.join("\n").contains("mcpProvider: clients find no tools"), "{found:?}");
+
+    let audience = "    allowedAudiences:\n      - https://gateway.example.com/\n";
+    assert!(AUTH_PROVIDER.contains(audience));
+    let found = warnings(&loaded(&AUTH_PROVIDER.replacen(audience, "", 1))).join("\n");
+    assert!(found.contains("there is no audience that it may ask for"), "{found}");
+}
+
+/// A proxy of ours listens where it was told to.
+#[test]
+fn the_port_behind_a_trusted_proxy_is_not_talked_about() {
+    let local = |proxies: &str| {
+        let text = changed("publicURL: https://gw.example.com", "publicURL: http://localhost:8080")
+            .replace("  trustedProxies: [10.0.0.0/8, 192.0.2.7]\n", proxies)
+            .replace("https://gw.example.com", "http://localhost:8080");
+        warnings(&loaded(&text)).join("\n")
+    };
+    assert!(local("").contains("clients connect to http://localhost:8080, but http.address is 0.0.0.0:9420"));
+    assert!(!local("  trustedProxies: [127.0.0.1]\n").contains("clients connect to"));
 }
