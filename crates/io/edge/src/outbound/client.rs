@@ -34,8 +34,9 @@ pub(super) const USUAL: Connection = Connection {
 const IDLE: Duration = Duration::from_secs(50);
 /// How many are kept for one host: those of a steady stream of requests, not one for each of a burst that is over.
 const MOST_IDLE: u32 = 100;
-/// How much of an answer is read before its reader has taken the last piece: what a slow client can make us hold.
-const READ_AHEAD: usize = 64 * 1024;
+/// How much of an answer is read before its reader has taken the last piece: what a slow client can make us hold. No more
+/// than what the allocator keeps at hand for each thread, or streams spend a twelfth of their time on getting it anew.
+const READ_AHEAD: usize = 32 * 1024;
 
 /// Headers that belong to one connection and never travel on (RFC 9110 §7.6.1).
 static HOP_BY_HOP: [HeaderName; 9] = [
