@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use gatehouse_audit::event::{RequestFacts, Target};
 use gatehouse_config::snapshot::llm::LlmGateway as Settings;
@@ -17,20 +18,21 @@ use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_llm::anthropic::request::MessagesRequest;
 use gatehouse_llm::model::Model;
-use gatehouse_llm::route::{Attempt, Failure, attempts, most_telling};
+use gatehouse_llm::route::{Attempt, attempts};
 use gatehouse_policy::input::ModelCall;
 
 use crate::Patience;
 use crate::door::{Serving, settings};
+use crate::failures::{Failures, Try};
 use crate::providers::{Operation, Provider};
-use crate::stream::Metered;
+use crate::stream::{Meter, Metered};
 use crate::upstream::{self, Call, Reply};
 
 /// Reads, finds the model, asks policy about each route in turn, and passes on the first reply there is.
 pub(crate) async fn create(serving: Arc<Serving>, body: Incoming, context: Context<Verified>) -> Outcome {
     let request = read(body, &context).await?;
     let settings = settings(&context)?;
-    let model = find(&request, settings)?;
+    let model = find(&request, settings, &context)?;
     let Patience { first_event, whole_reply, .. } = serving.patience;
     let first_byte = if request.stream() { first_event } else { whole_reply };
     let call = Call { operation: Operation::Messages, first_byte };
@@ -47,13 +49,14 @@ pub(crate) async fn dispatch(
 ) -> Outcome {
     let settings = settings(context)?;
     let dialect = Dialect::read(&context.head)?;
-    let mut failures = Failures::default();
+    let mut failures = Failures::none(request, context);
     for attempt in attempts(model) {
         let provider = serving.providers.find(&attempt.route.app)?;
+        let tried = Try { attempt, provider, started: Instant::now() };
         let permit = match permit(request, &dialect, provider, settings, context).await {
             Ok(permit) => permit,
             Err(denial) => {
-                failures.denial.get_or_insert(denial);
+                failures.denied(tried, denial);
                 continue;
             }
         };
@@ -61,17 +64,18 @@ pub(crate) async fn dispatch(
         // Only the model id may change on the way; all else are the very bytes of the client.
         let body = body::pieces(request.with_model(&attempt.route.model));
         match upstream::send(&serving.outbound, &permit, call, provider, body, context).await {
-            Reply::Passed(response) => return Ok(meter(response, model, serving.patience, context)),
-            Reply::Failed { failure, response, rejection } => {
-                let stop = !failure.fails_over();
-                failures.add(failure, response, rejection);
-                if stop {
+            Reply::Passed(response) => {
+                failures.passed(tried, response.status().as_u16());
+                return Ok(meter(response, model, provider, serving.patience, context));
+            }
+            Reply::Failed(failed) => {
+                if !failures.failed(tried, failed) {
                     break;
                 }
             }
         }
     }
-    failures.into_outcome(context).await
+    failures.into_outcome(serving).await
 }
 
 /// The request, parsed once; everything after works with what was parsed.
@@ -97,11 +101,16 @@ fn check_media_type(head: &Head) -> Result<(), Rejection> {
 }
 
 /// The model by its literal id; an unknown one is the client's mistake (400), never 404.
-pub(crate) fn find<'a>(request: &MessagesRequest, settings: &'a Settings) -> Result<&'a Model, Rejection> {
-    settings
-        .models
-        .find(request.model())
-        .map_err(|error| Rejection::malformed("model_unknown", error.to_string()).because(error.to_string()))
+pub(crate) fn find<'a>(
+    request: &MessagesRequest,
+    settings: &'a Settings,
+    context: &Context<Verified>,
+) -> Result<&'a Model, Rejection> {
+    settings.models.find(request.model()).map_err(|error| {
+        let model = Some(request.model().to_owned());
+        context.note(|event| event.with_target(Target { model, ..Target::default() }));
+        Rejection::malformed("model_unknown", error.to_string()).because(error.to_string())
+    })
 }
 
 async fn permit(
@@ -175,10 +184,11 @@ fn note_target(
 fn meter(
     response: Response<Incoming>,
     model: &Model,
+    provider: &Provider,
     patience: Patience,
     context: &Context<Verified>,
 ) -> Response<Body> {
-    let price = model.price;
+    let meter = Meter::new(model.price, &provider.account, context);
     let (mut head, body) = response.into_parts();
     let streamed = head
         .headers
@@ -188,39 +198,9 @@ fn meter(
     let metered = if streamed {
         // Pings and a last error event may come on top of what the provider sends.
         head.headers.remove(CONTENT_LENGTH);
-        Metered::stream(body, price, patience, context)
+        Metered::stream(body, meter, patience)
     } else {
-        Metered::whole(body, price, context.audit.clone())
+        Metered::whole(body, meter)
     };
     Response::from_parts(head, metered)
-}
-
-/// What went wrong on the way through the routes.
-#[derive(Default)]
-struct Failures {
-    denial: Option<Rejection>,
-    seen: Vec<Failure>,
-    last: Vec<(Failure, Option<Response<Incoming>>, Option<Rejection>)>,
-}
-
-impl Failures {
-    fn add(&mut self, failure: Failure, response: Option<Response<Incoming>>, rejection: Option<Rejection>) {
-        self.seen.push(failure);
-        self.last.push((failure, response, rejection));
-    }
-
-    /// The most telling failure, in the provider's own words where the client's recovery depends on them.
-    async fn into_outcome(mut self, context: &Context<Verified>) -> Outcome {
-        let Some(telling) = most_telling(&self.seen) else {
-            return Err(self
-                .denial
-                .unwrap_or_else(|| Rejection::internal("no_attempt", "the model has no route")));
-        };
-        let position = self.last.iter().rposition(|(failure, ..)| *failure == telling);
-        let (failure, response, rejection) = match position {
-            Some(position) => self.last.swap_remove(position),
-            None => (telling, None, None),
-        };
-        upstream::show(failure, response, rejection, context).await
-    }
 }

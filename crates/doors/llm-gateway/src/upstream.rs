@@ -18,12 +18,13 @@ use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
-use gatehouse_llm::anthropic::error::{ErrorType, SHOULD_RETRY, with_request_id};
+use gatehouse_llm::anthropic::error::{ErrorType, RetryAdvice, SHOULD_RETRY, with_request_id};
 use gatehouse_llm::anthropic::headers;
 use gatehouse_llm::anthropic::headers::{RequestHeader, ResponseHeader};
 use gatehouse_llm::route::{Failure, Shown};
 
 use crate::dialect;
+use crate::failures::Failed;
 use crate::providers::{Operation, Provider};
 
 /// What is asked of a provider.
@@ -38,8 +39,8 @@ pub(crate) struct Call {
 pub(crate) enum Reply {
     /// A reply to pass on.
     Passed(Response<Incoming>),
-    /// None; with the provider's answer or our own reason, whichever there is.
-    Failed { failure: Failure, response: Option<Response<Incoming>>, rejection: Option<Rejection> },
+    /// None.
+    Failed(Failed),
 }
 
 /// Sends `body` to `provider`, with the account's credential in place of the caller's.
@@ -61,7 +62,7 @@ pub(crate) async fn send(
         Ok(response) if response.status().is_success() => Reply::Passed(pass_headers(response)),
         Ok(response) => {
             let failure = Failure::Status(response.status().as_u16());
-            Reply::Failed { failure, response: Some(pass_headers(response)), rejection: None }
+            Reply::Failed(Failed { failure, response: Some(pass_headers(response)), rejection: None })
         }
         Err(rejection) => failed(rejection),
     }
@@ -72,7 +73,7 @@ fn failed(rejection: Rejection) -> Reply {
         RejectionKind::UpstreamTimeout => Failure::TimedOut,
         _ => Failure::Unreachable,
     };
-    Reply::Failed { failure, response: None, rejection: Some(rejection) }
+    Reply::Failed(Failed { failure, response: None, rejection: Some(rejection) })
 }
 
 fn request(call: &Call, provider: &Provider, body: Body, inbound: &Head) -> Request<Body> {
@@ -122,40 +123,32 @@ const ERROR_LIMIT: usize = 64 * 1024;
 /// How long the provider may take over the words of an error.
 const ERROR_TIME: Duration = Duration::from_secs(10);
 
-/// What the client sees when no attempt gave a reply.
-pub(crate) async fn show(
-    failure: Failure,
-    response: Option<Response<Incoming>>,
-    rejection: Option<Rejection>,
-    context: &Context<Verified>,
-) -> Outcome {
-    context.note(|event| {
-        event.with_outcome(gatehouse_audit::event::Outcome::Error).with_reason(match failure {
-            Failure::Status(_) => "provider_error",
-            Failure::Unreachable => "provider_unreachable",
-            Failure::TimedOut => "provider_timeout",
-        })
-    });
-    match (failure.shown(), response, rejection) {
-        (Shown::Provider, Some(response), _) => {
+/// What the client sees when no attempt gave a reply, with `advice` on trying again.
+pub(crate) async fn show(failed: Failed, advice: RetryAdvice, context: &Context<Verified>) -> Outcome {
+    let Failed { failure, response, rejection } = failed;
+    let mut shown = match (failure.shown(), response) {
+        (Shown::Provider, Some(response)) => {
             let (head, body) = response.into_parts();
             match words(&head, body).await {
-                Some(words) => Ok(identified(head, words, context)),
-                None => Ok(reworded(&head, context)),
+                Some(words) => identified(head, words, context),
+                None => reworded(&head, context),
             }
         }
-        (Shown::Ours { status, error, message }, _, rejection) => {
-            let detail = rejection.and_then(|rejection| rejection.internal).unwrap_or_default();
-            tracing::warn!(request.id = %context.request_id, failure = ?failure, detail, "model provider failed");
+        (Shown::Ours { status, error, message }, _) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-            let mut response = dialect::error(status, error, message, context.request_id.as_str());
-            // Another try may well succeed: nothing is wrong with the request.
-            response.headers_mut().remove(SHOULD_RETRY);
-            Ok(response)
+            // Clients show people the message, but no header: this is how they can tell operators which request it was.
+            let message = format!("{message} (request {})", context.request_id);
+            dialect::error(status, error, &message, context.request_id.as_str())
         }
-        (Shown::Provider, None, rejection) => Err(rejection
-            .unwrap_or_else(|| Rejection::internal("provider_silent", "a failure without an answer"))),
+        (Shown::Provider, None) => {
+            return Err(rejection
+                .unwrap_or_else(|| Rejection::internal("provider_silent", "a failure without an answer")));
+        }
+    };
+    if let Some(value) = advice.header_value() {
+        shown.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static(value));
     }
+    Ok(shown)
 }
 
 /// The body of an error, unless it is no JSON, longer than errors are, or breaks off.
@@ -184,7 +177,6 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// could not read it. Its status and its advice on retrying stay.
 fn reworded(page: &Parts, context: &Context<Verified>) -> Response<Body> {
     let status = page.status;
-    tracing::warn!(request.id = %context.request_id, status = status.as_u16(), "model provider answered without JSON");
     let kind = ErrorType::of_status(status.as_u16());
     let message = "the model provider answered with an error that is not of its API";
     let mut response = dialect::error(status, kind, message, context.request_id.as_str());

@@ -16,7 +16,8 @@ use serde::{Serialize, Serializer};
 
 pub use self::actor::ClientKind;
 pub use self::facts::{
-    Change, Checkpoint, Exchange, OtherParty, Policy, Recovery, Remembered, RequestFacts, Target, TokenUsage,
+    Attempt, Change, Checkpoint, Exchange, OtherParty, Policy, Recovery, Remembered, RequestFacts, Target,
+    TokenUsage,
 };
 pub use self::kind::{EventKind, Family, Outcome};
 
@@ -54,6 +55,8 @@ pub struct Event {
     policy: Option<Policy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exchange: Option<Exchange>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<Attempt>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<TokenUsage>,
     #[serde(rename = "result", skip_serializing_if = "Response::is_empty")]
@@ -92,6 +95,7 @@ impl Event {
             change: None,
             policy: None,
             exchange: None,
+            attempts: Vec::new(),
             tokens: None,
             response: Response::default(),
             recovery: None,
@@ -258,6 +262,13 @@ impl Event {
     #[must_use]
     pub fn with_policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy.bounded());
+        self
+    }
+
+    /// One more try at a route of a model, after those before.
+    #[must_use]
+    pub fn with_attempt(mut self, attempt: Attempt) -> Self {
+        self.attempts.push(attempt.bounded());
         self
     }
 

@@ -33,6 +33,17 @@ pub enum Failure {
     TimedOut,
 }
 
+/// Whose fault a failure is, and so who has to act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The gateway's account or route there: its operators have to act, and the next route may do.
+    Account,
+    /// The request: it stays wrong wherever it is sent.
+    Request,
+    /// The provider, or the way to it: the next route may do, and so may the same one later.
+    Provider,
+}
+
 /// What the client is shown for a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
@@ -70,11 +81,31 @@ pub fn most_telling(failures: &[Failure]) -> Option<Failure> {
 }
 
 impl Failure {
+    /// Whose fault it is.
+    pub const fn fault(self) -> Fault {
+        match self {
+            Self::Unreachable | Self::TimedOut => Fault::Provider,
+            Self::Status(300..=399 | 401..=405 | 407 | 410 | 421 | 426) => Fault::Account,
+            Self::Status(408 | 429) => Fault::Provider,
+            Self::Status(400..=499) => Fault::Request,
+            Self::Status(_) => Fault::Provider,
+        }
+    }
+
     /// Whether the next route may do better. A request that the provider finds wrong stays wrong.
     pub const fn fails_over(self) -> bool {
-        match self {
-            Self::Unreachable | Self::TimedOut => true,
-            Self::Status(status) => matches!(status, 401 | 403 | 404 | 408 | 429 | 500..=599),
+        !matches!(self.fault(), Fault::Request)
+    }
+
+    /// Whether the same request to the same route would only fail again, so that a client that tries it again keeps
+    /// its user waiting for nothing. A provider that let all its time pass has had its chance: one more try would
+    /// take as long.
+    pub const fn lasts(self) -> bool {
+        match self.fault() {
+            Fault::Account | Fault::Request => true,
+            Fault::Provider => {
+                matches!(self, Self::TimedOut | Self::Status(501 | 505 | 506 | 508 | 510 | 511 | 526))
+            }
         }
     }
 
@@ -84,20 +115,20 @@ impl Failure {
     /// the configuration: the client's sign-in and request are sound, so it sees neither 401, 403 nor 404.
     pub const fn shown(self) -> Shown {
         match self {
-            Self::Status(401 | 403) => Shown::Ours {
+            Self::Status(401 | 403 | 407) => Shown::Ours {
                 status: 502,
                 error: ErrorType::Api,
-                message: "the model provider refused the gateway's credential",
+                message: "the model provider refused the gateway's own credential, not yours; only its operators can mend that",
             },
-            Self::Status(404) => Shown::Ours {
+            Self::Status(404 | 405 | 410 | 421 | 426) => Shown::Ours {
                 status: 502,
                 error: ErrorType::Api,
-                message: "the model provider does not offer what this route names",
+                message: "the model provider does not offer what this route names; the gateway's operators can mend that",
             },
             Self::Status(300..=399) => Shown::Ours {
                 status: 502,
                 error: ErrorType::Api,
-                message: "the model provider answered with a redirect, which is not followed",
+                message: "the model provider answered with a redirect, which is not followed; the gateway's operators can mend that",
             },
             Self::Status(_) => Shown::Provider,
             Self::Unreachable => Shown::Ours {

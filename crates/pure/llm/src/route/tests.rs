@@ -1,4 +1,4 @@
-use super::{Failure, Route, Shown, attempts, most_telling};
+use super::{Failure, Fault, Route, Shown, attempts, most_telling};
 use crate::model::tests::model;
 
 #[test]
@@ -12,10 +12,10 @@ fn attempts_keep_the_configured_order() {
 
 #[test]
 fn only_failures_that_another_provider_may_not_have_fail_over() {
-    for status in [401, 403, 404, 408, 429, 500, 501, 502, 503, 504, 529] {
+    for status in [302, 401, 402, 403, 404, 405, 407, 408, 421, 429, 500, 501, 502, 503, 504, 529] {
         assert!(Failure::Status(status).fails_over(), "{status}");
     }
-    for status in [302, 400, 402, 405, 409, 413, 415, 422] {
+    for status in [400, 409, 413, 415, 422] {
         assert!(!Failure::Status(status).fails_over(), "{status}");
     }
     assert!(Failure::Unreachable.fails_over() && Failure::TimedOut.fails_over());
@@ -35,11 +35,36 @@ fn the_most_telling_failure_is_shown() {
 
 #[test]
 fn the_client_never_pays_for_the_gateways_credential() {
-    for status in [401, 403, 404, 302] {
+    for status in [302, 401, 403, 404, 405, 407, 421] {
         assert!(matches!(Failure::Status(status).shown(), Shown::Ours { status: 502, .. }), "{status}");
     }
     for status in [400, 402, 413, 429, 500, 529] {
         assert_eq!(Failure::Status(status).shown(), Shown::Provider, "{status}");
     }
     assert!(matches!(Failure::TimedOut.shown(), Shown::Ours { status: 504, .. }));
+}
+
+#[test]
+fn whose_fault_a_failure_is_decides_who_is_told() {
+    for status in [301, 307, 401, 402, 403, 404, 405, 407, 410, 421, 426] {
+        assert_eq!(Failure::Status(status).fault(), Fault::Account, "{status}");
+    }
+    for status in [400, 406, 409, 411, 413, 415, 422, 431, 451] {
+        assert_eq!(Failure::Status(status).fault(), Fault::Request, "{status}");
+    }
+    for status in [408, 429, 500, 502, 503, 504, 520, 529] {
+        assert_eq!(Failure::Status(status).fault(), Fault::Provider, "{status}");
+    }
+    assert_eq!(Failure::Unreachable.fault(), Fault::Provider);
+}
+
+#[test]
+fn what_lasts_is_not_worth_another_try() {
+    for status in [302, 401, 402, 403, 404, 413, 501, 505, 511] {
+        assert!(Failure::Status(status).lasts(), "{status}");
+    }
+    for status in [408, 429, 500, 502, 503, 504, 520, 529] {
+        assert!(!Failure::Status(status).lasts(), "{status}");
+    }
+    assert!(Failure::TimedOut.lasts() && !Failure::Unreachable.lasts());
 }
