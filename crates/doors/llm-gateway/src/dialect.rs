@@ -9,11 +9,17 @@ use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Refused;
 use gatehouse_llm::anthropic::error::{ErrorType, SHOULD_RETRY, envelope};
 
+use crate::unserved;
+
 /// An error envelope with the request id and advice on retrying.
 pub fn render(rejection: &Rejection, refused: &Refused<'_>) -> Response<Body> {
     let status = rejection.kind.status();
-    let mut response =
-        error(status, ErrorType::of_status(status.as_u16()), &rejection.public, refused.request_id);
+    let unserved = match rejection.kind {
+        RejectionKind::NotFound | RejectionKind::MethodNotAllowed(_) => unserved::sentence(refused.path),
+        _ => None,
+    };
+    let public = unserved.unwrap_or(&rejection.public);
+    let mut response = error(status, ErrorType::of_status(status.as_u16()), public, refused.request_id);
     if is_lasting(&rejection.kind) {
         response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use http::Response;
-use http::header::CONTENT_TYPE;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -13,8 +12,8 @@ use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_llm::anthropic::error::RetryAdvice;
-use gatehouse_llm::anthropic::headers::UPSTREAM_REQUEST_ID;
 use gatehouse_llm::anthropic::request::MessagesRequest;
+use gatehouse_llm::model::UnknownModel;
 use gatehouse_llm::route::{Attempt, Failure, Fault, most_telling};
 
 use crate::Patience;
@@ -25,16 +24,16 @@ use crate::upstream;
 /// One route, tried or passed over, at its provider.
 #[derive(Clone, Copy)]
 pub(crate) struct Try<'a> {
-    pub(crate) attempt: Attempt<'a>,
+    pub(crate) attempt: &'a Attempt<'a>,
     pub(crate) provider: &'a Provider,
     pub(crate) started: Instant,
 }
 
-/// An attempt without a reply: with the provider's answer or our own reason, whichever there is.
+/// An attempt without a reply: with the provider's answer, if there was one, and what operators may read of it.
 pub(crate) struct Failed {
     pub(crate) failure: Failure,
     pub(crate) response: Option<Response<Incoming>>,
-    pub(crate) rejection: Option<Rejection>,
+    pub(crate) detail: String,
 }
 
 /// What became of the routes so far.
@@ -75,7 +74,7 @@ impl<'a> Failures<'a> {
 
     /// A route gave no reply. Whether the next one is to be tried.
     pub(crate) fn failed(&mut self, tried: Try<'_>, failed: Failed) -> bool {
-        let status = failed.response.as_ref().map(|response| response.status().as_u16());
+        let status = failed.failure.status();
         let recorded = recorded(tried, status, Some(reason(failed.failure)), tried.started.elapsed());
         self.context.note(|event| event.with_attempt(recorded));
         self.log(tried.provider, status, &failed);
@@ -100,11 +99,14 @@ impl<'a> Failures<'a> {
                 .denial
                 .unwrap_or_else(|| Rejection::internal("no_attempt", "the model has no route")));
         };
+        if telling == Failure::NoSuchModel {
+            return Err(unknown(self.request.model()));
+        }
         let advice = self.advice(telling, &seen, serving);
         let position = self.failed.iter().rposition(|failed| failed.failure == telling);
         let failed = match position {
             Some(position) => self.failed.swap_remove(position),
-            None => Failed { failure: telling, response: None, rejection: None },
+            None => Failed { failure: telling, response: None, detail: String::new() },
         };
         self.context.note(|event| {
             event.with_outcome(gatehouse_audit::event::Outcome::Error).with_reason(reason(telling))
@@ -114,7 +116,7 @@ impl<'a> Failures<'a> {
 
     /// What to say about trying again. What the provider finds wrong with a request is the provider's to advise on.
     fn advice(&self, telling: Failure, seen: &[Failure], serving: &Serving) -> RetryAdvice {
-        if telling.fault() == Fault::Request {
+        if telling.fault() == Fault::Request && telling.lasts() {
             return RetryAdvice::ClientDecides;
         }
         if seen.iter().all(|failure| failure.lasts()) {
@@ -135,7 +137,7 @@ impl<'a> Failures<'a> {
     fn log(&self, provider: &Provider, status: Option<u16>, failed: &Failed) {
         let (id, model) = (&self.context.request_id, self.request.model());
         let (app, reason) = (provider.account.name.as_str(), reason(failed.failure));
-        let detail = detail(failed);
+        let detail = failed.detail.as_str();
         match failed.failure.fault() {
             Fault::Account => tracing::error!(
                 request.id = %id, app, model, status, reason, detail,
@@ -151,6 +153,12 @@ impl<'a> Failures<'a> {
     }
 }
 
+/// A model that nobody here has: the client's mistake (400), never 404.
+pub(crate) fn unknown(id: &str) -> Rejection {
+    let words = UnknownModel::new(id).to_string();
+    Rejection::malformed("model_unknown", words.as_str()).because(words)
+}
+
 fn recorded(
     tried: Try<'_>,
     status: Option<u16>,
@@ -161,7 +169,7 @@ fn recorded(
     Recorded {
         app: account.name.to_string(),
         provider: account.provider.as_str().to_owned(),
-        upstream_model: tried.attempt.route.model.clone(),
+        upstream_model: tried.attempt.model.to_string(),
         upstream: tried.provider.origin.clone(),
         status,
         reason,
@@ -169,24 +177,13 @@ fn recorded(
     }
 }
 
-/// What there is to say besides the status: our own reason, or how the provider's own operators find the request. The
-/// words of its error stay out of the log: they quote the request.
-fn detail(failed: &Failed) -> String {
-    if let Some(rejection) = &failed.rejection {
-        return rejection.detail().to_owned();
-    }
-    let Some(response) = &failed.response else { return String::new() };
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let media_type = header(CONTENT_TYPE.as_str()).unwrap_or("no media type");
-    let their_id = header(UPSTREAM_REQUEST_ID).map(|id| format!("; its own request id is {id}"));
-    format!("answered with {media_type}{}", their_id.unwrap_or_default())
-}
-
 /// The stable code of a failure, in the record and in the log.
 fn reason(failure: Failure) -> &'static str {
     match failure {
         Failure::Unreachable => "provider_unreachable",
         Failure::TimedOut => "provider_timeout",
+        Failure::NoSuchModel => "model_unknown",
+        Failure::CannotCount(_) => "provider_cannot_count",
         Failure::Status(401 | 403 | 407) => "provider_refused_credential",
         Failure::Status(402) => "provider_unpaid",
         Failure::Status(404 | 405 | 410 | 421 | 426) => "provider_lacks_model",

@@ -9,12 +9,15 @@ mod door;
 mod failures;
 mod messages;
 mod models;
+mod offers;
 mod patience;
 mod providers;
 mod recurring;
 mod stream;
+mod unserved;
 mod upstream;
 
 pub use self::dialect::render;
 pub use self::door::LlmGateway;
 pub use self::patience::Patience;
+pub use self::unserved::PLACES;

@@ -18,12 +18,13 @@ use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_llm::anthropic::request::MessagesRequest;
 use gatehouse_llm::model::Model;
+use gatehouse_llm::model::pattern::Asked;
 use gatehouse_llm::route::{Attempt, attempts};
 use gatehouse_policy::input::ModelCall;
 
 use crate::Patience;
 use crate::door::{Serving, settings};
-use crate::failures::{Failures, Try};
+use crate::failures::{Failures, Try, unknown};
 use crate::providers::{Operation, Provider};
 use crate::stream::{Meter, Metered};
 use crate::upstream::{self, Call, Reply};
@@ -32,27 +33,27 @@ use crate::upstream::{self, Call, Reply};
 pub(crate) async fn create(serving: Arc<Serving>, body: Incoming, context: Context<Verified>) -> Outcome {
     let request = read(body, &context).await?;
     let settings = settings(&context)?;
-    let model = find(&request, settings, &context)?;
+    let asked = find(&request, settings, &context)?;
     let Patience { first_event, whole_reply, .. } = serving.patience;
     let first_byte = if request.stream() { first_event } else { whole_reply };
     let call = Call { operation: Operation::Messages, first_byte };
-    dispatch(&serving, &call, &request, model, &context).await
+    dispatch(&serving, &call, &request, asked, &context).await
 }
 
-/// Tries the routes of `model` in their order.
+/// Tries the routes of the model that is asked for, in their order.
 pub(crate) async fn dispatch(
     serving: &Serving,
     call: &Call,
     request: &MessagesRequest,
-    model: &Model,
+    asked: Asked<'_>,
     context: &Context<Verified>,
 ) -> Outcome {
     let settings = settings(context)?;
     let dialect = Dialect::read(&context.head)?;
     let mut failures = Failures::none(request, context);
-    for attempt in attempts(model) {
-        let provider = serving.providers.find(&attempt.route.app)?;
-        let tried = Try { attempt, provider, started: Instant::now() };
+    for attempt in attempts(asked) {
+        let provider = serving.providers.find(attempt.app)?;
+        let tried = Try { attempt: &attempt, provider, started: Instant::now() };
         let permit = match permit(request, &dialect, provider, settings, context).await {
             Ok(permit) => permit,
             Err(denial) => {
@@ -62,13 +63,14 @@ pub(crate) async fn dispatch(
         };
         note_target(request, &attempt, provider, context);
         // Only the model id may change on the way; all else are the very bytes of the client.
-        let body = body::pieces(request.with_model(&attempt.route.model));
+        let body = body::pieces(request.with_model(&attempt.model));
         match upstream::send(&serving.outbound, &permit, call, provider, body, context).await {
             Reply::Passed(response) => {
                 failures.passed(tried, response.status().as_u16());
-                return Ok(meter(response, model, provider, serving.patience, context));
+                return Ok(meter(response, asked.model, provider, serving.patience, context));
             }
             Reply::Failed(failed) => {
+                let failed = upstream::understood(failed, asked.is_open(), call.operation).await;
                 if !failures.failed(tried, failed) {
                     break;
                 }
@@ -100,16 +102,16 @@ fn check_media_type(head: &Head) -> Result<(), Rejection> {
     Err(Rejection::new(RejectionKind::UnsupportedMediaType, "media_type", public))
 }
 
-/// The model by its literal id; an unknown one is the client's mistake (400), never 404.
+/// The model by its id, or by a pattern that stands for it.
 pub(crate) fn find<'a>(
-    request: &MessagesRequest,
+    request: &'a MessagesRequest,
     settings: &'a Settings,
     context: &Context<Verified>,
-) -> Result<&'a Model, Rejection> {
-    settings.models.find(request.model()).map_err(|error| {
+) -> Result<Asked<'a>, Rejection> {
+    settings.models.find(request.model()).map_err(|_| {
         let model = Some(request.model().to_owned());
         context.note(|event| event.with_target(Target { model, ..Target::default() }));
-        Rejection::malformed("model_unknown", error.to_string()).because(error.to_string())
+        unknown(request.model())
     })
 }
 
@@ -173,7 +175,7 @@ fn note_target(
             app: Some(account.name.to_string()),
             model: Some(request.model().to_owned()),
             provider: Some(account.provider.as_str().to_owned()),
-            upstream_model: Some(attempt.route.model.clone()),
+            upstream_model: Some(attempt.model.to_string()),
             upstream: Some(provider.origin.clone()),
             ..Target::default()
         })

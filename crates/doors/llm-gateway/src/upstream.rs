@@ -15,12 +15,12 @@ use tokio::time::timeout;
 use gatehouse_edge::authorize::{ModelUse, Permit};
 use gatehouse_edge::context::{Context, Head, Verified};
 use gatehouse_edge::outbound::Outbound;
-use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_edge::rejection::{Rejection, RejectionKind, excerpt};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
-use gatehouse_llm::anthropic::error::{ErrorType, RetryAdvice, SHOULD_RETRY, with_request_id};
+use gatehouse_llm::anthropic::error::{ErrorType, RetryAdvice, SHOULD_RETRY, is_of_type, with_request_id};
 use gatehouse_llm::anthropic::headers;
-use gatehouse_llm::anthropic::headers::{RequestHeader, ResponseHeader};
+use gatehouse_llm::anthropic::headers::{RequestHeader, ResponseHeader, UPSTREAM_REQUEST_ID};
 use gatehouse_llm::route::{Failure, Shown};
 
 use crate::dialect;
@@ -62,18 +62,29 @@ pub(crate) async fn send(
         Ok(response) if response.status().is_success() => Reply::Passed(pass_headers(response)),
         Ok(response) => {
             let failure = Failure::Status(response.status().as_u16());
-            Reply::Failed(Failed { failure, response: Some(pass_headers(response)), rejection: None })
+            let response = pass_headers(response);
+            let detail = described(response.headers());
+            Reply::Failed(Failed { failure, response: Some(response), detail })
         }
-        Err(rejection) => failed(rejection),
+        Err(rejection) => failed(&rejection),
     }
 }
 
-fn failed(rejection: Rejection) -> Reply {
+fn failed(rejection: &Rejection) -> Reply {
     let failure = match rejection.kind {
         RejectionKind::UpstreamTimeout => Failure::TimedOut,
         _ => Failure::Unreachable,
     };
-    Reply::Failed(Failed { failure, response: None, rejection: Some(rejection) })
+    Reply::Failed(Failed { failure, response: None, detail: rejection.detail().to_owned() })
+}
+
+/// What there is to say of an error besides its status, and how the provider's own operators find it. Its words stay
+/// out of the log: they quote the request.
+fn described(headers: &HeaderMap) -> String {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let media_type = text(CONTENT_TYPE.as_str()).unwrap_or("no media type");
+    let their_id = text(UPSTREAM_REQUEST_ID).map(|id| format!("; its own request id is {id}"));
+    excerpt(&format!("answered with {media_type}{}", their_id.unwrap_or_default())).to_owned()
 }
 
 fn request(call: &Call, provider: &Provider, body: Body, inbound: &Head) -> Request<Body> {
@@ -125,7 +136,7 @@ const ERROR_TIME: Duration = Duration::from_secs(10);
 
 /// What the client sees when no attempt gave a reply, with `advice` on trying again.
 pub(crate) async fn show(failed: Failed, advice: RetryAdvice, context: &Context<Verified>) -> Outcome {
-    let Failed { failure, response, rejection } = failed;
+    let Failed { failure, response, .. } = failed;
     let mut shown = match (failure.shown(), response) {
         (Shown::Provider, Some(response)) => {
             let (head, body) = response.into_parts();
@@ -141,14 +152,34 @@ pub(crate) async fn show(failed: Failed, advice: RetryAdvice, context: &Context<
             dialect::error(status, error, &message, context.request_id.as_str())
         }
         (Shown::Provider, None) => {
-            return Err(rejection
-                .unwrap_or_else(|| Rejection::internal("provider_silent", "a failure without an answer")));
+            return Err(Rejection::internal("provider_silent", "a failure without an answer"));
         }
     };
     if let Some(value) = advice.header_value() {
         shown.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static(value));
     }
     Ok(shown)
+}
+
+/// What a failure means more exactly. A provider that says in the API's words that it cannot find something has no such
+/// model, and where only a pattern stands for the model (`open`), the client named it. A provider that does not know how
+/// to count tokens may be well otherwise. Any other 404 is about where we ask.
+pub(crate) async fn understood(failed: Failed, open: bool, operation: Operation) -> Failed {
+    let counts = matches!(operation, Operation::CountTokens);
+    let failure = match (failed.failure, failed.response) {
+        (Failure::Status(404), Some(response)) if open || counts => {
+            let (head, body) = response.into_parts();
+            let lacks_model = is_of_type(&words(&head, body).await.unwrap_or_default(), ErrorType::NotFound);
+            match (lacks_model, open) {
+                (true, true) => Failure::NoSuchModel,
+                (false, _) if counts => Failure::CannotCount(404),
+                _ => Failure::Status(404),
+            }
+        }
+        (Failure::Status(status @ (405 | 501)), Some(_)) if counts => Failure::CannotCount(status),
+        (failure, response) => return Failed { failure, response, detail: failed.detail },
+    };
+    Failed { failure, response: None, detail: failed.detail }
 }
 
 /// The body of an error, unless it is no JSON, longer than errors are, or breaks off.

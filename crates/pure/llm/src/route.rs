@@ -1,24 +1,28 @@
 //! Which provider account answers for a model, and what happens when one does not.
 
+use std::borrow::Cow;
+
 use crate::anthropic::error::ErrorType;
-use crate::model::Model;
+use crate::model::pattern::Asked;
 
 /// One way to reach a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The configured name of the provider account.
     pub app: String,
-    /// The model id that the provider knows.
+    /// The model id that the provider knows. In a route of a pattern, `*` stands for what it stands for in the id.
     pub model: String,
 }
 
 /// One try at a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt<'a> {
     /// Its place in the order, from 1.
     pub number: usize,
-    /// Where it goes.
-    pub route: &'a Route,
+    /// The configured name of the provider account.
+    pub app: &'a str,
+    /// The model id that is asked for there.
+    pub model: Cow<'a, str>,
 }
 
 /// Why an attempt ended without a reply that can be passed on. Only failures before the first byte of
@@ -31,6 +35,10 @@ pub enum Failure {
     Unreachable,
     /// The provider did not begin its reply in time.
     TimedOut,
+    /// The provider has no model of an id that only a pattern of the configuration stands for.
+    NoSuchModel,
+    /// The provider serves messages, but does not count their tokens; it answered with this HTTP status.
+    CannotCount(u16),
 }
 
 /// Whose fault a failure is, and so who has to act.
@@ -60,13 +68,17 @@ pub enum Shown {
     },
 }
 
-/// The tries for a request to `model`, in the configured order.
-pub fn attempts(model: &Model) -> impl Iterator<Item = Attempt<'_>> {
-    model.routes.iter().enumerate().map(|(index, route)| Attempt { number: index + 1, route })
+/// The tries for a request to the model that is asked for, in the configured order.
+pub fn attempts(asked: Asked<'_>) -> impl Iterator<Item = Attempt<'_>> {
+    asked.model.routes.iter().enumerate().map(move |(index, route)| Attempt {
+        number: index + 1,
+        app: &route.app,
+        model: asked.at(&route.model),
+    })
 }
 
 /// Which failure to show when every attempt failed: the last 429, else the last 401 or 403, else the last
-/// 404, else the last 501, else the last of all.
+/// 404, else the last 501, else the last of all. That a provider has no model of an open id is told only if none has.
 pub fn most_telling(failures: &[Failure]) -> Option<Failure> {
     let last = |statuses: &[u16]| {
         let told =
@@ -77,24 +89,34 @@ pub fn most_telling(failures: &[Failure]) -> Option<Failure> {
         .or_else(|| last(&[401, 403]))
         .or_else(|| last(&[404]))
         .or_else(|| last(&[501]))
+        .or_else(|| failures.iter().rfind(|failure| **failure != Failure::NoSuchModel).copied())
         .or_else(|| failures.last().copied())
 }
 
 impl Failure {
+    /// The HTTP status that the provider answered with, if it did.
+    pub const fn status(self) -> Option<u16> {
+        match self {
+            Self::Status(status) | Self::CannotCount(status) => Some(status),
+            Self::NoSuchModel => Some(404),
+            Self::Unreachable | Self::TimedOut => None,
+        }
+    }
+
     /// Whose fault it is.
     pub const fn fault(self) -> Fault {
         match self {
             Self::Unreachable | Self::TimedOut => Fault::Provider,
             Self::Status(300..=399 | 401..=405 | 407 | 410 | 421 | 426) => Fault::Account,
             Self::Status(408 | 429) => Fault::Provider,
-            Self::Status(400..=499) => Fault::Request,
+            Self::Status(400..=499) | Self::NoSuchModel | Self::CannotCount(_) => Fault::Request,
             Self::Status(_) => Fault::Provider,
         }
     }
 
     /// Whether the next route may do better. A request that the provider finds wrong stays wrong.
     pub const fn fails_over(self) -> bool {
-        !matches!(self.fault(), Fault::Request)
+        matches!(self, Self::NoSuchModel | Self::CannotCount(_)) || !matches!(self.fault(), Fault::Request)
     }
 
     /// Whether the same request to the same route would only fail again, so that a client that tries it again keeps
@@ -102,7 +124,9 @@ impl Failure {
     /// take as long.
     pub const fn lasts(self) -> bool {
         match self.fault() {
-            Fault::Account | Fault::Request => true,
+            Fault::Account => true,
+            // A conflict is with another request, which ends.
+            Fault::Request => !matches!(self, Self::Status(409)),
             Fault::Provider => {
                 matches!(self, Self::TimedOut | Self::Status(501 | 505 | 506 | 508 | 510 | 511 | 526))
             }
@@ -131,6 +155,16 @@ impl Failure {
                 message: "the model provider answered with a redirect, which is not followed; the gateway's operators can mend that",
             },
             Self::Status(_) => Shown::Provider,
+            Self::NoSuchModel => Shown::Ours {
+                status: 400,
+                error: ErrorType::InvalidRequest,
+                message: "the model provider has no model of this name",
+            },
+            Self::CannotCount(_) => Shown::Ours {
+                status: 501,
+                error: ErrorType::NotSupported,
+                message: "the model provider does not count tokens",
+            },
             Self::Unreachable => Shown::Ours {
                 status: 502,
                 error: ErrorType::Api,

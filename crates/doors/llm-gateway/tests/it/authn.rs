@@ -176,3 +176,40 @@ async fn a_token_that_expires_between_two_calls_ends_there() {
     assert_eq!(answer.error(), (401, "authentication_error".to_owned()));
     assert_eq!(answer.header("x-should-retry"), Some("false"), "the client signs in again instead");
 }
+
+/// Claude Desktop sends its ID token unless it is told otherwise. Ours counts for clients that may use this gateway.
+#[tokio::test]
+async fn an_id_token_of_our_own_counts_for_clients_that_may_come() {
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let gateway = Gateway::before(&provider).await;
+    let bearer = |token: &str| format!("Bearer {token}");
+    for (token, expected, reason) in [
+        (gateway.id_token("cli", "ada"), 200, Value::Null),
+        (gateway.token("ada"), 200, Value::Null),
+        (gateway.id_token("other", "ada"), 401, json!("token_wrong_audience")),
+        (gateway.id_token("stranger", "ada"), 401, json!("token_wrong_audience")),
+        // For the gateway, yet no access token.
+        (
+            gateway.id_token(&format!("http://{}/v1", gateway.address), "ada"),
+            401,
+            json!("token_wrong_audience"),
+        ),
+    ] {
+        assert_eq!(status(&gateway, &[("authorization", &bearer(&token))]).await, expected, "{reason}");
+        let record = gateway.records.all().pop().unwrap();
+        assert_eq!(record["reason"], reason, "{record}");
+        if expected == 200 {
+            assert_eq!(
+                (&record["actor"]["sub"], &record["actor"]["client_id"]),
+                (&json!("ada"), &json!("cli"))
+            );
+        }
+    }
+    // An access token for the client, rather than for us, is none of its ID tokens.
+    let for_client = gateway.sign(&gateway.claims(&format!("http://{}", gateway.address), "cli", "ada"));
+    assert_eq!(status(&gateway, &[("authorization", &bearer(&for_client))]).await, 401);
+    let token = gateway.id_token("cli", "ada");
+    gateway.clock.advance(Duration::from_secs(3600));
+    assert_eq!(status(&gateway, &[("authorization", &bearer(&token))]).await, 401);
+    assert_eq!(gateway.records.all().pop().unwrap()["reason"], "token_expired");
+}

@@ -372,6 +372,52 @@ async fn every_refusal_of_the_door_is_an_envelope() {
     assert!(provider.seen().is_empty());
 }
 
+/// A provider that only answers messages is no reason for an alarm.
+#[tokio::test]
+async fn a_provider_that_cannot_count_tokens_is_501() {
+    let headers = [("x-api-key", TEAM_KEY)];
+    for status in ["404 None", "405 No", "501 Not Built"] {
+        let heard = Heard::here();
+        let provider = Provider::always(Reply::json(status, r#"{"detail":"Not Found"}"#)).await;
+        let gateway = Gateway::before(&provider).await;
+        let answer = post(&gateway, "/v1/messages/count_tokens", &headers, ASK).await;
+        assert_eq!(answer.error(), (501, "not_supported".to_owned()), "{status}");
+        assert_eq!(answer.header("x-should-retry"), Some("false"));
+        assert_eq!(gateway.records.only().await["reason"], "provider_cannot_count");
+        assert!(heard.from_info_up().iter().all(|line| line.level == "INFO"));
+    }
+    // That it has no such model is a fault of the route, as in messages.
+    let missing = envelope("not_found_error");
+    let provider = Provider::always(Reply::json("404 None", &missing)).await;
+    let gateway = Gateway::before(&provider).await;
+    let answer = post(&gateway, "/v1/messages/count_tokens", &headers, ASK).await;
+    assert_eq!(answer.error(), (502, "api_error".to_owned()));
+}
+
+/// What is not built says so, in the API's envelope, with whatever method it is asked for.
+#[tokio::test]
+async fn what_is_not_served_says_so_in_a_sentence() {
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let gateway = Gateway::before(&provider).await;
+    for (line, part) in [
+        ("POST /v1/files", "Files API is not built yet"),
+        ("GET /v1/files/file_1/content", "Files API is not built yet"),
+        ("POST /v1/messages/batches", "Message batches are not built yet"),
+        ("GET /v1/messages/batches/b_1/results", "Message batches are not built yet"),
+        ("DELETE /v1/messages/batches/b_1", "Message batches are not built yet"),
+        ("POST /v1/complete", "use /v1/messages"),
+        ("GET /v1/nothing", "Nothing is served at this path."),
+    ] {
+        let headers = [("content-type", "application/json"), ("x-api-key", TEAM_KEY)];
+        let answer = ask(&gateway, line, &headers, b"{}").await;
+        assert_eq!(answer.error(), (404, "not_found_error".to_owned()), "{line}");
+        let said = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(said.contains(part), "{line}: {said}");
+        assert_eq!(answer.header("x-should-retry"), Some("false"));
+    }
+    assert!(provider.seen().is_empty());
+}
+
 #[tokio::test]
 async fn more_than_32_mib_is_413_before_it_is_read() {
     let provider = Provider::always(Reply::json("200 OK", "{}")).await;

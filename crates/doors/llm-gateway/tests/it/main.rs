@@ -17,6 +17,7 @@ mod gateway;
 mod headers;
 mod memory;
 mod models;
+mod patterns;
 mod policy;
 mod provider;
 mod streams;

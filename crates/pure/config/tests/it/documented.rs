@@ -125,7 +125,7 @@ fn everything_in_one_process() {
     assert_eq!(entra.issuer.as_str(), "https://login.microsoftonline.com/TENANT/v2.0");
     assert_eq!(entra.token_type, TokenType::Either);
     assert_eq!(entra.claims.user, "oid");
-    assert_eq!(llm.models.find("claude-opus-4-7").unwrap().routes[0].app, "anthropic-eu");
+    assert_eq!(llm.models.find("claude-opus-4-7").unwrap().model.routes[0].app, "anthropic-eu");
     assert!(llm.accounts.contains_key(&AppName::new("anthropic-eu")));
     let server = snapshot.authorization_server.unwrap();
     let code = &server.clients[&ClientId::new("claude-code")].client;

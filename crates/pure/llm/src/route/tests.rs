@@ -1,4 +1,5 @@
 use super::{Failure, Fault, Route, Shown, attempts, most_telling};
+use crate::model::pattern::Asked;
 use crate::model::tests::model;
 
 #[test]
@@ -6,7 +7,7 @@ fn attempts_keep_the_configured_order() {
     let mut model = model("m");
     model.routes = ["eu", "us"].map(|app| Route { app: app.into(), model: format!("{app}.m") }).to_vec();
     let tried: Vec<_> =
-        attempts(&model).map(|attempt| (attempt.number, attempt.route.app.as_str())).collect();
+        attempts(Asked::literal(&model)).map(|attempt| (attempt.number, attempt.app)).collect();
     assert_eq!(tried, [(1, "eu"), (2, "us")]);
 }
 
@@ -19,6 +20,7 @@ fn only_failures_that_another_provider_may_not_have_fail_over() {
         assert!(!Failure::Status(status).fails_over(), "{status}");
     }
     assert!(Failure::Unreachable.fails_over() && Failure::TimedOut.fails_over());
+    assert!(Failure::NoSuchModel.fails_over(), "another provider may have it");
 }
 
 #[test]
@@ -30,6 +32,8 @@ fn the_most_telling_failure_is_shown() {
     assert_eq!(told(&[404, 501]), Some(Failure::Status(404)));
     assert_eq!(told(&[501, 500]), Some(Failure::Status(501)));
     assert_eq!(most_telling(&[Failure::Status(500), Failure::TimedOut]), Some(Failure::TimedOut));
+    assert_eq!(most_telling(&[Failure::Status(500), Failure::NoSuchModel]), Some(Failure::Status(500)));
+    assert_eq!(most_telling(&[Failure::NoSuchModel]), Some(Failure::NoSuchModel));
     assert_eq!(most_telling(&[]), None);
 }
 
@@ -63,7 +67,7 @@ fn what_lasts_is_not_worth_another_try() {
     for status in [302, 401, 402, 403, 404, 413, 501, 505, 511] {
         assert!(Failure::Status(status).lasts(), "{status}");
     }
-    for status in [408, 429, 500, 502, 503, 504, 520, 529] {
+    for status in [408, 409, 429, 500, 502, 503, 504, 520, 529] {
         assert!(!Failure::Status(status).lasts(), "{status}");
     }
     assert!(Failure::TimedOut.lasts() && !Failure::Unreachable.lasts());
