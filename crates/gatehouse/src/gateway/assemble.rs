@@ -193,8 +193,9 @@ fn llm_gateway(shared: &Shared<'_>, gatekeeper: &mut Gatekeeper<'_>, served: &mu
     ));
     let door = LlmGateway::new(Arc::clone(&shared.outbound));
     served.routes.extend(door.routes(settings, &gate));
-    served.fallback.push((format!("{}/v1", settings.path), gatehouse_llm_gateway::render));
-    served.fallback.push((format!("{}/api", settings.path), gatehouse_llm_gateway::render));
+    for place in gatehouse_llm_gateway::PLACES {
+        served.fallback.push((format!("{}{place}", settings.path), gatehouse_llm_gateway::render));
+    }
 }
 
 fn running(snapshot: &Arc<Snapshot>, routes: RouteTable, hosts: Vec<String>) -> Running {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::delegation::{DelegationChain, DelegationError};
 use crate::id::{ClientId, Issuer, SubjectId, TokenId};
-use crate::jose::verify::VerifiedToken;
+use crate::jose::verify::{VerifiedToken, VerifiedType};
 use crate::scope::ScopeSet;
 
 /// A verified caller.
@@ -88,8 +88,13 @@ impl Principal {
         let claims = token.claims();
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
         let subject = text(&rules.user).ok_or_else(|| PrincipalError::NoSubject(rules.user.clone()))?;
-        let client =
-            text("client_id").or_else(|| text("azp")).or_else(|| text("appid")).or_else(|| text("cid"));
+        // An ID token is for its client (OpenID Connect Core §2).
+        let audience = || text("aud").filter(|_| token.token_type() == VerifiedType::IdToken);
+        let client = text("client_id")
+            .or_else(|| text("azp"))
+            .or_else(|| text("appid"))
+            .or_else(|| text("cid"))
+            .or_else(audience);
         let acts_for_itself = client.is_some() && client == text("sub");
         let kind = if acts_for_itself { PrincipalKind::Workload } else { PrincipalKind::User };
         Ok(Self {

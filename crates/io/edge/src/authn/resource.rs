@@ -59,9 +59,12 @@ pub struct TrustedIssuer {
     pub leeway: Duration,
     /// Which claims name user and groups.
     pub claims: ClaimRules,
+    /// How its ID tokens are accepted besides, where they are.
+    pub id_tokens: Option<Box<TrustedIssuer>>,
 }
 
 /// Where an issuer's keys come from.
+#[derive(Clone)]
 pub enum KeySource {
     /// Our own authorization server, never asked over the network.
     Local(Arc<LocalKeys>),
@@ -264,6 +267,7 @@ impl ResourceServer {
         };
         let issuer =
             self.issuers.iter().find(|trusted| trusted.issuer.as_str() == claimed).ok_or_else(unknown)?;
+        let issuer = issuer.for_kind_of(&token);
         let expectations = issuer.expectations();
         let verified = match &issuer.keys {
             KeySource::Local(keys) => token.verify(keys.verification_keys(), &expectations, now),
@@ -290,7 +294,14 @@ impl ResourceServer {
 impl TrustedIssuer {
     /// The issuer that `server` configures, whose tokens may also name one of `more` as their audience.
     pub fn of(server: &TrustedServer, keys: KeySource, more: &[Audience]) -> Self {
+        let id_tokens = (!server.id_tokens_of.is_empty()).then(|| {
+            let (audiences, id_tokens_of) = (server.id_tokens_of.clone(), Vec::new());
+            let theirs =
+                TrustedServer { audiences, id_tokens_of, token_type: TokenType::IdToken, ..server.clone() };
+            Box::new(Self::of(&theirs, keys.clone(), &[]))
+        });
         Self {
+            id_tokens,
             issuer: server.issuer.clone(),
             keys,
             audiences: server.audiences.iter().chain(more).cloned().collect(),
@@ -298,6 +309,14 @@ impl TrustedIssuer {
             token_type: server.token_type,
             leeway: server.clock_skew,
             claims: server.claims.clone(),
+        }
+    }
+
+    /// What is demanded of a token of this kind, as it says of itself; the signature proves it.
+    fn for_kind_of(&self, token: &UnverifiedToken<'_>) -> &Self {
+        match &self.id_tokens {
+            Some(id_tokens) if !token.says_access_token() => id_tokens,
+            _ => self,
         }
     }
 

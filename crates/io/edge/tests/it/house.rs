@@ -255,6 +255,7 @@ impl Site {
 
     pub(crate) fn trusting(&self, keys: KeySource, issuer: Issuer) -> TrustedIssuer {
         TrustedIssuer {
+            id_tokens: None,
             issuer,
             keys,
             audiences: vec![Audience::new(format!("http://{}/mcp", self.address))],

@@ -44,6 +44,8 @@ pub struct TrustedServer {
     pub clock_skew: Duration,
     /// Which claims name the user and the groups.
     pub claims: ClaimRules,
+    /// The clients whose ID tokens of this server are accepted besides.
+    pub id_tokens_of: Vec<Audience>,
 }
 
 /// Where the keys of an authorization server come from.
@@ -68,6 +70,8 @@ pub(crate) struct Gateway<'a> {
     pub(crate) resource: &'a str,
     /// Whether ID tokens may be accepted.
     pub(crate) id_tokens: bool,
+    /// Our own clients, whose ID tokens of ours may be accepted, and the audiences that each may ask for by name.
+    pub(crate) clients: Vec<(Audience, Vec<Audience>)>,
 }
 
 /// The longest leeway that makes sense.
@@ -104,6 +108,7 @@ pub(crate) fn compile(
         token_type: TokenType::AccessTokenStrict,
         clock_skew: Duration::from_secs(15),
         claims: ClaimRules::default(),
+        id_tokens_of: Vec::new(),
     };
     Some(Protection { metadata_path: written.metadata_path.0.clone(), servers: vec![local] })
 }
@@ -142,7 +147,12 @@ fn compile_server(
     } else {
         KeySource::Remote { discovery, refresh_interval: server.refresh_interval, tls }
     };
+    let id_tokens_of = match keys {
+        KeySource::Local => own_id_tokens(jwt.token_type.as_ref(), &audiences, gateway, compiler),
+        KeySource::Remote { .. } => Vec::new(),
+    };
     Some(TrustedServer {
+        id_tokens_of,
         token_type: token_type(jwt.token_type.as_ref(), local, gateway, compiler)?,
         claims: claim_rules(server),
         clock_skew: jwt.clock_skew.value,
@@ -153,7 +163,30 @@ fn compile_server(
     })
 }
 
-/// ID tokens open the LLM gateway only, and never come from ourselves.
+/// The clients whose ID tokens of ours count beside our access tokens: those that may ask for an access token of one of
+/// `audiences` by name. An ID token is for its client, so it opens nothing that the client could not open anyway.
+fn own_id_tokens(
+    written: Option<&Placed<AcceptedToken>>,
+    audiences: &[Audience],
+    gateway: &Gateway<'_>,
+    compiler: &mut Compiler<'_>,
+) -> Vec<Audience> {
+    let Some(wanted) = written.filter(|word| word.value == AcceptedToken::Either && gateway.id_tokens) else {
+        return Vec::new();
+    };
+    let may = |allowed: &[Audience]| allowed.iter().any(|audience| audiences.contains(audience));
+    let clients = gateway.clients.iter().filter(|(_, allowed)| may(allowed));
+    let clients: Vec<Audience> = clients.map(|(client, _)| client.clone()).collect();
+    if clients.is_empty() {
+        let message =
+            "an ID token of ours is accepted from clients that may use this gateway, and there is none";
+        let hint = format!("add {} to the client's `allowedAudiences`", gateway.resource);
+        compiler.report.error_with(&wanted.place, message, hint);
+    }
+    clients
+}
+
+/// ID tokens open the LLM gateway only. Our own are a matter of their own: see [`own_id_tokens`].
 fn token_type(
     written: Option<&Placed<AcceptedToken>>,
     local: bool,
@@ -161,9 +194,14 @@ fn token_type(
     compiler: &mut Compiler<'_>,
 ) -> Option<TokenType> {
     match written {
-        Some(word) if word.value != AcceptedToken::AccessToken && (local || !gateway.id_tokens) => {
-            let message = "an ID token is accepted by the LLM gateway from another issuer only";
+        Some(word) if word.value != AcceptedToken::AccessToken && !gateway.id_tokens => {
+            let message = "an ID token is accepted by the LLM gateway only";
             compiler.report.error_with(&word.place, message, "use `accessToken`");
+            None
+        }
+        Some(word) if local && word.value == AcceptedToken::IdToken => {
+            let message = "access tokens of ours are accepted wherever our ID tokens are";
+            compiler.report.error_with(&word.place, message, "use `either`");
             None
         }
         _ if local => Some(TokenType::AccessTokenStrict),

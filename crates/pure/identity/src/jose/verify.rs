@@ -129,6 +129,12 @@ impl UnverifiedToken<'_> {
         })
     }
 
+    /// Whether the token says by its `typ` that it is an access token, as those of RFC 9068 do. Only a hint for choosing
+    /// what to demand of it.
+    pub fn says_access_token(&self) -> bool {
+        self.typ().map(media_type).as_deref() == Some("at+jwt")
+    }
+
     /// What the token is, if a door that takes `wanted` may take it at all (RFC 8725 §3.11).
     fn classify(&self, wanted: TokenType) -> Result<VerifiedType, TokenError> {
         let has = |names: &[&str]| names.iter().any(|name| self.claims.contains_key(*name));
