@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use http::header::{TRANSFER_ENCODING, UPGRADE};
+use http::header::TRANSFER_ENCODING;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method};
@@ -72,7 +72,7 @@ impl HostRules {
 
 /// Runs every check on a request head.
 pub fn admit(parts: &Arc<Parts>, framed: Framing, hosts: &HostRules) -> Result<Head, Rejection> {
-    method(&parts.method, &parts.headers)?;
+    method(&parts.method)?;
     framing(&parts.headers, framed)?;
     header_sizes(&parts.headers)?;
     header_names(&parts.headers)?;
@@ -82,12 +82,14 @@ pub fn admit(parts: &Arc<Parts>, framed: Framing, hosts: &HostRules) -> Result<H
     Ok(head)
 }
 
-fn method(method: &Method, headers: &HeaderMap) -> Result<(), Rejection> {
-    if method == Method::CONNECT || headers.contains_key(UPGRADE) {
+/// Tunnels are demanded and refused. Other protocols are offered by `Upgrade`, and an offer that is not taken up is
+/// answered as if it had not been made (RFC 9110 §7.8).
+fn method(method: &Method) -> Result<(), Rejection> {
+    if method == Method::CONNECT {
         return Err(Rejection::new(
             RejectionKind::NotImplemented,
-            "upgrade_refused",
-            "Protocol upgrades are not served.",
+            "tunnel_refused",
+            "Tunnels are not served.",
         ));
     }
     Ok(())
@@ -96,7 +98,7 @@ fn method(method: &Method, headers: &HeaderMap) -> Result<(), Rejection> {
 /// Accepts one way to find the end of a body: its length, or chunks, said once (AC-81). Whoever reads a length beside
 /// chunks or `chunked, chunked` differently sees another request behind this one; other codings would reach handlers
 /// still coded.
-pub(crate) fn framing(headers: &HeaderMap, framed: Framing) -> Result<(), Rejection> {
+fn framing(headers: &HeaderMap, framed: Framing) -> Result<(), Rejection> {
     if framed == Framing::Contradictory {
         return Err(Rejection::malformed(
             "body_length_contradictory",
