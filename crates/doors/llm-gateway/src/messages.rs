@@ -12,6 +12,7 @@ use gatehouse_config::snapshot::llm::LlmGateway as Settings;
 use gatehouse_edge::authorize::{ModelUse, Permit, authorize, user_of};
 use gatehouse_edge::context::{Context, Head, List, Single, Verified};
 use gatehouse_edge::limits::Limit;
+use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
@@ -173,7 +174,7 @@ fn note_target(
 
 /// The reply with its body counted on the way through.
 fn meter(
-    response: Response<Incoming>,
+    response: Response<Received>,
     model: &Model,
     patience: Patience,
     context: &Context<Verified>,
@@ -200,11 +201,11 @@ fn meter(
 struct Failures {
     denial: Option<Rejection>,
     seen: Vec<Failure>,
-    last: Vec<(Failure, Option<Response<Incoming>>, Option<Rejection>)>,
+    last: Vec<(Failure, Option<Response<Received>>, Option<Rejection>)>,
 }
 
 impl Failures {
-    fn add(&mut self, failure: Failure, response: Option<Response<Incoming>>, rejection: Option<Rejection>) {
+    fn add(&mut self, failure: Failure, response: Option<Response<Received>>, rejection: Option<Rejection>) {
         self.seen.push(failure);
         self.last.push((failure, response, rejection));
     }

@@ -7,11 +7,11 @@ use std::task::{Context as TaskContext, Poll};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use gatehouse_audit::event::{Outcome, TokenUsage};
 use gatehouse_edge::context::{AuditRow, Context, Verified};
+use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::outbound::gathered::Gathered;
 use gatehouse_edge::server::body::{Body, BodyError};
 use gatehouse_identity::id::RequestId;
@@ -24,7 +24,7 @@ use crate::Patience;
 
 /// A reply on its way to the client. Dropping it cancels the provider's work.
 pub(crate) struct Metered {
-    upstream: Gathered<Incoming>,
+    upstream: Gathered<Received>,
     scanner: Scanner,
     meter: Meter,
     done: bool,
@@ -53,7 +53,7 @@ struct Watch {
 impl Metered {
     /// A stream of server-sent events.
     pub(crate) fn stream(
-        upstream: Incoming,
+        upstream: Received,
         price: Option<PriceList>,
         patience: Patience,
         context: &Context<Verified>,
@@ -67,12 +67,12 @@ impl Metered {
     }
 
     /// A JSON reply.
-    pub(crate) fn whole(upstream: Incoming, price: Option<PriceList>, audit: Option<Arc<AuditRow>>) -> Body {
+    pub(crate) fn whole(upstream: Received, price: Option<PriceList>, audit: Option<Arc<AuditRow>>) -> Body {
         Self::body(upstream, Scanner::Whole(ReplyScanner::new()), price, audit)
     }
 
     fn body(
-        upstream: Incoming,
+        upstream: Received,
         scanner: Scanner,
         price: Option<PriceList>,
         audit: Option<Arc<AuditRow>>,
@@ -217,6 +217,8 @@ impl Meter {
             return;
         }
         let Some(audit) = &self.audit else { return };
+        // What came to its end and says nothing of what it used is no reply as we know them.
+        let verdict = verdict.or_else(|| facts.usage.is_none().then_some((Outcome::Error, "usage_missing")));
         if let Some(usage) = facts.usage {
             let cost = self.price.as_ref().map(|price| price.cost(&usage).pico_usd() / 1_000_000);
             audit.note(|event| {

@@ -126,7 +126,9 @@ impl Door {
             uptake,
             cutoff,
         };
-        let head = match located.and_then(|_| admission::admit(parts, framing, &running.hosts)) {
+        let head = match located
+            .and_then(|_| admission::admit(parts, framing, &running.hosts, running.routes.open_ends()))
+        {
             Ok(head) => head,
             Err(rejection) => {
                 self.record_refusal(parts, &rejection, &visit, &running);
@@ -141,12 +143,16 @@ impl Door {
                     return Answered::without(body, visit.sign(preflight));
                 }
                 let rejection = routes::other_methods(methods);
-                let response = visit.turn_away(&rejection, running.routes.render_for(visit.path));
+                let render = running.routes.render_for(visit.path);
+                let mut response = visit.turn_away(&rejection, render);
+                running.origins.listed(&head).apply(response.headers_mut());
                 return Answered::without(body, response);
             }
             Found::Nothing => {
                 let render = running.routes.render_for(visit.path);
-                return Answered::without(body, visit.turn_away(&routes::nothing_here(), render));
+                let mut response = visit.turn_away(&routes::nothing_here(), render);
+                running.origins.listed(&head).apply(response.headers_mut());
+                return Answered::without(body, response);
             }
         };
         let context = Context {

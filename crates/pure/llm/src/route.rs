@@ -29,6 +29,8 @@ pub enum Failure {
     Status(u16),
     /// No connection, or it broke before the reply began.
     Unreachable,
+    /// The provider answered with a success that cannot be read as a reply of its API.
+    Unreadable,
     /// The provider did not begin its reply in time.
     TimedOut,
 }
@@ -73,7 +75,7 @@ impl Failure {
     /// Whether the next route may do better. A request that the provider finds wrong stays wrong.
     pub const fn fails_over(self) -> bool {
         match self {
-            Self::Unreachable | Self::TimedOut => true,
+            Self::Unreachable | Self::Unreadable | Self::TimedOut => true,
             Self::Status(status) => matches!(status, 401 | 403 | 404 | 408 | 429 | 500..=599),
         }
     }
@@ -104,6 +106,11 @@ impl Failure {
                 status: 502,
                 error: ErrorType::Api,
                 message: "the model provider cannot be reached",
+            },
+            Self::Unreadable => Shown::Ours {
+                status: 502,
+                error: ErrorType::Api,
+                message: "the model provider's answer cannot be read as a reply of its API",
             },
             Self::TimedOut => Shown::Ours {
                 status: 504,
