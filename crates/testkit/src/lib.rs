@@ -20,6 +20,7 @@
 
 pub mod authority;
 pub mod browser;
+pub mod coded;
 pub mod configuration;
 pub mod documents;
 pub mod fixture;

@@ -83,7 +83,7 @@ impl LlmGateway {
                 },
             ),
             Route::protected(
-                spec("model", Method::GET, "/v1/models/{id}", EventKind::ModelList),
+                spec("model", Method::GET, "/v1/models/{*id}", EventKind::ModelList),
                 render,
                 move |_body, context| {
                     let serving = Arc::clone(&show);

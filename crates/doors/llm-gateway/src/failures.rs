@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use http::Response;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use gatehouse_audit::event::{Attempt as Recorded, Target};
 use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_llm::anthropic::error::RetryAdvice;
@@ -32,7 +32,7 @@ pub(crate) struct Try<'a> {
 /// An attempt without a reply: with the provider's answer, if there was one, and what operators may read of it.
 pub(crate) struct Failed {
     pub(crate) failure: Failure,
-    pub(crate) response: Option<Response<Incoming>>,
+    pub(crate) response: Option<Response<Received>>,
     pub(crate) detail: String,
 }
 
@@ -181,6 +181,7 @@ fn recorded(
 fn reason(failure: Failure) -> &'static str {
     match failure {
         Failure::Unreachable => "provider_unreachable",
+        Failure::Unreadable => "provider_unreadable",
         Failure::TimedOut => "provider_timeout",
         Failure::NoSuchModel => "model_unknown",
         Failure::CannotCount(_) => "provider_cannot_count",

@@ -13,6 +13,7 @@ use gatehouse_config::snapshot::llm::LlmGateway as Settings;
 use gatehouse_edge::authorize::{ModelUse, Permit, authorize, user_of};
 use gatehouse_edge::context::{Context, Head, List, Single, Verified};
 use gatehouse_edge::limits::Limit;
+use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
@@ -184,7 +185,7 @@ fn note_target(
 
 /// The reply with its body counted on the way through.
 fn meter(
-    response: Response<Incoming>,
+    response: Response<Received>,
     model: &Model,
     provider: &Provider,
     patience: Patience,

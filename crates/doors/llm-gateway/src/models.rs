@@ -1,4 +1,4 @@
-//! `GET /v1/models` and `GET /v1/models/{id}`.
+//! `GET /v1/models` and `GET /v1/models/{id}`. Some ids hold slashes, which clients escape or do not.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue};
+use http::header::{ACCEPT, HeaderValue};
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -89,7 +89,6 @@ async fn read(provider: &Provider, outbound: &Outbound, uri: Uri, until: Instant
     let headers = request.headers_mut();
     headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let (name, value) = &provider.credential;
     headers.insert(name.clone(), value.clone());
     let client = &outbound.egress(provider.account.tls.as_ref()).upstreams;

@@ -7,12 +7,12 @@ use std::task::{Context as TaskContext, Poll};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use gatehouse_audit::event::{Outcome, TokenUsage};
 use gatehouse_config::snapshot::llm::Account;
 use gatehouse_edge::context::{AuditRow, Context, Verified};
+use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::outbound::gathered::Gathered;
 use gatehouse_edge::rejection::excerpt;
 use gatehouse_edge::server::body::{Body, BodyError};
@@ -26,7 +26,7 @@ use crate::Patience;
 
 /// A reply on its way to the client. Dropping it cancels the provider's work.
 pub(crate) struct Metered {
-    upstream: Gathered<Incoming>,
+    upstream: Gathered<Received>,
     scanner: Scanner,
     meter: Meter,
     done: bool,
@@ -65,7 +65,7 @@ struct Watch {
 
 impl Metered {
     /// A stream of server-sent events.
-    pub(crate) fn stream(upstream: Incoming, meter: Meter, patience: Patience) -> Body {
+    pub(crate) fn stream(upstream: Received, meter: Meter, patience: Patience) -> Body {
         let now = Instant::now();
         let timer = Box::pin(sleep_until(now + patience.ping));
         let watch = Watch { patience, started: now, heard: now, timer };
@@ -73,11 +73,11 @@ impl Metered {
     }
 
     /// A JSON reply.
-    pub(crate) fn whole(upstream: Incoming, meter: Meter) -> Body {
+    pub(crate) fn whole(upstream: Received, meter: Meter) -> Body {
         Self::body(upstream, Scanner::Whole(ReplyScanner::new()), meter)
     }
 
-    fn body(upstream: Incoming, scanner: Scanner, meter: Meter) -> Body {
+    fn body(upstream: Received, scanner: Scanner, meter: Meter) -> Body {
         Self { upstream: Gathered::new(upstream), scanner, meter, done: false }.boxed_unsync()
     }
 
@@ -228,6 +228,12 @@ impl Meter {
             let detail = excerpt(facts.error_type.as_deref().unwrap_or_default());
             tracing::warn!(request.id = %id, app, reason, detail, "model reply broke off");
         }
+        // What came to its end and says nothing of what it used is no reply as we know them.
+        let is_silent = verdict.is_none() && facts.usage.is_none();
+        if is_silent {
+            let (id, app, reason) = (&self.request_id, self.account.name.as_str(), "usage_missing");
+            tracing::warn!(request.id = %id, app, reason, "model reply says nothing of tokens");
+        }
         let Some(audit) = &self.audit else { return };
         if let Some(usage) = facts.usage {
             let cost = self.price.as_ref().map(|price| price.cost(&usage).pico_usd() / 1_000_000);
@@ -241,8 +247,10 @@ impl Meter {
                 })
             });
         }
-        if let Some(Broken::Provider(reason) | Broken::Client(reason)) = verdict {
-            audit.conclude(Outcome::Error, reason);
+        match verdict {
+            Some(Broken::Provider(reason) | Broken::Client(reason)) => audit.conclude(Outcome::Error, reason),
+            None if is_silent => audit.conclude(Outcome::Error, "usage_missing"),
+            None => {}
         }
     }
 }

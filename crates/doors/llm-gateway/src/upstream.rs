@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
 use http::response::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use gatehouse_edge::authorize::{ModelUse, Permit};
 use gatehouse_edge::context::{Context, Head, Verified};
 use gatehouse_edge::outbound::Outbound;
+use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::rejection::{Rejection, RejectionKind, excerpt};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
@@ -38,7 +37,7 @@ pub(crate) struct Call {
 /// How an attempt went.
 pub(crate) enum Reply {
     /// A reply to pass on.
-    Passed(Response<Incoming>),
+    Passed(Response<Received>),
     /// None.
     Failed(Failed),
 }
@@ -59,7 +58,10 @@ pub(crate) async fn send(
         .send(permit, request, call.first_byte)
         .await
     {
-        Ok(response) if response.status().is_success() => Reply::Passed(pass_headers(response)),
+        Ok(response) if response.status().is_success() => match check_is_reply(response.headers()) {
+            Ok(()) => Reply::Passed(pass_headers(response)),
+            Err(rejection) => failed(&rejection),
+        },
         Ok(response) => {
             let failure = Failure::Status(response.status().as_u16());
             let response = pass_headers(response);
@@ -73,6 +75,7 @@ pub(crate) async fn send(
 fn failed(rejection: &Rejection) -> Reply {
     let failure = match rejection.kind {
         RejectionKind::UpstreamTimeout => Failure::TimedOut,
+        RejectionKind::UpstreamFailed if rejection.reason != "upstream_unreachable" => Failure::Unreadable,
         _ => Failure::Unreachable,
     };
     Reply::Failed(Failed { failure, response: None, detail: rejection.detail().to_owned() })
@@ -87,6 +90,19 @@ fn described(headers: &HeaderMap) -> String {
     excerpt(&format!("answered with {media_type}{}", their_id.unwrap_or_default())).to_owned()
 }
 
+/// A success that is neither JSON nor an event stream is the page of something between us and the provider. Nobody could
+/// say what it used, and no client could read it.
+fn check_is_reply(headers: &HeaderMap) -> Result<(), Rejection> {
+    let media_type = media_type(headers);
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if ["application/json", "text/event-stream"].iter().any(|known| essence.eq_ignore_ascii_case(known)) {
+        return Ok(());
+    }
+    let (reason, public) = ("provider_not_a_reply", "The model provider's answer is not of its API.");
+    Err(Rejection::new(RejectionKind::UpstreamFailed, reason, public)
+        .because(format!("a success with content-type {media_type:?}")))
+}
+
 fn request(call: &Call, provider: &Provider, body: Body, inbound: &Head) -> Request<Body> {
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
@@ -99,14 +115,13 @@ fn request(call: &Call, provider: &Provider, body: Body, inbound: &Head) -> Requ
     }
     // What the body was read as, whatever else the client may have said of it.
     out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let (name, value) = &provider.credential;
     out.insert(name.clone(), value.clone());
     request
 }
 
 /// Keeps the response headers that may reach the client.
-fn pass_headers(mut response: Response<Incoming>) -> Response<Incoming> {
+fn pass_headers(mut response: Response<Received>) -> Response<Received> {
     let inbound = std::mem::take(response.headers_mut());
     let length = inbound.get(CONTENT_LENGTH).cloned();
     let out = response.headers_mut();
@@ -183,7 +198,7 @@ pub(crate) async fn understood(failed: Failed, open: bool, operation: Operation)
 }
 
 /// The body of an error, unless it is no JSON, longer than errors are, or breaks off.
-async fn words(head: &Parts, body: Incoming) -> Option<String> {
+async fn words(head: &Parts, body: Received) -> Option<String> {
     if !is_json(&head.headers) {
         return None;
     }
@@ -198,9 +213,12 @@ fn identified(mut head: Parts, words: String, context: &Context<Verified>) -> Re
     Response::from_parts(head, body::full(words))
 }
 
+fn media_type(headers: &HeaderMap) -> &str {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    let essence = media_type(headers).split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
 }
 

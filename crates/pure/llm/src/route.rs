@@ -33,6 +33,8 @@ pub enum Failure {
     Status(u16),
     /// No connection, or it broke before the reply began.
     Unreachable,
+    /// The provider answered with a success that cannot be read as a reply of its API.
+    Unreadable,
     /// The provider did not begin its reply in time.
     TimedOut,
     /// The provider has no model of an id that only a pattern of the configuration stands for.
@@ -99,14 +101,14 @@ impl Failure {
         match self {
             Self::Status(status) | Self::CannotCount(status) => Some(status),
             Self::NoSuchModel => Some(404),
-            Self::Unreachable | Self::TimedOut => None,
+            Self::Unreachable | Self::Unreadable | Self::TimedOut => None,
         }
     }
 
     /// Whose fault it is.
     pub const fn fault(self) -> Fault {
         match self {
-            Self::Unreachable | Self::TimedOut => Fault::Provider,
+            Self::Unreachable | Self::Unreadable | Self::TimedOut => Fault::Provider,
             Self::Status(300..=399 | 401..=405 | 407 | 410 | 421 | 426) => Fault::Account,
             Self::Status(408 | 429) => Fault::Provider,
             Self::Status(400..=499) | Self::NoSuchModel | Self::CannotCount(_) => Fault::Request,
@@ -121,14 +123,17 @@ impl Failure {
 
     /// Whether the same request to the same route would only fail again, so that a client that tries it again keeps
     /// its user waiting for nothing. A provider that let all its time pass has had its chance: one more try would
-    /// take as long.
+    /// take as long. What answers in something else than the API is not the provider.
     pub const fn lasts(self) -> bool {
         match self.fault() {
             Fault::Account => true,
             // A conflict is with another request, which ends.
             Fault::Request => !matches!(self, Self::Status(409)),
             Fault::Provider => {
-                matches!(self, Self::TimedOut | Self::Status(501 | 505 | 506 | 508 | 510 | 511 | 526))
+                matches!(
+                    self,
+                    Self::TimedOut | Self::Unreadable | Self::Status(501 | 505 | 506 | 508 | 510 | 511 | 526)
+                )
             }
         }
     }
@@ -169,6 +174,11 @@ impl Failure {
                 status: 502,
                 error: ErrorType::Api,
                 message: "the model provider cannot be reached",
+            },
+            Self::Unreadable => Shown::Ours {
+                status: 502,
+                error: ErrorType::Api,
+                message: "the model provider's answer cannot be read as a reply of its API",
             },
             Self::TimedOut => Shown::Ours {
                 status: 504,

@@ -180,7 +180,7 @@ async fn a_token_that_expires_between_two_calls_ends_there() {
 /// Claude Desktop sends its ID token unless it is told otherwise. Ours counts for clients that may use this gateway.
 #[tokio::test]
 async fn an_id_token_of_our_own_counts_for_clients_that_may_come() {
-    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let provider = Provider::always(Reply::json("200 OK", r#"{"usage":{"input_tokens":1}}"#)).await;
     let gateway = Gateway::before(&provider).await;
     let bearer = |token: &str| format!("Bearer {token}");
     for (token, expected, reason) in [

@@ -54,6 +54,7 @@ INBOUND  models:
     - { id: alias, routes: [{ app: first, model: "vendor/claude-opus-4-7" }] }
     - { id: twice, routes: [{ app: first }, { app: second, model: claude-opus }] }
     - { id: secret, routes: [{ app: first }] }
+    - { id: "bedrock/us.anthropic.claude-opus-4-7:1", routes: [{ app: first }] }
 MODELSapps:
   - name: cli
     type: oidc

@@ -12,6 +12,7 @@
 mod authn;
 mod bytes;
 mod client;
+mod codings;
 mod errors;
 mod gateway;
 mod headers;

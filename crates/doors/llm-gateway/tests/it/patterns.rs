@@ -80,6 +80,7 @@ async fn what_the_provider_lists_is_listed() {
         "alias",
         "twice",
         "secret",
+        "bedrock/us.anthropic.claude-opus-4-7:1",
         "claude-new-7",
         "eu/claude-eu-1",
         "eu/claude-opus",
@@ -141,7 +142,7 @@ async fn pages_of_the_provider_are_followed() {
     let models = "    - { id: \"claude-*\", routes: [{ app: first }] }\n";
     let gateway = Gateway::start(&provider, &Plan { models, ..Plan::default() }).await;
     let listed = ids(&get(&gateway, "/v1/models").await);
-    assert_eq!(listed[4..], ["claude-a".to_owned(), "claude-b".to_owned()]);
+    assert_eq!(listed[5..], ["claude-a".to_owned(), "claude-b".to_owned()]);
     assert_eq!(provider.seen().len(), 2, "a cursor that leads to itself ends the list");
 }
 
@@ -162,7 +163,10 @@ async fn a_provider_that_cannot_list_serves_all_the_same() {
         let gateway = Gateway::start(&provider, &Plan { models, ..Plan::default() }).await;
         for _ in 0..3 {
             let listed = ids(&get(&gateway, "/v1/models").await);
-            assert_eq!(listed, ["claude-opus", "alias", "twice", "secret"]);
+            assert_eq!(
+                listed,
+                ["claude-opus", "alias", "twice", "secret", "bedrock/us.anthropic.claude-opus-4-7:1"]
+            );
         }
         assert_eq!(message(&gateway, &asking("claude-new-7")).await.status, 200);
         let lines = heard.from_info_up();
