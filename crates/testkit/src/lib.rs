@@ -25,6 +25,7 @@ pub mod configuration;
 pub mod documents;
 pub mod fixture;
 pub mod heard;
+pub mod identity_provider;
 pub mod loopback;
 pub mod mcp;
 pub mod outage;

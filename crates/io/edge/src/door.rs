@@ -210,6 +210,9 @@ impl Door {
                     }
                     Err(rejection) => {
                         let row = self.begin_row(EventKind::CredentialRefused, &context, visit);
+                        if let Some(former) = &rejection.former {
+                            row.note(|event| event.with_former_principal(former));
+                        }
                         row.conclude(Outcome::Deny, rejection.reason);
                         row.answered(rejection.kind.status().as_u16());
                         let sent = rejection.reason != "credential_missing";

@@ -348,7 +348,12 @@ impl Response {
 
 /// `text`, cut at [`MAX_TEXT`].
 pub(super) fn bounded(text: &str) -> String {
-    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default().to_owned()
+    prefix(text).to_owned()
+}
+
+/// As much of `text` as a record has room for.
+pub(super) fn prefix(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
 }
 
 fn cut(text: &mut String) {

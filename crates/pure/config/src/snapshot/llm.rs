@@ -137,7 +137,7 @@ fn keys(written: &[ApiKey], compiler: &mut Compiler<'_>) -> KeyTable {
         if let Some(expires) = &key.expires {
             compiler.expiry(&expires.place, expires.value, &format!("the key `{}`", key.name.value));
         }
-        let (name, groups) = (key.name.value.clone(), key.groups.clone());
+        let (name, groups) = (key.name.value.clone(), Arc::from(key.groups.as_slice()));
         let expires_at = key.expires.as_ref().map(|expires| expires.value);
         keys.push(StaticKey { name, hash, groups, expires_at });
     }

@@ -70,7 +70,7 @@ impl<'a> Ask<'a> {
         };
         Key {
             subject: self.subject.map(|token| token.hash),
-            issuer: self.authority.issuer.as_str().to_owned(),
+            issuer: self.authority.issuer.as_configured().as_str().to_owned(),
             abroad,
             client: self.authority.client_id.clone(),
             audience: self.audience.map(ToString::to_string),
