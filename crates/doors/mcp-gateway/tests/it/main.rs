@@ -13,6 +13,7 @@ mod apps;
 mod bytes;
 mod calls;
 mod client;
+mod codings;
 mod delegation;
 mod envelope;
 mod failures;

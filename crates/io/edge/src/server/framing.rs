@@ -42,6 +42,8 @@ pub(super) struct Requests {
     begun: AtomicU64,
     /// The number of the first that is [`Framing::Contradictory`]; the last number there is when none was.
     contradictory: AtomicU64,
+    /// How many came to their end.
+    whole: AtomicU64,
     streamed: AtomicBool,
 }
 
@@ -50,15 +52,23 @@ impl Requests {
         Arc::new(Self {
             begun: AtomicU64::new(0),
             contradictory: AtomicU64::new(u64::MAX),
+            whole: AtomicU64::new(0),
             streamed: AtomicBool::new(false),
         })
     }
 
-    /// Counts a request that is to be answered. Those behind a contradictory one are none the better for it.
-    pub(super) fn begin(&self) -> Framing {
+    /// Counts a request that is to be answered, and returns its number. Those behind a contradictory one are none the
+    /// better for it.
+    pub(super) fn begin(&self) -> (u64, Framing) {
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let contradictory = self.contradictory.load(Ordering::Relaxed);
-        if number < contradictory { Framing::Single } else { Framing::Contradictory }
+        (number, if number < contradictory { Framing::Single } else { Framing::Contradictory })
+    }
+
+    /// Whether request `number` of HTTP/1 has come to its end. While it has not, the rest of it stands where the next
+    /// request would be.
+    pub(super) fn came_whole(&self, number: u64) -> bool {
+        number < self.whole.load(Ordering::Relaxed)
     }
 
     /// Takes note of an answer with an event stream.
@@ -123,6 +133,29 @@ impl Follower {
         }
     }
 
+    /// Whether more may come of a request of HTTP/1 that has begun, or of what is none.
+    fn is_within_request(&self) -> bool {
+        match &self.at {
+            Place::Http2(_) => false,
+            Place::Head => !self.head.is_empty(),
+            Place::Body(_) | Place::Chunks(_) | Place::Beyond => true,
+        }
+    }
+
+    /// Nobody will read the head that has begun.
+    fn give_up_head(&mut self) {
+        if matches!(self.at, Place::Head) && !self.head.is_empty() {
+            self.head = Vec::new();
+            self.at = Place::Beyond;
+        }
+    }
+
+    /// Takes note of the end of a request.
+    fn end_request(&mut self) {
+        self.at = Place::Head;
+        self.requests.whole.store(self.heads, Ordering::Relaxed);
+    }
+
     /// How many heads have ended.
     fn heads(&self) -> u64 {
         if let Place::Http2(streams) = &self.at { streams.heads() } else { self.heads }
@@ -158,14 +191,14 @@ impl Follower {
                     let skipped = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
                     *left -= skipped as u64;
                     if *left == 0 {
-                        self.at = Place::Head;
+                        self.end_request();
                     }
                     bytes.get(skipped..).unwrap_or_default()
                 }
                 Place::Chunks(chunks) => match chunks.skip(bytes) {
                     Ok(None) => return Ok(()),
                     Ok(Some(rest)) => {
-                        self.at = Place::Head;
+                        self.end_request();
                         rest
                     }
                     Err(_) => {
@@ -221,17 +254,21 @@ impl Follower {
                 return &[];
             }
         };
+        let number = self.heads;
+        self.heads += 1;
         self.at = match body {
-            Body::Length(0) => Place::Head,
+            Body::Length(0) => {
+                self.end_request();
+                Place::Head
+            }
             Body::Length(length) => Place::Body(length),
             Body::Chunks => Place::Chunks(Chunks::default()),
             Body::Refused => Place::Beyond,
             Body::Contradictory => {
-                self.requests.contradictory.store(self.heads, Ordering::Relaxed);
+                self.requests.contradictory.store(number, Ordering::Relaxed);
                 Place::Beyond
             }
         };
-        self.heads += 1;
         self.last = length + fields * FIELD;
         drop(take(&mut self.head));
         bytes.get(length.saturating_sub(before)..).unwrap_or_default()

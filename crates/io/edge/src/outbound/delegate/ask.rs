@@ -136,7 +136,7 @@ impl<'a> Ask<'a> {
         };
         KeyRef {
             subject: self.subject.map(|token| token.hash),
-            issuer: self.authority.issuer.as_str(),
+            issuer: self.authority.issuer.as_configured().as_str(),
             abroad,
             client: &self.authority.client_id,
             audience: self.audience.map(Audience::as_str),
