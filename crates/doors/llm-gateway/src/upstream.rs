@@ -70,9 +70,9 @@ pub(crate) async fn send(
 }
 
 fn failed(rejection: Rejection) -> Reply {
-    let failure = match rejection.kind {
-        RejectionKind::UpstreamTimeout => Failure::TimedOut,
-        RejectionKind::UpstreamFailed if rejection.reason != "upstream_unreachable" => Failure::Unreadable,
+    let failure = match (&rejection.kind, rejection.reason) {
+        (RejectionKind::UpstreamTimeout, _) => Failure::TimedOut,
+        (_, "upstream_encoded" | "provider_unreadable") => Failure::Unreadable,
         _ => Failure::Unreachable,
     };
     Reply::Failed { failure, response: None, rejection: Some(rejection) }
@@ -86,8 +86,8 @@ fn check_is_reply(headers: &HeaderMap) -> Result<(), Rejection> {
     if ["application/json", "text/event-stream"].iter().any(|known| essence.eq_ignore_ascii_case(known)) {
         return Ok(());
     }
-    let (reason, public) = ("provider_not_a_reply", "The model provider's answer is not of its API.");
-    Err(Rejection::new(RejectionKind::UpstreamFailed, reason, public)
+    let public = "The model provider's answer is not of its API.";
+    Err(Rejection::new(RejectionKind::UpstreamFailed, "provider_unreadable", public)
         .because(format!("a success with content-type {media_type:?}")))
 }
 
