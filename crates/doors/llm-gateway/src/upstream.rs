@@ -98,8 +98,8 @@ fn check_is_reply(headers: &HeaderMap) -> Result<(), Rejection> {
     if ["application/json", "text/event-stream"].iter().any(|known| essence.eq_ignore_ascii_case(known)) {
         return Ok(());
     }
-    let (reason, public) = ("provider_not_a_reply", "The model provider's answer is not of its API.");
-    Err(Rejection::new(RejectionKind::UpstreamFailed, reason, public)
+    let public = "The model provider's answer is not of its API.";
+    Err(Rejection::new(RejectionKind::UpstreamFailed, "provider_unreadable", public)
         .because(format!("a success with content-type {media_type:?}")))
 }
 

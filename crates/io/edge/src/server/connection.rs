@@ -155,7 +155,11 @@ impl Connection {
                 self.closing
                     .attend(connection, self.age, (&self.slot.presence, &cutoff), || heard.has_streamed()),
             );
-        match unless_silent(attended, &heard, self.header_read_timeout).await {
+        let ended = unless_silent(attended, &heard, self.header_read_timeout).await;
+        if let Some(detail) = heard.too_large() {
+            tracing::info!(peer.ip = %peer, status = 431, detail, "request head refused");
+        }
+        match ended {
             End::Cut if self.slot.presence.ending() != Ending::None => End::GaveWay,
             End::Served => {
                 tokio::select! {

@@ -14,16 +14,18 @@ mod chunks;
 mod followed;
 
 use std::mem::{MaybeUninit, take};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use self::chunks::Chunks;
 pub(super) use self::followed::Followed;
 use super::admission::MAX_HEADER_FIELDS;
+use super::connection::READ_BUFFER;
 use super::http2::{Excessive, PREFACE, Streams};
+use crate::rejection::excerpt;
 
 /// The most that a head may hold: far more than hyper, which gives up at [`super::connection::READ_BUFFER`], needs.
-const LONGEST_HEAD: usize = 2 * super::connection::READ_BUFFER;
+const LONGEST_HEAD: usize = 2 * READ_BUFFER;
 
 /// What a field takes in memory beside its text.
 const FIELD: usize = 128;
@@ -44,6 +46,8 @@ pub(super) struct Requests {
     contradictory: AtomicU64,
     /// How many came to their end.
     whole: AtomicU64,
+    /// What was too large of a head that hyper answers by itself.
+    too_large: OnceLock<String>,
     streamed: AtomicBool,
 }
 
@@ -53,6 +57,7 @@ impl Requests {
             begun: AtomicU64::new(0),
             contradictory: AtomicU64::new(u64::MAX),
             whole: AtomicU64::new(0),
+            too_large: OnceLock::new(),
             streamed: AtomicBool::new(false),
         })
     }
@@ -69,6 +74,11 @@ impl Requests {
     /// request would be.
     pub(super) fn came_whole(&self, number: u64) -> bool {
         number < self.whole.load(Ordering::Relaxed)
+    }
+
+    /// What was too large of a head that nobody here got to see.
+    pub(super) fn too_large(&self) -> Option<&str> {
+        self.too_large.get().map(String::as_str)
     }
 
     /// Takes note of an answer with an event stream.
@@ -145,6 +155,9 @@ impl Follower {
     /// Nobody will read the head that has begun.
     fn give_up_head(&mut self) {
         if matches!(self.at, Place::Head) && !self.head.is_empty() {
+            if self.head.len() >= READ_BUFFER {
+                let _ = self.requests.too_large.set(widest_line(&self.head));
+            }
             self.head = Vec::new();
             self.at = Place::Beyond;
         }
@@ -241,7 +254,7 @@ impl Follower {
             if may_end(&self.head, before) { read_head(&self.head) } else { Ok(None) }
         };
         let Seen { length, fields, body } = match read {
-            Ok(Some(head)) => head,
+            Ok(Some(seen)) => seen,
             Ok(None) if before + bytes.len() <= LONGEST_HEAD => {
                 if before == 0 {
                     self.head.extend_from_slice(bytes);
@@ -249,6 +262,10 @@ impl Follower {
                 return &[];
             }
             Ok(None) | Err(_) => {
+                if matches!(read, Err(httparse::Error::TooManyHeaders)) {
+                    let detail = format!("more than {MAX_HEADER_FIELDS} fields");
+                    let _ = self.requests.too_large.set(detail);
+                }
                 self.head = Vec::new();
                 self.at = Place::Beyond;
                 return &[];
@@ -273,6 +290,16 @@ impl Follower {
         drop(take(&mut self.head));
         bytes.get(length.saturating_sub(before)..).unwrap_or_default()
     }
+}
+
+/// The name and size of the widest line of a head that may not have ended; never a value, which may be a secret.
+fn widest_line(head: &[u8]) -> String {
+    let lines = head.split(|byte| *byte == b'\n').enumerate();
+    let (number, line) = lines.max_by_key(|(_, line)| line.len()).unwrap_or_default();
+    let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+    let name = String::from_utf8_lossy(name);
+    let name = if number == 0 { "the request line" } else { excerpt(&name) };
+    format!("{name} has {} bytes, of {} that came", line.len(), head.len())
 }
 
 /// A whole head.

@@ -151,9 +151,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Followed<S> {
         if matches!(this.closing, Closing::Open) {
             ready!(Pin::new(&mut this.stream).poll_shutdown(task))?;
             this.follower.give_up_head();
-            this.closing = match this.follower.is_within_request() {
-                true => Closing::Lingering(Box::new(Lingering::begin())),
-                false => Closing::Said,
+            this.closing = if this.follower.is_within_request() {
+                Closing::Lingering(Box::new(Lingering::begin()))
+            } else {
+                Closing::Said
             };
         }
         if let Closing::Lingering(lingering) = &mut this.closing {
