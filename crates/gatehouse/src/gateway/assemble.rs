@@ -19,6 +19,7 @@ use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::delegate::Delegation;
+use gatehouse_edge::partial_lists::PartialLists;
 use gatehouse_edge::server::address::TrustedProxies;
 use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::{Render, Route, RouteTable};
@@ -53,6 +54,7 @@ struct Shared<'a> {
     clients: ClientDirectory,
     revocations: Arc<Revocations>,
     issuer: Option<TokenIssuer>,
+    lists: Arc<PartialLists>,
 }
 
 /// Routes of one door and who words refusals below which paths.
@@ -86,7 +88,8 @@ pub(super) async fn assemble(
         }
     };
     let clients = ClientDirectory::new(outbound.egress(None).fetcher.clone());
-    let shared = Shared { snapshot, store, surroundings, outbound, clients, revocations, issuer };
+    let lists = Arc::default();
+    let shared = Shared { snapshot, store, surroundings, outbound, clients, revocations, issuer, lists };
     let mut served = Served::default();
     let mut gatekeeper = Gatekeeper {
         local: shared.issuer.as_ref().map(|issuer| Arc::clone(issuer.keys())),
@@ -97,7 +100,8 @@ pub(super) async fn assemble(
     auth_server(&shared, sign_ins, &mut served);
     let mcp = mcp_gateway(&shared, &mut gatekeeper, &mut served);
     llm_gateway(&shared, &mut gatekeeper, &mut served);
-    let console = Console::new(Arc::clone(store), Arc::clone(&fittings.audit), Arc::clone(&fittings.limits));
+    let (audit, limits) = (Arc::clone(&fittings.audit), Arc::clone(&fittings.limits));
+    let console = Console::new(Arc::clone(store), audit, limits, Arc::clone(&shared.lists));
     let admin_routes = RouteTable::build(console.routes(snapshot), Vec::new(), gatehouse_console::render)?;
     let public_routes = RouteTable::build(served.routes, served.fallback, gatehouse_console::render)?;
     let Ingress { allowed_hosts, allowed_origins, .. } = &snapshot.ingress;
@@ -143,6 +147,7 @@ fn mcp_gateway(
         outbound: Arc::clone(&shared.outbound),
         clock: Arc::clone(&shared.surroundings.clock),
         rng: Arc::clone(&shared.surroundings.rng),
+        lists: Arc::clone(&shared.lists),
     });
     let gates = McpGates { settings, shared };
     let all = gates.gate(gatekeeper, &settings.resource, "");

@@ -41,6 +41,10 @@ pub(crate) struct Hearing {
     received: usize,
     /// The most that may arrive.
     largest: usize,
+    /// Events of other types than `message`.
+    skipped: usize,
+    /// Whether the stream ended inside of an event.
+    is_cut: bool,
     /// Messages that were received and not yet taken.
     ready: VecDeque<Vec<u8>>,
     /// Bytes of the message that was taken last.
@@ -105,6 +109,8 @@ impl Hearing {
             form,
             received: 0,
             largest,
+            skipped: 0,
+            is_cut: false,
             ready: VecDeque::new(),
             taken: 0,
             held: account.hold(0).map_err(over_budget)?,
@@ -137,13 +143,11 @@ impl Hearing {
                         self.take(&data)?;
                     }
                 }
-                Ok(None) => {
-                    if let Form::Whole(whole) = std::mem::replace(&mut self.form, Form::Over)
-                        && !whole.is_empty()
-                    {
-                        self.ready.push_back(whole);
-                    }
-                }
+                Ok(None) => match std::mem::replace(&mut self.form, Form::Over) {
+                    Form::Whole(whole) if !whole.is_empty() => self.ready.push_back(whole),
+                    Form::Events(decoder) => self.is_cut = decoder.finish(),
+                    Form::Whole(_) | Form::Over => {}
+                },
             }
         }
     }
@@ -157,6 +161,22 @@ impl Hearing {
     pub(crate) fn put_back(&mut self, message: Vec<u8>) {
         self.taken = 0;
         self.ready.push_front(message);
+    }
+
+    /// Why there is no response, when everything that was to be read has been read.
+    pub(crate) fn silence(&self) -> Rejection {
+        let silent = unusable("upstream_silent", "ended its answer without a response");
+        match (self.is_cut, self.skipped) {
+            // Without the blank line behind it, nobody knows whether an event is whole.
+            (true, _) => silent.because(
+                "the event stream ended inside of an event: one without a blank line behind it may be cut, and is not \
+                 read (WHATWG HTML §9.2.6)",
+            ),
+            (false, 0) => silent,
+            (false, skipped) => {
+                silent.because(format!("events of other types than `message` were skipped: {skipped}"))
+            }
+        }
     }
 
     /// How many bytes have arrived.
@@ -193,11 +213,15 @@ impl Hearing {
                     unusable("upstream_garbage", "sent an event stream that cannot be read")
                         .because(error.to_string())
                 };
-                // Events without data open a stream and say nothing.
-                let events = decoder.push(data).map_err(broken)?.into_iter();
-                self.ready.extend(
-                    events.filter(|event| !event.data.is_empty()).map(|event| event.data.into_bytes()),
-                );
+                for event in decoder.push(data).map_err(broken)? {
+                    // Listeners of `message` hear no other types (WHATWG HTML §9.2.6). Events without data open a
+                    // stream and say nothing.
+                    if !event.is_message() {
+                        self.skipped += 1;
+                    } else if !event.data.is_empty() {
+                        self.ready.push_back(event.data.into_bytes());
+                    }
+                }
             }
             Form::Over => {}
         }

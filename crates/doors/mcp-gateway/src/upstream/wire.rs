@@ -72,6 +72,11 @@ impl Refusal {
         self.doubtful.store(true, Ordering::Relaxed);
     }
 
+    /// What was taken for a refusal was about a session.
+    pub(crate) fn withdraw(&self) {
+        self.heard.store(false, Ordering::Relaxed);
+    }
+
     /// Whether the credential was refused and nothing else came of the request, so that it can be sent again.
     pub(crate) fn is_all(&self) -> bool {
         self.heard.load(Ordering::Relaxed) && !self.doubtful.load(Ordering::Relaxed)

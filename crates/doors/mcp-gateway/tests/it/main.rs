@@ -10,6 +10,7 @@
 
 mod api;
 mod apps;
+mod broken_lists;
 mod bytes;
 mod calls;
 mod client;
@@ -20,6 +21,7 @@ mod failures;
 mod floods;
 mod gateway;
 mod listing;
+mod lost_sessions;
 mod mcp_server;
 mod memory;
 mod refusals;
