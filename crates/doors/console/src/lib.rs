@@ -14,6 +14,7 @@ use http::Method;
 use gatehouse_audit::sink::AuditSink;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_edge::limits::Limits;
+use gatehouse_edge::partial_lists::PartialLists;
 use gatehouse_edge::server::routes::Route;
 use gatehouse_store::Store;
 
@@ -25,13 +26,19 @@ pub struct Console {
     store: Arc<dyn Store>,
     limits: Arc<Limits>,
     audit: Arc<dyn AuditSink>,
+    lists: Arc<PartialLists>,
     draining: AtomicBool,
 }
 
 impl Console {
-    /// A console over what requests depend on, which shows `limits`.
-    pub fn new(store: Arc<dyn Store>, audit: Arc<dyn AuditSink>, limits: Arc<Limits>) -> Arc<Self> {
-        Arc::new(Self { store, audit, limits, draining: AtomicBool::new(false) })
+    /// A console over what requests depend on, which shows `limits` and which `lists` of tools are not whole.
+    pub fn new(
+        store: Arc<dyn Store>,
+        audit: Arc<dyn AuditSink>,
+        limits: Arc<Limits>,
+        lists: Arc<PartialLists>,
+    ) -> Arc<Self> {
+        Arc::new(Self { store, audit, limits, lists, draining: AtomicBool::new(false) })
     }
 
     /// From now on the process finishes what it has begun: it is not ready any more, so that balancers send

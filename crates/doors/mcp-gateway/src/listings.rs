@@ -186,7 +186,10 @@ impl Listings {
         match &content {
             Ok(content) => {
                 let listing = Listing::new(Arc::clone(content), &doubted);
-                door.remembered.add(app, &listing, context).await;
+                // The names of a list that broke off are not all that the app has.
+                if listing.broken().is_none() {
+                    door.remembered.add(app, &listing, context).await;
+                }
             }
             Err(rejection) => {
                 let detail = rejection.detail();
@@ -279,8 +282,13 @@ async fn read(
         }
         Upstream::Proxy(proxy) => {
             let found = upstream::list::list(door, app, proxy, &shelf.slots, context).await?;
-            let kept = found.ttl.unwrap_or(KEPT).clamp(KEPT_AT_LEAST, KEPT);
-            Ok((Content::new(app, found.tools, found.left_out, Some(found.held))?, kept))
+            let broken = found.broken().cloned();
+            let kept = match &broken {
+                Some(_) => KEPT_AT_LEAST,
+                None => found.ttl.unwrap_or(KEPT).clamp(KEPT_AT_LEAST, KEPT),
+            };
+            let content = Content::new(app, found.tools, found.left_out, Some(found.held))?;
+            Ok((content.broken_by(broken), kept))
         }
     }
 }

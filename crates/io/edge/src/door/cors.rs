@@ -43,6 +43,11 @@ impl OriginRules {
         }
     }
 
+    /// What a page of a listed origin is told where there is no route: that there is none, not that the network is down.
+    pub(super) fn listed(&self, head: &Head) -> Allowed {
+        Allowed(head.value(Single::Origin).filter(|origin| self.lists(origin)).cloned())
+    }
+
     /// The answer to a preflight request, or `None` when it is not one or not granted.
     pub(super) fn preflight(&self, head: &Head, methods: &BTreeMap<String, Route>) -> Option<Response<Body>> {
         if head.method != Method::OPTIONS {
@@ -75,7 +80,9 @@ impl Allowed {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(
             ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("mcp-session-id, www-authenticate, request-id, retry-after"),
+            HeaderValue::from_static(
+                "mcp-session-id, www-authenticate, request-id, retry-after, x-should-retry",
+            ),
         );
         headers.append(VARY, HeaderValue::from_static("origin"));
     }

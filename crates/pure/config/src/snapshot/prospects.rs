@@ -1,15 +1,13 @@
 //! What a client will meet: a configuration that runs and serves nobody is told of before anybody tries.
 
-use gatehouse_identity::id::Issuer;
 use url::Url;
 
 use super::compiler::{Compiler, origin_of};
-use super::protection::implied_issuer;
+use super::issuer::implied_issuer;
 use crate::document::Root;
 use crate::document::app::App;
 use crate::document::client::{ClientApp, Grant};
-use crate::document::resource_server::OauthProtection;
-use crate::document::spot::Placed;
+use crate::document::resource_server::{OauthProtection, TrustedServer};
 use crate::problem::Place;
 
 /// Whether the callers of a gateway may well have their tokens from somebody else than this file's issuer.
@@ -41,27 +39,28 @@ pub(crate) fn check(root: &Root, compiler: &mut Compiler<'_>) {
 /// hardly ever where it is the same under another host name or port.
 fn check_servers(protection: &OauthProtection, elsewhere: Elsewhere, compiler: &mut Compiler<'_>) {
     let Some(issuer) = compiler.issuer.clone() else { return };
-    let stated =
-        |issuer: &Option<Placed<String>>| issuer.as_ref().map(|issuer| Issuer::new(issuer.value.clone()));
-    let names = protection.servers.iter().map(|server| {
-        let named = stated(&server.issuer).or_else(|| implied_issuer(&server.well_known));
-        (&server.well_known, named)
-    });
-    let names: Vec<(&Placed<Url>, Option<Issuer>)> = names.collect();
-    let Some((first, _)) = names.first() else { return };
-    if names.iter().any(|(_, named)| named.as_ref() == Some(&issuer)) {
+    let is_ours = |server: &TrustedServer| match &server.issuer {
+        Some(stated) => stated.value == issuer.as_str(),
+        None => implied_issuer(&server.well_known).is_some_and(|implied| implied.accepts(issuer.as_str())),
+    };
+    let Some(first) = protection.servers.first() else { return };
+    if protection.servers.iter().any(is_ours) {
         return;
     }
     let ours = Url::parse(issuer.as_str()).ok();
-    let alike = names.iter().find(|(url, _)| ours.as_ref().is_some_and(|ours| is_alike(url, ours)));
+    let mut urls = protection.servers.iter().map(|server| &server.well_known);
+    let alike = urls.find(|url| ours.as_ref().is_some_and(|ours| is_alike(url, ours)));
     let (place, message) = match alike {
-        Some((url, _)) => {
+        Some(url) => {
             let message =
                 format!("clients are sent to {}, but the issuer of this file is {issuer}", origin_of(url));
             (&url.place, message)
         }
         None if elsewhere == Elsewhere::Usual => return,
-        None => (&first.place, format!("tokens of the issuer of this file, {issuer}, are not accepted here")),
+        None => {
+            let message = format!("tokens of the issuer of this file, {issuer}, are not accepted here");
+            (&first.well_known.place, message)
+        }
     };
     let hint = "write the metadata URL of that issuer, or leave `servers` out";
     compiler.report.warning(place, message, hint);

@@ -76,6 +76,7 @@ const USER: (&str, Shape) = (
         ("claims", Open),
         ("connector", Value),
         ("groups", TEXTS),
+        ("groups_complete", Value),
         ("id", Value),
     ]),
 );
@@ -88,6 +89,7 @@ const PRINCIPAL: (&str, Shape) = (
         ("credential", Value),
         ("email", Value),
         ("groups", TEXTS),
+        ("groups_complete", Value),
         ("issuer", Value),
         ("kind", Value),
         ("scopes", TEXTS),

@@ -16,6 +16,7 @@ use url::Url;
 use gatehouse_config::snapshot::discovery::Discovery;
 
 use super::{Document, FetchError, Fetcher, Names, Trust};
+use crate::memory::Memory;
 use crate::outbound::guard::{AddressGuard, Blocked};
 
 /// Answers of a resolver, in order; the last one stays.
@@ -69,6 +70,7 @@ impl World {
             guard: AddressGuard::blocking(&["127.0.0.1/32", "::/0"]),
             names: Names::Scripted(Arc::clone(&script)),
             tls: TlsConnector::from(Arc::new(client)),
+            memory: Memory::default(),
         };
         Self { fetcher, script, tls: TlsAcceptor::from(Arc::new(server)), port: 0 }
     }
