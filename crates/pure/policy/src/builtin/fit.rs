@@ -49,9 +49,10 @@ pub(super) fn units(arguments: &[Value]) -> Fitted {
 
 /// `format_int`: a number of 64 bits.
 pub(super) fn format_int(arguments: &[Value]) -> Fitted {
-    let is_large = arguments
-        .first()
-        .is_some_and(|value| value.as_f64().is_ok_and(|number| number.abs() >= 9_223_372_036_854_775_808.0));
+    let is_large = arguments.first().is_some_and(|value| {
+        let beyond = |number: f64| number.abs() >= 9_223_372_036_854_775_808.0;
+        matches!(value, Value::Number(_)) && value.as_i64().is_err() && value.as_f64().map_or(true, beyond)
+    });
     if is_large { Err(Misfit::Refused(Exceeded::Arguments)) } else { Ok(arguments.to_vec()) }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn parse(arguments: &[Value]) -> Fitted {
     };
     let layout = NAMED.iter().find(|(name, _)| *name == &**written).map_or(&**written, |found| found.1);
     // Parts of a date, and days that may have a space before them, the engine does not read.
-    if layout.contains("_2") && layout == &**written || layout.len() <= 4 {
+    if layout.contains("_2") && layout == &**written || matches!(layout, "06" | "2006") {
         return Err(Misfit::Refused(Exceeded::Layout));
     }
     let is_utc = value.contains("UTC") || value.contains("GMT");

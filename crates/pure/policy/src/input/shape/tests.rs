@@ -101,6 +101,6 @@ fn facts_of_another_decision_point_name_it() {
     ] {
         let [fact] = policy.unknown_facts(point).try_into().unwrap();
         assert_eq!((fact.path.as_str(), fact.elsewhere), (path, elsewhere), "{point:?}");
-        assert_eq!((fact.line, fact.column), (2, 34));
+        assert_eq!((fact.line, fact.column), (2, 32));
     }
 }
