@@ -8,7 +8,6 @@ use crate::document::Root;
 use crate::document::app::App;
 use crate::document::client::{ClientApp, Grant};
 use crate::document::resource_server::{OauthProtection, TrustedServer};
-use crate::problem::Place;
 
 /// Whether the callers of a gateway may well have their tokens from somebody else than this file's issuer.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,7 +23,6 @@ pub(crate) fn check(root: &Root, compiler: &mut Compiler<'_>) {
     let llm = root.llm_provider.as_ref().filter(|provider| provider.enabled);
     if let Some(mcp) = mcp {
         check_servers(&mcp.authorization.oauth, Elsewhere::Odd, compiler);
-        check_apps(&mcp.place, root, compiler);
     }
     if let Some(oauth) = llm.and_then(|provider| provider.authorization.oauth.as_ref()) {
         check_servers(oauth, Elsewhere::Usual, compiler);
@@ -70,13 +68,6 @@ fn check_servers(protection: &OauthProtection, elsewhere: Elsewhere, compiler: &
 fn is_alike(one: &Url, other: &Url) -> bool {
     one.host_str() == other.host_str()
         || (super::compiler::is_loopback(one) && super::compiler::is_loopback(other))
-}
-
-fn check_apps(place: &Place, root: &Root, compiler: &mut Compiler<'_>) {
-    if !root.apps.iter().any(|app| matches!(app, App::Bridge(_) | App::Proxy(_))) {
-        let message = "clients find no tools: no app is an mcpBridge or an mcpProxy";
-        compiler.report.warning(place, message, "add one, or remove mcpProvider");
-    }
 }
 
 /// An authorization server that protects nothing itself has no audience of its own to give.

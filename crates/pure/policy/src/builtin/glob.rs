@@ -45,7 +45,9 @@ fn expression(glob: &str, delimiters: &[char]) -> Option<String> {
         "(?s:.)".to_owned()
     } else {
         let mut class = "[^".to_owned();
-        delimiters.iter().for_each(|letter| literal(*letter, &mut class));
+        for letter in delimiters {
+            literal(*letter, &mut class);
+        }
         class + "]"
     };
     let mut made = "^(?:".to_owned();
