@@ -105,7 +105,7 @@ fn an_answer_may_be_defined_in_parts() {
         ("ok if result.allowed\nresult.allowed if input.ok\nresult.extra := 1 if ok", MALFORMED),
         ("result.allowed = true { input.ok }", MALFORMED),
         ("result[\"allowed\"] = true { input.ok }", MALFORMED),
-        ("default result.allowed = false\nresult.allowed { input.ok }", RULE),
+        ("default result.allowed = false\nresult.allowed = true { input.ok }", RULE),
     ];
     for (rules, otherwise) in cases {
         let text = format!("package orchestrator\n{rules}\n");
@@ -172,6 +172,7 @@ fn rules_within_what_is_defined_whole_are_refused() {
         "result.allowed := true\nresult.allowed.really := true",
         "f(x) := x\nf.y := 1\nresult := {\"allowed\": true}",
         "p contains 1\np := 2\nresult := {\"allowed\": true}",
+        "default result.allowed = false\nresult.allowed { input.ok }",
     ] {
         let error = compile(&format!("package orchestrator\n{rules}\n")).expect_err(rules);
         assert_eq!((error.kind, error.line), (PolicyErrorKind::Conflict, Some(3)), "{rules}: {error}");

@@ -33,6 +33,10 @@ pub(super) fn check(modules: &[Ref<Module>]) -> Result<(), PolicyError> {
             let extent = extents
                 .entry(format!("{package}.{}", defined(rule).join(".")))
                 .or_insert_with(|| Extent { at: (span.line, span.col), ..Extent::default() });
+            if is_bare_member(rule) {
+                let message = "a member needs its value in this version: write `… = true { … }`";
+                return Err(PolicyError::at(PolicyErrorKind::Conflict, span.line, span.col, message));
+            }
             let is_set = matches!(rule.as_ref(), Rule::Spec { head: RuleHead::Set { .. }, .. });
             extent.is_set |= is_set;
             extent.is_value |= !is_set;
@@ -56,6 +60,16 @@ pub(super) fn check(modules: &[Ref<Module>]) -> Result<(), PolicyError> {
         }
     }
     Ok(())
+}
+
+/// In the older version, `p.q { … }` is a member that is true, which the engine reads as an element of a set.
+fn is_bare_member(rule: &Rule) -> bool {
+    match rule {
+        Rule::Spec { head: RuleHead::Set { key: None, refr, .. }, .. } => {
+            matches!(refr.as_ref(), Expr::RefDot { .. })
+        }
+        Rule::Spec { .. } | Rule::Default { .. } => false,
+    }
 }
 
 /// Whether the head of a rule names one thing, with nothing computed in its name.
