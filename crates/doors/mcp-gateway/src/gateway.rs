@@ -122,7 +122,7 @@ impl McpGateway {
         by_app: &HashMap<AppName, Arc<ResourceServer>>,
     ) -> Vec<Route> {
         let endpoints = Endpoint::all(settings);
-        let mut routes = resource::routes(settings, &endpoints);
+        let mut routes = resource::routes(settings, &endpoints, all);
         for endpoint in endpoints {
             let gate = match &endpoint.app {
                 None => Some(all),

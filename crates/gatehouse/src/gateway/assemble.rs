@@ -8,7 +8,7 @@ use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::connector::Connector;
 use gatehouse_config::snapshot::mcp::{Connection, McpGateway as McpSettings, Upstream};
 use gatehouse_config::snapshot::outbound::{Outbound as OutboundRule, Reach};
-use gatehouse_config::snapshot::platform::Listener as ListenerSettings;
+use gatehouse_config::snapshot::platform::{Ingress, Listener as ListenerSettings};
 use gatehouse_config::snapshot::protection::{KeySource as ConfiguredKeys, Protection};
 use gatehouse_config::snapshot::tls::{ClientAuth, TlsProfile, TlsVersion};
 use gatehouse_console::Console;
@@ -104,13 +104,14 @@ pub(super) async fn assemble(
     let console = Console::new(Arc::clone(store), audit, limits, Arc::clone(&shared.lists));
     let admin_routes = RouteTable::build(console.routes(snapshot), Vec::new(), gatehouse_console::render)?;
     let public_routes = RouteTable::build(served.routes, served.fallback, gatehouse_console::render)?;
-    let mut public = running(snapshot, public_routes, snapshot.ingress.allowed_hosts.clone());
+    let Ingress { allowed_hosts, allowed_origins, .. } = &snapshot.ingress;
+    let mut public = running(snapshot, public_routes, allowed_hosts.clone(), allowed_origins);
     if snapshot.ingress.origin.starts_with("https://") {
         public.hosts = public.hosts.by_https_only();
     }
     Ok(Assembled {
         public,
-        admin: running(snapshot, admin_routes, admin_hosts(&snapshot.admin)),
+        admin: running(snapshot, admin_routes, admin_hosts(&snapshot.admin), &[]),
         revocations: shared.revocations,
         console,
         mcp,
@@ -198,24 +199,22 @@ fn llm_gateway(shared: &Shared<'_>, gatekeeper: &mut Gatekeeper<'_>, served: &mu
     ));
     let door = LlmGateway::new(Arc::clone(&shared.outbound));
     served.routes.extend(door.routes(settings, &gate));
-    served.fallback.push((format!("{}/v1", settings.path), gatehouse_llm_gateway::render));
-    served.fallback.push((format!("{}/api", settings.path), gatehouse_llm_gateway::render));
-}
-
-fn running(snapshot: &Arc<Snapshot>, routes: RouteTable, hosts: Vec<String>) -> Running {
-    Running {
-        snapshot: Arc::clone(snapshot),
-        routes,
-        origins: OriginRules::new(hosts.iter().flat_map(|host| origins_of(host, &snapshot.ingress.origin))),
-        hosts: HostRules::new(hosts),
-        proxies: TrustedProxies::new(snapshot.ingress.trusted_proxies.clone()),
+    for place in gatehouse_llm_gateway::PLACES {
+        served.fallback.push((format!("{}{place}", settings.path), gatehouse_llm_gateway::render));
     }
 }
 
-/// The origins of pages that we serve ourselves.
-fn origins_of(host: &str, origin: &str) -> Vec<String> {
-    let scheme = origin.split_once("://").map_or("https", |(scheme, _)| scheme);
-    vec![format!("{scheme}://{host}")]
+/// A listener for `hosts`: their own pages may call it, and those of `foreign` origins.
+fn running(snapshot: &Arc<Snapshot>, routes: RouteTable, hosts: Vec<String>, foreign: &[String]) -> Running {
+    let scheme = snapshot.ingress.origin.split_once("://").map_or("https", |(scheme, _)| scheme);
+    let own = hosts.iter().map(|host| format!("{scheme}://{host}"));
+    Running {
+        snapshot: Arc::clone(snapshot),
+        routes,
+        origins: OriginRules::new(own.chain(foreign.iter().cloned())),
+        hosts: HostRules::new(hosts),
+        proxies: TrustedProxies::new(snapshot.ingress.trusted_proxies.clone()),
+    }
 }
 
 /// The admin listener answers to its own address and, on loopback, to every loopback name.

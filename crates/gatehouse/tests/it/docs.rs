@@ -22,3 +22,4 @@ mod markdown;
 mod policies;
 mod reference;
 mod surroundings;
+mod troubleshooting;

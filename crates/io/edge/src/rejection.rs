@@ -3,10 +3,12 @@
 //! Rooms return a [`Rejection`]; each door's `dialect.rs` renders it in its protocol's words.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 
+use gatehouse_identity::principal::FormerPrincipal;
 use gatehouse_identity::scope::ScopeSet;
 
 /// Most of a text that goes into one field of a log line, in bytes.
@@ -27,6 +29,8 @@ pub struct Rejection {
     pub internal: Option<String>,
     /// When it makes sense to try again.
     pub retry_after: Option<Duration>,
+    /// Whose credential it was that is over.
+    pub former: Option<Arc<FormerPrincipal>>,
 }
 
 /// The closed list of ways to be refused.
@@ -100,7 +104,7 @@ impl RejectionKind {
 impl Rejection {
     /// A refusal whose public sentence says all there is to say.
     pub fn new(kind: RejectionKind, reason: &'static str, public: impl Into<String>) -> Self {
-        Self { kind, reason, public: public.into(), internal: None, retry_after: None }
+        Self { kind, reason, public: public.into(), internal: None, retry_after: None, former: None }
     }
 
     /// The caller broke a rule of the protocol.

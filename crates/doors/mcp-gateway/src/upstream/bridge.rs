@@ -58,7 +58,6 @@ impl Api<'_> {
         let client = &turn.door.parts.outbound.egress(self.tls).upstreams;
         let response = client.send(permit, request, deadline.left()).await?;
         let (head, body) = response.into_parts();
-        wire::check_encoding(&head.headers)?;
         let account = turn.door.parts.outbound.memory().account(&super::holder(&self.app.name));
         let mut held = account.hold(0).map_err(over_budget)?;
         let largest = self.app.largest_response;

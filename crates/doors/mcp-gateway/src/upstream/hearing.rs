@@ -10,17 +10,16 @@ use bytes::Bytes;
 use http::Response;
 use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use gatehouse_edge::memory::{Account, Held, OverBudget};
+use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_mcp::mirror::SESSION_ID;
 use gatehouse_mcp::sse::Decoder;
 
 use super::unusable;
-use super::wire::check_encoding;
 
 /// The least that is allocated for an answer whose length nobody knows.
 const LEAST: usize = 4 * 1024;
@@ -36,7 +35,7 @@ pub(crate) struct Hearing {
     pub(crate) session: Option<String>,
     /// Where the answer waits if it grows large.
     pub(crate) lane: Option<Lane>,
-    body: Incoming,
+    body: Received,
     form: Form,
     /// How many bytes have arrived.
     received: usize,
@@ -89,12 +88,11 @@ impl Lane {
 impl Hearing {
     /// Begins to read an answer of at most `largest` bytes, which are counted in `account`.
     pub(super) fn begin(
-        response: Response<Incoming>,
+        response: Response<Received>,
         account: Account,
         largest: usize,
     ) -> Result<Self, Rejection> {
         let (head, body) = response.into_parts();
-        check_encoding(&head.headers)?;
         let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let events = text(CONTENT_TYPE.as_str())
             .and_then(|kind| kind.split(';').next())
@@ -259,7 +257,7 @@ fn count(held: &mut Held, bytes: usize) -> Result<(), Rejection> {
 /// Reads a whole answer of at most `largest` bytes; of a longer one at least one byte more than that. The bytes stay
 /// counted in `held`.
 pub(crate) async fn read_whole(
-    body: Incoming,
+    body: Received,
     held: &mut Held,
     largest: usize,
     give_up: Instant,

@@ -14,6 +14,7 @@ mod broken_lists;
 mod bytes;
 mod calls;
 mod client;
+mod codings;
 mod delegation;
 mod envelope;
 mod failures;

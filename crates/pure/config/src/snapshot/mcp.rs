@@ -176,7 +176,7 @@ pub(crate) fn compile(root: &Root, compiler: &mut Compiler<'_>) -> Option<McpGat
     }
     let path = path(provider);
     let resource = format!("{}{path}", compiler.origin);
-    let gateway = Gateway { resource: &resource, id_tokens: false };
+    let gateway = Gateway { resource: &resource, id_tokens: false, clients: Vec::new() };
     let protection = protection::compile(&provider.authorization.oauth, &gateway, compiler);
     let mut apps = Vec::new();
     for app in &root.apps {

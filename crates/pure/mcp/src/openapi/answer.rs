@@ -1,7 +1,5 @@
 //! What an operation answers: which media types are asked for, and the schema of its result.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value};
 
 use super::document::{Document, below};
@@ -53,11 +51,9 @@ pub(super) fn accept(document: &Document<'_>, operation: &Value) -> String {
             accept.push_str(", ");
         }
         accept.push_str(media_type);
-        // The first weighs 1, the last of the successes 0.4, each failure 0.2.
-        let tenths = 10 - if index < successes.len() { index } else { 8 };
+        let tenths = 10_usize.saturating_sub(if index < successes.len() { index } else { 8 });
         if tenths < 10 {
-            // Writing to a String cannot fail.
-            let _ = write!(accept, ";q=0.{tenths}");
+            accept.extend([";q=0.", &tenths.to_string()]);
         }
     }
     accept.push_str(", */*;q=0.1");

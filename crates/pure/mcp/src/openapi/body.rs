@@ -139,11 +139,14 @@ fn write_fields(styled: &[Parameter], value: &RawValue) -> Result<String, Unfit>
     let members = RawObject::parse(value.get()).map_err(|_| Unfit::TooDeep)?;
     let mut out = String::new();
     for (name, raw) in members.iter() {
-        let pairs = match styled.iter().find(|field| field.name == name) {
-            Some(field) => field.in_query(raw)?,
-            None => Parameter::field(name, None).in_query(raw)?,
+        let usual;
+        let field = if let Some(field) = styled.iter().find(|field| field.name == name) {
+            field
+        } else {
+            usual = Parameter::field(name, None);
+            &usual
         };
-        for (name, value) in pairs {
+        for (name, value) in field.in_query(raw)? {
             if !out.is_empty() {
                 out.push('&');
             }
