@@ -145,7 +145,7 @@ impl Door {
                 let rejection = routes::other_methods(methods);
                 let render = running.routes.render_for(visit.path);
                 let mut response = visit.turn_away(&rejection, render);
-                running.origins.listed(&head).apply(response.headers_mut());
+                running.origins.at_path(&head, methods).apply(response.headers_mut());
                 return Answered::without(body, response);
             }
             Found::Nothing => {

@@ -108,11 +108,11 @@ impl Failure {
     /// Whose fault it is.
     pub const fn fault(self) -> Fault {
         match self {
-            Self::Unreachable | Self::Unreadable | Self::TimedOut => Fault::Provider,
             Self::Status(300..=399 | 401..=405 | 407 | 410 | 421 | 426) => Fault::Account,
-            Self::Status(408 | 429) => Fault::Provider,
-            Self::Status(400..=499) | Self::NoSuchModel | Self::CannotCount(_) => Fault::Request,
-            Self::Status(_) => Fault::Provider,
+            Self::Status(400..=407 | 409..=428 | 430..=499) | Self::NoSuchModel | Self::CannotCount(_) => {
+                Fault::Request
+            }
+            Self::Unreachable | Self::Unreadable | Self::TimedOut | Self::Status(_) => Fault::Provider,
         }
     }
 

@@ -43,17 +43,20 @@ fn names_it(status: u16, body: &[u8]) -> bool {
         return match response.outcome() {
             // What the official servers answer from before they look at the request.
             Outcome::Error(error) if status == 400 && error.code == -32000 => true,
-            Outcome::Error(error) => says_so(&error.message),
+            Outcome::Error(error) => says_so(start(error.message.as_bytes())),
             Outcome::Result(_) => false,
         };
     }
-    let start = body.get(..LONGEST).unwrap_or(body);
-    says_so(&String::from_utf8_lossy(start))
+    says_so(start(body))
+}
+
+fn start(text: &[u8]) -> &[u8] {
+    text.get(..LONGEST).unwrap_or(text)
 }
 
 /// Whether one sentence, or one line, speaks of a session that is not there.
-fn says_so(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
+fn says_so(text: &[u8]) -> bool {
+    let lower = String::from_utf8_lossy(text).to_ascii_lowercase();
     lower.split(['\n', '.', ';', '{', ',']).any(|sentence| {
         let about = is_about_session(sentence) || sentence.contains("not initialized");
         about && LOST.iter().any(|word| sentence.contains(word))

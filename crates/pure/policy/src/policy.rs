@@ -19,7 +19,7 @@ use crate::input::{self, Input, Point, Sight, UnknownFact};
 use crate::memory::Memory;
 use crate::pace::{Ended, Pace, Turn};
 use crate::program::{self, Reference, Uses};
-use crate::reads::Reads;
+use crate::reads::{Reads, Seen};
 use crate::scan;
 
 use entry::Entry;
@@ -251,6 +251,11 @@ impl Policy {
     pub fn evaluate_json(&self, input: &serde_json::Value) -> Decision {
         let now_ns = input.pointer("/time/now_ns").and_then(serde_json::Value::as_i64).unwrap_or(0);
         self.decide(to_rego(input), now_ns).0
+    }
+
+    /// The attributes of a person that the policy can see, by name.
+    pub fn user_claims_seen(&self) -> Seen<'_> {
+        self.reads.seen(&["user", "claims"])
     }
 
     #[cfg(test)]

@@ -43,7 +43,14 @@ impl OriginRules {
         }
     }
 
-    /// What a page of a listed origin is told where there is no route: that there is none, not that the network is down.
+    /// What a page that may ask for something at a path by `methods` is told of what it may not: that, and not that the
+    /// network is down.
+    pub(super) fn at_path(&self, head: &Head, methods: &BTreeMap<String, Route>) -> Allowed {
+        let mut allowed = methods.values().filter_map(|route| self.check(route, head).ok());
+        allowed.find(|Allowed(origin)| origin.is_some()).unwrap_or(Allowed(None))
+    }
+
+    /// The same where there is no path: listed origins may look for one.
     pub(super) fn listed(&self, head: &Head) -> Allowed {
         Allowed(head.value(Single::Origin).filter(|origin| self.lists(origin)).cloned())
     }

@@ -5,10 +5,10 @@
 //! by piece, so that whoever reads it counts what it has become. What a decoder remembers is counted for the
 //! upstream. An answer in a coding that is not known here is refused before its first byte.
 
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
 use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
@@ -120,6 +120,12 @@ impl Received {
             headers.remove(name);
         }
         Ok(Self { body, decoding: Some(Box::new(Decoding::new(coding, held))) })
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Received").field("coded", &self.decoding.is_some()).finish_non_exhaustive()
     }
 }
 

@@ -288,7 +288,7 @@ async fn pages_are_let_in_by_list_and_told_so() {
     for (path, origin, method, status, allowed) in [
         ("/in", "https://page.example", "GET", 204, "https://page.example"),
         ("/in", "https://evil.example", "GET", 405, ""),
-        ("/in", "https://page.example", "DELETE", 405, ""),
+        ("/in", "https://page.example", "DELETE", 405, "https://page.example"),
         ("/any", "https://evil.example", "GET", 204, "*"),
         ("/page", "https://page.example", "GET", 405, ""),
     ] {

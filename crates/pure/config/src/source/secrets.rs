@@ -60,7 +60,9 @@ impl Secrets {
 fn look(node: &Node, path: &str, report: &mut Report) {
     match &node.value {
         NodeValue::Mapping(entries) => {
-            entries.iter().for_each(|entry| look(&entry.value, &joined(path, &entry.key), report));
+            for entry in entries {
+                look(&entry.value, &joined(path, &entry.key), report);
+            }
         }
         NodeValue::Scalar(scalar) => {
             let place = Place { at: node.at, path: path.to_owned() };

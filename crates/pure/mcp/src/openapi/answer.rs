@@ -51,9 +51,9 @@ pub(super) fn accept(document: &Document<'_>, operation: &Value) -> String {
             accept.push_str(", ");
         }
         accept.push_str(media_type);
-        match 10_usize.saturating_sub(if index < successes.len() { index } else { 8 }) {
-            10 => {}
-            tenths => accept.push_str(&format!(";q=0.{tenths}")),
+        let tenths = 10_usize.saturating_sub(if index < successes.len() { index } else { 8 });
+        if tenths < 10 {
+            accept.extend([";q=0.", &tenths.to_string()]);
         }
     }
     accept.push_str(", */*;q=0.1");

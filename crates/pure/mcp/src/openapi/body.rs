@@ -90,7 +90,7 @@ impl<'a> DeclaredBody<'a> {
 }
 
 /// The first JSON, else the first form, else the first text.
-fn choose<'a>(content: &'a Map<String, Value>) -> Option<(&'a str, &'a Value, Form)> {
+fn choose(content: &Map<String, Value>) -> Option<(&str, &Value, Form)> {
     let first = |matches: fn(&str) -> bool| {
         content
             .iter()
@@ -140,12 +140,11 @@ fn write_fields(styled: &[Parameter], value: &RawValue) -> Result<String, Unfit>
     let mut out = String::new();
     for (name, raw) in members.iter() {
         let usual;
-        let field = match styled.iter().find(|field| field.name == name) {
-            Some(field) => field,
-            None => {
-                usual = Parameter::field(name, None);
-                &usual
-            }
+        let field = if let Some(field) = styled.iter().find(|field| field.name == name) {
+            field
+        } else {
+            usual = Parameter::field(name, None);
+            &usual
         };
         for (name, value) in field.in_query(raw)? {
             if !out.is_empty() {

@@ -11,6 +11,9 @@ use crate::weight;
 /// How much of a failed answer's text the model sees, in characters.
 const LONGEST_FAILURE: usize = 8_000;
 
+/// How much of a `Content-Type` is told, in characters.
+const LONGEST_KIND: usize = 100;
+
 /// What an API answered.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpAnswer<'a> {
@@ -69,7 +72,7 @@ pub fn to_content(tool: &BridgeTool, answer: HttpAnswer<'_>) -> Content {
     match (text, content_type) {
         (Some(text), Some(kind)) if is_json(kind) => return json_result(tool, status, text),
         (Some(text), _) if readable && !promises(tool) => {
-            let breach = tool.output.is_some().then(|| format!("{kind} instead of JSON"));
+            let breach = tool.output.is_some().then(|| not_json(kind));
             return Content { result: text_result(text), breach };
         }
         _ => {}
@@ -80,8 +83,13 @@ pub fn to_content(tool: &BridgeTool, answer: HttpAnswer<'_>) -> Content {
     } else {
         format!("The API answered {bytes} bytes of {kind}, which cannot be shown as text.")
     };
-    let breach = declared.then(|| format!("{kind} instead of JSON"));
+    let breach = declared.then(|| not_json(kind));
     Content { result: unshown(tool, status, &why), breach }
+}
+
+fn not_json(kind: &str) -> String {
+    let kind: String = kind.chars().take(LONGEST_KIND).collect();
+    format!("{kind} instead of JSON")
 }
 
 impl From<RawObject<'static>> for Content {

@@ -11,7 +11,7 @@ mod parts;
 
 const LARGEST: usize = 1024 * 1024;
 
-fn compiled(paths: Value, components: Value) -> Bridge {
+fn compiled(paths: &Value, components: &Value) -> Bridge {
     let spec = serde_json::json!({
         "openapi": "3.0.3", "servers": [{ "url": "https://a.example" }], "paths": paths, "components": components });
     compile(&spec, &CompileOptions::default()).expect("a bridge")
@@ -52,7 +52,9 @@ fn shown(bridge: &Bridge) -> String {
         format!("{} {}\n{definition:#}\n", tool.method(), tool.path_template())
     };
     let tools: Vec<String> = bridge.tools.iter().map(tool).collect();
-    let said = |problems: &[Problem]| problems.iter().map(|one| format!("{one}\n")).collect::<String>();
+    let said = |problems: &[Problem]| {
+        problems.iter().fold(String::new(), |said, one| said + &one.to_string() + "\n")
+    };
     format!(
         "{}\n\n{}\nrefused:\n{}\nomitted:\n{}",
         bridge.base,

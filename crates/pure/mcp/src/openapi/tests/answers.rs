@@ -6,9 +6,9 @@ use super::{LARGEST, call, compiled, find};
 use crate::openapi::result::{Content, HttpAnswer, to_content};
 use crate::openapi::{Bridge, CompileOptions, OutputSchemas, compile};
 
-fn accept(responses: Value) -> String {
+fn accept(responses: &Value) -> String {
     let bridge =
-        compiled(json!({ "/x": { "get": { "operationId": "x", "responses": responses } } }), Value::Null);
+        compiled(&json!({ "/x": { "get": { "operationId": "x", "responses": responses } } }), &Value::Null);
     let request = call(&bridge, "x", "{}").expect("a request");
     let value = request.headers.into_iter().find(|(name, _)| name == "accept");
     value.map(|(_, value)| value).unwrap_or_default()
@@ -46,7 +46,7 @@ fn what_is_declared_is_asked_for() {
         ),
         (json!({}), "application/json, text/*;q=0.9, */*;q=0.1"),
     ] {
-        assert_eq!(accept(responses.clone()), expected, "{responses}");
+        assert_eq!(accept(&responses), expected, "{responses}");
     }
 }
 

@@ -13,7 +13,7 @@ fn names(operations: &[(&str, &str, Option<&str>)]) -> Vec<(String, String)> {
         }
         paths[*path][*method] = operation;
     }
-    let bridge = compiled(paths, Value::Null);
+    let bridge = compiled(&paths, &Value::Null);
     assert!(bridge.refused.is_empty(), "{:?}", bridge.refused);
     assert_eq!(bridge.tools.len(), operations.len());
     let named = bridge

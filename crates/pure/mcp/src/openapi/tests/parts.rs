@@ -10,10 +10,10 @@ fn omitted(bridge: &Bridge) -> Vec<String> {
 }
 
 /// A bridge of one operation `x` with `parameters`.
-fn with_parameters(parameters: Value) -> Bridge {
+fn with_parameters(parameters: &Value) -> Bridge {
     compiled(
-        json!({ "/x": { "get": { "operationId": "x", "parameters": parameters, "responses": {} } } }),
-        Value::Null,
+        &json!({ "/x": { "get": { "operationId": "x", "parameters": parameters, "responses": {} } } }),
+        &Value::Null,
     )
 }
 
@@ -39,7 +39,7 @@ fn one_unusable_parameter_does_not_cost_the_operation() {
         (json!({ "$ref": "#/components/parameters/Gone" }), "nothing stands at"),
     ] {
         let own = json!({ "name": "own", "in": "query", "schema": text });
-        let bridge = with_parameters(json!([parameter, own]));
+        let bridge = with_parameters(&json!([parameter, own]));
         // A path parameter without a place in the path is no reason either.
         assert_eq!((bridge.tools.len(), bridge.refused.len()), (1, 0), "{parameter}: {:?}", bridge.refused);
         let omitted = omitted(&bridge);
@@ -56,11 +56,11 @@ fn one_unusable_parameter_does_not_cost_the_operation() {
             "must be JSON",
         ),
     ] {
-        let bridge = with_parameters(json!([parameter]));
+        let bridge = with_parameters(&json!([parameter]));
         assert!(bridge.tools.is_empty() && bridge.refused[0].what.contains(said), "{parameter}");
     }
     assert!(
-        with_parameters(json!([{ "name": "Accept", "in": "header", "schema": text }])).omitted.is_empty()
+        with_parameters(&json!([{ "name": "Accept", "in": "header", "schema": text }])).omitted.is_empty()
     );
 }
 
@@ -72,13 +72,13 @@ fn bodies_that_cannot_be_sent_are_left_out_unless_they_are_required() {
         json!({ "/x": { "post": { "operationId": "x", "requestBody": { "required": required, "content": content }, "responses": {} } } })
     };
     for media_type in ["application/octet-stream", "multipart/form-data", "application/xml"] {
-        let bridge = compiled(paths(false, media_type), Value::Null);
+        let bridge = compiled(&paths(false, media_type), &Value::Null);
         assert_eq!((bridge.tools.len(), bridge.omitted.len()), (1, 1), "{media_type}");
         assert!(schema_of(&bridge, "x")["properties"].as_object().expect("properties").is_empty());
-        let bridge = compiled(paths(true, media_type), Value::Null);
+        let bridge = compiled(&paths(true, media_type), &Value::Null);
         assert_eq!((bridge.tools.len(), bridge.refused.len()), (0, 1), "{media_type}");
     }
-    let bridge = compiled(paths(true, "text/plain"), Value::Null);
+    let bridge = compiled(&paths(true, "text/plain"), &Value::Null);
     let request = call(&bridge, "x", r#"{"body":"a\nb"}"#).expect("a request");
     assert_eq!(request.body.as_deref(), Some(&b"a\nb"[..]));
     assert!(request.headers.contains(&("content-type".to_owned(), "text/plain".to_owned())));
@@ -88,7 +88,7 @@ fn bodies_that_cannot_be_sent_are_left_out_unless_they_are_required() {
 fn forms_cannot_be_made_to_grow() {
     let paths = json!({ "/x": { "post": { "operationId": "x", "requestBody": { "required": true, "content": {
         "application/x-www-form-urlencoded": { "schema": { "type": "object" }, "encoding": { "deep": { "style": "deepObject" } } } } }, "responses": {} } } });
-    let bridge = compiled(paths, Value::Null);
+    let bridge = compiled(&paths, &Value::Null);
     let name = "n".repeat(100_000);
     let items = vec!["1"; 50_000].join(",");
     let nulls = vec!["null"; 50_000].join(",");
@@ -126,12 +126,12 @@ fn what_is_wrong_with_an_answer_costs_no_tool() {
         let answer =
             json!({ "200": { "description": "", "content": { "application/json": { "schema": schema } } } });
         let bridge =
-            compiled(json!({ "/x": { "get": { "operationId": "x", "responses": answer } } }), Value::Null);
+            compiled(&json!({ "/x": { "get": { "operationId": "x", "responses": answer } } }), &Value::Null);
         assert_eq!((bridge.tools.len(), bridge.omitted.len()), (1, 1), "{schema}: {:?}", bridge.refused);
     }
     let bridge = compiled(
-        json!({ "/x": { "get": { "operationId": "x", "responses": { "200": { "$ref": "#/components/responses/Gone" } } } } }),
-        Value::Null,
+        &json!({ "/x": { "get": { "operationId": "x", "responses": { "200": { "$ref": "#/components/responses/Gone" } } } } }),
+        &Value::Null,
     );
     assert_eq!((bridge.tools.len(), bridge.omitted.len()), (1, 1));
 }
@@ -143,8 +143,8 @@ fn what_is_wrong_with_a_schema_of_arguments_is_left_out_of_it() {
         "b": { "type": "string", "required": true },
         "c": { "$ref": "#/components/schemas/Gone" } } });
     let bridge = compiled(
-        json!({ "/x": { "post": { "operationId": "x", "requestBody": { "required": true, "content": { "application/json": { "schema": body } } }, "responses": {} } } }),
-        Value::Null,
+        &json!({ "/x": { "post": { "operationId": "x", "requestBody": { "required": true, "content": { "application/json": { "schema": body } } }, "responses": {} } } }),
+        &Value::Null,
     );
     assert_eq!((bridge.tools.len(), bridge.omitted.len()), (1, 3), "{:?}", omitted(&bridge));
     assert!(call(&bridge, "x", r#"{"body":{"a":"abc","c":7}}"#).is_ok());
@@ -200,7 +200,7 @@ fn what_only_the_api_writes_is_never_demanded_of_a_caller() {
         let paths = json!({ "/x": { "post": { "operationId": "x",
             "requestBody": { "required": true, "content": { "application/json": { "schema": schema } } },
             "responses": {} } } });
-        let bridge = compiled(paths, components.clone());
+        let bridge = compiled(&paths, &components);
         let try_body = |body: &Value| call(&bridge, "x", &json!({ "body": body }).to_string());
         assert!(try_body(&fits).is_ok(), "{name}: {:?} {}", try_body(&fits), schema_of(&bridge, "x"));
         if !lacks.is_null() {
@@ -211,7 +211,7 @@ fn what_only_the_api_writes_is_never_demanded_of_a_caller() {
     let answer = json!({ "200": { "description": "", "content": { "application/json": { "schema": {
         "type": "object", "allOf": [{ "$ref": "#/components/schemas/Secret" }, base_of(&components)] } } } } });
     let bridge =
-        compiled(json!({ "/x": { "get": { "operationId": "x", "responses": answer } } }), components);
+        compiled(&json!({ "/x": { "get": { "operationId": "x", "responses": answer } } }), &components);
     let tool = find(&bridge, "x");
     let output = &tool.output.as_ref().expect("a schema").validator;
     assert!(output.is_valid(&json!({ "id": "1", "name": "a" })) && !output.is_valid(&json!({ "name": "a" })));
