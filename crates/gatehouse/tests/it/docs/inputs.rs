@@ -156,7 +156,9 @@ fn collect(value: &Value, path: &str, facts: &BTreeSet<String>, told: &mut BTree
             }
         }
         Value::Array(items) => {
-            items.iter().for_each(|item| collect(item, &format!("{path}[_]"), facts, told));
+            for item in items {
+                collect(item, &format!("{path}[_]"), facts, told);
+            }
         }
         _ => {}
     }
