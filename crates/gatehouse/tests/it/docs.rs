@@ -20,5 +20,6 @@ mod inputs;
 mod links;
 mod markdown;
 mod policies;
+mod queries;
 mod reference;
 mod surroundings;

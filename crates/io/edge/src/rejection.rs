@@ -27,6 +27,8 @@ pub struct Rejection {
     pub internal: Option<String>,
     /// When it makes sense to try again.
     pub retry_after: Option<Duration>,
+    /// Whether clients that do everything right run into it, so that nobody needs to read of it.
+    pub routine: bool,
 }
 
 /// The closed list of ways to be refused.
@@ -100,7 +102,7 @@ impl RejectionKind {
 impl Rejection {
     /// A refusal whose public sentence says all there is to say.
     pub fn new(kind: RejectionKind, reason: &'static str, public: impl Into<String>) -> Self {
-        Self { kind, reason, public: public.into(), internal: None, retry_after: None }
+        Self { kind, reason, public: public.into(), internal: None, retry_after: None, routine: false }
     }
 
     /// The caller broke a rule of the protocol.
@@ -131,9 +133,19 @@ impl Rejection {
         rejection.because(internal)
     }
 
-    /// What only operators may read, as far as it fits into a log line.
-    pub fn detail(&self) -> &str {
-        excerpt(self.internal.as_deref().unwrap_or_default())
+    /// What operators read, as far as it fits into a log line: the whole story, or what the caller was told where that is
+    /// all there is.
+    pub fn detail(&self) -> Cow<'_, str> {
+        match self.internal.as_deref() {
+            Some(internal) if !internal.is_empty() => Cow::Borrowed(excerpt(internal)),
+            _ => loggable(excerpt(&self.public)),
+        }
+    }
+
+    /// The same refusal, as one that belongs to the good course of things.
+    #[must_use]
+    pub fn expected(self) -> Self {
+        Self { routine: true, ..self }
     }
 
     /// Adds what only operators may read, the beginning of it if it is long. It goes into the log, so URLs in it lose

@@ -24,4 +24,5 @@ mod memory;
 mod refusals;
 mod sessions;
 mod shadowing;
+mod told;
 mod upstream;

@@ -97,7 +97,12 @@ impl Delegation {
         tool: &str,
         context: &Context<Verified>,
     ) -> Result<OutboundCredential, Rejection> {
-        self.credential_for(rule, Some(tool), context).await
+        let credential = self.credential_for(rule, Some(tool), context).await?;
+        // The record of a call tells of the token that went out with it, not of one that a list was read with.
+        if let OutboundCredential::Bearer(token) = &credential {
+            context.note(|event| event.with_exchange(token.facts.clone()));
+        }
+        Ok(credential)
     }
 
     /// The credential for asking an upstream what it offers: as for a call, without the scopes of any tool.
@@ -185,7 +190,6 @@ impl Delegation {
             Some(_) => Arc::new(Box::pin(self.fresh(ask, context)).await?),
             None => Box::pin(self.shared(&key, ask, context)).await?,
         };
-        context.note(|event| event.with_exchange(token.facts.clone()));
         Ok(token)
     }
 
