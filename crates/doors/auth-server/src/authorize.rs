@@ -12,7 +12,7 @@ use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::issuer::standing;
 use gatehouse_edge::limits::Limit;
-use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_edge::rejection::{Rejection, RejectionKind, loggable};
 use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_identity::audience::Audience;
@@ -167,9 +167,11 @@ pub(crate) fn note_client(client: &Client, context: &Context<Public>) {
     context.note(|event| event.with_client(&client.id, audited_kind(client), None));
 }
 
-/// Puts the client into the audit record that a request claims to come from, and which may not exist.
+/// Puts the client into the audit record that a request claims to come from, and which may not exist: anything may stand
+/// there, also a URL with a credential in its query.
 pub(crate) fn note_claimed(id: &ClientId, context: &Context<Public>) {
-    context.note(|event| event.with_client(id, ClientKind::Unknown, None));
+    let id = ClientId::new(loggable(id.as_str()));
+    context.note(|event| event.with_client(&id, ClientKind::Unknown, None));
 }
 
 /// How audit records call the origin of a client.

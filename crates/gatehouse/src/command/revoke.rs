@@ -64,7 +64,8 @@ async fn recorded(loaded: &Loaded, user: &SubjectId) -> Result<EndedUser, Failur
     let store = open_store(&loaded.snapshot.store, &loaded.folder()).await;
     let store = store.map_err(|error| Failure::new("revoke", error))?;
     let ended = Revocations::end_user(store.as_ref(), user, SystemClock.now()).await;
-    if let Some(log) = log {
+    let is_nothing = matches!(ended, Ok(EndedUser { sessions: 0, grants: 0 }));
+    if let Some(log) = log.filter(|_| !is_nothing) {
         let outcome = if ended.is_ok() { Outcome::Allow } else { Outcome::Error };
         let event = Event::new(EventKind::TokenRevoke, outcome, SystemClock.now())
             .with_revision(&loaded.snapshot.revision)

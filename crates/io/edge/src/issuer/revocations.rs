@@ -77,8 +77,10 @@ impl Revocations {
         for grant in &grants {
             store.revocations().revoke_token(&Self::entry_of_grant(grant), until).await?;
         }
-        let notice = format!("{USER_NOTICE}{}:{user}", now.unix_nanos());
-        store.revocations().revoke_token(&TokenId::new(notice), until).await?;
+        if sessions > 0 || !grants.is_empty() {
+            let notice = format!("{USER_NOTICE}{}:{user}", now.unix_nanos());
+            store.revocations().revoke_token(&TokenId::new(notice), until).await?;
+        }
         Ok(EndedUser { sessions, grants: grants.len() })
     }
 
