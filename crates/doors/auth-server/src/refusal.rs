@@ -78,15 +78,16 @@ fn tell(error: &OAuthError, reason: &'static str, internal: Option<&str>, contex
     let Named { client, user, grant, .. } = context.named();
     let (client, user, grant) = (client.as_deref(), user.as_deref(), grant.as_deref());
     let (request_id, ip, code) = (&context.request_id, context.source.ip, error.code());
-    match reason {
-        "refresh_theft" => tracing::warn!(
+    if reason == "refresh_theft" {
+        tracing::warn!(
             request.id = %request_id, source.ip = %ip, error.code = %code, client.id = client, user, grant, reason,
             detail = %detail, "refresh family revoked"
-        ),
-        _ => tracing::info!(
+        );
+    } else {
+        tracing::info!(
             request.id = %request_id, source.ip = %ip, error.code = %code, client.id = client, user, grant, reason,
             detail = %detail, "token request refused"
-        ),
+        );
     }
 }
 

@@ -81,7 +81,7 @@ impl RequestedTargets {
             let audience = allowed.iter().find(|audience| target.names(audience)).ok_or_else(|| {
                 let asked = target.as_written();
                 invalid_target(format!("{asked} is not a target that this client may use"))
-                    .because(format!("asked for {asked}; {}", possible(allowed)))
+                    .because(format!("asked for `{asked}`; {}", possible(allowed)))
             })?;
             if !found.contains(audience) {
                 found.push((*audience).clone());
@@ -112,8 +112,13 @@ fn possible(allowed: &[&Audience]) -> String {
     if allowed.is_empty() {
         return "possible: nothing, as neither the client nor this server has an audience".to_owned();
     }
-    let allowed: Vec<&str> = allowed.iter().map(|audience| audience.as_str()).collect();
-    format!("possible: {}", allowed.join(", "))
+    let mut names: Vec<&str> = Vec::with_capacity(allowed.len());
+    for audience in allowed {
+        if !names.contains(&audience.as_str()) {
+            names.push(audience.as_str());
+        }
+    }
+    format!("possible: {}", names.join(", "))
 }
 
 fn invalid_target(description: String) -> OAuthError {

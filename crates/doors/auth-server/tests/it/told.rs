@@ -79,7 +79,7 @@ async fn a_refused_token_request_is_one_line_that_names_the_client() {
         "gateway",
         "invalid_target",
         &[
-            "asked for https://nowhere.example/;",
+            "asked for `https://nowhere.example/`;",
             "possible: https://tools.example/api, https://files.example/",
         ],
     );

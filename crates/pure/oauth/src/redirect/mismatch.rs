@@ -58,7 +58,8 @@ impl RedirectMismatch {
     pub(super) fn of<'r>(requested: &str, registered: impl Iterator<Item = &'r str>) -> Self {
         let received = Parts::split(requested);
         let nearest = registered.map(|uri| (uri, Parts::split(uri))).max_by_key(|(uri, parts)| {
-            let common = uri.bytes().zip(requested.bytes()).take_while(|(a, b)| a == b).count();
+            let common =
+                uri.bytes().zip(requested.bytes()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
             (parts.agreement(&received), common)
         });
         let nearest = nearest.map(|(uri, parts)| Nearest {
