@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from harness.browser import Browser
+from harness.house import PASSWORDS
 from harness.node import Node
 from harness.ports import INSPECTOR, reserved
 
@@ -40,3 +42,32 @@ def test_signs_in_and_calls(house, node):
         process.wait_for("Blaise Pascal", stream="out", timeout=60)
     [called] = house.audited("tool.call", actor__client_id="inspector")
     assert called["actor"]["sub"] == "ada" and called["target"]["tool"] == "directory_listEmployees"
+
+
+# Where the pages of the Inspector come from, and of anybody.
+PAGE, STRANGER = "http://localhost:6274", "http://localhost:6275"
+
+
+def on_a_page(node: Node, origin: str, sdk: str, era: str, url: str, **settings) -> dict:
+    """What the SDK of the Inspector finds out as part of a page, where the rules of browsers hold."""
+    settings |= {"page": origin, "steps": [["listTools", {}]]}
+    with node.start("mcp_client.mjs", sdk, era, url, json.dumps(settings)) as process:
+        told = json.loads(process.wait_for(r"^\{.*\}$", stream="out", timeout=60).group())
+        if "visit" in told:
+            with Browser() as browser:
+                process.write(browser.authorize(told["visit"], "ada", PASSWORDS["ada"]))
+            told = json.loads(process.wait_for(r'^\{"(answers|failed)".*\}$', stream="out", timeout=60).group())
+        return told
+
+
+@pytest.mark.parametrize(("sdk", "era"), [("v1", "legacy"), ("v2", "legacy"), ("v2", "auto")])
+def test_a_page_of_a_named_origin_signs_in_and_lists(house, node, sdk, era):
+    settings = {"client": {"client_id": "native"}, "redirect": "http://127.0.0.1:50123/callback", "scope": "openid"}
+    told = on_a_page(node, PAGE, sdk, era, house.mcp, **settings)
+    assert "answers" in told, told
+    assert "directory_listEmployees" in {tool["name"] for tool in told["answers"][0]["tools"]}
+
+
+def test_a_page_of_another_origin_gets_nowhere(house, node):
+    told = on_a_page(node, STRANGER, "v1", "legacy", house.mcp, token=house.token("ada"))
+    assert told["failed"]["message"] == "Failed to fetch", told

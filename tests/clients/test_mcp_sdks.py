@@ -249,7 +249,7 @@ def test_python_without_a_token_is_challenged(hall):
 
     with pytest.raises(MCPError):
         run(main)
-    assert hall.audited("credential.refused", reason="key_refused")
+    assert hall.audited("credential.refused", reason="token_not_jwt")
 
 
 # The TypeScript SDKs.

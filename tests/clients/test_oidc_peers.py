@@ -514,7 +514,7 @@ def test_access_tokens_open_the_llm_gateway(branch, partner, badges):
         "company models ada": "token_wrong_type",
         "partner id ada": "token_wrong_type",
         "partner other ada": "token_wrong_audience",
-        "company opaque ada": "key_refused",
+        "company opaque ada": "token_not_jwt",
     }.items(),
 )
 def test_other_tokens_of_the_same_providers_do_not(branch, badges, badge, reason):

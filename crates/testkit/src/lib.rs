@@ -20,10 +20,12 @@
 
 pub mod authority;
 pub mod browser;
+pub mod coded;
 pub mod configuration;
 pub mod documents;
 pub mod fixture;
 pub mod heard;
+pub mod identity_provider;
 pub mod loopback;
 pub mod mcp;
 pub mod outage;

@@ -2,13 +2,15 @@
 // hold a `token`, or an OAuth `client` (its id, or the URL of its metadata document as `client_metadata_url`) with
 // which the SDK signs in by itself: the script then prints {"visit": url} and reads the callback URL from standard
 // input. `steps` are [method, argument] pairs; the answers come as one JSON line {"answers": [...]}, failures of a
-// step as {"failed": ...} in its place.
+// step as {"failed": ...} in its place. With a `page`, an origin, all requests are those of a page in a browser.
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { pageOf } from "./page.mjs";
 
 const [sdk, era, address, text] = process.argv.slice(2);
 const settings = JSON.parse(text);
 const url = new URL(address);
+if (settings.page) globalThis.fetch = pageOf(settings.page);
 const lines = createInterface({ input: process.stdin });
 
 const library = sdk === "v2" ? await import("@modelcontextprotocol/client") : await elder();

@@ -12,7 +12,8 @@ GREETING = "Hello from the scripted model."
 class ModelProvider(Upstream):
     """Greets, unless `tool_call` holds (name, input): then it asks for that tool once and repeats what came back.
     It thinks for `pause` seconds before it asks for a tool; `failure` (status, type) is its only answer while set;
-    the next `breaks` streams end in the middle."""
+    the next `breaks` streams end in the middle; `answer` (status, headers, body) is its only answer, byte for byte,
+    while set; `refusals` says of which models it refuses what is asked, by category. It lists the models `listed`."""
 
     def __init__(self):
         super().__init__(self._serve)
@@ -20,10 +21,18 @@ class ModelProvider(Upstream):
         self.failure: tuple[int, str] | None = None
         self.pause = 0.0
         self.breaks = 0
+        self.answer: tuple[int, dict[str, str], bytes] | None = None
+        self.refusals: dict[str, str] = {}
+        self.listed = ["claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5"]
 
     def reset(self) -> None:
         """Forgets its script, not what it has seen."""
         self.tool_call, self.failure, self.pause, self.breaks = None, None, 0.0, 0
+        self.answer, self.refusals = None, {}
+
+    def models(self) -> list[str]:
+        """The models that it was asked for, in order."""
+        return [seen.json()["model"] for seen in self.messages()]
 
     def messages(self) -> list:
         """The requests for messages so far."""
@@ -38,12 +47,23 @@ class ModelProvider(Upstream):
         if self.failure:
             status, kind = self.failure
             return await answer(send, status, _error(kind, f"scripted {kind}"))
+        if self.answer:
+            status, headers, content = self.answer
+            head = [(name.encode(), value.encode()) for name, value in headers.items()]
+            await send({"type": "http.response.start", "status": status, "headers": head})
+            return await send({"type": "http.response.body", "body": content})
+        if scope["path"] == "/v1/models":
+            entries = [{"type": "model", "id": name, "display_name": name.title()} for name in self.listed]
+            return await answer(send, 200, {"data": entries, "has_more": False, "first_id": None, "last_id": None})
         request = json.loads(body)
+        refused = self.refusals.get(request["model"])
         if self.pause and self._asks_for_tool(request):
             await asyncio.sleep(self.pause)
         match scope["path"]:
             case "/v1/messages/count_tokens":
                 return await answer(send, 200, {"input_tokens": max(1, len(body) // 4)})
+            case "/v1/messages" if refused and request.get("stream"):
+                return await _stream(send, request["model"], [], refused=refused)
             case "/v1/messages" if request.get("stream") and self.breaks:
                 self.breaks -= 1
                 return await _stream(send, request["model"], self._content(request), breaks=True)
@@ -87,7 +107,7 @@ def _error(kind: str, message: str) -> dict:
 
 
 def _message(model: str, content: list[dict]) -> dict:
-    reason = "tool_use" if content[0]["type"] == "tool_use" else "end_turn"
+    reason = "tool_use" if content and content[0]["type"] == "tool_use" else "end_turn"
     usage = {"input_tokens": 25, "output_tokens": 9, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 2}
     return {
         "id": "msg_scripted01",
@@ -101,7 +121,7 @@ def _message(model: str, content: list[dict]) -> dict:
     }
 
 
-async def _stream(send, model: str, content: list[dict], breaks: bool = False) -> None:
+async def _stream(send, model: str, content: list[dict], breaks: bool = False, refused: str = "") -> None:
     whole = _message(model, content)
     start = {**whole, "content": [], "stop_reason": None, "usage": {**whole["usage"], "output_tokens": 1}}
     events = [("message_start", {"message": start}), ("ping", {})]
@@ -117,6 +137,9 @@ async def _stream(send, model: str, content: list[dict], breaks: bool = False) -
         events.extend(("content_block_delta", {"index": index, "delta": delta}) for delta in deltas)
         events.append(("content_block_stop", {"index": index}))
     delta = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
+    if refused:
+        details = {"type": "refusal", "category": refused, "explanation": "scripted"}
+        delta = {"stop_reason": "refusal", "stop_sequence": None, "stop_details": details}
     events.append(("message_delta", {"delta": delta, "usage": {"output_tokens": 9}}))
     events.append(("message_stop", {}))
     head = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"request-id", b"req_scripted")]

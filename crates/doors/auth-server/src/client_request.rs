@@ -82,7 +82,12 @@ impl ClientRequest {
 
     /// The client, proven.
     pub(crate) fn authenticate(&self, context: &Context<Public>) -> Result<AuthenticatedClient<'_>, Refusal> {
-        let client = authenticate(&self.registered.client, &self.presented)?;
+        let claimed = &self.registered.client.id;
+        let client = authenticate(&self.registered.client, &self.presented).map_err(|error| {
+            let (reason, detail) =
+                (error.code().as_str(), format!("client {claimed}: {}", error.description()));
+            Refusal::because(error, reason, detail)
+        })?;
         let (id, kind) = (client.id(), audited_kind(client.client()));
         context.note(|event| event.with_client(id, kind, Some(client.assurance())));
         Ok(client)

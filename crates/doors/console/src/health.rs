@@ -30,6 +30,8 @@ struct Components {
     store: Result<(), String>,
     /// Whether records of new requests are taken.
     audit: bool,
+    /// Apps of which not all tools are known, and why.
+    lists: Vec<(String, &'static str)>,
 }
 
 /// One of the things that a node may serve.
@@ -50,7 +52,7 @@ pub(crate) async fn readyz(console: Arc<Console>, context: Context<Public>) -> O
         let detail = "The process was told to stop; it finishes what it has begun.";
         return Ok(problem(StatusCode::SERVICE_UNAVAILABLE, detail, context.request_id.as_str()));
     }
-    let components = Components::ask(&console).await;
+    let components = Components::ask(&console, &context).await;
     let served = components.served(&context.snapshot);
     let ready = served.iter().any(|one| one.works);
     if is_verbose(&context) {
@@ -72,18 +74,25 @@ pub(crate) async fn readyz(console: Arc<Console>, context: Context<Public>) -> O
 }
 
 impl Components {
-    async fn ask(console: &Console) -> Self {
+    async fn ask(console: &Console, context: &Context<Public>) -> Self {
         let store = match timeout(PATIENCE, console.store.maintenance().ping()).await {
             Ok(answer) => answer.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
         };
-        Self { store, audit: console.audit.has_room() }
+        let is_served = |app: &str| {
+            let mcp = context.snapshot.mcp.as_ref();
+            mcp.is_some_and(|mcp| mcp.apps.iter().any(|one| one.name.as_str() == app))
+        };
+        let mut lists = console.lists.at(context.now);
+        lists.retain(|(app, _)| is_served(app));
+        Self { store, audit: console.audit.has_room(), lists }
     }
 
     /// What does not work, by name.
-    fn degraded(&self) -> Vec<&'static str> {
+    fn degraded(&self) -> Vec<String> {
         let broken = [("store", self.store.is_err()), ("audit", !self.audit)];
-        broken.into_iter().filter(|(_, is_broken)| *is_broken).map(|(name, _)| name).collect()
+        let broken = broken.into_iter().filter(|(_, is_broken)| *is_broken).map(|(name, _)| name.to_owned());
+        broken.chain(self.lists.iter().map(|(app, _)| format!("tools:{app}"))).collect()
     }
 
     /// What this node serves, and whether that works: tokens that can be verified need no store, but nothing is done
@@ -103,12 +112,18 @@ impl Components {
         let word = |works: bool| if works { "ok" } else { "unavailable" };
         let served: Map<String, Value> =
             served.iter().map(|one| (one.name.to_owned(), word(one.works).into())).collect();
-        json!({
+        let mut all = json!({
             "ready": ready,
             "degraded": self.degraded(),
             "components": { "store": word(self.store.is_ok()), "audit": word(self.audit) },
             "serves": served,
-        })
+        });
+        if let (false, Some(members)) = (self.lists.is_empty(), all.as_object_mut()) {
+            let lists: Map<String, Value> =
+                self.lists.iter().map(|(app, reason)| (app.clone(), (*reason).into())).collect();
+            members.insert("incompleteLists".to_owned(), Value::Object(lists));
+        }
+        all
     }
 }
 

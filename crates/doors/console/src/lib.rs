@@ -15,6 +15,7 @@ use gatehouse_audit::sink::AuditSink;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_edge::apps::Apps;
 use gatehouse_edge::limits::Limits;
+use gatehouse_edge::partial_lists::PartialLists;
 use gatehouse_edge::server::routes::Route;
 use gatehouse_store::Store;
 
@@ -27,18 +28,21 @@ pub struct Console {
     limits: Arc<Limits>,
     audit: Arc<dyn AuditSink>,
     apps: Arc<Apps>,
+    lists: Arc<PartialLists>,
     draining: AtomicBool,
 }
 
 impl Console {
-    /// A console over what requests depend on, which shows `limits`, and how `apps` do.
+    /// A console over what requests depend on, which shows `limits`, how `apps` do, and which `lists` of tools are not
+    /// whole.
     pub fn new(
         store: Arc<dyn Store>,
         audit: Arc<dyn AuditSink>,
         limits: Arc<Limits>,
         apps: Arc<Apps>,
+        lists: Arc<PartialLists>,
     ) -> Arc<Self> {
-        Arc::new(Self { store, audit, limits, apps, draining: AtomicBool::new(false) })
+        Arc::new(Self { store, audit, limits, apps, lists, draining: AtomicBool::new(false) })
     }
 
     /// From now on the process finishes what it has begun: it is not ready any more, so that balancers send

@@ -15,7 +15,7 @@ use crate::upstream::Call;
 /// Counting passes the same checks as a message, and is answered by the same routes.
 pub(crate) async fn count(serving: Arc<Serving>, body: Incoming, context: Context<Verified>) -> Outcome {
     let request = read(body, &context).await?;
-    let model = find(&request, settings(&context)?)?;
+    let asked = find(&request, settings(&context)?, &context)?;
     let call = Call { operation: Operation::CountTokens, first_byte: serving.patience.counting };
-    dispatch(&serving, &call, &request, model, &context).await
+    dispatch(&serving, &call, &request, asked, &context).await
 }

@@ -16,12 +16,14 @@ use gatehouse_edge::server::routes::{Origins, ProtectedSpec, Route};
 use crate::dialect::{json, render};
 use crate::patience::Patience;
 use crate::providers::Providers;
+use crate::recurring::Recurring;
 use crate::{count_tokens, messages, models};
 
 /// The door to models.
 pub struct LlmGateway {
     outbound: Arc<Outbound>,
     patience: Patience,
+    recurring: Arc<Recurring>,
 }
 
 /// The door as the routes of one snapshot have it.
@@ -29,6 +31,7 @@ pub(crate) struct Serving {
     pub(crate) outbound: Arc<Outbound>,
     pub(crate) patience: Patience,
     pub(crate) providers: Providers,
+    pub(crate) recurring: Arc<Recurring>,
 }
 
 impl LlmGateway {
@@ -39,7 +42,7 @@ impl LlmGateway {
 
     /// The same with other limits of time.
     pub fn with_patience(outbound: Arc<Outbound>, patience: Patience) -> Arc<Self> {
-        Arc::new(Self { outbound, patience })
+        Arc::new(Self { outbound, patience, recurring: Arc::default() })
     }
 
     /// What is served under `settings`, which must be those of the snapshot that requests enter with, guarded by `gate`.
@@ -56,6 +59,7 @@ impl LlmGateway {
             outbound: Arc::clone(&self.outbound),
             patience: self.patience,
             providers: Providers::new(settings),
+            recurring: Arc::clone(&self.recurring),
         });
         let (create, count) = (Arc::clone(&serving), Arc::clone(&serving));
         let (list, show) = (Arc::clone(&serving), serving);
@@ -79,7 +83,7 @@ impl LlmGateway {
                 },
             ),
             Route::protected(
-                spec("model", Method::GET, "/v1/models/{id}", EventKind::ModelList),
+                spec("model", Method::GET, "/v1/models/{*id}", EventKind::ModelList),
                 render,
                 move |_body, context| {
                     let serving = Arc::clone(&show);

@@ -6,72 +6,79 @@ use std::sync::Arc;
 use http::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use gatehouse_audit::event::{RequestFacts, Target};
 use gatehouse_config::snapshot::llm::LlmGateway as Settings;
 use gatehouse_edge::authorize::{ModelUse, Permit, authorize, user_of};
 use gatehouse_edge::context::{Context, Head, List, Single, Verified};
 use gatehouse_edge::limits::Limit;
+use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_llm::anthropic::request::MessagesRequest;
 use gatehouse_llm::model::Model;
-use gatehouse_llm::route::{Attempt, Failure, attempts, most_telling};
+use gatehouse_llm::model::pattern::Asked;
+use gatehouse_llm::route::{Attempt, attempts};
 use gatehouse_policy::input::ModelCall;
 
 use crate::Patience;
 use crate::door::{Serving, settings};
+use crate::failures::{Failures, Try, unknown};
 use crate::providers::{Operation, Provider};
-use crate::stream::Metered;
+use crate::stream::{Meter, Metered};
 use crate::upstream::{self, Call, Reply};
 
 /// Reads, finds the model, asks policy about each route in turn, and passes on the first reply there is.
 pub(crate) async fn create(serving: Arc<Serving>, body: Incoming, context: Context<Verified>) -> Outcome {
     let request = read(body, &context).await?;
     let settings = settings(&context)?;
-    let model = find(&request, settings)?;
+    let asked = find(&request, settings, &context)?;
     let Patience { first_event, whole_reply, .. } = serving.patience;
     let first_byte = if request.stream() { first_event } else { whole_reply };
     let call = Call { operation: Operation::Messages, first_byte };
-    dispatch(&serving, &call, &request, model, &context).await
+    dispatch(&serving, &call, &request, asked, &context).await
 }
 
-/// Tries the routes of `model` in their order.
+/// Tries the routes of the model that is asked for, in their order.
 pub(crate) async fn dispatch(
     serving: &Serving,
     call: &Call,
     request: &MessagesRequest,
-    model: &Model,
+    asked: Asked<'_>,
     context: &Context<Verified>,
 ) -> Outcome {
     let settings = settings(context)?;
     let dialect = Dialect::read(&context.head)?;
-    let mut failures = Failures::default();
-    for attempt in attempts(model) {
-        let provider = serving.providers.find(&attempt.route.app)?;
+    let mut failures = Failures::none(request, context);
+    for attempt in attempts(asked) {
+        let provider = serving.providers.find(attempt.app)?;
+        let tried = Try { attempt: &attempt, provider, started: Instant::now() };
         let permit = match permit(request, &dialect, provider, settings, context).await {
             Ok(permit) => permit,
             Err(denial) => {
-                failures.denial.get_or_insert(denial);
+                failures.denied(tried, denial);
                 continue;
             }
         };
         note_target(request, &attempt, provider, context);
         // Only the model id may change on the way; all else are the very bytes of the client.
-        let body = body::pieces(request.with_model(&attempt.route.model));
+        let body = body::pieces(request.with_model(&attempt.model));
         match upstream::send(&serving.outbound, &permit, call, provider, body, context).await {
-            Reply::Passed(response) => return Ok(meter(response, model, serving.patience, context)),
-            Reply::Failed { failure, response, rejection } => {
-                let stop = !failure.fails_over();
-                failures.add(failure, response, rejection);
-                if stop {
+            Reply::Passed(response) => {
+                failures.passed(tried, response.status().as_u16());
+                return Ok(meter(response, asked.model, provider, serving.patience, context));
+            }
+            Reply::Failed(failed) => {
+                let failed = upstream::understood(failed, asked.is_open(), call.operation).await;
+                if !failures.failed(tried, failed) {
                     break;
                 }
             }
         }
     }
-    failures.into_outcome(context).await
+    failures.into_outcome(serving).await
 }
 
 /// The request, parsed once; everything after works with what was parsed.
@@ -96,12 +103,17 @@ fn check_media_type(head: &Head) -> Result<(), Rejection> {
     Err(Rejection::new(RejectionKind::UnsupportedMediaType, "media_type", public))
 }
 
-/// The model by its literal id; an unknown one is the client's mistake (400), never 404.
-pub(crate) fn find<'a>(request: &MessagesRequest, settings: &'a Settings) -> Result<&'a Model, Rejection> {
-    settings
-        .models
-        .find(request.model())
-        .map_err(|error| Rejection::malformed("model_unknown", error.to_string()).because(error.to_string()))
+/// The model by its id, or by a pattern that stands for it.
+pub(crate) fn find<'a>(
+    request: &'a MessagesRequest,
+    settings: &'a Settings,
+    context: &Context<Verified>,
+) -> Result<Asked<'a>, Rejection> {
+    settings.models.find(request.model()).map_err(|_| {
+        let model = Some(request.model().to_owned());
+        context.note(|event| event.with_target(Target { model, ..Target::default() }));
+        unknown(request.model())
+    })
 }
 
 async fn permit(
@@ -164,7 +176,7 @@ fn note_target(
             app: Some(account.name.to_string()),
             model: Some(request.model().to_owned()),
             provider: Some(account.provider.as_str().to_owned()),
-            upstream_model: Some(attempt.route.model.clone()),
+            upstream_model: Some(attempt.model.to_string()),
             upstream: Some(provider.origin.clone()),
             ..Target::default()
         })
@@ -173,12 +185,13 @@ fn note_target(
 
 /// The reply with its body counted on the way through.
 fn meter(
-    response: Response<Incoming>,
+    response: Response<Received>,
     model: &Model,
+    provider: &Provider,
     patience: Patience,
     context: &Context<Verified>,
 ) -> Response<Body> {
-    let price = model.price;
+    let meter = Meter::new(model.price, &provider.account, context);
     let (mut head, body) = response.into_parts();
     let streamed = head
         .headers
@@ -188,39 +201,9 @@ fn meter(
     let metered = if streamed {
         // Pings and a last error event may come on top of what the provider sends.
         head.headers.remove(CONTENT_LENGTH);
-        Metered::stream(body, price, patience, context)
+        Metered::stream(body, meter, patience)
     } else {
-        Metered::whole(body, price, context.audit.clone())
+        Metered::whole(body, meter)
     };
     Response::from_parts(head, metered)
-}
-
-/// What went wrong on the way through the routes.
-#[derive(Default)]
-struct Failures {
-    denial: Option<Rejection>,
-    seen: Vec<Failure>,
-    last: Vec<(Failure, Option<Response<Incoming>>, Option<Rejection>)>,
-}
-
-impl Failures {
-    fn add(&mut self, failure: Failure, response: Option<Response<Incoming>>, rejection: Option<Rejection>) {
-        self.seen.push(failure);
-        self.last.push((failure, response, rejection));
-    }
-
-    /// The most telling failure, in the provider's own words where the client's recovery depends on them.
-    async fn into_outcome(mut self, context: &Context<Verified>) -> Outcome {
-        let Some(telling) = most_telling(&self.seen) else {
-            return Err(self
-                .denial
-                .unwrap_or_else(|| Rejection::internal("no_attempt", "the model has no route")));
-        };
-        let position = self.last.iter().rposition(|(failure, ..)| *failure == telling);
-        let (failure, response, rejection) = match position {
-            Some(position) => self.last.swap_remove(position),
-            None => (telling, None, None),
-        };
-        upstream::show(failure, response, rejection, context).await
-    }
 }

@@ -1,5 +1,9 @@
-//! `GET /v1/models` and `GET /v1/models/{id}`.
+//! `GET /v1/models` and `GET /v1/models/{id}`. Some ids hold slashes, which clients escape or do not.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use futures_util::future::join_all;
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -11,6 +15,7 @@ use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_llm::model::Model;
 use gatehouse_llm::model::page::PageQuery;
+use gatehouse_llm::model::pattern::Asked;
 use gatehouse_llm::route::attempts;
 use gatehouse_policy::input::ModelCall;
 
@@ -22,7 +27,8 @@ use crate::providers::Provider;
 pub(crate) async fn list(serving: &Serving, context: &Context<Verified>) -> Outcome {
     let query = PageQuery::parse(context.head.uri.query().unwrap_or_default()).map_err(bad_query)?;
     let visible = visible(serving, context).await?;
-    json(&query.page(&visible).map_err(bad_query)?)
+    let models: Vec<&Model> = visible.iter().map(AsRef::as_ref).collect();
+    json(&query.page(&models).map_err(bad_query)?)
 }
 
 /// One model; one that the caller may not call is not there.
@@ -38,24 +44,79 @@ pub(crate) async fn show(serving: &Serving, context: &Context<Verified>) -> Outc
     json(&model.entry())
 }
 
-async fn visible<'a>(serving: &Serving, context: &'a Context<Verified>) -> Result<Vec<&'a Model>, Rejection> {
+async fn visible<'a>(
+    serving: &Serving,
+    context: &'a Context<Verified>,
+) -> Result<Vec<Cow<'a, Model>>, Rejection> {
     let settings = settings(context)?;
-    let (mut visible, mut slices) = (Vec::new(), Slices::begin());
+    let mut visible = Visible { serving, settings, context, slices: Slices::begin(), models: Vec::new() };
+    // Providers that have to be asked are asked at the same time.
+    let patterns = settings.models.iter().filter(|model| model.is_pattern());
+    let asked = patterns.flat_map(|model| &model.routes).filter_map(|route| {
+        let provider = serving.providers.find(&route.app).ok()?;
+        Some(provider.offers.of(provider, &serving.outbound))
+    });
+    join_all(asked).await;
     for model in settings.models.iter() {
-        for attempt in attempts(model) {
-            let Ok(provider) = serving.providers.find(&attempt.route.app) else { continue };
-            if is_callable(model, provider, settings, context, &mut slices).await {
-                visible.push(model);
-                break;
+        if model.is_pattern() {
+            visible.add_offered(model).await;
+        } else if visible.is_callable(Asked::literal(model)).await {
+            visible.models.push(Cow::Borrowed(model));
+        }
+    }
+    Ok(visible.models)
+}
+
+/// The models that the caller may see, being gathered.
+struct Visible<'a, 'c> {
+    serving: &'c Serving,
+    settings: &'a Settings,
+    context: &'a Context<Verified>,
+    slices: Slices,
+    models: Vec<Cow<'a, Model>>,
+}
+
+impl Visible<'_, '_> {
+    /// Adds what the providers behind a pattern offer of it.
+    async fn add_offered(&mut self, pattern: &Model) {
+        let mut seen = HashSet::new();
+        for route in &pattern.routes {
+            let Ok(provider) = self.serving.providers.find(&route.app) else { continue };
+            for offered in provider.offers.of(provider, &self.serving.outbound).await.iter() {
+                let Some(id) = pattern.id_of(&route.model, &offered.id) else { continue };
+                // A more exact entry speaks for itself.
+                let Ok(asked) = self.settings.models.find(&id) else { continue };
+                if !std::ptr::eq(asked.model, pattern) || seen.contains(&id) {
+                    continue;
+                }
+                if self.is_callable_at(&id, provider).await {
+                    let model = pattern.offered_as(id.clone(), offered);
+                    self.models.push(Cow::Owned(model));
+                    seen.insert(id);
+                }
             }
         }
     }
-    Ok(visible)
+
+    /// Whether some route to a model that is written out is open to the caller.
+    async fn is_callable(&mut self, asked: Asked<'_>) -> bool {
+        for attempt in attempts(asked) {
+            let Ok(provider) = self.serving.providers.find(attempt.app) else { continue };
+            if self.is_callable_at(&asked.model.id, provider).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn is_callable_at(&mut self, id: &str, provider: &Provider) -> bool {
+        is_callable(id, provider, self.settings, self.context, &mut self.slices).await
+    }
 }
 
-/// Whether the caller may call `model` at `provider`.
+/// Whether the caller may call the model `id` at `provider`.
 async fn is_callable(
-    model: &Model,
+    id: &str,
     provider: &Provider,
     settings: &Settings,
     context: &Context<Verified>,
@@ -64,7 +125,7 @@ async fn is_callable(
     let account = &provider.account;
     let facts = ModelCall {
         principal: &context.who.caller().principal,
-        model: &model.id,
+        model: id,
         stream: false,
         max_tokens: 0,
         tool_names: &[],

@@ -17,6 +17,10 @@ pub struct Patience {
     pub idle: Duration,
     /// For a stream in all.
     pub total: Duration,
+    /// How long a client may keep trying a request that keeps failing, before it is told to stop.
+    pub failing: Duration,
+    /// The same where the provider asks for patience (429).
+    pub limited: Duration,
 }
 
 /// A whole reply may take as long as the SDKs wait for one. Pings come well before anything between the client and
@@ -30,6 +34,8 @@ impl Default for Patience {
             ping: Duration::from_secs(15),
             idle: Duration::from_secs(60),
             total: Duration::from_secs(3600),
+            failing: Duration::from_secs(15),
+            limited: Duration::from_secs(60),
         }
     }
 }

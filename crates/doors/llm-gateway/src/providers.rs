@@ -9,6 +9,8 @@ use http::uri::{InvalidUri, Uri};
 use gatehouse_config::snapshot::llm::{Account, AccountCredential, LlmGateway as Settings};
 use gatehouse_edge::rejection::Rejection;
 
+use crate::offers::Offers;
+
 /// What is asked of a provider.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Operation {
@@ -29,8 +31,11 @@ pub(crate) struct Provider {
     pub(crate) origin: String,
     /// What requests carry in place of the caller's credential; sensitive.
     pub(crate) credential: (HeaderName, HeaderValue),
+    /// What the provider offers, as it last said.
+    pub(crate) offers: Offers,
     messages: Uri,
     count_tokens: Uri,
+    models: String,
 }
 
 impl Providers {
@@ -71,7 +76,13 @@ impl Provider {
         let mut value = value.map_err(|_| "its credential is no header value".to_owned())?;
         value.set_sensitive(true);
         let origin = account.base_url.origin().ascii_serialization();
-        Ok(Self { origin, credential: (name, value), messages, count_tokens, account })
+        let (offers, models) = (Offers::default(), format!("{base}/v1/models"));
+        Ok(Self { origin, credential: (name, value), offers, messages, count_tokens, models, account })
+    }
+
+    /// Where the provider lists its models.
+    pub(crate) fn models(&self) -> &str {
+        &self.models
     }
 
     /// Where requests for `operation` go.

@@ -7,12 +7,14 @@ use std::task::{Context as TaskContext, Poll};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use gatehouse_audit::event::{Outcome, TokenUsage};
+use gatehouse_config::snapshot::llm::Account;
 use gatehouse_edge::context::{AuditRow, Context, Verified};
+use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::outbound::gathered::Gathered;
+use gatehouse_edge::rejection::excerpt;
 use gatehouse_edge::server::body::{Body, BodyError};
 use gatehouse_identity::id::RequestId;
 use gatehouse_llm::anthropic::error::ErrorType;
@@ -24,22 +26,33 @@ use crate::Patience;
 
 /// A reply on its way to the client. Dropping it cancels the provider's work.
 pub(crate) struct Metered {
-    upstream: Gathered<Incoming>,
+    upstream: Gathered<Received>,
     scanner: Scanner,
     meter: Meter,
     done: bool,
 }
 
 enum Scanner {
-    Stream { scanner: UsageScanner, watch: Watch, request_id: RequestId },
+    Stream { scanner: UsageScanner, watch: Watch },
     Whole(ReplyScanner),
 }
 
 /// What the facts of a reply become.
-struct Meter {
+pub(crate) struct Meter {
     price: Option<PriceList>,
+    account: Arc<Account>,
+    request_id: RequestId,
     audit: Option<Arc<AuditRow>>,
     settled: bool,
+}
+
+/// How a reply ended that did not end well.
+#[derive(Clone, Copy)]
+enum Broken {
+    /// The provider failed, or what is between us.
+    Provider(&'static str),
+    /// Whoever asked does not listen any more.
+    Client(&'static str),
 }
 
 /// Notices silence. The timer is not touched per event: it wakes up now and then and looks at the time.
@@ -52,32 +65,19 @@ struct Watch {
 
 impl Metered {
     /// A stream of server-sent events.
-    pub(crate) fn stream(
-        upstream: Incoming,
-        price: Option<PriceList>,
-        patience: Patience,
-        context: &Context<Verified>,
-    ) -> Body {
-        let (now, audit) = (Instant::now(), context.audit.clone());
+    pub(crate) fn stream(upstream: Received, meter: Meter, patience: Patience) -> Body {
+        let now = Instant::now();
         let timer = Box::pin(sleep_until(now + patience.ping));
         let watch = Watch { patience, started: now, heard: now, timer };
-        let request_id = context.request_id.clone();
-        let scanner = Scanner::Stream { scanner: UsageScanner::new(), watch, request_id };
-        Self::body(upstream, scanner, price, audit)
+        Self::body(upstream, Scanner::Stream { scanner: UsageScanner::new(), watch }, meter)
     }
 
     /// A JSON reply.
-    pub(crate) fn whole(upstream: Incoming, price: Option<PriceList>, audit: Option<Arc<AuditRow>>) -> Body {
-        Self::body(upstream, Scanner::Whole(ReplyScanner::new()), price, audit)
+    pub(crate) fn whole(upstream: Received, meter: Meter) -> Body {
+        Self::body(upstream, Scanner::Whole(ReplyScanner::new()), meter)
     }
 
-    fn body(
-        upstream: Incoming,
-        scanner: Scanner,
-        price: Option<PriceList>,
-        audit: Option<Arc<AuditRow>>,
-    ) -> Body {
-        let meter = Meter { price, audit, settled: false };
+    fn body(upstream: Received, scanner: Scanner, meter: Meter) -> Body {
         Self { upstream: Gathered::new(upstream), scanner, meter, done: false }.boxed_unsync()
     }
 
@@ -87,17 +87,17 @@ impl Metered {
         match &mut self.scanner {
             Scanner::Whole(scanner) => {
                 let facts = std::mem::take(scanner).finish();
-                self.meter.settle(&facts, broken.map(|reason| (Outcome::Error, reason)));
+                self.meter.settle(&facts, broken.map(Broken::Provider));
                 None
             }
-            Scanner::Stream { scanner, request_id, .. } => {
+            Scanner::Stream { scanner, .. } => {
                 let scanner = std::mem::take(scanner);
                 let message = match broken {
                     Some("stream_idle") => "The model provider stopped answering.",
                     Some("stream_too_long") => "The reply took longer than this gateway allows.",
                     _ => "The model provider's reply broke off.",
                 };
-                let closing = scanner.error_event(ErrorType::Api, message, request_id.as_str());
+                let closing = scanner.error_event(ErrorType::Api, message, self.meter.request_id.as_str());
                 let summary = scanner.finish();
                 let verdict = match (broken, summary.end) {
                     (_, StreamEnd::Complete) => None,
@@ -105,7 +105,7 @@ impl Metered {
                     (Some(reason), StreamEnd::Truncated) => Some(reason),
                     (None, StreamEnd::Truncated) => Some("stream_truncated"),
                 };
-                self.meter.settle(&summary.facts, verdict.map(|reason| (Outcome::Error, reason)));
+                self.meter.settle(&summary.facts, verdict.map(Broken::Provider));
                 (summary.end == StreamEnd::Truncated).then_some(closing)
             }
         }
@@ -196,7 +196,7 @@ impl Drop for Metered {
         if self.done {
             return;
         }
-        let why = self.meter.audit.as_ref().map(|row| (Outcome::Error, row.why_dropped()));
+        let why = self.meter.audit.as_ref().map(|row| Broken::Client(row.why_dropped()));
         let gone = |complete: bool| why.filter(|_| !complete);
         let ended = self.upstream.is_end_stream();
         let (facts, verdict) = match &mut self.scanner {
@@ -212,9 +212,27 @@ impl Drop for Metered {
 }
 
 impl Meter {
-    fn settle(&mut self, facts: &ReplyFacts, verdict: Option<(Outcome, &'static str)>) {
+    /// For a reply of `account` to the request of `context`.
+    pub(crate) fn new(price: Option<PriceList>, account: &Arc<Account>, context: &Context<Verified>) -> Self {
+        let (request_id, audit) = (context.request_id.clone(), context.audit.clone());
+        Self { price, account: Arc::clone(account), request_id, audit, settled: false }
+    }
+
+    fn settle(&mut self, facts: &ReplyFacts, verdict: Option<Broken>) {
         if std::mem::replace(&mut self.settled, true) {
             return;
+        }
+        if let Some(Broken::Provider(reason)) = verdict {
+            let (id, app) = (&self.request_id, self.account.name.as_str());
+            // The type of an error is a word of the API; its message may quote the request.
+            let detail = excerpt(facts.error_type.as_deref().unwrap_or_default());
+            tracing::warn!(request.id = %id, app, reason, detail, "model reply broke off");
+        }
+        // What came to its end and says nothing of what it used is no reply as we know them.
+        let is_silent = verdict.is_none() && facts.usage.is_none();
+        if is_silent {
+            let (id, app, reason) = (&self.request_id, self.account.name.as_str(), "usage_missing");
+            tracing::warn!(request.id = %id, app, reason, "model reply says nothing of tokens");
         }
         let Some(audit) = &self.audit else { return };
         if let Some(usage) = facts.usage {
@@ -229,8 +247,10 @@ impl Meter {
                 })
             });
         }
-        if let Some((outcome, reason)) = verdict {
-            audit.conclude(outcome, reason);
+        match verdict {
+            Some(Broken::Provider(reason) | Broken::Client(reason)) => audit.conclude(Outcome::Error, reason),
+            None if is_silent => audit.conclude(Outcome::Error, "usage_missing"),
+            None => {}
         }
     }
 }

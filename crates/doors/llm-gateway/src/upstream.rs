@@ -3,27 +3,27 @@
 use std::time::Duration;
 
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
 use http::response::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use gatehouse_edge::authorize::{ModelUse, Permit};
 use gatehouse_edge::context::{Context, Head, Verified};
 use gatehouse_edge::outbound::Outbound;
-use gatehouse_edge::rejection::{Rejection, RejectionKind};
+use gatehouse_edge::outbound::coding::Received;
+use gatehouse_edge::rejection::{Rejection, RejectionKind, excerpt};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
-use gatehouse_llm::anthropic::error::{ErrorType, SHOULD_RETRY, with_request_id};
+use gatehouse_llm::anthropic::error::{ErrorType, RetryAdvice, SHOULD_RETRY, is_of_type, with_request_id};
 use gatehouse_llm::anthropic::headers;
-use gatehouse_llm::anthropic::headers::{RequestHeader, ResponseHeader};
+use gatehouse_llm::anthropic::headers::{RequestHeader, ResponseHeader, UPSTREAM_REQUEST_ID};
 use gatehouse_llm::route::{Failure, Shown};
 
 use crate::dialect;
+use crate::failures::Failed;
 use crate::providers::{Operation, Provider};
 
 /// What is asked of a provider.
@@ -37,9 +37,9 @@ pub(crate) struct Call {
 /// How an attempt went.
 pub(crate) enum Reply {
     /// A reply to pass on.
-    Passed(Response<Incoming>),
-    /// None; with the provider's answer or our own reason, whichever there is.
-    Failed { failure: Failure, response: Option<Response<Incoming>>, rejection: Option<Rejection> },
+    Passed(Response<Received>),
+    /// None.
+    Failed(Failed),
 }
 
 /// Sends `body` to `provider`, with the account's credential in place of the caller's.
@@ -58,21 +58,49 @@ pub(crate) async fn send(
         .send(permit, request, call.first_byte)
         .await
     {
-        Ok(response) if response.status().is_success() => Reply::Passed(pass_headers(response)),
+        Ok(response) if response.status().is_success() => match check_is_reply(response.headers()) {
+            Ok(()) => Reply::Passed(pass_headers(response)),
+            Err(rejection) => failed(&rejection),
+        },
         Ok(response) => {
             let failure = Failure::Status(response.status().as_u16());
-            Reply::Failed { failure, response: Some(pass_headers(response)), rejection: None }
+            let response = pass_headers(response);
+            let detail = described(response.headers());
+            Reply::Failed(Failed { failure, response: Some(response), detail })
         }
-        Err(rejection) => failed(rejection),
+        Err(rejection) => failed(&rejection),
     }
 }
 
-fn failed(rejection: Rejection) -> Reply {
+fn failed(rejection: &Rejection) -> Reply {
     let failure = match rejection.kind {
         RejectionKind::UpstreamTimeout => Failure::TimedOut,
+        RejectionKind::UpstreamFailed if rejection.reason != "upstream_unreachable" => Failure::Unreadable,
         _ => Failure::Unreachable,
     };
-    Reply::Failed { failure, response: None, rejection: Some(rejection) }
+    Reply::Failed(Failed { failure, response: None, detail: rejection.detail().to_owned() })
+}
+
+/// What there is to say of an error besides its status, and how the provider's own operators find it. Its words stay
+/// out of the log: they quote the request.
+fn described(headers: &HeaderMap) -> String {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let media_type = text(CONTENT_TYPE.as_str()).unwrap_or("no media type");
+    let their_id = text(UPSTREAM_REQUEST_ID).map(|id| format!("; its own request id is {id}"));
+    excerpt(&format!("answered with {media_type}{}", their_id.unwrap_or_default())).to_owned()
+}
+
+/// A success that is neither JSON nor an event stream is the page of something between us and the provider. Nobody could
+/// say what it used, and no client could read it.
+fn check_is_reply(headers: &HeaderMap) -> Result<(), Rejection> {
+    let media_type = media_type(headers);
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if ["application/json", "text/event-stream"].iter().any(|known| essence.eq_ignore_ascii_case(known)) {
+        return Ok(());
+    }
+    let public = "The model provider's answer is not of its API.";
+    Err(Rejection::new(RejectionKind::UpstreamFailed, "provider_unreadable", public)
+        .because(format!("a success with content-type {media_type:?}")))
 }
 
 fn request(call: &Call, provider: &Provider, body: Body, inbound: &Head) -> Request<Body> {
@@ -87,14 +115,13 @@ fn request(call: &Call, provider: &Provider, body: Body, inbound: &Head) -> Requ
     }
     // What the body was read as, whatever else the client may have said of it.
     out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let (name, value) = &provider.credential;
     out.insert(name.clone(), value.clone());
     request
 }
 
 /// Keeps the response headers that may reach the client.
-fn pass_headers(mut response: Response<Incoming>) -> Response<Incoming> {
+fn pass_headers(mut response: Response<Received>) -> Response<Received> {
     let inbound = std::mem::take(response.headers_mut());
     let length = inbound.get(CONTENT_LENGTH).cloned();
     let out = response.headers_mut();
@@ -122,44 +149,56 @@ const ERROR_LIMIT: usize = 64 * 1024;
 /// How long the provider may take over the words of an error.
 const ERROR_TIME: Duration = Duration::from_secs(10);
 
-/// What the client sees when no attempt gave a reply.
-pub(crate) async fn show(
-    failure: Failure,
-    response: Option<Response<Incoming>>,
-    rejection: Option<Rejection>,
-    context: &Context<Verified>,
-) -> Outcome {
-    context.note(|event| {
-        event.with_outcome(gatehouse_audit::event::Outcome::Error).with_reason(match failure {
-            Failure::Status(_) => "provider_error",
-            Failure::Unreachable => "provider_unreachable",
-            Failure::TimedOut => "provider_timeout",
-        })
-    });
-    match (failure.shown(), response, rejection) {
-        (Shown::Provider, Some(response), _) => {
+/// What the client sees when no attempt gave a reply, with `advice` on trying again.
+pub(crate) async fn show(failed: Failed, advice: RetryAdvice, context: &Context<Verified>) -> Outcome {
+    let Failed { failure, response, .. } = failed;
+    let mut shown = match (failure.shown(), response) {
+        (Shown::Provider, Some(response)) => {
             let (head, body) = response.into_parts();
             match words(&head, body).await {
-                Some(words) => Ok(identified(head, words, context)),
-                None => Ok(reworded(&head, context)),
+                Some(words) => identified(head, words, context),
+                None => reworded(&head, context),
             }
         }
-        (Shown::Ours { status, error, message }, _, rejection) => {
-            let detail = rejection.and_then(|rejection| rejection.internal).unwrap_or_default();
-            tracing::warn!(request.id = %context.request_id, failure = ?failure, detail, "model provider failed");
+        (Shown::Ours { status, error, message }, _) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-            let mut response = dialect::error(status, error, message, context.request_id.as_str());
-            // Another try may well succeed: nothing is wrong with the request.
-            response.headers_mut().remove(SHOULD_RETRY);
-            Ok(response)
+            // Clients show people the message, but no header: this is how they can tell operators which request it was.
+            let message = format!("{message} (request {})", context.request_id);
+            dialect::error(status, error, &message, context.request_id.as_str())
         }
-        (Shown::Provider, None, rejection) => Err(rejection
-            .unwrap_or_else(|| Rejection::internal("provider_silent", "a failure without an answer"))),
+        (Shown::Provider, None) => {
+            return Err(Rejection::internal("provider_silent", "a failure without an answer"));
+        }
+    };
+    if let Some(value) = advice.header_value() {
+        shown.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static(value));
     }
+    Ok(shown)
+}
+
+/// What a failure means more exactly. A provider that says in the API's words that it cannot find something has no such
+/// model, and where only a pattern stands for the model (`open`), the client named it. A provider that does not know how
+/// to count tokens may be well otherwise. Any other 404 is about where we ask.
+pub(crate) async fn understood(failed: Failed, open: bool, operation: Operation) -> Failed {
+    let counts = matches!(operation, Operation::CountTokens);
+    let failure = match (failed.failure, failed.response) {
+        (Failure::Status(404), Some(response)) if open || counts => {
+            let (head, body) = response.into_parts();
+            let lacks_model = is_of_type(&words(&head, body).await.unwrap_or_default(), ErrorType::NotFound);
+            match (lacks_model, open) {
+                (true, true) => Failure::NoSuchModel,
+                (false, _) if counts => Failure::CannotCount(404),
+                _ => Failure::Status(404),
+            }
+        }
+        (Failure::Status(status @ (405 | 501)), Some(_)) if counts => Failure::CannotCount(status),
+        (failure, response) => return Failed { failure, response, detail: failed.detail },
+    };
+    Failed { failure, response: None, detail: failed.detail }
 }
 
 /// The body of an error, unless it is no JSON, longer than errors are, or breaks off.
-async fn words(head: &Parts, body: Incoming) -> Option<String> {
+async fn words(head: &Parts, body: Received) -> Option<String> {
     if !is_json(&head.headers) {
         return None;
     }
@@ -174,9 +213,12 @@ fn identified(mut head: Parts, words: String, context: &Context<Verified>) -> Re
     Response::from_parts(head, body::full(words))
 }
 
+fn media_type(headers: &HeaderMap) -> &str {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    let essence = media_type(headers).split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
 }
 
@@ -184,7 +226,6 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// could not read it. Its status and its advice on retrying stay.
 fn reworded(page: &Parts, context: &Context<Verified>) -> Response<Body> {
     let status = page.status;
-    tracing::warn!(request.id = %context.request_id, status = status.as_u16(), "model provider answered without JSON");
     let kind = ErrorType::of_status(status.as_u16());
     let message = "the model provider answered with an error that is not of its API";
     let mut response = dialect::error(status, kind, message, context.request_id.as_str());

@@ -129,6 +129,10 @@ async fn find<'a>(turn: &Turn<'a>, name: &str) -> Result<Found<'a>, Stop> {
         match listed {
             Ok(listing) => {
                 contested |= listing.contests(turn.endpoint, name);
+                if let Some(broken) = listing.broken() {
+                    let rejection = broken.clone();
+                    silent.push(turn.door.remembered.silent(app, rejection, turn.context).await);
+                }
                 if let Some((index, _)) = listing.find(turn.endpoint, name) {
                     found.push(Found { app, listing, index });
                 }
@@ -151,8 +155,7 @@ async fn find<'a>(turn: &Turn<'a>, name: &str) -> Result<Found<'a>, Stop> {
         }
         None => None,
     };
-    let rival =
-        |found: &Found<'_>| silent.iter().position(|one| one.may_claim(found.app, turn.endpoint, name));
+    let rival = |found: &Found<'_>| silent.iter().position(|one| one.rivals(found.app, turn.endpoint, name));
     let stopped_by = match &only {
         Some(found) => rival(found),
         None => (!silent.is_empty()).then_some(0),

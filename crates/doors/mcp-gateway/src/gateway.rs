@@ -15,6 +15,7 @@ use gatehouse_edge::apps::Apps;
 use gatehouse_edge::authn::resource::ResourceServer;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::delegate::Delegation;
+use gatehouse_edge::partial_lists::PartialLists;
 use gatehouse_edge::server::routes::{ProtectedSpec, Route};
 use gatehouse_identity::clock::Clock;
 use gatehouse_identity::id::AppName;
@@ -59,6 +60,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Randomness for session ids.
     pub rng: Arc<dyn Rng>,
+    /// Where it is said whose lists of tools are not whole.
+    pub lists: Arc<PartialLists>,
 }
 
 /// How long upstreams may take.
@@ -122,7 +125,7 @@ impl McpGateway {
         by_app: &HashMap<AppName, Arc<ResourceServer>>,
     ) -> Vec<Route> {
         let endpoints = Endpoint::all(settings);
-        let mut routes = resource::routes(settings, &endpoints);
+        let mut routes = resource::routes(settings, &endpoints, all);
         for endpoint in endpoints {
             let gate = match &endpoint.app {
                 None => Some(all),

@@ -37,6 +37,8 @@ pub(crate) struct Content {
     /// Names at the endpoint for all apps that were left out, because several of its tools claim them; in order.
     contested: Box<[Box<str>]>,
     left_out: LeftOut,
+    /// Why the rest of the list could not be had.
+    broken: Option<Rejection>,
     bytes: usize,
     /// What the upstream's account has for it; the tools of a bridge are those of the configuration.
     held: Option<Held>,
@@ -86,6 +88,11 @@ impl Listing {
     /// What there was no room for.
     pub(crate) fn left_out(&self) -> LeftOut {
         self.content.left_out
+    }
+
+    /// Why the rest of the list could not be had: the app may have more tools than these.
+    pub(crate) fn broken(&self) -> Option<&Rejection> {
+        self.content.broken.as_ref()
     }
 
     /// Every name at the endpoint for all apps that is this app's, whether it can be called or not.
@@ -138,6 +145,7 @@ impl Content {
             offers: offers.into(),
             contested: contested.into(),
             left_out,
+            broken: None,
             bytes: 0,
             held,
         };
@@ -149,6 +157,11 @@ impl Content {
             }
         }
         Ok(content)
+    }
+
+    /// The same of a list that broke off.
+    pub(crate) fn broken_by(self, broken: Option<Rejection>) -> Self {
+        Self { broken, ..self }
     }
 
     /// What it takes in memory. The tools of a bridge are held by the configuration.
@@ -181,7 +194,8 @@ impl Content {
 
     /// Whether `other`, a list of the same app, says the same.
     pub(crate) fn says(&self, other: &Self) -> bool {
-        (&self.offers, &self.contested, self.left_out) == (&other.offers, &other.contested, other.left_out)
+        let said = |content: &Self| (content.left_out, content.broken.as_ref().map(|broken| broken.reason));
+        (&self.offers, &self.contested, said(self)) == (&other.offers, &other.contested, said(other))
     }
 }
 

@@ -187,7 +187,10 @@ impl Listings {
             Ok(content) => {
                 let listing = Listing::new(Arc::clone(content), &doubted);
                 door.apps.lists(app.name.as_str(), listing.offers().len(), door.parts.clock.now());
-                door.remembered.add(app, &listing, context).await;
+                // The names of a list that broke off are not all that the app has.
+                if listing.broken().is_none() {
+                    door.remembered.add(app, &listing, context).await;
+                }
             }
             Err(rejection) => {
                 door.apps.fails(app.name.as_str(), rejection.reason, door.parts.clock.now());
@@ -281,8 +284,13 @@ async fn read(
         }
         Upstream::Proxy(proxy) => {
             let found = upstream::list::list(door, app, proxy, &shelf.slots, context).await?;
-            let kept = found.ttl.unwrap_or(KEPT).clamp(KEPT_AT_LEAST, KEPT);
-            Ok((Content::new(app, found.tools, found.left_out, Some(found.held))?, kept))
+            let broken = found.broken().cloned();
+            let kept = match &broken {
+                Some(_) => KEPT_AT_LEAST,
+                None => found.ttl.unwrap_or(KEPT).clamp(KEPT_AT_LEAST, KEPT),
+            };
+            let content = Content::new(app, found.tools, found.left_out, Some(found.held))?;
+            Ok((content.broken_by(broken), kept))
         }
     }
 }

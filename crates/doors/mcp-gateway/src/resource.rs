@@ -1,12 +1,13 @@
 //! What each endpoint is to OAuth: a protected resource with a name and a metadata document (RFC 9728).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response};
 
 use gatehouse_config::snapshot::mcp::McpGateway as Settings;
+use gatehouse_edge::authn::resource::ResourceServer;
 use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::{Origins, Route};
 use gatehouse_identity::id::AppName;
@@ -37,41 +38,46 @@ impl Endpoint {
         std::iter::once(whole).chain(settings.apps.iter().map(|app| single(&app.name))).collect()
     }
 
-    fn document(&self, settings: &Settings) -> Bytes {
-        let servers = settings.protection.servers.iter();
-        let metadata = ResourceMetadata {
+    /// What is said of the endpoint, but for the authorization servers.
+    fn metadata(&self) -> ResourceMetadata {
+        ResourceMetadata {
             resource: self.resource.clone(),
-            authorization_servers: servers.map(|server| server.issuer.as_str().to_owned()).collect(),
+            authorization_servers: Vec::new(),
             // Nothing here needs a scope, so clients ask for none and get what their registration allows.
             scopes: Vec::new(),
             name: self.app.as_ref().map(ToString::to_string),
-        };
-        Bytes::from(metadata.document().to_string())
+        }
     }
 }
 
 /// The metadata documents: one per endpoint at its path-inserted place, and that of the whole at the root too,
-/// where clients look next.
-pub(crate) fn routes(settings: &Settings, endpoints: &[Endpoint]) -> Vec<Route> {
+/// where clients look next. `gate` knows the authorization servers.
+pub(crate) fn routes(settings: &Settings, endpoints: &[Endpoint], gate: &Arc<ResourceServer>) -> Vec<Route> {
     let root = &settings.protection.metadata_path;
     let mut documents = BTreeMap::new();
     for endpoint in endpoints {
-        let document = endpoint.document(settings);
+        let document = endpoint.metadata();
         if endpoint.app.is_none() {
             documents.insert(root.clone(), document.clone());
         }
         documents.insert(format!("{root}{}", endpoint.path.trim_end_matches('/')), document);
     }
-    documents.into_iter().map(|(path, document)| route(path, document)).collect()
+    documents.into_iter().map(|(path, document)| route(path, document, gate)).collect()
 }
 
-fn route(path: String, document: Bytes) -> Route {
+fn route(path: String, metadata: ResourceMetadata, gate: &Arc<ResourceServer>) -> Route {
+    let gate = Arc::clone(gate);
     Route::public("mcp.resource_metadata", Method::GET, path, render, move |_body, _context| {
-        let mut response = Response::new(body::full(document.clone()));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
-        async move { Ok(response) }
+        let (mut metadata, gate) = (metadata.clone(), Arc::clone(&gate));
+        async move {
+            let servers = gate.authorization_servers().await;
+            metadata.authorization_servers = servers.iter().map(ToString::to_string).collect();
+            let mut response = Response::new(body::full(metadata.document().to_string()));
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+            Ok(response)
+        }
     })
     .with_origins(Origins::Any)
 }

@@ -33,7 +33,7 @@ pub(crate) struct Remembered {
     hasher: RandomState,
 }
 
-/// An app that does not say what it offers.
+/// An app that does not say what it offers, or not all of it.
 pub(crate) struct Silent<'a> {
     pub(crate) app: &'a Arc<McpApp>,
     /// Why it does not.
@@ -109,8 +109,13 @@ impl Silent<'_> {
         rejection.because(internal)
     }
 
+    /// Whether a name that `owner` offers may be the name of another app's tool, this one's.
+    pub(crate) fn rivals(&self, owner: &McpApp, endpoint: &Endpoint, exported: &str) -> bool {
+        self.app.name != owner.name && self.may_claim(owner, endpoint, exported)
+    }
+
     /// Whether a name that `owner` offers may be this app's as well.
-    pub(crate) fn may_claim(&self, owner: &McpApp, endpoint: &Endpoint, exported: &str) -> bool {
+    fn may_claim(&self, owner: &McpApp, endpoint: &Endpoint, exported: &str) -> bool {
         match (self.names.as_deref(), &self.app.namespace, &owner.namespace) {
             (Some(Names::These(names)), _, _) => names.binary_search(&self.hasher.hash_one(exported)).is_ok(),
             (_, Namespace::Disabled, Namespace::Prefix(_)) => false,

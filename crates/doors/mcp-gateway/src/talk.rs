@@ -99,7 +99,7 @@ impl Talk {
                 Ok(Some(message)) => self.interpret(&message),
                 Ok(None) => {
                     Aside::settle(&mut self.aside);
-                    Err(unusable("upstream_silent", "ended its answer without a response"))
+                    Err(self.hearing.silence())
                 }
                 Err(rejection) => Err(rejection),
             };

@@ -52,6 +52,11 @@ pub(crate) async fn list(turn: &Turn<'_>, request: &Request<'_>) -> Message {
         }
     }
     note_target(turn, &listings, &silent);
+    for (app, listing) in &listings {
+        if let Some(broken) = listing.broken() {
+            silent.push(turn.door.remembered.silent(app, broken.clone(), turn.context).await);
+        }
+    }
     let visible = visible(turn, &listings, &silent).await;
     let rules = PageRules {
         version: turn.version,
@@ -122,7 +127,7 @@ async fn visible<'l>(
             let exported = offer.exported(turn.endpoint);
             if is_contested(exported) {
                 contested.push(exported);
-            } else if silent.iter().any(|silent| silent.may_claim(app, turn.endpoint, exported)) {
+            } else if silent.iter().any(|silent| silent.rivals(app, turn.endpoint, exported)) {
                 held_back += 1;
             } else {
                 match may_list(turn, app, offer, &mut slices).await {

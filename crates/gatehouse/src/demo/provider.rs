@@ -26,7 +26,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use futures_util::{StreamExt as _, stream};
 use gatehouse_identity::secret::Secret;
 use gatehouse_llm::anthropic::error::{ErrorType, envelope};
@@ -98,6 +98,7 @@ pub(crate) fn router(state: Arc<ProviderState>) -> Router {
     Router::new()
         .route("/v1/messages", post(messages))
         .route("/v1/messages/count_tokens", post(count_tokens))
+        .route("/v1/models", get(models))
         .fallback(async || Failure::of(ErrorType::NotFound, "Not Found").respond("req_scripted_0"))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(state)
@@ -134,6 +135,29 @@ async fn count_tokens(State(state): Shared, uri: Uri, headers: HeaderMap, body: 
         Ok(_) => json_reply(StatusCode::OK, &json!({ "input_tokens": body.len() / 4 }), &request_id),
         Err(failure) => failure.respond(&request_id),
     }
+}
+
+/// What this provider lists; it answers to any other name as well.
+const LISTED: [(&str, &str); 6] = [
+    ("claude-opus-5-5", "Claude Opus 5.5"),
+    ("claude-sonnet-5-5", "Claude Sonnet 5.5"),
+    ("claude-haiku-5-5", "Claude Haiku 5.5"),
+    ("claude-fable-5-2", "Claude Fable 5.2"),
+    ("claude-opus-4-8", "Claude Opus 4.8"),
+    ("claude-sonnet-4-6", "Claude Sonnet 4.6"),
+];
+
+async fn models(State(state): Shared, headers: HeaderMap) -> Response {
+    let number = state.requests.fetch_add(1, Ordering::Relaxed) + 1;
+    let request_id = format!("req_scripted_{number}");
+    if let Err(failure) = state.admit(&headers) {
+        return failure.respond(&request_id);
+    }
+    let data = LISTED.map(|(id, display_name)| {
+        json!({ "type": "model", "id": id, "display_name": display_name, "created_at": "2026-01-01T00:00:00Z" })
+    });
+    let page = json!({ "data": data, "has_more": false, "first_id": null, "last_id": null });
+    json_reply(StatusCode::OK, &page, &request_id)
 }
 
 /// A reply and what belongs around it.

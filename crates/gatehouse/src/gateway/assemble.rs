@@ -8,7 +8,7 @@ use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::connector::Connector;
 use gatehouse_config::snapshot::mcp::{Connection, McpGateway as McpSettings, Upstream};
 use gatehouse_config::snapshot::outbound::{Outbound as OutboundRule, Reach};
-use gatehouse_config::snapshot::platform::Listener as ListenerSettings;
+use gatehouse_config::snapshot::platform::{Ingress, Listener as ListenerSettings};
 use gatehouse_config::snapshot::protection::{KeySource as ConfiguredKeys, Protection};
 use gatehouse_config::snapshot::tls::{ClientAuth, TlsProfile, TlsVersion};
 use gatehouse_console::Console;
@@ -19,6 +19,7 @@ use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::delegate::Delegation;
+use gatehouse_edge::partial_lists::PartialLists;
 use gatehouse_edge::server::address::TrustedProxies;
 use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::{Render, Route, RouteTable};
@@ -53,6 +54,7 @@ struct Shared<'a> {
     clients: ClientDirectory,
     revocations: Arc<Revocations>,
     issuer: Option<TokenIssuer>,
+    lists: Arc<PartialLists>,
 }
 
 /// Routes of one door and who words refusals below which paths.
@@ -86,7 +88,8 @@ pub(super) async fn assemble(
         }
     };
     let clients = ClientDirectory::new(outbound.egress(None).fetcher.clone());
-    let shared = Shared { snapshot, store, surroundings, outbound, clients, revocations, issuer };
+    let lists = Arc::default();
+    let shared = Shared { snapshot, store, surroundings, outbound, clients, revocations, issuer, lists };
     let mut served = Served::default();
     let mut gatekeeper = Gatekeeper {
         local: shared.issuer.as_ref().map(|issuer| Arc::clone(issuer.keys())),
@@ -103,16 +106,17 @@ pub(super) async fn assemble(
     served.routes.extend(landing);
     let apps = mcp.as_ref().map(|door| Arc::clone(door.apps())).unwrap_or_default();
     let (audit, limits) = (Arc::clone(&fittings.audit), Arc::clone(&fittings.limits));
-    let console = Console::new(Arc::clone(store), audit, limits, apps);
+    let console = Console::new(Arc::clone(store), audit, limits, apps, Arc::clone(&shared.lists));
     let admin_routes = RouteTable::build(console.routes(snapshot), Vec::new(), gatehouse_console::render)?;
     let public_routes = RouteTable::build(served.routes, served.fallback, gatehouse_console::render)?;
-    let mut public = running(snapshot, public_routes, snapshot.ingress.allowed_hosts.clone());
+    let Ingress { allowed_hosts, allowed_origins, .. } = &snapshot.ingress;
+    let mut public = running(snapshot, public_routes, allowed_hosts.clone(), allowed_origins);
     if snapshot.ingress.origin.starts_with("https://") {
         public.hosts = public.hosts.by_https_only();
     }
     Ok(Assembled {
         public,
-        admin: running(snapshot, admin_routes, admin_hosts(&snapshot.admin)),
+        admin: running(snapshot, admin_routes, admin_hosts(&snapshot.admin), &[]),
         revocations: shared.revocations,
         console,
         mcp,
@@ -148,6 +152,7 @@ fn mcp_gateway(
         outbound: Arc::clone(&shared.outbound),
         clock: Arc::clone(&shared.surroundings.clock),
         rng: Arc::clone(&shared.surroundings.rng),
+        lists: Arc::clone(&shared.lists),
     });
     let gates = McpGates { settings, shared };
     let all = gates.gate(gatekeeper, &settings.resource, "");
@@ -199,24 +204,22 @@ fn llm_gateway(shared: &Shared<'_>, gatekeeper: &mut Gatekeeper<'_>, served: &mu
     ));
     let door = LlmGateway::new(Arc::clone(&shared.outbound));
     served.routes.extend(door.routes(settings, &gate));
-    served.fallback.push((format!("{}/v1", settings.path), gatehouse_llm_gateway::render));
-    served.fallback.push((format!("{}/api", settings.path), gatehouse_llm_gateway::render));
-}
-
-fn running(snapshot: &Arc<Snapshot>, routes: RouteTable, hosts: Vec<String>) -> Running {
-    Running {
-        snapshot: Arc::clone(snapshot),
-        routes,
-        origins: OriginRules::new(hosts.iter().flat_map(|host| origins_of(host, &snapshot.ingress.origin))),
-        hosts: HostRules::new(hosts),
-        proxies: TrustedProxies::new(snapshot.ingress.trusted_proxies.clone()),
+    for place in gatehouse_llm_gateway::PLACES {
+        served.fallback.push((format!("{}{place}", settings.path), gatehouse_llm_gateway::render));
     }
 }
 
-/// The origins of pages that we serve ourselves.
-fn origins_of(host: &str, origin: &str) -> Vec<String> {
-    let scheme = origin.split_once("://").map_or("https", |(scheme, _)| scheme);
-    vec![format!("{scheme}://{host}")]
+/// A listener for `hosts`: their own pages may call it, and those of `foreign` origins.
+fn running(snapshot: &Arc<Snapshot>, routes: RouteTable, hosts: Vec<String>, foreign: &[String]) -> Running {
+    let scheme = snapshot.ingress.origin.split_once("://").map_or("https", |(scheme, _)| scheme);
+    let own = hosts.iter().map(|host| format!("{scheme}://{host}"));
+    Running {
+        snapshot: Arc::clone(snapshot),
+        routes,
+        origins: OriginRules::new(own.chain(foreign.iter().cloned())),
+        hosts: HostRules::new(hosts),
+        proxies: TrustedProxies::new(snapshot.ingress.trusted_proxies.clone()),
+    }
 }
 
 /// The admin listener answers to its own address and, on loopback, to every loopback name.

@@ -12,7 +12,7 @@ use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::jwks::IssuerKeys;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Clock;
-use gatehouse_identity::id::Issuer;
+use gatehouse_identity::issuer::ExpectedIssuer;
 
 /// Builds trusted issuers; gateways that trust the same one share its keys.
 pub(super) struct Gatekeeper<'a> {
@@ -24,7 +24,7 @@ pub(super) struct Gatekeeper<'a> {
 
 /// Everything that an issuer's keys are accepted by: whose they must be, where they are, how long they are good, and
 /// which certificates count.
-type Published = (Issuer, Discovery, Duration, Option<String>);
+type Published = (ExpectedIssuer, Discovery, Duration, Option<String>);
 
 impl Gatekeeper<'_> {
     /// The issuers of `protection`, whose tokens may also name one of `more` as their audience.

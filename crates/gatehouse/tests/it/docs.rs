@@ -23,3 +23,4 @@ mod policies;
 mod queries;
 mod reference;
 mod surroundings;
+mod troubleshooting;

@@ -48,7 +48,7 @@ impl Entry {
             name: route.name,
             method: route.method.to_string(),
             pattern: route.path.clone(),
-            path: route.path.replace("{id}", "claude-opus-4-7"),
+            path: route.path.replace("{*id}", "claude-opus-4-7"),
             protected: route.is_protected(),
         }
     }

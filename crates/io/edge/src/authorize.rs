@@ -219,6 +219,7 @@ pub fn user_of(context: &Context<Verified>) -> User<'_> {
     let principal: &Principal = &context.who.caller().principal;
     User {
         groups: principal.groups().iter().map(String::as_str).collect(),
+        groups_complete: principal.groups_complete(),
         ..User::of_token(principal.subject().as_str(), principal.claims())
     }
 }

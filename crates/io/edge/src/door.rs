@@ -9,11 +9,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
-use http::header::{
-    ALLOW, CONNECTION, EXPECT, HeaderValue, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, USER_AGENT,
-};
+use http::header::{ALLOW, EXPECT, HeaderValue, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, USER_AGENT};
 use http::request::Parts;
-use http::{Method, Request, Response, Version};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use gatehouse_audit::event::{Event, EventKind, Outcome, RequestFacts};
@@ -99,15 +97,12 @@ impl Door {
     async fn pass(&self, request: Request<Incoming>, arrival: Arrival) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let parts = Arc::new(parts);
-        let Answered { mut response, unread } = self.answered(&parts, body, arrival).await;
+        let Answered { response, unread } = self.answered(&parts, body, arrival).await;
         // Only after the whole of this request can its connection carry another. Nobody needs its head any more.
-        let (version, invited) = (parts.version, !parts.headers.contains_key(EXPECT));
+        let invited = !parts.headers.contains_key(EXPECT);
         drop(parts);
-        if let Some(body) = unread
-            && !discard(invited, body).await
-            && version < Version::HTTP_2
-        {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        if let Some(body) = unread {
+            discard(invited, body).await;
         }
         response
     }
@@ -132,14 +127,13 @@ impl Door {
             uptake,
             cutoff,
         };
-        let head = match located.and_then(|_| admission::admit(parts, framing, &running.hosts)) {
+        let head = match located
+            .and_then(|_| admission::admit(parts, framing, &running.hosts, running.routes.open_ends()))
+        {
             Ok(head) => head,
             Err(rejection) => {
                 self.record_refusal(parts, &rejection, &visit, &running);
-                let mut response = visit.turn_away(&rejection, running.routes.render_for(visit.path));
-                if admission::framing(&parts.headers, framing).is_err() && parts.version < Version::HTTP_2 {
-                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                }
+                let response = visit.turn_away(&rejection, running.routes.render_for(visit.path));
                 return Answered::without(body, response);
             }
         };
@@ -150,13 +144,17 @@ impl Door {
                     return Answered::without(body, visit.sign(preflight));
                 }
                 let rejection = routes::other_methods(methods);
-                let response = visit.turn_away(&rejection, running.routes.render_for(visit.path));
+                let render = running.routes.render_for(visit.path);
+                let mut response = visit.turn_away(&rejection, render);
+                running.origins.at_path(&head, methods).apply(response.headers_mut());
                 return Answered::without(body, response);
             }
             Found::Nothing => {
                 let render = running.routes.render_for(visit.path);
                 let nothing = Rejection { routine: is_looked_for(visit.path), ..routes::nothing_here() };
-                return Answered::without(body, visit.turn_away(&nothing, render));
+                let mut response = visit.turn_away(&nothing, render);
+                running.origins.listed(&head).apply(response.headers_mut());
+                return Answered::without(body, response);
             }
         };
         let context = Context {
@@ -217,6 +215,9 @@ impl Door {
                         let sent = rejection.reason != "credential_missing";
                         rejection.routine = !sent && gate.resource_metadata.is_some();
                         let row = self.begin_row(EventKind::CredentialRefused, &context, visit);
+                        if let Some(former) = &rejection.former {
+                            row.note(|event| event.with_former_principal(former));
+                        }
                         row.conclude(Outcome::Deny, rejection.reason);
                         row.answered(rejection.kind.status().as_u16());
                         let asked = Asked { gate: Some(gate), credential_sent: sent, named: row.named() };

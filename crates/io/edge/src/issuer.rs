@@ -386,6 +386,7 @@ fn user_facts<'a>(issuance: &Issuance<'a>) -> Option<User<'a>> {
             connector: user.connector.as_str(),
             claims: &user.attributes,
             groups: user.groups.iter().map(String::as_str).collect(),
+            groups_complete: user.groups_complete,
             auth_time: Some(user.auth_time),
             amr: user.amr.iter().map(String::as_str).collect(),
         }),

@@ -14,5 +14,6 @@ pub mod lane;
 pub mod limits;
 pub mod memory;
 pub mod outbound;
+pub mod partial_lists;
 pub mod rejection;
 pub mod server;

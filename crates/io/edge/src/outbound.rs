@@ -1,6 +1,7 @@
 //! The only way out: the upstream client, the guarded fetcher, key sets of other issuers, delegated tokens.
 
 pub mod client;
+pub mod coding;
 pub mod delegate;
 pub mod fetch;
 pub mod gathered;
@@ -56,13 +57,13 @@ impl Outbound {
         profiles: impl IntoIterator<Item = &'a TlsProfile>,
         memory: Memory,
     ) -> Result<Self, OutboundTlsError> {
-        let open = egress(None, public_roots())?;
-        let closed = egress(None, RootCertStore::empty())?;
+        let open = egress(None, public_roots(), &memory)?;
+        let closed = egress(None, RootCertStore::empty(), &memory)?;
         let mut by_profile = HashMap::new();
         for profile in profiles {
             let roots = profile.roots.as_deref().map_or_else(|| Ok(public_roots()), roots_of);
             let roots = roots.map_err(|why| failed(Some(profile), why))?;
-            by_profile.insert(profile.name.clone(), egress(Some(profile), roots)?);
+            by_profile.insert(profile.name.clone(), egress(Some(profile), roots, &memory)?);
         }
         Ok(Self { open, closed, by_profile, by_connection: HashMap::new(), memory })
     }
@@ -79,7 +80,7 @@ impl Outbound {
         upstreams: impl IntoIterator<Item = (Option<&'a Arc<TlsProfile>>, Connection)>,
     ) -> Self {
         for (profile, connection) in upstreams {
-            let client = UpstreamClient::new(&self.egress(profile).tls, &connection);
+            let client = UpstreamClient::new(&self.egress(profile).tls, &connection, self.memory.clone());
             self.by_connection.insert((name_of(profile), connection), client);
         }
         self
@@ -124,7 +125,11 @@ fn name_of(profile: Option<&Arc<TlsProfile>>) -> Option<String> {
     profile.map(|profile| profile.name.clone())
 }
 
-fn egress(profile: Option<&TlsProfile>, roots: RootCertStore) -> Result<Egress, OutboundTlsError> {
+fn egress(
+    profile: Option<&TlsProfile>,
+    roots: RootCertStore,
+    memory: &Memory,
+) -> Result<Egress, OutboundTlsError> {
     let failed = |why: String| failed(profile, why);
     let versions: &[&rustls::SupportedProtocolVersion] = match profile.map(|profile| profile.min_version) {
         Some(TlsVersion::V13) => &[&rustls::version::TLS13],
@@ -147,6 +152,7 @@ fn egress(profile: Option<&TlsProfile>, roots: RootCertStore) -> Result<Egress, 
         }
     };
     let config = Arc::new(config);
-    let upstreams = UpstreamClient::new(&config, &client::USUAL);
-    Ok(Egress { upstreams, fetcher: Fetcher::new(Arc::clone(&config)), tls: config })
+    let upstreams = UpstreamClient::new(&config, &client::USUAL, memory.clone());
+    let fetcher = Fetcher::new(Arc::clone(&config), memory.clone());
+    Ok(Egress { upstreams, fetcher, tls: config })
 }

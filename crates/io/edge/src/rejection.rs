@@ -3,10 +3,12 @@
 //! Rooms return a [`Rejection`]; each door's `dialect.rs` renders it in its protocol's words.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 
+use gatehouse_identity::principal::FormerPrincipal;
 use gatehouse_identity::scope::ScopeSet;
 
 /// Most of a text that goes into one field of a log line, in bytes.
@@ -29,6 +31,8 @@ pub struct Rejection {
     pub retry_after: Option<Duration>,
     /// Whether clients that do everything right run into it, so that nobody needs to read of it.
     pub routine: bool,
+    /// Whose credential it was that is over.
+    pub former: Option<Arc<FormerPrincipal>>,
 }
 
 /// The closed list of ways to be refused.
@@ -102,7 +106,15 @@ impl RejectionKind {
 impl Rejection {
     /// A refusal whose public sentence says all there is to say.
     pub fn new(kind: RejectionKind, reason: &'static str, public: impl Into<String>) -> Self {
-        Self { kind, reason, public: public.into(), internal: None, retry_after: None, routine: false }
+        Self {
+            kind,
+            reason,
+            public: public.into(),
+            internal: None,
+            retry_after: None,
+            routine: false,
+            former: None,
+        }
     }
 
     /// The caller broke a rule of the protocol.

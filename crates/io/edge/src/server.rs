@@ -9,6 +9,7 @@ mod connections;
 pub mod cutoff;
 pub mod framing;
 mod http2;
+mod lingering;
 pub mod routes;
 mod stall;
 pub mod tls;

@@ -11,13 +11,13 @@ use gatehouse_identity::address::ClientIp;
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{ClientId, GrantId, Issuer, RequestId, SubjectId};
-use gatehouse_identity::principal::Principal;
+use gatehouse_identity::principal::{FormerPrincipal, Principal};
 use serde::{Serialize, Serializer};
 
 pub use self::actor::ClientKind;
 pub use self::facts::{
-    Change, Checkpoint, Exchange, HiddenItems, OtherParty, Policy, Recovery, Remembered, RequestFacts,
-    Target, TokenUsage,
+    Attempt, Change, Checkpoint, Exchange, HiddenItems, OtherParty, Policy, Recovery, Remembered,
+    RequestFacts, Target, TokenUsage,
 };
 pub use self::kind::{EventKind, Family, Outcome};
 
@@ -57,6 +57,8 @@ pub struct Event {
     hidden: Vec<HiddenItems>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exchange: Option<Exchange>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<Attempt>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<TokenUsage>,
     #[serde(rename = "result", skip_serializing_if = "Response::is_empty")]
@@ -96,6 +98,7 @@ impl Event {
             policy: None,
             hidden: Vec::new(),
             exchange: None,
+            attempts: Vec::new(),
             tokens: None,
             response: Response::default(),
             recovery: None,
@@ -211,7 +214,14 @@ impl Event {
     /// Who asked: subject, client, delegation chain and credential.
     #[must_use]
     pub fn with_principal(mut self, principal: &Principal) -> Self {
-        self.actor.set_principal(principal);
+        self.actor.set_party(principal.attribution());
+        self
+    }
+
+    /// Whose credential was refused because it is over.
+    #[must_use]
+    pub fn with_former_principal(mut self, principal: &FormerPrincipal) -> Self {
+        self.actor.set_party(principal.attribution());
         self
     }
 
@@ -303,6 +313,13 @@ impl Event {
     #[must_use]
     pub fn with_hidden(mut self, hidden: Vec<HiddenItems>) -> Self {
         self.hidden = hidden;
+        self
+    }
+
+    /// One more try at a route of a model, after those before.
+    #[must_use]
+    pub fn with_attempt(mut self, attempt: Attempt) -> Self {
+        self.attempts.push(attempt.bounded());
         self
     }
 

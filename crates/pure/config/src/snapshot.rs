@@ -9,6 +9,7 @@ mod coherence;
 pub(crate) mod compiler;
 pub mod connector;
 pub mod discovery;
+pub(crate) mod issuer;
 pub mod llm;
 pub mod mcp;
 mod minting;

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::delegation::{DelegationChain, DelegationError};
+use crate::groups;
 use crate::id::{ClientId, Issuer, SubjectId, TokenId};
-use crate::jose::verify::VerifiedToken;
+use crate::jose::verify::{ExpiredToken, VerifiedToken, VerifiedType};
 use crate::scope::ScopeSet;
 
 /// A verified caller.
@@ -22,7 +23,8 @@ pub struct Principal {
     pub(crate) client: Option<ClientId>,
     pub(crate) actors: DelegationChain,
     pub(crate) scopes: ScopeSet,
-    pub(crate) groups: Vec<String>,
+    pub(crate) groups: Arc<[String]>,
+    pub(crate) groups_complete: bool,
     pub(crate) credential: Credential,
     pub(crate) claims: Arc<Map<String, Value>>,
 }
@@ -32,7 +34,8 @@ pub struct Principal {
 pub enum PrincipalKind {
     /// A person.
     User,
-    /// A program that acts for itself: its token names it as subject and client alike, or it holds a static key.
+    /// A program that acts for itself: its token names it as subject and client alike or says that nobody is behind it,
+    /// or it holds a static key.
     Workload,
 }
 
@@ -88,9 +91,15 @@ impl Principal {
         let claims = token.claims();
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
         let subject = text(&rules.user).ok_or_else(|| PrincipalError::NoSubject(rules.user.clone()))?;
-        let client =
-            text("client_id").or_else(|| text("azp")).or_else(|| text("appid")).or_else(|| text("cid"));
-        let acts_for_itself = client.is_some() && client == text("sub");
+        // An ID token is for its client (OpenID Connect Core §2).
+        let audience = || text("aud").filter(|_| token.token_type() == VerifiedType::IdToken);
+        let client = text("client_id")
+            .or_else(|| text("azp"))
+            .or_else(|| text("appid"))
+            .or_else(|| text("cid"))
+            .or_else(audience);
+        let acts_for_itself = (client.is_some() && client == text("sub"))
+            || NOBODY_BEHIND.iter().any(|(claim, word)| text(claim) == Some(word));
         let kind = if acts_for_itself { PrincipalKind::Workload } else { PrincipalKind::User };
         Ok(Self {
             issuer: token.issuer().clone(),
@@ -99,7 +108,8 @@ impl Principal {
             client: client.map(ClientId::new),
             actors: DelegationChain::from_claims(claims)?,
             scopes: scopes(claims)?,
-            groups: strings(claims.get(&rules.groups)),
+            groups: strings(claims.get(&rules.groups)).into(),
+            groups_complete: groups::are_complete(claims, &rules.groups),
             credential: Credential::Token {
                 id: text("jti").map(TokenId::new),
                 expires_at: token.expires_at(),
@@ -143,6 +153,11 @@ impl Principal {
         &self.groups
     }
 
+    /// Whether [`Self::groups`] are all that the issuer knows; see [`groups::are_complete`].
+    pub fn groups_complete(&self) -> bool {
+        self.groups_complete
+    }
+
     /// What proved this principal.
     pub fn credential(&self) -> &Credential {
         &self.credential
@@ -155,9 +170,102 @@ impl Principal {
 
     /// The `email` claim, for people who read logs. Never an identity key.
     pub fn email(&self) -> Option<&str> {
-        self.claims.get("email").and_then(Value::as_str)
+        self.attribution().email()
+    }
+
+    /// Who it is, for a record.
+    pub fn attribution(&self) -> Attribution<'_> {
+        Attribution { principal: self, expired: false }
     }
 }
+
+/// Whoever came with a credential that was good once and is over. It is no [`Principal`]: it opens nothing, and only
+/// says whose credential was refused.
+#[derive(Clone, Debug)]
+pub struct FormerPrincipal(Box<Principal>);
+
+impl FormerPrincipal {
+    /// The party that `token` spoke for.
+    pub fn from_token(token: &ExpiredToken, rules: &ClaimRules) -> Result<Self, PrincipalError> {
+        Principal::from_token(token.as_it_was(), rules).map(Self::of)
+    }
+
+    pub(crate) fn of(principal: Principal) -> Self {
+        Self(Box::new(principal))
+    }
+
+    /// Who it was, for a record.
+    pub fn attribution(&self) -> Attribution<'_> {
+        Attribution { principal: &self.0, expired: true }
+    }
+}
+
+/// What a record says of a party. Nothing else can be done with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Attribution<'a> {
+    principal: &'a Principal,
+    expired: bool,
+}
+
+impl<'a> Attribution<'a> {
+    /// The issuer within which [`Self::subject`] is unique.
+    pub fn issuer(&self) -> &'a Issuer {
+        &self.principal.issuer
+    }
+
+    /// The user or workload.
+    pub fn subject(&self) -> &'a SubjectId {
+        &self.principal.subject
+    }
+
+    /// Person or program.
+    pub fn kind(&self) -> PrincipalKind {
+        self.principal.kind
+    }
+
+    /// The OAuth client.
+    pub fn client(&self) -> Option<&'a ClientId> {
+        self.principal.client.as_ref()
+    }
+
+    /// The parties between.
+    pub fn actors(&self) -> &'a DelegationChain {
+        &self.principal.actors
+    }
+
+    /// Group names.
+    pub fn groups(&self) -> &'a Arc<[String]> {
+        &self.principal.groups
+    }
+
+    /// Whether these are all groups.
+    pub fn groups_complete(&self) -> bool {
+        self.principal.groups_complete
+    }
+
+    /// The credential.
+    pub fn credential(&self) -> &'a Credential {
+        &self.principal.credential
+    }
+
+    /// The claims of the token; empty for a static key.
+    pub fn claims(&self) -> &'a Map<String, Value> {
+        &self.principal.claims
+    }
+
+    /// The `email` claim.
+    pub fn email(&self) -> Option<&'a str> {
+        self.principal.claims.get("email").and_then(Value::as_str)
+    }
+
+    /// Whether the credential was over.
+    pub fn is_expired(&self) -> bool {
+        self.expired
+    }
+}
+
+/// What tokens say that no person is behind: Entra ID's `idtyp`, Auth0's `gty`.
+const NOBODY_BEHIND: [(&str, &str); 2] = [("idtyp", "app"), ("gty", "client-credentials")];
 
 /// `scope` as RFC 9068 writes it, or `scp` as Entra ID (text) and Okta (list) do.
 fn scopes(claims: &Map<String, Value>) -> Result<ScopeSet, PrincipalError> {

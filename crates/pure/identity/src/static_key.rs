@@ -11,7 +11,7 @@ use serde_json::Map;
 use crate::clock::Timestamp;
 use crate::delegation::DelegationChain;
 use crate::id::{Issuer, SubjectId};
-use crate::principal::{Credential, Principal, PrincipalKind};
+use crate::principal::{Credential, FormerPrincipal, Principal, PrincipalKind};
 use crate::rng::Rng;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -74,7 +74,7 @@ pub struct StaticKey {
     /// The hash of its value.
     pub hash: KeyHash,
     /// Groups of its holder.
-    pub groups: Vec<String>,
+    pub groups: Arc<[String]>,
     /// When it stops working.
     pub expires_at: Option<Timestamp>,
 }
@@ -87,14 +87,14 @@ pub struct KeyTable {
 }
 
 /// Why a presented key is refused.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// No such key.
     #[error("unknown API key")]
     Unknown,
-    /// The key's time is over.
-    #[error("API key `{0}` has expired")]
-    Expired(String),
+    /// The key's time is over; whose it was.
+    #[error("API key `{}` has expired", .0.attribution().subject())]
+    Expired(FormerPrincipal),
 }
 
 impl KeyTable {
@@ -116,20 +116,26 @@ impl KeyTable {
     /// The holder of the key with this hash, for callers that need the hash anyway.
     pub fn authenticate_hash(&self, presented: &KeyHash, now: Timestamp) -> Result<Principal, KeyError> {
         let key = self.keys.get(presented).ok_or(KeyError::Unknown)?;
+        let principal = self.holder(key);
         if key.expires_at.is_some_and(|end| end <= now) {
-            return Err(KeyError::Expired(key.name.clone()));
+            return Err(KeyError::Expired(FormerPrincipal::of(principal)));
         }
-        Ok(Principal {
+        Ok(principal)
+    }
+
+    fn holder(&self, key: &StaticKey) -> Principal {
+        Principal {
             issuer: self.issuer.clone(),
             subject: SubjectId::new(key.name.clone()),
             kind: PrincipalKind::Workload,
             client: None,
             actors: DelegationChain::direct(),
             scopes: ScopeSet::none(),
-            groups: key.groups.clone(),
+            groups: Arc::clone(&key.groups),
+            groups_complete: true,
             credential: Credential::StaticKey { name: key.name.clone() },
             claims: Arc::new(Map::new()),
-        })
+        }
     }
 }
 

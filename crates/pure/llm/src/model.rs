@@ -7,12 +7,16 @@ use serde::Serialize;
 use crate::price::PriceList;
 use crate::route::Route;
 
+pub mod listing;
 pub mod page;
+pub mod pattern;
 
-/// One model as configured.
+use self::pattern::Asked;
+
+/// One model as configured, or all whose ids begin alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
-    /// What clients call it.
+    /// What clients call it. With a `*` at its end it is a pattern: it stands for every id that begins so.
     pub id: String,
     /// What people call it.
     pub display_name: String,
@@ -37,6 +41,8 @@ pub struct Model {
 pub struct ModelCatalog {
     models: Vec<Model>,
     by_id: HashMap<String, usize>,
+    /// Those of patterns, the longest first.
+    patterns: Vec<usize>,
 }
 
 /// A list of models that cannot stand.
@@ -51,6 +57,21 @@ pub enum CatalogError {
     /// An id that no client could send.
     #[error("a model id has 1 to 256 bytes and no control characters; found {0:?}")]
     Id(String),
+    /// An id with a `*` that is no pattern.
+    #[error(
+        "`{0}` is no pattern: `*` stands for the rest of an id, so it is written once, at the end, such as `claude-*`"
+    )]
+    Pattern(String),
+    /// A route with a `*` that stands for nothing.
+    #[error(
+        "a route's model `{0}`: `*` stands for what the `*` of the id stands for, so it is written once, and only where the id ends in one"
+    )]
+    RoutePattern(String),
+    /// A pattern that would make many models the default of one family.
+    #[error(
+        "`{0}` stands for many models, which cannot all be the default of their family: write `familyDefault` at one id"
+    )]
+    ManyDefaults(String),
 }
 
 /// A model that no client can reach here; answer with 400 `invalid_request_error`, never 404.
@@ -80,25 +101,31 @@ impl ModelCatalog {
     pub fn new(models: Vec<Model>) -> Result<Self, CatalogError> {
         let mut by_id = HashMap::with_capacity(models.len());
         for (index, model) in models.iter().enumerate() {
-            if !(1..=256).contains(&model.id.len()) || model.id.contains(char::is_control) {
-                return Err(CatalogError::Id(model.id.clone()));
-            }
-            if model.routes.is_empty() {
-                return Err(CatalogError::NoRoute(model.id.clone()));
-            }
+            model.check()?;
             if by_id.insert(model.id.clone(), index).is_some() {
                 return Err(CatalogError::Duplicate(model.id.clone()));
             }
         }
-        Ok(Self { models, by_id })
+        let longest_first = |index: &usize| std::cmp::Reverse(models.get(*index).map(|model| model.id.len()));
+        let mut patterns: Vec<usize> = models
+            .iter()
+            .enumerate()
+            .filter(|(_, model)| model.is_pattern())
+            .map(|(index, _)| index)
+            .collect();
+        patterns.sort_by_key(longest_first);
+        by_id.retain(|_, index| !patterns.contains(index));
+        Ok(Self { models, by_id, patterns })
     }
 
-    /// The model that a request names. Ids are literal: `x[1m]` is another id than `x`.
-    pub fn find(&self, id: &str) -> Result<&Model, UnknownModel> {
-        self.by_id
-            .get(id)
-            .and_then(|index| self.models.get(*index))
-            .ok_or_else(|| UnknownModel(id.chars().take(256).collect()))
+    /// The model that a request names: the one of exactly this id, else of the longest pattern. Ids are literal:
+    /// `x[1m]` is another id than `x`.
+    pub fn find<'a>(&'a self, id: &'a str) -> Result<Asked<'a>, UnknownModel> {
+        if let Some(model) = self.by_id.get(id).and_then(|index| self.models.get(*index)) {
+            return Ok(Asked::literal(model));
+        }
+        let mut patterns = self.patterns.iter().filter_map(|index| self.models.get(*index));
+        patterns.find_map(|model| model.asked_as(id)).ok_or_else(|| UnknownModel::new(id))
     }
 
     /// Every model, in the configured order.
@@ -112,7 +139,24 @@ impl ModelCatalog {
     }
 }
 
+impl UnknownModel {
+    /// A model `id` that nobody here has.
+    pub fn new(id: &str) -> Self {
+        Self(id.chars().take(256).collect())
+    }
+}
+
 impl Model {
+    fn check(&self) -> Result<(), CatalogError> {
+        if !(1..=256).contains(&self.id.len()) || self.id.contains(char::is_control) {
+            return Err(CatalogError::Id(self.id.clone()));
+        }
+        if self.routes.is_empty() {
+            return Err(CatalogError::NoRoute(self.id.clone()));
+        }
+        self.check_pattern()
+    }
+
     /// The model as `/v1/models` shows it.
     pub fn entry(&self) -> ModelEntry<'_> {
         ModelEntry {

@@ -1,6 +1,6 @@
 //! What the gateway says about itself, and `server/discover` (2026-07-28).
 
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
 
 use crate::message::compose::push_json_string;
 use crate::message::{RawObject, compose};
@@ -27,18 +27,9 @@ pub struct CacheHints {
 }
 
 impl ServerFacts {
-    /// The `Implementation` object of `serverInfo`.
-    pub fn implementation(&self) -> Value {
-        let mut info = json!({ "name": self.name, "version": self.version });
-        if let (Some(title), Some(members)) = (&self.title, info.as_object_mut()) {
-            members.insert("title".to_owned(), Value::String(title.clone()));
-        }
-        info
-    }
-
-    /// [`ServerFacts::implementation`] as JSON text, which every answer of the modern era holds.
-    fn to_json(&self) -> String {
-        let title = self.title.as_deref();
+    /// The `Implementation` object of `serverInfo`, whose `title` came with the revision of June 2025.
+    pub fn implementation(&self, client: Version) -> Box<RawValue> {
+        let title = self.title.as_deref().filter(|_| client >= Version::V2025_06_18);
         let length = self.name.len() + self.version.len() + title.map_or(0, str::len);
         let mut out = String::with_capacity(length + 48);
         out.push_str(r#"{"name":"#);
@@ -50,7 +41,7 @@ impl ServerFacts {
         out.push_str(r#","version":"#);
         push_json_string(&mut out, &self.version);
         out.push('}');
-        out
+        compose::raw(out)
     }
 
     /// Writes this server's name into a modern result's `_meta`, next to whatever else stands there.
@@ -58,7 +49,7 @@ impl ServerFacts {
         let existing = result.get("_meta").map(ToOwned::to_owned);
         let mut members =
             existing.as_ref().and_then(|raw| RawObject::parse(raw.get()).ok()).unwrap_or_default();
-        let info = compose::raw(self.to_json());
+        let info = self.implementation(Version::NEWEST_MODERN);
         members.set_borrowed(meta::SERVER_INFO, &info);
         result.set("_meta", members.to_raw());
     }

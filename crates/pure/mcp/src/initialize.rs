@@ -38,16 +38,10 @@ impl Initialized {
 
     /// The result that answers the handshake.
     pub fn result(&self, server: &ServerFacts) -> RawObject<'static> {
-        let mut info = server.implementation();
-        if self.version < Version::V2025_06_18
-            && let Some(members) = info.as_object_mut()
-        {
-            members.remove("title");
-        }
         let mut result = RawObject::default();
         result.set("protocolVersion", compose::to_raw(&self.version.as_str()));
         result.set_borrowed("capabilities", compose::constant(r#"{"tools":{}}"#));
-        result.set("serverInfo", compose::to_raw(&info));
+        result.set("serverInfo", server.implementation(self.version));
         if let Some(instructions) = &server.instructions {
             result.set("instructions", compose::to_raw(instructions));
         }

@@ -11,6 +11,7 @@ pub mod error;
 pub mod hidden_text;
 pub mod initialize;
 pub mod listing;
+pub mod lost_session;
 pub mod message;
 pub mod mirror;
 pub mod namespace;

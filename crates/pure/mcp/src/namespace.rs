@@ -101,14 +101,18 @@ impl Namespace {
         if (1..=LONGEST).contains(&qualified.len()) && qualified.bytes().all(is_exportable) {
             return qualified;
         }
-        let kept = LONGEST - DIGEST_DIGITS - 1;
-        let mut exported: String = qualified.chars().map(exportable_letter).take(kept).collect();
-        exported.push('_');
-        let digest = Sha256::digest(qualified.as_bytes());
-        exported
-            .extend(digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(DIGEST_DIGITS).map(hex_digit));
-        exported
+        with_digest(&qualified, &qualified)
     }
+}
+
+/// `name`, cut and made exportable, with a digest of `original` that keeps it apart from its likes.
+pub(crate) fn with_digest(name: &str, original: &str) -> String {
+    let kept = LONGEST - DIGEST_DIGITS - 1;
+    let mut exported: String = name.chars().map(exportable_letter).take(kept).collect();
+    exported.push('_');
+    let digest = Sha256::digest(original.as_bytes());
+    exported.extend(digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(DIGEST_DIGITS).map(hex_digit));
+    exported
 }
 
 impl ToolTable {

@@ -4,19 +4,25 @@
 //! Shape of a tool: every path, query and header parameter is an argument under its own name (characters
 //! that models may not use in names become `_`); a JSON request body is the argument `body`. The operation's
 //! `operationId` names the tool; without one the name is the method and the path, `GET /staff/{id}` becoming
-//! `get_staff_id`. What cannot be bridged is refused by name, operation by operation.
+//! `get_staff_id`. A form is the argument `body` too, as an object. What a tool works without is left out of it, by
+//! name; what cannot be bridged is refused by name, operation by operation.
 
 use jsonschema::Validator;
 use serde_json::Value;
 use url::Url;
 
 use crate::tool::Tool;
+use body::Body;
 use document::Document;
-use operation::{Body, Compiled, Compiler};
+use operation::{Compiled, Compiler};
 use parameter::Parameter;
 use path::PathTemplate;
 
+mod answer;
+mod body;
+mod definition;
 mod document;
+mod media;
 mod name;
 mod operation;
 mod parameter;
@@ -25,6 +31,7 @@ pub mod request;
 pub mod result;
 mod schema;
 mod server;
+mod value;
 
 /// Methods whose operations become tools, in the order of listing.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -48,14 +55,17 @@ impl Default for CompileOptions {
     }
 }
 
-/// Whether tools promise the shape of their results.
+/// What becomes of the schemas of answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OutputSchemas {
-    /// Tools declare `outputSchema`, and an answer that breaks it is reported as an error.
+    /// Tools declare `outputSchema`, and an answer that breaks it is an error.
     #[default]
-    Declare,
-    /// For documents that do not describe their API truly.
-    Omit,
+    Strict,
+    /// Tools declare none, since clients refuse results that break one; an answer that breaks its schema is passed on,
+    /// and said to.
+    Report,
+    /// Answers are not looked at.
+    Off,
 }
 
 /// A compiled document.
@@ -67,6 +77,8 @@ pub struct Bridge {
     pub tools: Vec<BridgeTool>,
     /// Operations that are not bridged, and why.
     pub refused: Vec<Problem>,
+    /// Parts that tools are without, and why.
+    pub omitted: Vec<Problem>,
     /// How many operations there was no room for.
     pub left_out: usize,
 }
@@ -78,10 +90,20 @@ pub struct BridgeTool {
     base: Url,
     method: &'static str,
     path: PathTemplate,
+    /// What requests say that they accept.
+    accept: String,
     parameters: Vec<Parameter>,
     body: Option<Body>,
     arguments: Validator,
-    output: Option<Validator>,
+    output: Option<Output>,
+}
+
+/// How results are checked.
+#[derive(Clone, Debug)]
+struct Output {
+    validator: Validator,
+    /// Whether clients were told that every result fits.
+    is_promised: bool,
 }
 
 /// Something in a document that cannot be bridged.
@@ -129,12 +151,9 @@ pub fn compile(spec: &Value, options: &CompileOptions) -> Result<Bridge, Vec<Pro
     let document = Document::open(spec).map_err(|problem| vec![problem])?;
     let base = server::resolve(&document, options.base_url.as_deref()).map_err(|problem| vec![problem])?;
     let paths = document.paths().map_err(|problem| vec![problem])?;
-    let mut compiler = Compiler::new(&document, &base, options);
-    for (path, item) in paths {
-        compiler.path(path, item);
-    }
-    let Compiled { tools, refused, left_out } = compiler.finish();
-    Ok(Bridge { base, tools, refused, left_out })
+    let Compiled { tools, refused, omitted, left_out } =
+        Compiler::new(&document, &base, options).compile(paths);
+    Ok(Bridge { base, tools, refused, omitted, left_out })
 }
 
 #[cfg(test)]

@@ -146,6 +146,11 @@ impl Decoder {
 }
 
 impl Event {
+    /// Whether its type is `message`, which an empty name and none mean as well.
+    pub fn is_message(&self) -> bool {
+        matches!(self.name.as_deref(), None | Some("" | "message"))
+    }
+
     /// An event with data only.
     pub fn data(data: impl Into<String>) -> Self {
         Self { data: data.into(), ..Self::default() }

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::id::{ClientId, ConnectorName};
-use gatehouse_identity::jose::strict_json::{StrictJsonError, parse_object};
+use gatehouse_identity::jose::strict_json::{StrictJsonError, parse_object, without_nulls};
 use gatehouse_identity::scope::ScopeSet;
 use serde_json::{Map, Value};
 
@@ -117,7 +117,7 @@ impl MetadataDocument {
         if bytes.len() > MAX_DOCUMENT_BYTES {
             return Err(DocumentError::TooLong(bytes.len()));
         }
-        let document = parse_object(bytes)?;
+        let document = without_nulls(parse_object(bytes)?);
         check_client_id(&document, url)?;
         check_no_secrets(&document)?;
         check_auth_method(&document)?;

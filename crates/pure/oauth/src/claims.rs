@@ -17,7 +17,7 @@ use crate::client::{Client, GrantType};
 use crate::grant::AuthenticatedUser;
 
 /// Claims that only the issuer writes: no declarative claim or mapping replaces them.
-const PROTECTED: [&str; 29] = [
+const PROTECTED: [&str; 35] = [
     "iss",
     "sub",
     "aud",
@@ -38,6 +38,8 @@ const PROTECTED: [&str; 29] = [
     "amr",
     "nonce",
     "at_hash",
+    "c_hash",
+    "s_hash",
     "sid",
     "events",
     "grant_id",
@@ -47,6 +49,10 @@ const PROTECTED: [&str; 29] = [
     "grant_generation",
     "parent_jti",
     "ancestor_jti",
+    "groups_complete",
+    "hasgroups",
+    "_claim_names",
+    "_claim_sources",
 ];
 
 /// Whether a claim is written by the issuer alone. `sub` of `claimsMapping` is the one exception, and it is
@@ -182,6 +188,15 @@ impl ClaimExpression {
         }
     }
 
+    /// The attribute that is read of users of `connector`: as written, or `groups` for `user.groups`.
+    pub fn attribute_of(&self, connector: &str) -> Option<&str> {
+        match &self.0 {
+            Source::Attribute { connector: own, attribute } if own == connector => Some(attribute),
+            Source::Fact(Fact::UserGroups) => Some("groups"),
+            _ => None,
+        }
+    }
+
     /// Whom the value tells apart, as far as can be said before anybody signs in: an attribute is taken for one that
     /// its connector gives to one person only.
     pub fn distinguishes(&self) -> Distinction {
@@ -240,7 +255,8 @@ fn parse_literal(text: &str) -> Result<String, ClaimExpressionError> {
     if inner.replace("''", "").contains('\'') { Err(refused()) } else { Ok(inner.replace("''", "'")) }
 }
 
-fn find<'a>(attributes: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+/// The attribute at `path`: the one with this whole name, or a member of a nested one.
+pub fn find<'a>(attributes: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     if let Some(value) = attributes.get(path) {
         return Some(value);
     }

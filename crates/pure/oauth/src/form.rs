@@ -12,7 +12,7 @@ const REPEATABLE: [&str; 2] = ["resource", "audience"];
 
 /// The parameters of one request, decoded once.
 ///
-/// Parameters with an empty value count as absent (RFC 6749 §3.1).
+/// Those that were sent without a value are not among them: they were not sent (RFC 6749 §3.1, §3.2).
 pub struct Form(Vec<(String, String)>);
 
 /// A body or query that is not a strict form.
@@ -55,40 +55,36 @@ impl Form {
             return Err(FormError::TooLong(bytes.len(), longest));
         }
         let mut pairs = Vec::new();
+        let mut count = 0;
         let mut seen = HashSet::new();
         let mut offset = 0;
         for part in bytes.split(|&byte| byte == b'&') {
             if !part.is_empty() {
-                if pairs.len() == MAX_PARAMETERS {
+                if count == MAX_PARAMETERS {
                     return Err(FormError::TooMany);
                 }
-                let (name, value) = decode_pair(part, offset, pairs.len() + 1)?;
-                if !REPEATABLE.contains(&name.as_str()) && !seen.insert(name.clone()) {
-                    return Err(FormError::Duplicate(name));
+                count += 1;
+                let (name, value) = decode_pair(part, offset, count)?;
+                if !value.is_empty() {
+                    if !REPEATABLE.contains(&name.as_str()) && !seen.insert(name.clone()) {
+                        return Err(FormError::Duplicate(name));
+                    }
+                    pairs.push((name, value));
                 }
-                pairs.push((name, value));
             }
             offset += part.len() + 1;
         }
         Ok(Self(pairs))
     }
 
-    /// The value of a parameter that may stand once; `None` when absent or empty.
+    /// The value of a parameter that may stand once.
     pub fn one(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The non-empty values of a parameter, in order.
+    /// The values of a parameter, in order.
     pub fn all<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(key, value)| key == name && !value.is_empty())
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// Whether the parameter was sent, even without a value.
-    pub fn mentions(&self, name: &str) -> bool {
-        self.0.iter().any(|(key, _)| key == name)
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 

@@ -187,12 +187,20 @@ pub struct AuthenticatedUser {
     pub attributes: Map<String, Value>,
     /// Group names.
     pub groups: Vec<String>,
+    /// Whether these are all groups that the upstream IdP knows; see [`gatehouse_identity::groups`].
+    #[serde(default = "complete")]
+    pub groups_complete: bool,
     /// When the user proved who they are.
     pub auth_time: Timestamp,
     /// How (RFC 8176).
     pub amr: Vec<String>,
     /// The browser session, hashed.
     pub session: Option<SessionHash>,
+}
+
+/// Of sign-ins from before the question was asked.
+const fn complete() -> bool {
+    true
 }
 
 /// A step that the grant cannot take.

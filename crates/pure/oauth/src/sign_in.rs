@@ -7,12 +7,14 @@
 //! | `grant_login` | stands for what the connector knew the user by: the embedded user, or the issuer of the upstream IdP |
 //! | `grant_user` | the user's subject at this server, where `claimsMapping.sub` gave the token another one |
 //! | `grant_generation` | which refresh token of the grant the token was issued beside, from 1 on |
+//! | `groups_complete` | `false` when the upstream IdP left groups out; absent otherwise |
 //!
 //! A token that is exchanged for another one hands them on.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gatehouse_identity::groups;
 use gatehouse_identity::id::{ConnectorName, Issuer, SubjectId};
 use serde_json::{Map, Value};
 
@@ -27,7 +29,8 @@ pub const USER: &str = "grant_user";
 /// The generation of the grant's refresh token.
 pub const GENERATION: &str = "grant_generation";
 /// The claims about the sign-in that the result of an exchange has from its subject token.
-pub(crate) const HANDED_ON: [&str; 7] = ["auth_time", "acr", "amr", CONNECTOR, LOGIN, USER, GENERATION];
+pub(crate) const HANDED_ON: [&str; 8] =
+    ["auth_time", "acr", "amr", CONNECTOR, LOGIN, USER, GENERATION, groups::COMPLETE];
 
 /// How many bytes of the digest a reference keeps.
 const REFERENCE_BYTES: usize = 16;
@@ -43,9 +46,11 @@ impl LoginReference {
         Self::of("embedded", &[connector.as_str(), username, subject.as_str()])
     }
 
-    /// Everybody who came through an upstream IdP: whom it still knows, it alone can say.
+    /// Everybody who came through an upstream IdP: whom it still knows, it alone can say. Whether its identifier ends in
+    /// a slash is not known before it has been asked, and makes no other provider of it.
     pub fn federated(connector: &ConnectorName, issuer: &Issuer) -> Self {
-        Self::of("federated", &[connector.as_str(), issuer.as_str()])
+        let issuer = issuer.as_str();
+        Self::of("federated", &[connector.as_str(), issuer.strip_suffix('/').unwrap_or(issuer)])
     }
 
     /// The way that `user` came.
@@ -83,6 +88,9 @@ impl std::borrow::Borrow<str> for LoginReference {
 pub(crate) fn write(user: &AuthenticatedUser, claims: &mut Map<String, Value>) {
     claims.insert(CONNECTOR.into(), user.connector.as_str().into());
     claims.insert(LOGIN.into(), LoginReference::of_user(user).0.into());
+    if !user.groups_complete {
+        claims.insert(groups::COMPLETE.into(), false.into());
+    }
 }
 
 /// Connector and reference that a token names; `None` for one behind which nobody has signed in.

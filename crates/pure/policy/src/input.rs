@@ -13,6 +13,7 @@ use std::net::IpAddr;
 
 use gatehouse_identity::address::ClientIp;
 use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::groups;
 use regorus::Value;
 use serde_json::{Map, Value as Json};
 
@@ -91,6 +92,8 @@ pub struct User<'a> {
     pub claims: &'a Map<String, Json>,
     /// Group names.
     pub groups: Vec<&'a str>,
+    /// Whether these are all groups that their issuer knows.
+    pub groups_complete: bool,
     /// When the user signed in.
     pub auth_time: Option<Timestamp>,
     /// Authentication methods (RFC 8176).
@@ -196,7 +199,9 @@ impl<'a> User<'a> {
             values.into_iter().flatten().filter_map(Json::as_str).collect()
         };
         let auth_time = claims.get("auth_time").and_then(Json::as_i64).map(Timestamp::from_unix_seconds);
-        Self { id, connector: "", claims, groups: texts("groups"), auth_time, amr: texts("amr") }
+        let groups_complete = groups::are_complete(claims, "groups");
+        let (groups, amr) = (texts("groups"), texts("amr"));
+        Self { id, connector: "", claims, groups, groups_complete, auth_time, amr }
     }
 
     fn tell<S: Sink>(&self, user: &mut Section<'_, S>) {
@@ -204,6 +209,7 @@ impl<'a> User<'a> {
         user.text("connector", self.connector);
         user.claims("claims", self.claims);
         user.texts("groups", self.groups.iter().copied());
+        user.flag("groups_complete", self.groups_complete);
         user.texts("amr", self.amr.iter().copied());
         // Absent means unknown: a policy that asks how old a sign-in is must not read the epoch.
         if let Some(time) = self.auth_time {

@@ -1,6 +1,8 @@
 //! OpenID Connect providers: we are the relying party (OpenID Connect Core §3.1).
 
 pub(crate) mod answer;
+mod id_token;
+mod userinfo;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +16,7 @@ use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::jwks::{IssuerKeys, Published};
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_identity::clock::Clock;
+use gatehouse_identity::issuer::ExpectedIssuer;
 use gatehouse_identity::rng::Rng;
 use gatehouse_oauth::authorization::{AuthorizationRequest, Prompt};
 use gatehouse_oauth::grant::{StateHash, UpstreamLeg};
@@ -30,7 +33,7 @@ pub(crate) struct Upstreams {
 }
 
 /// Issuer, discovery and TLS profile.
-type Provider = (String, Discovery, Option<String>);
+type Provider = (ExpectedIssuer, Discovery, Option<String>);
 
 impl Upstreams {
     pub(crate) fn new(outbound: Arc<Outbound>, clock: Arc<dyn Clock>) -> Self {
@@ -51,7 +54,7 @@ impl Upstreams {
     fn keys(&self, connector: &OidcConnector) -> Arc<IssuerKeys> {
         let profile = connector.tls.as_ref();
         let key = (
-            connector.issuer.as_str().to_owned(),
+            connector.issuer.clone(),
             connector.discovery.clone(),
             profile.map(|profile| profile.name.clone()),
         );

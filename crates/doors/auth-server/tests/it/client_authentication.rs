@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::Request;
 use http_body_util::Full;
 
+use gatehouse_testkit::heard::Heard;
+
 use crate::answer::{Answer, form, send};
 use crate::client::{Proof, basic, pairs};
 use crate::server::{SECRET, Server};
@@ -94,6 +96,27 @@ async fn one_method_and_one_client_at_a_time() {
     assert_eq!(ask(&server, &[&good], &other).await.error(), (400, "invalid_request".into()));
     let twice = ask(&server, &[&good, &good], &[]).await;
     assert!(matches!(twice.status, 400 | 401), "{twice:#?}");
+}
+
+/// The caller is told what every caller is told; who has to repair a client reads which one it is.
+#[tokio::test]
+async fn a_client_that_does_not_prove_itself_is_named_in_the_log() {
+    let server = Server::start().await;
+    let heard = Heard::here();
+    let named = [("client_id", "gateway")];
+    for (authorization, parameters, sentence) in [
+        (None, &named[..], "this client must authenticate with its secret"),
+        (Some(basic("gateway", "wrong")), &[], "the client credentials are wrong"),
+        (None, &[named[0], ("client_secret", "wrong")], "the client credentials are wrong"),
+    ] {
+        let authorization: Vec<&str> = authorization.iter().map(String::as_str).collect();
+        let answer = ask(&server, &authorization, parameters).await;
+        assert_eq!(answer.error(), (401, "invalid_client".into()));
+        let line = heard.from_info_up().pop().unwrap();
+        assert_eq!(line.field("message"), "token request refused");
+        let detail = line.field("detail");
+        assert!(detail.contains("gateway") && detail.contains(sentence), "{line:?}");
+    }
 }
 
 /// Unknown clients and wrong secrets read the same.

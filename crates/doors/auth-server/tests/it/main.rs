@@ -20,6 +20,7 @@ mod idp;
 mod metadata;
 mod minting;
 mod outage;
+mod providers;
 mod refresh;
 mod resources;
 mod revocation;

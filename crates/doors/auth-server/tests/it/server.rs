@@ -239,6 +239,7 @@ impl Server {
         let running = self.serving.door.running();
         let settings = running.snapshot.mcp.as_ref().unwrap();
         let issuers = settings.protection.servers.iter().map(|server| TrustedIssuer {
+            id_tokens: None,
             audiences: vec![Audience::new(settings.resource.clone())],
             ..TrustedIssuer::of(server, KeySource::Local(Arc::clone(&self.parts.keys)), &[])
         });

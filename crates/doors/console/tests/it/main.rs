@@ -19,9 +19,10 @@ use gatehouse_edge::door::{Fittings, Running};
 use gatehouse_edge::lane::policy::PolicyLane;
 use gatehouse_edge::limits::{Limit, Limits};
 use gatehouse_edge::memory::Memory;
+use gatehouse_edge::partial_lists::PartialLists;
 use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::RouteTable;
-use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_store::Store;
 use gatehouse_testkit::configuration::snapshot;
 use gatehouse_testkit::heard::Heard;
@@ -37,6 +38,8 @@ struct Site {
     console: Arc<Console>,
     limits: Arc<Limits>,
     apps: Arc<Apps>,
+    lists: Arc<PartialLists>,
+    clock: Arc<HandClock>,
     _serving: Serving,
 }
 
@@ -82,6 +85,7 @@ enum Serves {
     AuthorizationServer,
     Models,
     Both,
+    Tools,
 }
 
 impl Serves {
@@ -97,6 +101,9 @@ impl Serves {
             Self::AuthorizationServer => server.to_owned(),
             Self::Models => models,
             Self::Both => format!("{server}{models}"),
+            Self::Tools => format!(
+                "{server}mcpProvider: {{ enabled: true }}\napps: [{{ name: crm, type: mcpProxy, upstream: {{ stream: {{ url: \"http://127.0.0.1:1/mcp\" }} }}, authorization: {{ outbound: {{ type: unprotected }} }} }}]\n"
+            ),
         }
     }
 }
@@ -121,25 +128,38 @@ impl Site {
         limits.set(Limit::PerAddress, 7);
         let spool = Arc::new(Spool(AtomicBool::new(true)));
         let apps = Arc::<Apps>::default();
+        let lists = Arc::<PartialLists>::default();
         let console = Console::new(
             Arc::clone(&store) as Arc<dyn Store>,
             Arc::clone(&spool) as Arc<dyn AuditSink>,
             Arc::clone(&limits),
             Arc::clone(&apps),
+            Arc::clone(&lists),
         );
         let routes =
             RouteTable::build(console.routes(&snapshot), Vec::new(), gatehouse_console::render).unwrap();
         let hosts = HostRules::new([address.to_string()]);
         let running = Running { hosts, ..running(snapshot, routes) };
+        let clock = Arc::new(HandClock::new());
         let fittings = Fittings {
-            clock: Arc::new(HandClock::new()),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
             rng: Arc::new(SystemRng),
             audit: Arc::new(FullSpool),
             limits: Arc::default(),
             memory: Memory::default(),
             policies: Arc::new(PolicyLane::start().unwrap()),
         };
-        Self { address, store, spool, console, limits, apps, _serving: port.serve(running, fittings) }
+        Self {
+            address,
+            store,
+            spool,
+            console,
+            limits,
+            apps,
+            lists,
+            clock,
+            _serving: port.serve(running, fittings),
+        }
     }
 
     /// Status, media type and body.
@@ -232,6 +252,31 @@ async fn whoever_asks_for_it_is_told_of_each_component_and_nothing_more() {
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &body["ready"], &body["degraded"]), (503, &json!(false), &json!(["store", "audit"])));
     assert!(body["serves"]["llm"] == "unavailable");
+}
+
+#[tokio::test]
+async fn apps_of_which_not_all_tools_are_known_are_named_until_they_are() {
+    let site = Site::serving(Serves::Tools, "/status").await;
+    let ask = async |line: &str| {
+        let (status, _, body) = site.ask(line).await;
+        (status, serde_json::from_str::<Value>(&body).unwrap())
+    };
+    let whole = json!({ "ready": true, "degraded": [] });
+    assert_eq!(ask("GET /readyz").await, (200, whole.clone()));
+    // Apps of an earlier configuration are not served any more.
+    for app in ["crm", "gone"] {
+        site.lists.note(app, "upstream_status", site.clock.now());
+    }
+    let degraded = json!({ "ready": true, "degraded": ["tools:crm"] });
+    assert_eq!(ask("GET /readyz").await, (200, degraded.clone()));
+    let verbose = ask("GET /readyz?verbose").await.1;
+    assert_eq!(verbose["incompleteLists"], json!({ "crm": "upstream_status" }));
+    site.lists.clear("crm");
+    assert_eq!(ask("GET /readyz").await, (200, whole.clone()));
+    site.lists.note("crm", "list_in_a_circle", site.clock.now());
+    assert_eq!(ask("GET /readyz").await, (200, degraded));
+    site.clock.advance(std::time::Duration::from_secs(121));
+    assert_eq!(ask("GET /readyz").await, (200, whole));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use gatehouse_identity::clock::Clock as _;
 use gatehouse_testkit::authority::Authority;
 
 use crate::client::post;
@@ -175,4 +176,205 @@ async fn a_token_that_expires_between_two_calls_ends_there() {
     let answer = post(&gateway, "/v1/messages", &headers, ASK).await;
     assert_eq!(answer.error(), (401, "authentication_error".to_owned()));
     assert_eq!(answer.header("x-should-retry"), Some("false"), "the client signs in again instead");
+}
+
+/// Claude Desktop sends its ID token unless it is told otherwise. Ours counts for clients that may use this gateway.
+#[tokio::test]
+async fn an_id_token_of_our_own_counts_for_clients_that_may_come() {
+    let provider = Provider::always(Reply::json("200 OK", r#"{"usage":{"input_tokens":1}}"#)).await;
+    let gateway = Gateway::before(&provider).await;
+    let bearer = |token: &str| format!("Bearer {token}");
+    for (token, expected, reason) in [
+        (gateway.id_token("cli", "ada"), 200, Value::Null),
+        (gateway.token("ada"), 200, Value::Null),
+        (gateway.id_token("other", "ada"), 401, json!("token_wrong_audience")),
+        (gateway.id_token("stranger", "ada"), 401, json!("token_wrong_audience")),
+        // For the gateway, yet no access token.
+        (
+            gateway.id_token(&format!("http://{}/v1", gateway.address), "ada"),
+            401,
+            json!("token_wrong_audience"),
+        ),
+    ] {
+        assert_eq!(status(&gateway, &[("authorization", &bearer(&token))]).await, expected, "{reason}");
+        let record = gateway.records.all().pop().unwrap();
+        assert_eq!(record["reason"], reason, "{record}");
+        if expected == 200 {
+            assert_eq!(
+                (&record["actor"]["sub"], &record["actor"]["client_id"]),
+                (&json!("ada"), &json!("cli"))
+            );
+        }
+    }
+    // An access token for the client, rather than for us, is none of its ID tokens.
+    let for_client = gateway.sign(&gateway.claims(&format!("http://{}", gateway.address), "cli", "ada"));
+    assert_eq!(status(&gateway, &[("authorization", &bearer(&for_client))]).await, 401);
+    let token = gateway.id_token("cli", "ada");
+    gateway.clock.advance(Duration::from_secs(3600));
+    assert_eq!(status(&gateway, &[("authorization", &bearer(&token))]).await, 401);
+    assert_eq!(gateway.records.all().pop().unwrap()["reason"], "token_expired");
+}
+
+/// Somebody who is in more groups than their token can hold must not pass for somebody who is in none.
+#[tokio::test]
+async fn a_token_whose_groups_were_left_out_opens_models_only_where_that_is_written() {
+    let directory = Directory::start().await;
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let incomplete = [
+        json!({ "_claim_names": { "groups": "src1" }, "_claim_sources": { "src1": { "endpoint": "https://graph" } } }),
+        json!({ "hasgroups": true }),
+    ];
+    let policy = "default result := {\"allowed\": false}\nresult := {\"allowed\": true} if input.user.groups_complete\n\
+                  result := {\"allowed\": true} if input.request.llm.model == \"alias\"";
+    for mode in ["idToken", "accessToken", "either"] {
+        let strict = directory.trusted(mode);
+        let open = format!("{strict}          onIncompleteGroups: allow\n");
+        for (servers, all, open_model) in [(&strict, 403, 403), (&open, 403, 200)] {
+            let plan = Plan { servers, policy, ..Plan::default() };
+            let gateway = Gateway::start(&provider, &plan).await;
+            for more in &incomplete {
+                let mut claims = gateway.claims(&directory.authority.issuer, CLIENT, "pairwise-subject");
+                let mark = if mode == "accessToken" { ("scp", "models") } else { ("nonce", "n") };
+                claims.extend(more.as_object().unwrap().clone());
+                claims.extend(
+                    [("oid", "object-id"), mark].map(|(name, value)| (name.to_owned(), json!(value))),
+                );
+                let typ = if mode == "accessToken" { "at+jwt" } else { "JWT" };
+                let bearer = format!("Bearer {}", directory.authority.sign(typ, &claims));
+                let ask = async |model: &str| {
+                    let body = format!(r#"{{"model":"{model}","max_tokens":9,"messages":[]}}"#);
+                    post(&gateway, "/v1/messages", &[("authorization", &bearer)], body.as_bytes())
+                        .await
+                        .status
+                };
+                assert_eq!(
+                    (ask("claude-opus").await, ask("alias").await),
+                    (all, open_model),
+                    "{mode} {more}"
+                );
+            }
+            if open_model == 403 {
+                let record = gateway.records.with_reason("groups_incomplete").await;
+                assert_eq!(record["event"], "credential.refused");
+            } else {
+                let record = gateway.records.with_reason("policy_denied").await;
+                assert_eq!(record["actor"]["groups_incomplete"], true, "{record}");
+            }
+        }
+    }
+}
+
+/// The records say who it was and in which groups, also where a credential is over, and a program is none of the people.
+#[tokio::test]
+async fn every_call_is_put_down_to_somebody() {
+    let directory = Directory::start().await;
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let servers =
+        directory.trusted("either").replace("userClaim: oid", "userClaim: oid\n          groupsClaim: teams");
+    let gateway = Gateway::start(&provider, &Plan { servers: &servers, ..Plan::default() }).await;
+    let send = async |changes: Value| {
+        let mut claims = gateway.claims(&directory.authority.issuer, CLIENT, "pairwise-subject");
+        claims.extend(
+            [("oid", "object-id"), ("nonce", "n")].map(|(name, value)| (name.to_owned(), json!(value))),
+        );
+        claims.extend(changes.as_object().unwrap().clone());
+        let bearer = format!("Bearer {}", directory.authority.sign("JWT", &claims));
+        let status = status(&gateway, &[("authorization", &bearer)]).await;
+        let record = gateway.records.all().pop().unwrap();
+        (status, record["actor"].clone())
+    };
+    let (status, person) = send(json!({ "teams": ["red", "blue"], "groups": ["unused"] })).await;
+    assert_eq!((status, &person["groups"], &person["kind"]), (200, &json!(["red", "blue"]), &json!("user")));
+    assert!(
+        person.get("credential_expired").is_none() && person.get("groups_incomplete").is_none(),
+        "{person}"
+    );
+    let (status, program) = send(json!({ "idtyp": "app", "azp": "app-1", "nonce": null })).await;
+    assert_eq!((status, &program["kind"]), (200, &json!("workload")));
+    let now = gateway.clock.now().unix_seconds();
+    let over = json!({ "iat": now - 900, "exp": now - 300, "teams": ["red"] });
+    let (status, former) = send(over.clone()).await;
+    assert_eq!((status, &former["sub"], &former["groups"]), (401, &json!("object-id"), &json!(["red"])));
+    assert_eq!(former["credential_expired"], true);
+    // Whoever is not proven is not named.
+    let mut elsewhere = over;
+    elsewhere["aud"] = json!("another-client");
+    let (status, nobody) = send(elsewhere).await;
+    assert_eq!((status, nobody.get("sub")), (401, None), "{nobody}");
+}
+
+/// What only its issuer can read is no unknown key, and what is encrypted is neither.
+#[tokio::test]
+async fn a_token_that_cannot_be_verified_here_is_told_from_a_key() {
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    let gateway = Gateway::before(&provider).await;
+    for (credential, reason) in [
+        ("ya29.a0AfB_byC-opaque", "token_not_jwt"),
+        ("00Dopaque-of-some-org-server", "token_not_jwt"),
+        ("sk-ant-api03-somebody-elses", "token_not_jwt"),
+        ("eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn", "token_encrypted"),
+        ("gwk_unknown", "key_refused"),
+    ] {
+        let before = gateway.records.all().len();
+        assert_eq!(status(&gateway, &[("authorization", &format!("Bearer {credential}"))]).await, 401);
+        let record = gateway.records.all().split_off(before).pop().unwrap();
+        assert_eq!(record["reason"], reason, "{credential}");
+    }
+}
+
+/// `idToken` and `accessToken` mean what they say, also of tokens that do not name their kind in the header.
+#[tokio::test]
+async fn a_mode_takes_tokens_of_its_own_kind_only() {
+    let directory = Directory::start().await;
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    for (mode, id_token, access_token) in
+        [("idToken", 200, 401), ("accessToken", 401, 200), ("either", 200, 200)]
+    {
+        let servers = directory.trusted(mode);
+        let gateway = Gateway::start(&provider, &Plan { servers: &servers, ..Plan::default() }).await;
+        for (mark, expected) in [
+            (json!({ "nonce": "n" }), id_token),
+            (json!({ "typ": "ID" }), id_token),
+            (json!({ "at_hash": "h" }), id_token),
+            (json!({ "token_use": "id" }), id_token),
+            (json!({ "scp": "models" }), access_token),
+            (json!({ "scp": ["models"], "cid": "c" }), access_token),
+            (json!({ "typ": "Bearer" }), access_token),
+            (json!({ "idtyp": "app", "appid": "a" }), access_token),
+        ] {
+            let mut claims = gateway.claims(&directory.authority.issuer, CLIENT, "pairwise-subject");
+            for name in ["client_id", "scope"] {
+                claims.remove(name);
+            }
+            claims.insert("oid".to_owned(), json!("object-id"));
+            claims.extend(mark.as_object().unwrap().clone());
+            let bearer = format!("Bearer {}", directory.authority.sign("JWT", &claims));
+            assert_eq!(
+                status(&gateway, &[("authorization", &bearer)]).await,
+                expected,
+                "{mark} in mode {mode}"
+            );
+        }
+    }
+}
+
+/// A token that lives for long is refused, unless that is written.
+#[tokio::test]
+async fn how_long_a_token_may_live_is_configured() {
+    let directory = Directory::start().await;
+    let provider = Provider::always(Reply::json("200 OK", "{}")).await;
+    for (written, hours, expected) in
+        [("", 24, 200), ("", 25, 401), (", maxLifetime: 48h", 47, 200), (", maxLifetime: 1h", 2, 401)]
+    {
+        let servers = directory.trusted("either").replace(", algorithms", &format!("{written}, algorithms"));
+        let gateway = Gateway::start(&provider, &Plan { servers: &servers, ..Plan::default() }).await;
+        let mut claims = gateway.claims(&directory.authority.issuer, CLIENT, "pairwise-subject");
+        let now = gateway.clock.now().unix_seconds();
+        claims.insert("oid".to_owned(), json!("object-id"));
+        claims.extend(
+            [("iat", now), ("exp", now + hours * 3600)].map(|(name, at)| (name.to_owned(), json!(at))),
+        );
+        let bearer = format!("Bearer {}", directory.authority.sign("at+jwt", &claims));
+        assert_eq!(status(&gateway, &[("authorization", &bearer)]).await, expected, "{written} {hours} h");
+    }
 }

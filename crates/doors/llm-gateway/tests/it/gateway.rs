@@ -47,14 +47,15 @@ llmProvider:
     oauth:
       servers:
         - wellKnownEndpoint: http://ADDRESS/.well-known/openid-configuration
-          tokenValidation: { method: jwt, expectedAudiences: ["http://ADDRESS/v1"] }
+          tokenValidation: { method: jwt, expectedAudiences: ["http://ADDRESS/v1"], jwt: { tokenType: either } }
 SERVERS    keys: [{ name: team, hash: "TEAM", groups: [eng] }]
 INBOUND  models:
     - { id: claude-opus, displayName: Claude Opus, family: opus, routes: [{ app: first }], price: { input: "5.00", output: "25.00", cacheWrite: "6.25", cacheRead: "0.50" } }
     - { id: alias, routes: [{ app: first, model: "vendor/claude-opus-4-7" }] }
     - { id: twice, routes: [{ app: first }, { app: second, model: claude-opus }] }
     - { id: secret, routes: [{ app: first }] }
-apps:
+    - { id: "bedrock/us.anthropic.claude-opus-4-7:1", routes: [{ app: first }] }
+MODELSapps:
   - name: cli
     type: oidc
     clientID: cli
@@ -62,6 +63,13 @@ apps:
     redirectURLs: ["http://127.0.0.1/callback"]
     defaultAudience: http://ADDRESS/v1
     allowedAudiences: ["http://ADDRESS/v1"]
+    authentication: { idps: [staff] }
+  - name: other
+    type: oidc
+    clientID: other
+    public: true
+    redirectURLs: ["http://127.0.0.1/callback"]
+    allowedAudiences: ["http://ADDRESS/mcp"]
     authentication: { idps: [staff] }
   - { name: first, type: llm, provider: anthropic, baseURL: "http://FIRST/prefix/", region: eu-central-1, residency: eu, credentials: { apiKey: KEY } }
   - { name: second, type: llm, provider: anthropic, baseURL: "http://SECOND", credentials: { bearerToken: KEY } }
@@ -74,6 +82,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) servers: &'a str,
     /// A policy of model calls, as Rego after the package line.
     pub(crate) policy: &'a str,
+    /// More models, as items of the YAML list.
+    pub(crate) models: &'a str,
     /// The provider behind the second account.
     pub(crate) second: Option<&'a Provider>,
     pub(crate) patience: Patience,
@@ -110,6 +120,14 @@ impl Gateway {
         self.own.sign("at+jwt", &self.claims(issuer, &format!("{issuer}/v1"), subject))
     }
 
+    /// An ID token of our own for `subject`, made for `client`.
+    pub(crate) fn id_token(&self, client: &str, subject: &str) -> String {
+        let mut claims = self.claims(&self.own.issuer, client, subject);
+        claims.remove("client_id");
+        claims.insert("nonce".into(), "n".into());
+        self.own.sign("JWT", &claims)
+    }
+
     /// An access token of our own that says this.
     pub(crate) fn sign(&self, claims: &Map<String, Value>) -> String {
         self.own.sign("at+jwt", claims)
@@ -143,6 +161,7 @@ fn text(address: SocketAddr, provider: &Provider, plan: &Plan<'_>) -> String {
         .replace("KEY", PROVIDER_KEY)
         .replace("SERVERS", plan.servers)
         .replace("INBOUND", &inbound)
+        .replace("MODELS", plan.models)
 }
 
 fn run(snapshot: &Arc<Snapshot>, own: &Authority, clock: &Arc<HandClock>, patience: Patience) -> Running {

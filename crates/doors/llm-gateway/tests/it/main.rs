@@ -12,11 +12,13 @@
 mod authn;
 mod bytes;
 mod client;
+mod codings;
 mod errors;
 mod gateway;
 mod headers;
 mod memory;
 mod models;
+mod patterns;
 mod policy;
 mod provider;
 mod streams;

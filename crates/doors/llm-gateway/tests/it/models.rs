@@ -6,10 +6,13 @@ use crate::client::{Answer, ask, get};
 use crate::gateway::{Gateway, Plan, TEAM_KEY};
 use crate::provider::{Provider, Reply};
 
-/// `secret` is for ada alone.
+/// An id as other gateways have them.
+const SLASHED: &str = "bedrock/us.anthropic.claude-opus-4-7:1";
+
+/// `secret` and [`SLASHED`] are for ada alone.
 const POLICY: &str = r#"default result := {"allowed": true}
 result := {"allowed": false} if {
-  input.request.llm.model == "secret"
+  input.request.llm.model in {"secret", "bedrock/us.anthropic.claude-opus-4-7:1"}
   input.user.id != "ada"
 }"#;
 
@@ -34,7 +37,7 @@ async fn each_caller_sees_what_they_may_call() {
     assert_eq!(ids(&get(&gateway, "/v1/models").await), ["claude-opus", "alias", "twice"]);
     let bearer = format!("Bearer {}", gateway.token("ada"));
     let answer = ask(&gateway, "GET /v1/models", &[("authorization", &bearer)], b"").await;
-    assert_eq!(ids(&answer), ["claude-opus", "alias", "twice", "secret"]);
+    assert_eq!(ids(&answer), ["claude-opus", "alias", "twice", "secret", SLASHED]);
     let hidden = get(&gateway, "/v1/models/secret").await;
     let absent = get(&gateway, "/v1/models/absent").await;
     assert_eq!(hidden.error(), (404, "not_found_error".to_owned()));
@@ -45,6 +48,37 @@ async fn each_caller_sees_what_they_may_call() {
     assert_eq!((shown.status, &shown.json()["id"]), (200, &json!("secret")));
     let records = gateway.records.at_least(5).await;
     assert!(records.iter().all(|record| record["event"] == "model.list"), "{records:#?}");
+}
+
+/// What is listed can be asked for by the id that it is listed under, escaped or not.
+#[tokio::test]
+async fn a_model_whose_id_has_a_slash_can_be_retrieved() {
+    let gateway = gateway().await;
+    let bearer = format!("Bearer {}", gateway.token("ada"));
+    for path in [
+        SLASHED.to_owned(),
+        SLASHED.replace('/', "%2F").replace(':', "%3A"),
+        SLASHED.replace('/', "%2f"),
+        SLASHED.replace("us.", "%75s."),
+    ] {
+        let line = format!("GET /v1/models/{path}");
+        let shown = ask(&gateway, &line, &[("authorization", &bearer)], b"").await;
+        assert_eq!((shown.status, &shown.json()["id"]), (200, &json!(SLASHED)), "{path}");
+        let hidden = ask(&gateway, &line, &[("x-api-key", TEAM_KEY)], b"").await;
+        assert_eq!(hidden.error(), (404, "not_found_error".to_owned()), "{path}");
+    }
+    for (path, status) in [
+        ("bedrock", 404),
+        ("bedrock%2F", 404),
+        ("bedrock/", 404),
+        ("bedrock%2F%2Fus.anthropic.claude-opus-4-7:1", 400),
+        ("x%2F..%2Fclaude-opus", 400),
+        ("bedrock%252Fus.anthropic.claude-opus-4-7:1", 400),
+    ] {
+        let answer =
+            ask(&gateway, &format!("GET /v1/models/{path}"), &[("authorization", &bearer)], b"").await;
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+    }
 }
 
 #[tokio::test]

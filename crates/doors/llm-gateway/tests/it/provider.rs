@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
+use gatehouse_testkit::coded::flushed;
 use gatehouse_testkit::loopback::listen;
 
 /// A request as it arrived.
@@ -66,9 +67,22 @@ impl Reply {
 
     /// A stream in these pieces, each sent alone, without a length and ended by the end of the connection.
     pub(crate) fn stream(pieces: &[&[u8]]) -> Self {
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n\
-                    connection: close\r\ntransfer-encoding: chunked\r\n\r\n";
-        let mut all = vec![head.as_bytes().to_vec()];
+        Self::stream_with("", pieces)
+    }
+
+    /// The same in a coding, each piece flushed.
+    pub(crate) fn coded_stream(coding: &str, pieces: &[&[u8]]) -> Self {
+        let coded = flushed(coding, pieces);
+        let coded: Vec<&[u8]> = coded.iter().map(Vec::as_slice).collect();
+        Self::stream_with(&format!("content-encoding: {coding}\r\n"), &coded)
+    }
+
+    fn stream_with(fields: &str, pieces: &[&[u8]]) -> Self {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n\
+             {fields}connection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        let mut all = vec![head.into_bytes()];
         let chunk = |piece: &&[u8]| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
         all.extend(pieces.iter().map(chunk));
         all.push(b"0\r\n\r\n".to_vec());

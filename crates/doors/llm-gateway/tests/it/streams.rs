@@ -7,6 +7,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout};
 
 use gatehouse_llm_gateway::Patience;
+use gatehouse_testkit::heard::Heard;
 use gatehouse_testkit::patience::until;
 
 use crate::client::{Answer, LONG, message, open};
@@ -239,4 +240,33 @@ async fn a_provider_that_does_not_begin_is_given_up() {
     assert_eq!(answer.error(), (504, "timeout_error".to_owned()));
     assert_eq!(gateway.records.only().await["reason"], "provider_timeout");
     until(|| provider.gone() == 1, || "the provider to see it".to_owned()).await;
+}
+
+/// A stream that does not end well is one line, whoever ended it; a client that leaves is none.
+#[tokio::test]
+async fn a_reply_that_breaks_off_is_one_line() {
+    let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{}}\n\n";
+    let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"canary\"}}\n\n";
+    let failing = format!("{start}{error}");
+    for (reply, reason, detail) in [
+        (Reply::stream(&[start.as_bytes()]), "stream_truncated", ""),
+        (Reply::stream(&[start.as_bytes()]).broken(), "stream_broken", ""),
+        (Reply::stream(&[start.as_bytes()]).hanging(), "stream_idle", ""),
+        (Reply::stream(&[failing.as_bytes()]), "provider_error_event", "overloaded_error"),
+        (Reply::cut("200 OK", "{\"type\":\"message\"", 100), "stream_broken", ""),
+    ] {
+        let heard = Heard::here();
+        let provider = Provider::always(reply).await;
+        let gateway = Gateway::start(&provider, &Plan { patience: hurried(), ..Plan::default() }).await;
+        let answer = message(&gateway, ASK).await;
+        let record = gateway.records.only().await;
+        assert_eq!(record["reason"], reason);
+        let lines = heard.from_info_up();
+        let told: Vec<_> =
+            lines.iter().filter(|line| line.field("message") == "model reply broke off").collect();
+        assert_eq!(told.len(), 1, "{reason}: {lines:?}");
+        assert_eq!((told[0].level, told[0].field("app"), told[0].field("reason")), ("WARN", "first", reason));
+        assert_eq!(told[0].field("detail"), detail);
+        assert_eq!(told[0].field("request.id"), answer.header("request-id").unwrap());
+    }
 }

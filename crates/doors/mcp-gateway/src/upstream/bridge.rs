@@ -17,7 +17,7 @@ use gatehouse_mcp::error::RpcError;
 use gatehouse_mcp::message::{RawObject, Request as RpcRequest};
 use gatehouse_mcp::openapi::BridgeTool;
 use gatehouse_mcp::openapi::request::{self, HttpRequestParts};
-use gatehouse_mcp::openapi::result::{HttpAnswer, cost, to_content};
+use gatehouse_mcp::openapi::result::{Content, HttpAnswer, cost, to_content};
 
 use super::hearing::{over_budget, read_whole};
 use super::wire::{self, Deadline};
@@ -58,7 +58,6 @@ impl Api<'_> {
         let client = &turn.door.parts.outbound.egress(self.tls).upstreams;
         let response = client.send(permit, request, deadline.left()).await?;
         let (head, body) = response.into_parts();
-        wire::check_encoding(&head.headers)?;
         let account = turn.door.parts.outbound.memory().account(&super::holder(&self.app.name));
         let mut held = account.hold(0).map_err(over_budget)?;
         let largest = self.app.largest_response;
@@ -70,8 +69,12 @@ impl Api<'_> {
         }
         let answer = HttpAnswer { status, content_type, body: &body, largest };
         held.grow(cost(self.tool, answer)).map_err(over_budget)?;
-        let result = to_content(self.tool, answer);
+        let Content { result, breach } = to_content(self.tool, answer);
         drop(body);
+        if let Some(detail) = breach {
+            let (app, tool, request_id) = (&self.app.name, self.tool.tool().name(), &turn.context.request_id);
+            tracing::warn!(%app, tool, request.id = %request_id, detail, "an API's answer is not what its description says");
+        }
         held.shrink_to(result.written_len());
         Ok(Answer { status, result, held })
     }

@@ -10,17 +10,16 @@ use bytes::Bytes;
 use http::Response;
 use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use gatehouse_edge::memory::{Account, Held, OverBudget};
+use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_mcp::mirror::SESSION_ID;
 use gatehouse_mcp::sse::Decoder;
 
 use super::unusable;
-use super::wire::check_encoding;
 
 /// The least that is allocated for an answer whose length nobody knows.
 const LEAST: usize = 4 * 1024;
@@ -36,12 +35,16 @@ pub(crate) struct Hearing {
     pub(crate) session: Option<String>,
     /// Where the answer waits if it grows large.
     pub(crate) lane: Option<Lane>,
-    body: Incoming,
+    body: Received,
     form: Form,
     /// How many bytes have arrived.
     received: usize,
     /// The most that may arrive.
     largest: usize,
+    /// Events of other types than `message`.
+    skipped: usize,
+    /// Whether the stream ended inside of an event.
+    is_cut: bool,
     /// Messages that were received and not yet taken.
     ready: VecDeque<Vec<u8>>,
     /// Bytes of the message that was taken last.
@@ -85,12 +88,11 @@ impl Lane {
 impl Hearing {
     /// Begins to read an answer of at most `largest` bytes, which are counted in `account`.
     pub(super) fn begin(
-        response: Response<Incoming>,
+        response: Response<Received>,
         account: Account,
         largest: usize,
     ) -> Result<Self, Rejection> {
         let (head, body) = response.into_parts();
-        check_encoding(&head.headers)?;
         let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let events = text(CONTENT_TYPE.as_str())
             .and_then(|kind| kind.split(';').next())
@@ -107,6 +109,8 @@ impl Hearing {
             form,
             received: 0,
             largest,
+            skipped: 0,
+            is_cut: false,
             ready: VecDeque::new(),
             taken: 0,
             held: account.hold(0).map_err(over_budget)?,
@@ -139,13 +143,11 @@ impl Hearing {
                         self.take(&data)?;
                     }
                 }
-                Ok(None) => {
-                    if let Form::Whole(whole) = std::mem::replace(&mut self.form, Form::Over)
-                        && !whole.is_empty()
-                    {
-                        self.ready.push_back(whole);
-                    }
-                }
+                Ok(None) => match std::mem::replace(&mut self.form, Form::Over) {
+                    Form::Whole(whole) if !whole.is_empty() => self.ready.push_back(whole),
+                    Form::Events(decoder) => self.is_cut = decoder.finish(),
+                    Form::Whole(_) | Form::Over => {}
+                },
             }
         }
     }
@@ -159,6 +161,22 @@ impl Hearing {
     pub(crate) fn put_back(&mut self, message: Vec<u8>) {
         self.taken = 0;
         self.ready.push_front(message);
+    }
+
+    /// Why there is no response, when everything that was to be read has been read.
+    pub(crate) fn silence(&self) -> Rejection {
+        let silent = unusable("upstream_silent", "ended its answer without a response");
+        match (self.is_cut, self.skipped) {
+            // Without the blank line behind it, nobody knows whether an event is whole.
+            (true, _) => silent.because(
+                "the event stream ended inside of an event: one without a blank line behind it may be cut, and is not \
+                 read (WHATWG HTML §9.2.6)",
+            ),
+            (false, 0) => silent,
+            (false, skipped) => {
+                silent.because(format!("events of other types than `message` were skipped: {skipped}"))
+            }
+        }
     }
 
     /// How many bytes have arrived.
@@ -195,11 +213,15 @@ impl Hearing {
                     unusable("upstream_garbage", "sent an event stream that cannot be read")
                         .because(error.to_string())
                 };
-                // Events without data open a stream and say nothing.
-                let events = decoder.push(data).map_err(broken)?.into_iter();
-                self.ready.extend(
-                    events.filter(|event| !event.data.is_empty()).map(|event| event.data.into_bytes()),
-                );
+                for event in decoder.push(data).map_err(broken)? {
+                    // Listeners of `message` hear no other types (WHATWG HTML §9.2.6). Events without data open a
+                    // stream and say nothing.
+                    if !event.is_message() {
+                        self.skipped += 1;
+                    } else if !event.data.is_empty() {
+                        self.ready.push_back(event.data.into_bytes());
+                    }
+                }
             }
             Form::Over => {}
         }
@@ -235,7 +257,7 @@ fn count(held: &mut Held, bytes: usize) -> Result<(), Rejection> {
 /// Reads a whole answer of at most `largest` bytes; of a longer one at least one byte more than that. The bytes stay
 /// counted in `held`.
 pub(crate) async fn read_whole(
-    body: Incoming,
+    body: Received,
     held: &mut Held,
     largest: usize,
     give_up: Instant,

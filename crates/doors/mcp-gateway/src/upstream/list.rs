@@ -1,8 +1,11 @@
 //! The list of tools of an MCP server, page by page.
 //!
 //! A list has no natural end, so it is bounded in tools, bytes and pages. What was read before a bound is kept, in the
-//! server's own order, and only what comes after it is left out.
+//! server's own order, and only what comes after it is left out. The same holds for a page that cannot be had, and for
+//! a server that never comes to an end.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +20,7 @@ use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::listing::{Room, UpstreamPage};
 use gatehouse_mcp::message::{Id, Message, Outcome};
 use gatehouse_mcp::tool::Tool;
+use gatehouse_mcp::upstream::Peer;
 
 use super::aside::Aside;
 use super::hearing::{Lane, TOO_LARGE, over_budget};
@@ -41,8 +45,19 @@ pub(crate) struct Offered {
     pub(crate) ttl: Option<Duration>,
     /// What there was no room for.
     pub(crate) left_out: LeftOut,
+    /// Why not all of it is known, if so.
+    pub(crate) incomplete: Option<Incomplete>,
     /// What the upstream's account has for it.
     pub(crate) held: Held,
+}
+
+/// Why a list has more pages than were read.
+#[derive(Clone, Debug)]
+pub(crate) enum Incomplete {
+    /// The server leads back to pages that it has given already.
+    Circle,
+    /// A page after the first could not be had.
+    Broken(Rejection),
 }
 
 /// A list that is being read.
@@ -55,6 +70,17 @@ struct Reading<'a> {
     /// What has arrived.
     received: usize,
     lane: Option<Lane>,
+    hasher: RandomState,
+    /// Digests of the definitions that are held: what is listed twice in the same words is one tool.
+    known: HashSet<u64>,
+}
+
+/// What one page said.
+struct Read {
+    /// The cursor of the next one.
+    next: Option<String>,
+    /// Whether there is anything on it that no page before it had.
+    is_new: bool,
 }
 
 /// Reads the list of tools of an app. A definition that cannot be offered is left out and logged. A server that
@@ -72,13 +98,53 @@ pub(crate) async fn list(
     let credential = delegation.listing_credential(&permit, rule, context).await?;
     let line = reach.line(Arc::clone(&permit), credential, door, context);
     let mut wire = Wire { line: Arc::new(line), deadline };
-    let offered = Reading::begin(&reach, slots, door)?.pages(&wire, door, context).await;
-    if offered.is_err() && is_renewable(&wire.line, door, context).await {
+    let mut offered = Reading::begin(&reach, slots, door)?.pages(&wire, door, context).await;
+    let is_whole = offered.as_ref().is_ok_and(|offered| offered.broken().is_none());
+    if !is_whole && is_renewable(&wire.line, door, context).await {
         let renewed = delegation.listing_credential(&permit, rule, context).await?;
         wire.line = Arc::new(reach.line(permit, renewed, door, context));
-        return Reading::begin(&reach, slots, door)?.pages(&wire, door, context).await;
+        let again = Reading::begin(&reach, slots, door)?.pages(&wire, door, context).await;
+        if again.is_ok() || offered.is_err() {
+            offered = again;
+        }
+    }
+    if let Ok(offered) = &offered {
+        offered.tell(app, door, context);
     }
     offered
+}
+
+impl Offered {
+    /// Why the rest of the list could not be had.
+    pub(crate) fn broken(&self) -> Option<&Rejection> {
+        match &self.incomplete {
+            Some(Incomplete::Broken(rejection)) => Some(rejection),
+            Some(Incomplete::Circle) | None => None,
+        }
+    }
+
+    fn tell(&self, app: &McpApp, door: &McpGateway, context: &Context<Verified>) {
+        let (name, tools) = (&app.name, self.tools.len());
+        let LeftOut { tools: left_out, unread } = self.left_out;
+        let lists = &door.parts.lists;
+        match &self.incomplete {
+            Some(Incomplete::Circle) => {
+                lists.note(name.as_str(), "list_in_a_circle", context.now);
+                tracing::warn!(app = %name, tools, "an upstream repeats pages of its list of tools");
+            }
+            Some(Incomplete::Broken(rejection)) => {
+                let (reason, detail) = (rejection.reason, rejection.detail());
+                lists.note(name.as_str(), reason, context.now);
+                tracing::warn!(app = %name, tools, reason, detail, "a list of tools broke off; what was read is kept");
+            }
+            None => {
+                lists.clear(name.as_str());
+                if !self.left_out.is_none() {
+                    tracing::warn!(app = %name, tools, left_out, unread, "an app has more tools than its limits allow");
+                }
+            }
+        }
+    }
 }
 
 impl<'a> Reading<'a> {
@@ -86,8 +152,10 @@ impl<'a> Reading<'a> {
         let Reach { app, proxy, .. } = *reach;
         let account = door.parts.outbound.memory().account(&super::holder(&app.name));
         let held = account.hold(0).map_err(over_budget)?;
-        let offered = Offered { tools: Vec::new(), ttl: None, left_out: LeftOut::default(), held };
-        Ok(Self { app, proxy, offered, bytes: 0, received: 0, lane: Some(Lane::new(slots)) })
+        let left_out = LeftOut::default();
+        let offered = Offered { tools: Vec::new(), ttl: None, left_out, incomplete: None, held };
+        let (lane, hasher, known) = (Some(Lane::new(slots)), RandomState::new(), HashSet::new());
+        Ok(Self { app, proxy, offered, bytes: 0, received: 0, lane, hasher, known })
     }
 
     async fn pages(
@@ -98,29 +166,47 @@ impl<'a> Reading<'a> {
     ) -> Result<Offered, Rejection> {
         let key = peer_key(self.app, context);
         let mut cursor: Option<String> = None;
+        // Digests of the cursors that were asked with.
+        let mut asked = HashSet::new();
         for page in 1.. {
-            let conversation = door
-                .peers
-                .converse(wire, &key, door, |peer, id| peer.list_tools(&Id::number(id), cursor.as_deref()));
-            let read = self.page(conversation.await?, wire.deadline).await;
+            let compose = |peer: &Peer<'_>, id| peer.list_tools(&Id::number(id), cursor.as_deref());
+            let read = match door.peers.converse(wire, &key, door, compose).await {
+                Ok(conversation) => self.page(conversation, wire.deadline).await,
+                Err(rejection) => Err(rejection),
+            };
             if read.as_ref().is_err_and(|rejection| rejection.reason == TOO_LARGE) {
                 context.limits.hit(Limit::ListBytes);
             }
-            let next = read?;
+            let Read { next, is_new } = match read {
+                Ok(read) => read,
+                // What was said before is not unsaid.
+                Err(rejection) if page > 1 => {
+                    self.give_up(Incomplete::Broken(rejection));
+                    break;
+                }
+                Err(rejection) => return Err(rejection),
+            };
             let full = self.full(page);
             if let Some(limit) = full {
                 context.limits.hit(limit);
             }
             let Some(next) = next else { break };
-            let circle = cursor.as_ref() == Some(&next) || next.len() > LONGEST_CURSOR;
-            if circle || full.is_some() {
+            if full.is_some() || next.len() > LONGEST_CURSOR {
                 self.offered.left_out.unread = true;
+                break;
+            }
+            if !is_new || !asked.insert(self.hasher.hash_one(&next)) {
+                self.give_up(Incomplete::Circle);
                 break;
             }
             cursor = Some(next);
         }
-        self.tell();
         Ok(self.offered)
+    }
+
+    fn give_up(&mut self, why: Incomplete) {
+        self.offered.left_out.unread = true;
+        self.offered.incomplete = Some(why);
     }
 
     /// The limit that is reached with `page` pages.
@@ -135,12 +221,12 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Reads one page; gives the cursor of the next.
+    /// Reads one page.
     async fn page<P: 'static>(
         &mut self,
         conversation: Conversation<P>,
         deadline: Deadline,
-    ) -> Result<Option<String>, Rejection> {
+    ) -> Result<Read, Rejection> {
         let Conversation { id, mut hearing, mut aside } = conversation;
         let id = Id::number(id);
         hearing.lane = self.lane.take();
@@ -180,10 +266,10 @@ impl<'a> Reading<'a> {
             }
         }
         Aside::settle(&mut aside);
-        Err(broken("the answer ended without a response".to_owned()))
+        Err(hearing.silence())
     }
 
-    fn take(&mut self, page: UpstreamPage) -> Option<String> {
+    fn take(&mut self, page: UpstreamPage) -> Read {
         for error in &page.rejected {
             let error: String = error.to_string().chars().take(LONGEST_DETAIL).collect();
             tracing::warn!(app = %self.app.name, %error, "a tool definition is left out");
@@ -192,22 +278,20 @@ impl<'a> Reading<'a> {
             let more = page.rejected_more;
             tracing::warn!(app = %self.app.name, more, "further tool definitions are left out");
         }
-        self.bytes += page.bytes;
+        let is_empty = page.tools.is_empty();
+        let before = self.offered.tools.len();
+        for tool in page.tools {
+            if self.known.insert(self.hasher.hash_one(tool.definition().get())) {
+                self.bytes += tool.held_bytes();
+                self.offered.tools.push(tool);
+            }
+        }
         self.offered.held.shrink_to(self.bytes);
-        self.offered.tools.extend(page.tools);
         self.offered.left_out.tools += page.left_out;
         self.offered.ttl = match (self.offered.ttl, page.ttl_ms.map(Duration::from_millis)) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        page.next_cursor
-    }
-
-    fn tell(&self) {
-        let LeftOut { tools: left_out, unread } = self.offered.left_out;
-        if !self.offered.left_out.is_none() {
-            let (app, tools) = (&self.app.name, self.offered.tools.len());
-            tracing::warn!(%app, tools, left_out, unread, "an app has more tools than its limits allow");
-        }
+        Read { next: page.next_cursor, is_new: is_empty || self.offered.tools.len() > before }
     }
 }

@@ -14,6 +14,7 @@ use url::Url;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_mcp::detect::{self, Failure, Step};
 use gatehouse_mcp::discover::ServerFacts;
+use gatehouse_mcp::lost_session;
 use gatehouse_mcp::message::{Id, Message, Outcome, compose};
 use gatehouse_mcp::upstream::{self, ClientFacts, Peer, UpstreamRequest};
 use gatehouse_mcp::version::{Era, Version};
@@ -74,7 +75,7 @@ struct Contradicted {
 enum Verdict {
     /// An answer.
     Answers,
-    /// Our session is gone; the request was not processed.
+    /// Our session is gone, or so it seems; the request was not processed.
     SessionGone,
     /// It seems not to speak what it spoke before; if so, the request was not processed.
     Contradicts,
@@ -157,6 +158,10 @@ impl Peers {
             Aside::settle(&mut aside);
             match verdict {
                 Verdict::Fails(rejection) => return Err(rejection),
+                // Said of a session that was opened for it, it is about something else.
+                Verdict::SessionGone if !again && hearing.is_heard() => {
+                    return Ok(Conversation { id, hearing, aside: None });
+                }
                 _ if !std::mem::take(&mut again) => return Err(status_failure(hearing.status)),
                 Verdict::Contradicts => {
                     wire.line.refusal.doubt();
@@ -164,7 +169,10 @@ impl Peers {
                     self.revisions.invalidate(&wire.line.url).await;
                     contradicted = Some(Contradicted { version: spoken.version, id, hearing });
                 }
-                Verdict::SessionGone | Verdict::Answers => self.open.invalidate(key).await,
+                Verdict::SessionGone | Verdict::Answers => {
+                    wire.line.refusal.withdraw();
+                    self.open.invalidate(key).await;
+                }
             }
         }
     }
@@ -237,7 +245,10 @@ struct Introduction {
 impl Introduction {
     fn of(server: &ServerFacts) -> Self {
         // No capability: what a server asks of its client cannot be relayed yet.
-        Self { capabilities: compose::to_raw(&json!({})), info: compose::to_raw(&server.implementation()) }
+        Self {
+            capabilities: compose::to_raw(&json!({})),
+            info: server.implementation(Version::NEWEST_MODERN),
+        }
     }
 
     fn facts(&self) -> ClientFacts<'_> {
@@ -263,13 +274,20 @@ async fn ask<P>(wire: &Wire<P>, id: &Id, message: UpstreamRequest) -> Result<(He
 
 async fn judge<P>(spoken: &Spoken, hearing: &mut Hearing, wire: &Wire<P>) -> Result<Verdict, Rejection> {
     let status = hearing.status;
+    let in_session = spoken.version.era() == Era::Legacy && spoken.session.is_some();
+    let is_refusal = matches!(status, 401 | 403);
     match status {
         200..=299 => return Ok(Verdict::Answers),
-        401 | 403 => return Ok(Verdict::Fails(refused_credential(status))),
+        401 | 403 if !in_session => return Ok(Verdict::Fails(status_failure(status))),
         408 | 425 | 429 | 500..=599 => return Ok(Verdict::Fails(status_failure(status))),
         _ => {}
     }
-    let text = hearing.next(wire.deadline.next()).await?.unwrap_or_default();
+    let text = match hearing.next(wire.deadline.next()).await {
+        Ok(text) => text.unwrap_or_default(),
+        // What was to be read more is not needed to know what it is.
+        Err(_) if is_refusal => Vec::new(),
+        Err(rejection) => return Err(rejection),
+    };
     let code = match Message::parse_upstream(&text) {
         Ok(Message::Response(response)) => match response.outcome() {
             Outcome::Error(error) => Some(error.code),
@@ -277,10 +295,14 @@ async fn judge<P>(spoken: &Spoken, hearing: &mut Hearing, wire: &Wire<P>) -> Res
         },
         _ => None,
     };
-    let in_session = spoken.session.is_some();
+    if in_session && lost_session::is_lost(status, &text) {
+        if code.is_some() && !is_refusal {
+            hearing.put_back(text);
+        }
+        return Ok(Verdict::SessionGone);
+    }
     let verdict = match (spoken.version.era(), status, code) {
-        // Many servers answer a lost session with 400 and -32000.
-        (Era::Legacy, 404, _) | (Era::Legacy, 400, Some(-32000)) if in_session => Verdict::SessionGone,
+        (_, 401 | 403, _) => Verdict::Fails(status_failure(status)),
         (_, 400 | 404 | 405, None) => Verdict::Contradicts,
         // What the other era says to our envelope; from a server of the same era it is an answer.
         (Era::Legacy, _, Some(-32022..=-32020))
@@ -299,13 +321,15 @@ async fn judge<P>(spoken: &Spoken, hearing: &mut Hearing, wire: &Wire<P>) -> Res
 }
 
 fn status_failure(status: u16) -> Rejection {
-    unusable("upstream_status", &format!("answered HTTP {status}"))
+    match status {
+        401 | 403 => refused_credential(status),
+        _ => unusable("upstream_status", &format!("answered HTTP {status}")),
+    }
 }
 
 fn stopped(failure: &Failure) -> Rejection {
     match failure {
-        Failure::Credential(status) => refused_credential(*status),
-        Failure::Unavailable(status) => status_failure(*status),
+        Failure::Credential(status) | Failure::Unavailable(status) => status_failure(*status),
         Failure::RetiredTransport(_) | Failure::NoCommonVersion(_) | Failure::Handshake(_) => {
             unusable("upstream_handshake", "speaks no protocol version that this gateway speaks")
                 .because(failure.to_string())

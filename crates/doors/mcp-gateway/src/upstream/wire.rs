@@ -4,10 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue, USER_AGENT,
-};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::{Request, StatusCode};
 use tokio::time::Instant;
 use url::Url;
@@ -21,8 +18,8 @@ use gatehouse_edge::server::body;
 use gatehouse_mcp::mirror::SESSION_ID;
 use gatehouse_mcp::upstream::UpstreamRequest;
 
+use super::failed;
 use super::hearing::Hearing;
-use super::{failed, unusable};
 use crate::Patience;
 
 const AGENT: &str = concat!("gatehouse/", env!("CARGO_PKG_VERSION"));
@@ -73,6 +70,11 @@ impl Refusal {
     /// The server may have done what it was asked to, whatever it says next.
     pub(crate) fn doubt(&self) {
         self.doubtful.store(true, Ordering::Relaxed);
+    }
+
+    /// What was taken for a refusal was about a session.
+    pub(crate) fn withdraw(&self) {
+        self.heard.store(false, Ordering::Relaxed);
     }
 
     /// Whether the credential was refused and nothing else came of the request, so that it can be sent again.
@@ -159,7 +161,6 @@ pub(crate) fn dress(
     traceparent: &str,
 ) -> Result<(), Rejection> {
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(HeaderName::from_static("traceparent"), header_value(traceparent)?);
     let (name, mut value) = match credential {
         OutboundCredential::None => return Ok(()),
@@ -171,16 +172,6 @@ pub(crate) fn dress(
     value.set_sensitive(true);
     headers.insert(name, value);
     Ok(())
-}
-
-/// Answers must come as they are: nothing here inflates.
-pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Rejection> {
-    match headers.get(CONTENT_ENCODING) {
-        Some(encoding) if encoding != "identity" => {
-            Err(unusable("upstream_encoded", "compressed its answer although it was asked not to"))
-        }
-        _ => Ok(()),
-    }
 }
 
 pub(crate) fn header_name(name: &str) -> Result<HeaderName, Rejection> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use gatehouse_testkit::heard::Heard;
+use serde_json::{Value, json};
 
 use crate::apps::{OPEN, bridge};
 use crate::client::{Legacy, Modern};
@@ -26,6 +27,7 @@ fn staff(seen: &Seen) -> Script {
         }
         (_, "/v1/people/html") => Script::new(200, "text/html", vec!["<html>".to_owned()]),
         (_, "/v1/people/bad") => Script::json("{"),
+        (_, "/v1/people/empty") => Script::status(204, ""),
         (_, "/v1/people/nameless") => Script::json(r#"{"id":1}"#),
         (_, "/v1/people/huge") => Script::new(200, "application/json", vec!["x".repeat(1024 * 1024); 17]),
         (_, "/v1/people/slow") => Script::json("{}").paced(Duration::from_secs(60)),
@@ -140,4 +142,97 @@ async fn an_api_that_does_not_answer_is_given_up() {
     api.cut(1).await;
     let record = gateway.records.at_least(1).await.remove(0);
     assert_eq!((&record["outcome"], &record["reason"]), (&json!("error"), &json!("upstream_timeout")));
+}
+
+#[tokio::test]
+async fn a_call_that_was_carried_out_is_no_error_whatever_was_promised() {
+    let api = Upstream::start(|seen| match (seen.method.as_str(), seen.target.as_str()) {
+        ("POST", _) => Script::new(200, "text/html", vec!["<html>hired</html>".to_owned()]),
+        (_, "/v1/people/empty") => Script::status(204, ""),
+        _ => Script::status(200, ""),
+    })
+    .await;
+    let gateway = Gateway::start(&bridge("staff", &api, OPEN)).await;
+    let ada = Modern::new(&gateway, "ada");
+    for (tool, arguments, text) in [
+        ("staff_person", r#"{"id":"empty"}"#, "Done (HTTP 204, no content)."),
+        ("staff_person", r#"{"id":"1"}"#, "Done (HTTP 200, no content)."),
+        ("staff_fire", r#"{"id":"1"}"#, "Done (HTTP 200, no content)."),
+        ("staff_hire", r#"{"body":{"name":"Bob"}}"#, "<html>hired</html>"),
+    ] {
+        let result = ada.call(tool, arguments).await.json()["result"].clone();
+        assert_eq!((&result["content"][0]["text"], result.get("isError")), (&json!(text), None), "{tool}");
+        let promised = tool == "staff_person";
+        assert_eq!(result.get("structuredContent"), promised.then(|| json!({})).as_ref(), "{tool}");
+    }
+}
+
+#[tokio::test]
+async fn how_strictly_answers_are_compared_with_the_description_is_configured() {
+    let api = Upstream::start(staff).await;
+    for (mode, is_error, is_declared, lines) in
+        [("strict", true, true, 1), ("report", false, false, 1), ("off", false, false, 0)]
+    {
+        let heard = Heard::here();
+        let app = bridge("staff", &api, OPEN)
+            .replace("    authorization:", &format!("    outputSchema: {mode}\n    authorization:"));
+        let gateway = Gateway::start(&app).await;
+        let ada = Modern::new(&gateway, "ada");
+        let list = ada.list().await.json()["result"]["tools"].clone();
+        let person = list.as_array().unwrap().iter().find(|tool| tool["name"] == "staff_person").unwrap();
+        assert_eq!(person.get("outputSchema").is_some(), is_declared, "{mode}");
+        let result = ada.call("staff_person", r#"{"id":"nameless"}"#).await.json()["result"].clone();
+        assert_eq!(result["isError"] == true, is_error, "{mode}: {result}");
+        let structured = if is_error { Value::Null } else { json!({ "id": 1 }) };
+        assert_eq!(result["structuredContent"], structured, "{mode}: {result}");
+        let said = heard.from_info_up();
+        let said: Vec<_> = said
+            .iter()
+            .filter(|line| line.field("message") == "an API's answer is not what its description says")
+            .collect();
+        assert_eq!(said.len(), lines, "{mode}: {said:#?}");
+        assert!(said.iter().all(|line| (line.field("app"), line.field("tool")) == ("staff", "person")));
+    }
+}
+
+#[tokio::test]
+async fn an_api_gets_what_it_declares_and_is_asked_for_what_it_declares() {
+    let api = Upstream::start(|seen| {
+        let accept = seen.header("accept").unwrap_or_default();
+        if seen.target == "/v1/hal" && accept.starts_with("application/hal+json") {
+            Script::new(200, "application/hal+json", vec![r#"{"_links":{}}"#.to_owned()])
+        } else if seen.target == "/v1/xml" && accept.starts_with("application/xml") {
+            Script::new(200, "application/xml", vec!["<ok/>".to_owned()])
+        } else if seen.target == "/v1/form" {
+            Script::status(204, "")
+        } else {
+            Script::status(406, "")
+        }
+    })
+    .await;
+    let spec = json!({ "openapi": "3.0.3", "info": { "title": "t", "version": "1" }, "paths": {
+        "/hal": { "get": { "operationId": "hal", "responses": { "200": { "description": "", "content": { "application/hal+json": {} } } } } },
+        "/xml": { "get": { "operationId": "xml", "responses": { "200": { "description": "", "content": { "application/xml": {} } } } } },
+        "/form": { "post": { "operationId": "form",
+            "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": { "schema": { "type": "object" }, "encoding": { "card": { "style": "deepObject", "explode": true } } } } },
+            "responses": { "204": { "description": "" } } } } } });
+    let app = format!(
+        "  - name: api\n    type: mcpBridge\n    openapi:\n      spec: {{ data: {spec} }}\n      baseURL: {}/v1\n    authorization:\n{OPEN}",
+        api.url
+    );
+    let gateway = Gateway::start(&app).await;
+    let ada = Modern::new(&gateway, "ada");
+    let hal = ada.call("api_hal", "{}").await.json()["result"].clone();
+    assert_eq!(hal["structuredContent"], json!({ "_links": {} }), "{hal}");
+    let xml = ada.call("api_xml", "{}").await.json()["result"].clone();
+    assert_eq!(xml["content"][0]["text"], "<ok/>", "{xml}");
+    let body = r#"{"body":{"amount":12345678901234567890123,"card":{"name":"A & B","tags":["x"]},"note":null,"ids":[1,2]}}"#;
+    let form = ada.call("api_form", body).await.json()["result"].clone();
+    assert_eq!(form["content"][0]["text"], "Done (HTTP 204, no content).", "{form}");
+    let seen = api.seen().pop().unwrap();
+    assert_eq!(seen.header("content-type"), Some("application/x-www-form-urlencoded"));
+    assert_eq!(
+        seen.body,
+        "amount=12345678901234567890123&card%5Bname%5D=A%20%26%20B&card%5Btags%5D%5B0%5D=x&ids=1&ids=2"
+    );
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use gatehouse_testkit::heard::Heard;
 use gatehouse_testkit::patience::until;
 
 use crate::apps::{OPEN, proxy, proxy_at};
@@ -18,6 +19,10 @@ async fn server(script: impl Fn(&Value) -> Script + Send + Sync + 'static) -> Up
         (seen.rpc_method() == "tools/call").then(|| script(&seen.json()["id"]))
     })
     .await
+}
+
+fn stream(text: String) -> Script {
+    Script::new(200, "text/event-stream", vec![text])
 }
 
 fn done(id: &Value) -> String {
@@ -158,7 +163,7 @@ async fn json_rpc_errors_of_an_upstream_reach_the_client_when_they_are_meant_for
 #[tokio::test]
 async fn event_streams_are_read_in_every_shape_and_must_end_in_an_answer() {
     type Shape = fn(&Value) -> Script;
-    let cases: [(&str, Shape, Result<&str, &str>); 9] = [
+    let cases: [(&str, Shape, Result<&str, &str>); 14] = [
         ("plain", |id| Script::events(vec![done(id)]), Ok("done")),
         (
             "priming",
@@ -198,6 +203,30 @@ async fn event_streams_are_read_in_every_shape_and_must_end_in_an_answer() {
             },
             Ok("done"),
         ),
+        (
+            "a ping with data",
+            |id| stream(format!("event: ping\ndata: {{}}\n\ndata: {}\n\n", done(id))),
+            Ok("done"),
+        ),
+        (
+            "beats of text between events",
+            |id| {
+                let beat = "event: heartbeat\ndata: 2026-11-30T22:00:00Z\n\n";
+                stream(format!("{beat}event: message\ndata: {}\n\n{beat}", done(id)))
+            },
+            Ok("done"),
+        ),
+        ("an event of no name", |id| stream(format!("event:\ndata: {}\n\n", done(id))), Ok("done")),
+        (
+            "the session's address first",
+            |id| stream(format!("event: endpoint\ndata: /messages?id=1\n\ndata: {}\n\n", done(id))),
+            Ok("done"),
+        ),
+        (
+            "another type only",
+            |id| stream(format!("event: result\ndata: {}\n\n", done(id))),
+            Err("ended its answer without a response"),
+        ),
         ("no end", |_| Script::events(vec![]), Err("ended its answer without a response")),
         (
             "cut event",
@@ -232,6 +261,29 @@ async fn event_streams_are_read_in_every_shape_and_must_end_in_an_answer() {
 }
 
 #[tokio::test]
+async fn whoever_reads_the_log_learns_why_a_stream_held_no_answer() {
+    type Shape = fn(&Value) -> Script;
+    let cases: [(Shape, &str); 3] = [
+        (|id| stream(format!("data: {}", done(id))), "ended inside of an event"),
+        (|id| stream(format!("data: {}\n", done(id))), "ended inside of an event"),
+        (
+            |id| stream(format!("event: result\ndata: {}\n\n", done(id))),
+            "events of other types than `message` were skipped: 1",
+        ),
+    ];
+    for (shape, detail) in cases {
+        let heard = Heard::here();
+        let upstream = server(shape).await;
+        let gateway = Gateway::start(&proxy("up", &upstream, OPEN)).await;
+        Modern::new(&gateway, "ada").call("up_echo", "{}").await.tool_error();
+        let lines = heard.from_info_up();
+        let failed = lines.iter().find(|line| line.field("message") == "tool call failed").unwrap();
+        assert_eq!(failed.field("reason"), "upstream_silent");
+        assert!(failed.field("detail").contains(detail), "{failed:?}");
+    }
+}
+
+#[tokio::test]
 async fn answers_that_are_no_answers_are_refused() {
     let cases: [(&str, &str); 7] = [
         (
@@ -259,7 +311,7 @@ async fn answers_that_are_no_answers_are_refused() {
     }
     let upstream = server(|id| {
         let mut script = Script::json(done(id));
-        script.headers.push(("content-encoding", "gzip".to_owned()));
+        script.headers.push(("content-encoding", "deflate".to_owned()));
         script
     })
     .await;

@@ -18,6 +18,7 @@ use gatehouse_edge::limits::{Limit, Limits};
 use gatehouse_edge::memory::{Memory, MemoryLimits};
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::delegate::Delegation;
+use gatehouse_edge::partial_lists::PartialLists;
 use gatehouse_edge::server::routes::RouteTable;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Clock;
@@ -100,6 +101,7 @@ pub(crate) struct Gateway {
     /// What is held for others.
     pub(crate) memory: Memory,
     limits: Arc<Limits>,
+    lists: Arc<PartialLists>,
     own: Authority,
     _serving: Serving,
 }
@@ -148,7 +150,8 @@ impl Gateway {
         let snapshot = Arc::new(snapshot(&format!("{frame}{yaml}").replace("ADDRESS", &address.to_string())));
         let (clock, records) = (Arc::<HandClock>::default(), Arc::<Records>::default());
         let own = Authority::new(format!("http://{address}"));
-        let running = run(&snapshot, &own, &clock, patience, &memory);
+        let lists = Arc::<PartialLists>::default();
+        let running = run(&snapshot, &own, &clock, patience, &memory, &lists);
         let limits = Arc::<Limits>::default();
         for limit in Limit::ALL {
             limits.set(*limit, 1);
@@ -156,12 +159,17 @@ impl Gateway {
         let (memory_used, limits_met) = (memory.clone(), Arc::clone(&limits));
         let fittings = Fittings { memory: memory_used, limits: limits_met, ..fittings(&clock, &records) };
         let serving = port.serve(running, fittings);
-        Self { address, records, clock, memory, limits, own, _serving: serving }
+        Self { address, records, clock, memory, limits, lists, own, _serving: serving }
     }
 
     /// How often `limit` was met.
     pub(crate) fn hits(&self, limit: Limit) -> u64 {
         self.limits.standing().find(|standing| standing.limit == limit).unwrap().hits
+    }
+
+    /// Whose lists of tools are not whole, and why.
+    pub(crate) fn partial_lists(&self) -> Vec<(String, &'static str)> {
+        self.lists.at(self.clock.now())
     }
 
     /// A token of `subject` for the whole gateway, from the client `cli`.
@@ -212,6 +220,7 @@ fn run(
     clock: &Arc<HandClock>,
     patience: Patience,
     memory: &Memory,
+    lists: &Arc<PartialLists>,
 ) -> Running {
     let settings = snapshot.mcp.as_ref().unwrap();
     let server = snapshot.authorization_server.as_ref().unwrap();
@@ -233,6 +242,7 @@ fn run(
             outbound,
             clock: Arc::clone(clock) as Arc<dyn Clock>,
             rng,
+            lists: Arc::clone(lists),
         },
         patience,
     );

@@ -132,8 +132,9 @@ async fn pages_of_an_upstream_are_read_to_the_end_and_of_an_endless_list_the_fir
     let names = Modern::new(&gateway, "ada").list().await.names();
     assert_eq!(endless.rpc("tools/list").len(), 100);
     assert_eq!(circle.rpc("tools/list").len(), 2);
-    // Of the list that goes in a circle both pages hold the same tool, which makes it nobody's.
+    // The list that goes in a circle says the same twice, which is one tool.
     let mut expected: Vec<String> = (0..100).map(|page| format!("e_t{page}")).collect();
+    expected.push("c_same".to_owned());
     expected.extend((0..4).map(|page| format!("p_tool{page}")));
     expected.sort_unstable();
     assert_eq!(names, expected);
@@ -179,7 +180,8 @@ async fn definitions_keep_their_bytes_but_not_what_hides_in_them() {
         let twice = r#"{"name":"one","name":"two","inputSchema":{"type":"object"}}"#;
         let hidden = "{\"name\":\"a\u{202e}b\",\"inputSchema\":{\"type\":\"object\"}}";
         let schemaless = r#"{"name":"schemaless"}"#;
-        let (first, second) = (tool("twin"), tool("twin"));
+        let (first, mut second) = (tool("twin"), tool("twin"));
+        second["description"] = json!("Another one");
         let header = r#"{"name":"badheader","inputSchema":{"type":"object","properties":{"a":{"type":"number","x-mcp-header":"A"}}}}"#;
         let list = format!(
             r#"{{"resultType":"complete","tools":[{good},{twice},{hidden},{schemaless},{first},{second},{header}]}}"#

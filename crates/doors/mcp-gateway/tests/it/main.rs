@@ -10,15 +10,18 @@
 
 mod api;
 mod apps;
+mod broken_lists;
 mod bytes;
 mod calls;
 mod client;
+mod codings;
 mod delegation;
 mod envelope;
 mod failures;
 mod floods;
 mod gateway;
 mod listing;
+mod lost_sessions;
 mod mcp_server;
 mod memory;
 mod refusals;

@@ -196,6 +196,50 @@ fn files_that_others_can_get_at_are_warned_of() {
     }
 }
 
+/// Of an API, what tools are without is told with its place and its reason, and so are operations that are no tools.
+#[test]
+fn what_is_left_out_of_an_api_is_told() {
+    let here = tempfile::tempdir().unwrap();
+    let parameter = |name: &str, place: &str| serde_json::json!({ "name": name, "in": place, "schema": { "type": "string", "pattern": "^(?=a)" } });
+    let operation = |id: &str, parameters: &[serde_json::Value]| serde_json::json!({ "get": { "operationId": id, "parameters": parameters, "responses": {} } });
+    let mut cookie = parameter("sid", "cookie");
+    let mut paths = serde_json::json!({});
+    paths["/a"] = operation("a", &[cookie.clone(), parameter("Authorization", "header")]);
+    paths["/b"] = operation("b", &[parameter("q", "query")]);
+    cookie["required"] = true.into();
+    paths["/c"] = operation("c", &[cookie]);
+    let spec = serde_json::json!({ "openapi": "3.0.3", "paths": paths });
+    write(here.path(), "api.json", &spec.to_string());
+    let text = |mode: &str| {
+        format!(
+            "http: {{ address: \"127.0.0.1:9420\", publicURL: \"http://127.0.0.1:9420\" }}\n\
+             connectors: [{{ name: staff, type: local, users: [] }}]\n\
+             oidcProvider: {{ discovery: {{ issuer: \"http://127.0.0.1:9420\" }} }}\n\
+             mcpProvider: {{ enabled: true }}\n\
+             apps:\n  - name: api\n    type: mcpBridge\n    outputSchema: {mode}\n    \
+             openapi: {{ spec: {{ uri: api.json }}, baseURL: \"https://api.example\" }}\n    \
+             authorization: {{ outbound: {{ type: unprotected }} }}\n"
+        )
+    };
+    for mode in ["strict", "report", "off"] {
+        write(here.path(), "gatehouse.yaml", &text(mode));
+        let ran = gatehouse(here.path(), &["check"], "");
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let said = format!("{}{}", ran.out, ran.err);
+        for told in [
+            "a tool is without a part: /paths/~1a/get/parameters/0: operation \"a\": the cookie parameter \"sid\"",
+            "a tool is without a part: /paths/~1a/get/parameters/1: operation \"a\": the header \"authorization\"",
+            "a tool is without a part: /paths/~1b/get: operation \"b\": the schema cannot be checked at",
+            "openapi.spec: /paths/~1c/get/parameters/0: operation \"c\": the cookie parameter \"sid\"",
+        ] {
+            assert!(said.contains(told), "{told}\n{said}");
+        }
+    }
+    write(here.path(), "gatehouse.yaml", &text("lax"));
+    let refused = gatehouse(here.path(), &["check"], "").failed(78);
+    assert!(refused.contains("apps[0].outputSchema") && refused.contains("strict"), "{refused}");
+}
+
 /// What names a device or a pipe is refused at once, whichever kind of file it is: they may have no end.
 #[test]
 fn files_without_an_end_are_not_read() {

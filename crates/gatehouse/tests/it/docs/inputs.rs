@@ -60,6 +60,7 @@ fn token_minting() {
             connector: "staff",
             claims: &attributes,
             groups: vec!["eng"],
+            groups_complete: true,
             auth_time: Some(Timestamp::from_unix_seconds(NOW - 60)),
             amr: vec!["pwd"],
         }),

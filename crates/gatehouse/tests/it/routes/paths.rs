@@ -191,7 +191,7 @@ fn a_request_that_two_readers_may_read_differently_goes_nowhere() {
         ("two hosts", raw("GET /v1/models HTTP/1.1", &format!("Host: {HOST}\r\n\r\n")), 400),
         ("target and host differ", raw("GET http://evil.example.com/v1/models HTTP/1.1", "\r\n"), 400),
         ("an underscore", raw("GET /v1/models HTTP/1.1", "x_api_key: y\r\n\r\n"), 400),
-        ("an upgrade", raw("GET /v1/models HTTP/1.1", "Upgrade: websocket\r\n\r\n"), 501),
+        ("a tunnel", raw(&format!("CONNECT {HOST} HTTP/1.1"), "\r\n"), 501),
         (
             "two lengths",
             raw("POST /v1/messages HTTP/1.1", "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x"),

@@ -197,6 +197,7 @@ fn not_had(url: &ClientMetadataUrl, error: &FetchError) -> Rejection {
         | FetchError::Blocked(_)
         | FetchError::Undeclared { .. }
         | FetchError::Body(_)
+        | FetchError::Coded { .. }
         | FetchError::Status { status: StatusCode::NOT_FOUND | StatusCode::GONE, .. } => {
             unusable(&ClientId::new(url.as_str()), &error.to_string())
         }

@@ -9,13 +9,16 @@ use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::protection::TrustedServer;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::groups::IncompleteGroups;
 use gatehouse_identity::id::Issuer;
+use gatehouse_identity::issuer::ExpectedIssuer;
 use gatehouse_identity::jose::algorithm::Algorithm;
-use gatehouse_identity::jose::token::UnverifiedToken;
+use gatehouse_identity::jose::jwk::KeySet;
+use gatehouse_identity::jose::token::{TokenError, UnverifiedToken};
 use gatehouse_identity::jose::verify::{Expectations, TokenType, VerifiedToken};
-use gatehouse_identity::principal::{ClaimRules, Principal};
+use gatehouse_identity::principal::{ClaimRules, FormerPrincipal, Principal};
 use gatehouse_identity::secret::Secret;
-use gatehouse_identity::static_key::{KeyError, KeyHash, KeyTable};
+use gatehouse_identity::static_key::{self, KeyError, KeyHash, KeyTable};
 
 use crate::context::{Head, Single};
 use crate::issuer::keys::LocalKeys;
@@ -23,7 +26,7 @@ use crate::issuer::revocations::Revocations;
 use crate::issuer::standing;
 use crate::memory;
 use crate::outbound::jwks::IssuerKeys;
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, RejectionKind, excerpt, loggable};
 
 /// How long a verified token is remembered; also the longest time that a removed key keeps working.
 const REMEMBER: Duration = Duration::from_secs(60);
@@ -31,8 +34,6 @@ const REMEMBER: Duration = Duration::from_secs(60);
 const ROOM_FOR_TOKENS: u64 = 256 * 1024 * 1024;
 /// Longest credential that is looked at.
 const MAX_CREDENTIAL_BYTES: usize = 16 * 1024;
-/// Longest lifetime of a token that is accepted.
-const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Where callers may put their credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +46,8 @@ pub enum CredentialPlaces {
 
 /// An issuer whose tokens are accepted.
 pub struct TrustedIssuer {
-    /// Its identifier.
-    pub issuer: Issuer,
+    /// Its identifier, as far as it is configured.
+    pub issuer: ExpectedIssuer,
     /// Where its keys come from.
     pub keys: KeySource,
     /// Accepted `aud` values.
@@ -57,11 +58,18 @@ pub struct TrustedIssuer {
     pub token_type: TokenType,
     /// Clock difference that is forgiven.
     pub leeway: Duration,
+    /// The longest life of a token that is accepted.
+    pub max_lifetime: Duration,
     /// Which claims name user and groups.
     pub claims: ClaimRules,
+    /// How its ID tokens are accepted besides, where they are.
+    pub id_tokens: Option<Box<TrustedIssuer>>,
+    /// What becomes of people whose groups it left out.
+    pub incomplete_groups: IncompleteGroups,
 }
 
 /// Where an issuer's keys come from.
+#[derive(Clone)]
 pub enum KeySource {
     /// Our own authorization server, never asked over the network.
     Local(Arc<LocalKeys>),
@@ -235,8 +243,14 @@ impl ResourceServer {
         let key = KeyHash::of(credential);
         match self.static_keys.authenticate_hash(&key, now) {
             Ok(principal) => return Ok(Caller { principal: Arc::new(principal), token: None }),
-            Err(KeyError::Unknown) if credential.bytes().filter(|byte| *byte == b'.').count() == 2 => {}
-            Err(error) => return Err(Rejection::unauthenticated("key_refused", error.to_string())),
+            Err(KeyError::Unknown) if self.takes_for_token(credential) => {}
+            Err(error) => {
+                let mut rejection = Rejection::unauthenticated("key_refused", error.to_string());
+                if let KeyError::Expired(former) = error {
+                    rejection.former = Some(Arc::new(former));
+                }
+                return Err(rejection);
+            }
         }
         let remembered = self.remembered.get(&key).filter(|hit| now < hit.until);
         let caller =
@@ -254,63 +268,164 @@ impl ResourceServer {
         Ok(caller)
     }
 
+    /// Whether a credential that is no known key is meant as a token: not if it begins like a key of ours, nor if nothing
+    /// but keys is taken here.
+    fn takes_for_token(&self, credential: &str) -> bool {
+        !self.issuers.is_empty() && !credential.starts_with(static_key::PREFIX)
+    }
+
     async fn verify(&self, hash: KeyHash, credential: &str, now: Timestamp) -> Result<Caller, Rejection> {
-        let token = UnverifiedToken::parse(credential)
-            .map_err(|error| Rejection::unauthenticated(error.code(), error.to_string()))?;
+        let token = UnverifiedToken::parse(credential).map_err(|error| unreadable(&error))?;
         let claimed =
             token.issuer().ok_or_else(|| Rejection::unauthenticated("issuer_missing", "no `iss` claim"))?;
         let unknown = || {
             Rejection::unauthenticated("issuer_unknown", format!("issuer {claimed:?} is not trusted here"))
         };
-        let issuer =
-            self.issuers.iter().find(|trusted| trusted.issuer.as_str() == claimed).ok_or_else(unknown)?;
-        let expectations = issuer.expectations();
+        let issuer = self.issuer_of(claimed).ok_or_else(unknown)?;
+        let issuer = issuer.for_kind_of(&token);
         let verified = match &issuer.keys {
-            KeySource::Local(keys) => token.verify(keys.verification_keys(), &expectations, now),
+            KeySource::Local(keys) => {
+                let stated = issuer.issuer.as_configured();
+                issuer.verify(&token, keys.verification_keys(), stated, now)?
+            }
             KeySource::Remote(remote) => {
                 let published = remote
                     .published(token.kid())
                     .await
                     .map_err(|error| Rejection::unavailable("issuer_keys_unavailable", error.to_string()))?;
-                token.verify(&published.keys, &expectations, now)
+                issuer.verify(&token, &published.keys, &published.metadata.issuer, now)?
             }
         };
-        let verified =
-            verified.map_err(|error| Rejection::unauthenticated(error.code(), error.to_string()))?;
         let principal = Principal::from_token(&verified, &issuer.claims)
             .map_err(|error| Rejection::unauthenticated("principal_unusable", error.to_string()))?;
+        issuer.check_groups(&principal)?;
         if matches!(issuer.keys, KeySource::Local(_)) {
             self.revocations.sightings().note(verified.claims());
         }
         let token = BearerToken { text: Secret::new(credential.to_owned()), hash, verified };
         Ok(Caller { principal: Arc::new(principal), token: Some(Arc::new(token)) })
     }
+
+    /// The trusted issuer that may call itself `claimed`.
+    fn issuer_of(&self, claimed: &str) -> Option<&TrustedIssuer> {
+        let configured = |trusted: &&TrustedIssuer| trusted.issuer.as_configured().as_str() == claimed;
+        let accepting = |trusted: &&TrustedIssuer| trusted.issuer.accepts(claimed);
+        self.issuers.iter().find(configured).or_else(|| self.issuers.iter().find(accepting))
+    }
+
+    /// The identifiers of the authorization servers, as they state them themselves: clients compare what they are told
+    /// here with what they read there (RFC 9728 §3.2, RFC 8414 §3.3). One that cannot be asked now is named as it is
+    /// configured.
+    pub async fn authorization_servers(&self) -> Vec<Issuer> {
+        let mut named = Vec::with_capacity(self.issuers.len());
+        for trusted in &self.issuers {
+            let published = match (&trusted.keys, &trusted.issuer) {
+                (KeySource::Remote(keys), ExpectedIssuer::Derived(_)) => keys.published(None).await.ok(),
+                (KeySource::Local(_) | KeySource::Remote(_), _) => None,
+            };
+            let configured = || trusted.issuer.as_configured().clone();
+            named.push(published.map_or_else(configured, |published| published.metadata.issuer.clone()));
+        }
+        named
+    }
 }
 
 impl TrustedIssuer {
     /// The issuer that `server` configures, whose tokens may also name one of `more` as their audience.
     pub fn of(server: &TrustedServer, keys: KeySource, more: &[Audience]) -> Self {
+        let id_tokens = (!server.id_tokens_of.is_empty()).then(|| {
+            let (audiences, id_tokens_of) = (server.id_tokens_of.clone(), Vec::new());
+            let theirs =
+                TrustedServer { audiences, id_tokens_of, token_type: TokenType::IdToken, ..server.clone() };
+            Box::new(Self::of(&theirs, keys.clone(), &[]))
+        });
         Self {
+            id_tokens,
             issuer: server.issuer.clone(),
             keys,
             audiences: server.audiences.iter().chain(more).cloned().collect(),
             algorithms: server.algorithms.clone(),
             token_type: server.token_type,
             leeway: server.clock_skew,
+            max_lifetime: server.max_lifetime,
             claims: server.claims.clone(),
+            incomplete_groups: server.incomplete_groups,
         }
     }
 
-    fn expectations(&self) -> Expectations {
+    /// What is demanded of a token of this kind, as it says of itself; the signature proves it.
+    fn for_kind_of(&self, token: &UnverifiedToken<'_>) -> &Self {
+        match &self.id_tokens {
+            Some(id_tokens) if !token.says_access_token() => id_tokens,
+            _ => self,
+        }
+    }
+
+    /// Verifies a token with the keys of the issuer, which calls itself `stated`. Whose token has expired is told with
+    /// the refusal.
+    fn verify(
+        &self,
+        token: &UnverifiedToken<'_>,
+        keys: &KeySet,
+        stated: &Issuer,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, Rejection> {
+        let expectations = self.expectations(stated.clone());
+        token.verify(keys, &expectations, now).map_err(|error| {
+            let mut rejection = Rejection::unauthenticated(error.code(), error.to_string());
+            if error == TokenError::Expired {
+                let expired = token.expired(keys, &expectations, now);
+                let former = expired.and_then(|token| FormerPrincipal::from_token(&token, &self.claims).ok());
+                rejection.former = former.map(Arc::new);
+            }
+            rejection
+        })
+    }
+
+    /// A policy that denies by group must not let somebody pass whose groups it does not see.
+    fn check_groups(&self, principal: &Principal) -> Result<(), Rejection> {
+        if principal.groups_complete() {
+            return Ok(());
+        }
+        let who = format!("{} of {}", principal.subject(), principal.issuer());
+        if self.incomplete_groups == IncompleteGroups::Allow {
+            tracing::warn!(user = %loggable(excerpt(&who)), "groups of a user are not all known");
+            return Ok(());
+        }
+        Err(Rejection::new(
+            RejectionKind::Forbidden,
+            "groups_incomplete",
+            "Your token does not list all groups that you are in, and they decide what you may do here.",
+        )
+        .because(format!(
+            "the token of {who} says that groups were left out; let the provider send fewer of them, or write \
+             `onIncompleteGroups: allow` for it"
+        )))
+    }
+
+    fn expectations(&self, issuer: Issuer) -> Expectations {
         Expectations {
-            issuer: self.issuer.clone(),
+            issuer,
             audiences: self.audiences.clone(),
             algorithms: self.algorithms.clone(),
             token_type: self.token_type,
             leeway: self.leeway,
-            max_lifetime: MAX_TOKEN_LIFETIME,
+            max_lifetime: self.max_lifetime,
         }
     }
+}
+
+/// What is no JWT may be a token all the same: one that only its issuer can read.
+fn unreadable(error: &TokenError) -> Rejection {
+    let why = match error {
+        TokenError::Parts => {
+            "neither a key that is known here nor a JWT: access tokens that only their issuer can \
+                              read, as Google and Okta's org server make them, cannot be verified here"
+                .to_owned()
+        }
+        error => error.to_string(),
+    };
+    Rejection::unauthenticated(error.code(), why)
 }
 
 fn credential(head: &Head, field: Single) -> Result<Option<&str>, Rejection> {

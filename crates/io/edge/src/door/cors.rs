@@ -43,6 +43,18 @@ impl OriginRules {
         }
     }
 
+    /// What a page that may ask for something at a path by `methods` is told of what it may not: that, and not that the
+    /// network is down.
+    pub(super) fn at_path(&self, head: &Head, methods: &BTreeMap<String, Route>) -> Allowed {
+        let mut allowed = methods.values().filter_map(|route| self.check(route, head).ok());
+        allowed.find(|Allowed(origin)| origin.is_some()).unwrap_or(Allowed(None))
+    }
+
+    /// The same where there is no path: listed origins may look for one.
+    pub(super) fn listed(&self, head: &Head) -> Allowed {
+        Allowed(head.value(Single::Origin).filter(|origin| self.lists(origin)).cloned())
+    }
+
     /// The answer to a preflight request, or `None` when it is not one or not granted.
     pub(super) fn preflight(&self, head: &Head, methods: &BTreeMap<String, Route>) -> Option<Response<Body>> {
         if head.method != Method::OPTIONS {
@@ -75,7 +87,9 @@ impl Allowed {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(
             ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("mcp-session-id, www-authenticate, request-id, retry-after"),
+            HeaderValue::from_static(
+                "mcp-session-id, www-authenticate, request-id, retry-after, x-should-retry",
+            ),
         );
         headers.append(VARY, HeaderValue::from_static("origin"));
     }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_config::snapshot::connector::Connector;
+use gatehouse_identity::groups::IncompleteGroups;
 use gatehouse_identity::id::ConnectorName;
 use gatehouse_oauth::claims::texts;
 use gatehouse_oauth::exchange::Standing;
@@ -60,7 +61,13 @@ pub fn of_user<'a>(
 ) -> Result<Cow<'a, AuthenticatedUser>, Standing> {
     match snapshot.connectors.get(&user.connector).map(AsRef::as_ref) {
         // Another IdP behind the same name vouches for nobody who came from the one before.
-        Some(Connector::Oidc(oidc)) if user.upstream_issuer.as_ref() == Some(&oidc.issuer) => {
+        Some(Connector::Oidc(oidc))
+            if user.upstream_issuer.as_ref().is_some_and(|issuer| oidc.issuer.accepts(issuer.as_str())) =>
+        {
+            // Whoever came in while that was allowed has to sign in again.
+            if !user.groups_complete && oidc.incomplete_groups == IncompleteGroups::Deny {
+                return Err(Standing::UserDisabled);
+            }
             Ok(Cow::Borrowed(user))
         }
         Some(Connector::Local(local)) if user.upstream_issuer.is_none() => {

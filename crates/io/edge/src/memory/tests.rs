@@ -12,8 +12,12 @@ use crate::rejection::{Rejection, RejectionKind};
 const LIMITS: MemoryLimits = MemoryLimits { total: 1000, per_holder: 400 };
 
 fn caller(name: &str) -> Holder {
-    let key =
-        StaticKey { name: name.to_owned(), hash: KeyHash::of("key"), groups: Vec::new(), expires_at: None };
+    let key = StaticKey {
+        name: name.to_owned(),
+        hash: KeyHash::of("key"),
+        groups: Arc::default(),
+        expires_at: None,
+    };
     let table = KeyTable::new(Issuer::new("urn:keys"), [key]);
     let principal = table.authenticate_hash(&KeyHash::of("key"), Timestamp::from_unix_seconds(0));
     Holder::caller(&Arc::new(principal.expect("a key of the table")))

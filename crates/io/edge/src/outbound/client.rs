@@ -12,7 +12,6 @@ use http::header::{
 };
 use http::uri::Authority;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -21,6 +20,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use gatehouse_config::snapshot::mcp::Connection;
 
 use crate::authorize::Permit;
+use crate::memory::Memory;
+use crate::outbound::coding::{Received, ask_for_identity};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::server::body::Body;
 
@@ -34,8 +35,9 @@ pub(super) const USUAL: Connection = Connection {
 const IDLE: Duration = Duration::from_secs(50);
 /// How many are kept for one host: those of a steady stream of requests, not one for each of a burst that is over.
 const MOST_IDLE: u32 = 100;
-/// How much of an answer is read before its reader has taken the last piece: what a slow client can make us hold.
-const READ_AHEAD: usize = 64 * 1024;
+/// How much of an answer is read before its reader has taken the last piece: what a slow client can make us hold. No more
+/// than what the allocator keeps at hand for each thread, or streams spend a twelfth of their time on getting it anew.
+const READ_AHEAD: usize = 32 * 1024;
 
 /// Headers that belong to one connection and never travel on (RFC 9110 §7.6.1).
 static HOP_BY_HOP: [HeaderName; 9] = [
@@ -54,12 +56,13 @@ static HOP_BY_HOP: [HeaderName; 9] = [
 #[derive(Clone)]
 pub struct UpstreamClient {
     client: Client<HttpsConnector<HttpConnector>, Body>,
+    memory: Memory,
 }
 
 impl UpstreamClient {
-    /// A client with an empty pool.
+    /// A client with an empty pool, whose decoders of coded answers are counted in `memory`.
     #[expect(clippy::disallowed_types, reason = "this is the one place that builds the data-plane client")]
-    pub fn new(tls: &Arc<rustls::ClientConfig>, connection: &Connection) -> Self {
+    pub fn new(tls: &Arc<rustls::ClientConfig>, connection: &Connection, memory: Memory) -> Self {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
@@ -77,26 +80,30 @@ impl UpstreamClient {
             .pool_timer(TokioTimer::new())
             .retry_canceled_requests(true)
             .http1_max_buf_size(READ_AHEAD);
-        Self { client: builder.build(https) }
+        Self { client: builder.build(https), memory }
     }
 
     /// Sends `request` and waits at most `first_byte` for the head of the answer. The body is streamed.
     ///
-    /// Hop-by-hop headers are removed from the request and from the answer. Dropping the returned future or body
+    /// Hop-by-hop headers are removed from the request and from the answer. The answer is asked for without any coding,
+    /// and has none when it is given back. Dropping the returned future or body
     /// cancels the upstream call.
     pub async fn send<P>(
         &self,
         _permit: &Permit<P>,
         mut request: Request<Body>,
         first_byte: Duration,
-    ) -> Result<Response<Incoming>, Rejection> {
+    ) -> Result<Response<Received>, Rejection> {
         strip_hop_by_hop(request.headers_mut());
+        ask_for_identity(request.headers_mut());
         let authority = request.uri().authority().cloned();
         let host = authority.as_ref().map(Authority::as_str).unwrap_or_default();
         match tokio::time::timeout(first_byte, self.client.request(request)).await {
-            Ok(Ok(mut response)) => {
-                strip_hop_by_hop(response.headers_mut());
-                Ok(response)
+            Ok(Ok(response)) => {
+                let (mut head, body) = response.into_parts();
+                strip_hop_by_hop(&mut head.headers);
+                let body = Received::begin(&mut head.headers, body, &self.memory, host)?;
+                Ok(Response::from_parts(head, body))
             }
             Ok(Err(error)) => Err(Rejection::new(
                 RejectionKind::UpstreamFailed,

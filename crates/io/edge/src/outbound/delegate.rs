@@ -18,7 +18,7 @@ use crate::context::{Context, Verified};
 use crate::issuer::{Minted, TokenIssuer};
 use crate::outbound::Outbound;
 use crate::rejection::{Rejection, RejectionKind};
-use ask::{Ask, Key};
+use ask::{Ask, Key, KeyRef};
 use remote::Servers;
 
 mod answer;
@@ -98,11 +98,7 @@ impl Delegation {
         context: &Context<Verified>,
     ) -> Result<OutboundCredential, Rejection> {
         let credential = self.credential_for(rule, Some(tool), context).await?;
-        // The record of a call tells of the token that went out with it, not of one that a list was read with.
-        if let OutboundCredential::Bearer(token) = &credential {
-            context.note(|event| event.with_exchange(token.facts.clone()));
-        }
-        Ok(credential)
+        Ok(credential.noted(context))
     }
 
     /// The credential for asking an upstream what it offers: as for a call, without the scopes of any tool.
@@ -112,20 +108,21 @@ impl Delegation {
         rule: &OutboundRule,
         context: &Context<Verified>,
     ) -> Result<OutboundCredential, Rejection> {
+        // The record of a call tells of the token that goes out with it, not of one that the list was read with.
         self.credential_for(rule, None, context).await
     }
 
     /// Whether this request would be given the credential for asking an upstream what it offers, before it is shown
-    /// what another one was told with it.
+    /// what another one was told with it. It is no use of that credential, so no record tells of one.
     pub async fn confirm_listing(
         &self,
-        permit: &Permit<Discovery>,
+        _permit: &Permit<Discovery>,
         rule: &OutboundRule,
         context: &Context<Verified>,
     ) -> Result<(), Rejection> {
         match rule {
             OutboundRule::TokenExchange(exchange) if matches!(exchange.authority.reach, Reach::Local) => {
-                self.listing_credential(permit, rule, context).await.map(drop)
+                self.credential_for(rule, None, context).await.map(drop)
             }
             // The server abroad decided by the token alone, which the list is held for.
             OutboundRule::TokenExchange(_)
@@ -184,17 +181,16 @@ impl Delegation {
     ) -> Result<Arc<OutboundToken>, Rejection> {
         self.check_standing(ask, context)?;
         let key = ask.key(context);
-        let token = match self.usable(&key, context).await {
-            Some(held) if held.is_for(ask, context).await => held,
+        match self.usable(&key, context).await {
+            Some(held) if held.is_for(ask, context).await => Ok(held),
             // It stays for those whom it was made for.
-            Some(_) => Arc::new(Box::pin(self.fresh(ask, context)).await?),
-            None => Box::pin(self.shared(&key, ask, context)).await?,
-        };
-        Ok(token)
+            Some(_) => Box::pin(self.fresh(ask, context)).await.map(Arc::new),
+            None => Box::pin(self.shared(&key.to_key(), ask, context)).await,
+        }
     }
 
     /// The token that is held under `key`, if it lasts long enough and was not taken back.
-    async fn usable(&self, key: &Key, context: &Context<Verified>) -> Option<Arc<OutboundToken>> {
+    async fn usable(&self, key: &KeyRef<'_>, context: &Context<Verified>) -> Option<Arc<OutboundToken>> {
         let held = self.held.get(key).await?;
         if held.expires_at > context.now.plus(MARGIN) && !self.is_revoked(&held) {
             return Some(held);
@@ -240,6 +236,16 @@ impl Delegation {
                 self.servers.ask(&server, ask, context).await
             }
         }
+    }
+}
+
+impl OutboundCredential {
+    /// The same, for the record of the request that carries it.
+    fn noted(self, context: &Context<Verified>) -> Self {
+        if let Self::Bearer(token) = &self {
+            context.note(|event| event.with_exchange(token.facts.clone()));
+        }
+        self
     }
 }
 

@@ -1,6 +1,6 @@
 //! Small documents and form posts: discovery, key sets, client metadata, token endpoints.
 //!
-//! No redirects, no ambient proxy, no cookies, no decompression; the address that was checked is the address that
+//! No redirects, no ambient proxy, no cookies; the address that was checked is the address that
 //! is connected to (RFC 9728 §7.7, Client ID Metadata Documents §6, AC-50..AC-56).
 
 use std::net::{IpAddr, SocketAddr};
@@ -22,6 +22,8 @@ use url::{Host, Origin, Url};
 
 use gatehouse_config::snapshot::discovery::Discovery;
 
+use crate::memory::Memory;
+use crate::outbound::coding::{Received, Unreadable, ask_for_identity};
 use crate::outbound::guard::{AddressGuard, Blocked};
 
 /// How long connecting may take.
@@ -69,6 +71,7 @@ pub struct Fetcher {
     guard: AddressGuard,
     names: Names,
     tls: TlsConnector,
+    memory: Memory,
 }
 
 /// Who knows the addresses of names.
@@ -143,12 +146,21 @@ pub enum FetchError {
     /// The body is longer than the limit or was cut.
     #[error("{0} answered with a body that is too long or was cut")]
     Body(Box<Url>),
+    /// The body is coded, and not in a way that is known here.
+    #[error("{url} cannot be read: {why}")]
+    Coded {
+        /// The URL.
+        url: Box<Url>,
+        /// What is wrong.
+        why: Unreadable,
+    },
 }
 
 impl Fetcher {
-    /// A fetcher that trusts the certificate authorities of the system.
-    pub fn new(tls: Arc<rustls::ClientConfig>) -> Self {
-        Self { guard: AddressGuard::new(), names: Names::System, tls: TlsConnector::from(tls) }
+    /// A fetcher that trusts the certificate authorities of `tls`, and counts in `memory` what decoders of coded answers
+    /// take.
+    pub fn new(tls: Arc<rustls::ClientConfig>, memory: Memory) -> Self {
+        Self { guard: AddressGuard::new(), names: Names::System, tls: TlsConnector::from(tls), memory }
     }
 
     /// Gets a JSON document of at most `limit` bytes.
@@ -217,6 +229,7 @@ impl Fetcher {
         let authority = url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
         let authority = HeaderValue::from_str(&authority).map_err(|error| unreachable(error.to_string()))?;
         request.headers_mut().insert(HOST, authority);
+        ask_for_identity(request.headers_mut());
         let work = async {
             let stream = self.connect(url, trust).await?;
             let talk = if url.scheme() == "https" {
@@ -224,13 +237,14 @@ impl Fetcher {
                     .map_err(|error| unreachable(error.to_string()))?;
                 let stream =
                     self.tls.connect(name, stream).await.map_err(|error| unreachable(error.to_string()))?;
-                converse(stream, request, limit).await
+                converse(stream, request, (&self.memory, &host), limit).await
             } else {
-                converse(stream, request, limit).await
+                converse(stream, request, (&self.memory, &host), limit).await
             };
             talk.map_err(|failed| match failed {
                 Failed::Http(error) => unreachable(error.to_string()),
                 Failed::Body => FetchError::Body(Box::new(url.clone())),
+                Failed::Coded(why) => FetchError::Coded { url: Box::new(url.clone()), why },
             })
         };
         tokio::time::timeout(TOTAL_TIMEOUT, work).await.map_err(|_| FetchError::Timeout(host.clone()))?
@@ -289,12 +303,14 @@ impl Names {
 enum Failed {
     Http(hyper::Error),
     Body,
+    Coded(Unreadable),
 }
 
 /// One request on one connection, which ends with it.
 async fn converse<IO>(
     stream: IO,
     request: Request<Full<Bytes>>,
+    (memory, host): (&Memory, &str),
     limit: usize,
 ) -> Result<(Response<()>, Bytes), Failed>
 where
@@ -306,7 +322,8 @@ where
         .await
         .map_err(Failed::Http)?;
     let talk = async {
-        let (head, body) = sender.send_request(request).await.map_err(Failed::Http)?.into_parts();
+        let (mut head, body) = sender.send_request(request).await.map_err(Failed::Http)?.into_parts();
+        let body = Received::begin(&mut head.headers, body, memory, host).map_err(Failed::Coded)?;
         let bytes = Limited::new(body, limit).collect().await.map_err(|_| Failed::Body)?.to_bytes();
         Ok((Response::from_parts(head, ()), bytes))
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 use url::Url;
@@ -12,6 +12,7 @@ use url::Url;
 use gatehouse_config::snapshot::discovery::Discovery;
 use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_identity::id::Issuer;
+use gatehouse_identity::issuer::ExpectedIssuer;
 use gatehouse_identity::jose::jwk::KeySet;
 
 use crate::outbound::fetch::{FetchError, Fetcher, Trust};
@@ -26,11 +27,12 @@ const COOLDOWN_WITHOUT_KEYS: Duration = Duration::from_secs(2);
 /// How long keys are used after the last successful fetch.
 const STALE_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What an issuer publishes about itself (RFC 8414 §2, OpenID Connect Discovery §3); the members that we use.
+/// What an issuer publishes about itself (RFC 8414 §2, OpenID Connect Discovery §3); the members that we use. One that
+/// is `null` is absent, as servers write it that have a place for every member.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Metadata {
-    /// The issuer identifier.
-    pub issuer: String,
+    /// The issuer identifier, as it is stated.
+    pub issuer: Issuer,
     /// Where its keys are.
     pub jwks_uri: String,
     /// Where users are sent.
@@ -40,10 +42,10 @@ pub struct Metadata {
     /// Where claims about the user are.
     pub userinfo_endpoint: Option<String>,
     /// How clients may authenticate at the token endpoint.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     pub token_endpoint_auth_methods_supported: Vec<String>,
     /// Whether authorization responses carry `iss` (RFC 9207 §3).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     pub authorization_response_iss_parameter_supported: bool,
 }
 
@@ -79,21 +81,28 @@ pub enum PublishedError {
     CoolingDown(Url),
 }
 
+/// The last time that somebody tried to fetch.
+#[derive(Clone, Copy)]
+struct Attempt {
+    at: Timestamp,
+    failed: bool,
+}
+
 /// The metadata and keys of one issuer.
 pub struct IssuerKeys {
-    issuer: Issuer,
+    issuer: ExpectedIssuer,
     discovery: Discovery,
     refresh: Duration,
     fetcher: Fetcher,
     clock: Arc<dyn Clock>,
     held: Arc<ArcSwapOption<Published>>,
-    last_attempt: Arc<Mutex<Option<Timestamp>>>,
+    last_attempt: Arc<Mutex<Option<Attempt>>>,
 }
 
 impl IssuerKeys {
     /// The keys of `issuer`, found through the configured `discovery` and read again every `refresh`.
     pub fn new(
-        issuer: Issuer,
+        issuer: ExpectedIssuer,
         discovery: Discovery,
         refresh: Duration,
         fetcher: Fetcher,
@@ -103,8 +112,8 @@ impl IssuerKeys {
         Self { issuer, discovery, refresh, fetcher, clock, held, last_attempt }
     }
 
-    /// The issuer.
-    pub fn issuer(&self) -> &Issuer {
+    /// The issuer as configured; what it states itself is in its metadata.
+    pub fn issuer(&self) -> &ExpectedIssuer {
         &self.issuer
     }
 
@@ -121,7 +130,8 @@ impl IssuerKeys {
     /// Keys in which `kid` can be looked up.
     ///
     /// A known `kid` never waits for the network. An unknown one causes at most one fetch per 30 s, shared by all
-    /// who wait; after it, the held keys are returned whether they contain `kid` or not.
+    /// who wait; after it, the held keys are returned whether they contain `kid` or not. Where that fetch failed, whether
+    /// there is such a key cannot be said, and the failure is returned.
     pub async fn published(&self, kid: Option<&str>) -> Result<Arc<Published>, PublishedError> {
         if let Some(held) = self.held.load_full() {
             let age = self.clock.now().since(held.fetched_at);
@@ -145,29 +155,32 @@ impl IssuerKeys {
         let attempt = Arc::clone(&self.last_attempt).lock_owned().await;
         let now = self.clock.now();
         let usable = |held: &Arc<Published>| now.since(held.fetched_at) <= STALE_LIMIT;
+        let knows = |held: &Arc<Published>| kid.is_none_or(|kid| held.keys.contains(kid));
         let held = self.held.load_full().filter(usable);
         let cooling = self.is_cooling(*attempt, now);
+        let failed = attempt.is_some_and(|last| last.failed);
+        let cooling_down = || PublishedError::CoolingDown(self.discovery.url.clone());
         match held {
-            Some(held) if cooling || kid.is_some_and(|kid| held.keys.contains(kid)) => Ok(held),
-            None if cooling => Err(PublishedError::CoolingDown(self.discovery.url.clone())),
+            Some(held) if kid.is_some() && knows(&held) => Ok(held),
+            Some(held) if cooling && (knows(&held) || !failed) => Ok(held),
+            _ if cooling => Err(cooling_down()),
             held => {
-                let cooling = || PublishedError::CoolingDown(self.discovery.url.clone());
                 let fetched = match self.refetch(attempt) {
-                    Some(work) => work.await.unwrap_or_else(|_| Err(cooling())),
+                    Some(work) => work.await.unwrap_or_else(|_| Err(cooling_down())),
                     None => Ok(()),
                 };
                 match fetched {
-                    Ok(()) => self.held.load_full().ok_or_else(cooling),
-                    Err(error) => held.ok_or(error),
+                    Ok(()) => self.held.load_full().ok_or_else(cooling_down),
+                    Err(error) => held.filter(knows).ok_or(error),
                 }
             }
         }
     }
 
     /// Whether it is too early for another attempt.
-    fn is_cooling(&self, last_attempt: Option<Timestamp>, now: Timestamp) -> bool {
+    fn is_cooling(&self, last_attempt: Option<Attempt>, now: Timestamp) -> bool {
         let least = if self.held.load().is_some() { COOLDOWN } else { COOLDOWN_WITHOUT_KEYS };
-        last_attempt.is_some_and(|last| now.since(last) < least)
+        last_attempt.is_some_and(|last| now.since(last.at) < least)
     }
 
     /// Begins one attempt; `None` when it is too early for one. A failure leaves what is held in place.
@@ -176,13 +189,13 @@ impl IssuerKeys {
     /// everybody else nor be able to cause another.
     fn refetch(
         &self,
-        mut attempt: OwnedMutexGuard<Option<Timestamp>>,
+        mut attempt: OwnedMutexGuard<Option<Attempt>>,
     ) -> Option<JoinHandle<Result<(), PublishedError>>> {
         let now = self.clock.now();
         if self.is_cooling(*attempt, now) {
             return None;
         }
-        *attempt = Some(now);
+        *attempt = Some(Attempt { at: now, failed: true });
         let order = FetchOrder {
             issuer: self.issuer.clone(),
             discovery: self.discovery.clone(),
@@ -193,6 +206,7 @@ impl IssuerKeys {
         let work = async move {
             let fetched = order.fetch(now).await;
             let outcome = fetched.map(|published| held.store(Some(Arc::new(published))));
+            *attempt = Some(Attempt { at: now, failed: outcome.is_err() });
             if let Err(error) = &outcome {
                 let url = loggable(order.discovery.url.as_str());
                 let error = error.to_string();
@@ -209,7 +223,7 @@ impl IssuerKeys {
 
 /// What one attempt needs, so that it can outlive whoever asked for it.
 struct FetchOrder {
-    issuer: Issuer,
+    issuer: ExpectedIssuer,
     discovery: Discovery,
     refresh: Duration,
     fetcher: Fetcher,
@@ -236,18 +250,41 @@ impl FetchOrder {
 /// Reads the metadata document of `issuer`; a document that states another issuer is refused (RFC 8414 §3.3).
 pub async fn fetch_metadata(
     fetcher: &Fetcher,
-    issuer: &Issuer,
+    issuer: &ExpectedIssuer,
     discovery: &Discovery,
 ) -> Result<Metadata, PublishedError> {
     let well_known = &discovery.url;
     let fetched = fetcher.get_json(well_known, &Trust::configured(discovery), DOCUMENT_LIMIT).await?;
     let metadata: Metadata =
         serde_json::from_slice(&fetched.bytes).map_err(|error| document(well_known, error.to_string()))?;
-    if metadata.issuer != issuer.as_str() {
-        let why = format!("states issuer {:?}, expected {:?}", metadata.issuer, issuer.as_str());
-        return Err(document(well_known, why));
+    let stated = metadata.issuer.as_str();
+    if issuer.accepts(stated) {
+        return Ok(metadata);
     }
-    Ok(metadata)
+    Err(document(
+        well_known,
+        match issuer {
+            ExpectedIssuer::Exactly(issuer) => {
+                format!(
+                    "states issuer {stated:?}, but the configuration says that it is {:?}",
+                    issuer.as_str()
+                )
+            }
+            ExpectedIssuer::Derived(issuer) => format!(
+                "states issuer {stated:?}, but this URL belongs to {:?}, with or without a slash at its end; if the \
+             stated one is meant, write it as `issuer` beside the URL",
+                issuer.as_str()
+            ),
+        },
+    ))
+}
+
+fn null_is_absent<'de, D, T>(member: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Option::deserialize(member).map(Option::unwrap_or_default)
 }
 
 fn document(url: &Url, why: String) -> PublishedError {

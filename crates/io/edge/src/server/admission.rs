@@ -3,15 +3,17 @@
 //! Everything behind this point can rely on one spelling of host and path, so that routing, policy, audit and
 //! the upstream request can never see different ones.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use http::header::{TRANSFER_ENCODING, UPGRADE};
+use http::header::TRANSFER_ENCODING;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method};
 
 use super::framing::Framing;
+use super::routes::OpenEnds;
 use crate::context::{Head, Single};
 use crate::rejection::{Rejection, RejectionKind};
 
@@ -71,23 +73,30 @@ impl HostRules {
 }
 
 /// Runs every check on a request head.
-pub fn admit(parts: &Arc<Parts>, framed: Framing, hosts: &HostRules) -> Result<Head, Rejection> {
-    method(&parts.method, &parts.headers)?;
+pub(crate) fn admit(
+    parts: &Arc<Parts>,
+    framed: Framing,
+    hosts: &HostRules,
+    open_ends: &OpenEnds,
+) -> Result<Head, Rejection> {
+    method(&parts.method)?;
     framing(&parts.headers, framed)?;
     header_sizes(&parts.headers)?;
     header_names(&parts.headers)?;
-    path(parts.uri.path())?;
+    path(parts.uri.path(), open_ends)?;
     let head = Head::admit(Arc::clone(parts))?;
     hosts.check(&authority(&head)?)?;
     Ok(head)
 }
 
-fn method(method: &Method, headers: &HeaderMap) -> Result<(), Rejection> {
-    if method == Method::CONNECT || headers.contains_key(UPGRADE) {
+/// Tunnels are demanded and refused. Other protocols are offered by `Upgrade`, and an offer that is not taken up is
+/// answered as if it had not been made (RFC 9110 §7.8).
+fn method(method: &Method) -> Result<(), Rejection> {
+    if method == Method::CONNECT {
         return Err(Rejection::new(
             RejectionKind::NotImplemented,
-            "upgrade_refused",
-            "Protocol upgrades are not served.",
+            "tunnel_refused",
+            "Tunnels are not served.",
         ));
     }
     Ok(())
@@ -96,7 +105,7 @@ fn method(method: &Method, headers: &HeaderMap) -> Result<(), Rejection> {
 /// Accepts one way to find the end of a body: its length, or chunks, said once (AC-81). Whoever reads a length beside
 /// chunks or `chunked, chunked` differently sees another request behind this one; other codings would reach handlers
 /// still coded.
-pub(crate) fn framing(headers: &HeaderMap, framed: Framing) -> Result<(), Rejection> {
+fn framing(headers: &HeaderMap, framed: Framing) -> Result<(), Rejection> {
     if framed == Framing::Contradictory {
         return Err(Rejection::malformed(
             "body_length_contradictory",
@@ -116,20 +125,29 @@ pub(crate) fn framing(headers: &HeaderMap, framed: Framing) -> Result<(), Reject
 }
 
 fn header_sizes(headers: &HeaderMap) -> Result<(), Rejection> {
-    let too_large =
-        |public: &str| Err(Rejection::new(RejectionKind::HeadersTooLarge, "headers_too_large", public));
+    let too_large = |public: &str, detail: String| {
+        Err(Rejection::new(RejectionKind::HeadersTooLarge, "headers_too_large", public).because(detail))
+    };
     if headers.len() > MAX_HEADER_FIELDS {
-        return too_large("More than 100 header fields.");
+        return too_large("More than 100 header fields.", format!("{} fields", headers.len()));
     }
-    let mut total = 0;
+    let (mut total, mut widest) = (0, ("", 0));
     for (name, value) in headers {
         let field = name.as_str().len() + value.len();
-        if field > MAX_HEADER_FIELD_BYTES {
-            return too_large("A header field exceeds 16 KiB.");
-        }
         total += field;
+        if field > widest.1 {
+            widest = (name.as_str(), field);
+        }
     }
-    if total > MAX_HEADER_BYTES { too_large("The header fields exceed 32 KiB.") } else { Ok(()) }
+    let (name, size) = widest;
+    if size > MAX_HEADER_FIELD_BYTES {
+        return too_large("A header field exceeds 16 KiB.", format!("{name} has {size} bytes"));
+    }
+    if total > MAX_HEADER_BYTES {
+        let detail = format!("{total} bytes, of which {name} has {size}");
+        return too_large("The header fields exceed 32 KiB.", detail);
+    }
+    Ok(())
 }
 
 /// Some servers read `x_user` as `x-user`; a name that two parties may read differently stays outside.
@@ -143,8 +161,15 @@ fn header_names(headers: &HeaderMap) -> Result<(), Rejection> {
     }
 }
 
-/// Accepts only paths that have one reading: no empty or dot segments, no encoded separators, no raw controls.
-fn path(path: &str) -> Result<(), Rejection> {
+/// Accepts only paths that have one reading: no empty or dot segments, no encoded separators, no raw controls. Where a
+/// path ends in a value that may hold slashes, whoever decodes them and whoever does not reads the same value, so there
+/// they may be encoded; decoded, the path must be canonical all the same.
+fn path(path: &str, open_ends: &OpenEnds) -> Result<(), Rejection> {
+    let mut read = Cow::Borrowed(path);
+    if path.contains('%') && open_ends.end(path) {
+        read = Cow::Owned(path.replace("%2F", "/").replace("%2f", "/"));
+    }
+    let path = read.as_ref();
     let refuse =
         || Err(Rejection::malformed("path_not_canonical", "The request path is not in canonical form."));
     if !path.starts_with('/') || path.len() > 8 * 1024 {

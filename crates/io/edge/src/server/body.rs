@@ -137,28 +137,21 @@ fn least_within(patience: Duration) -> usize {
     usize::try_from(patience.as_secs().max(1).saturating_mul(LEAST_PER_SECOND)).unwrap_or(usize::MAX)
 }
 
-/// Takes in a body that nobody will read, and tells whether it came whole. If it did not, the connection is of no
-/// further use: the rest of the body stands where the next request would be.
-///
-/// Answering before a body has arrived makes the server close the connection under a client that is still sending,
-/// which then may never see the answer: a refused credential would look like a broken network.
+/// Takes in a body that nobody will read, for a while. If it comes whole, its connection can go on; else that ends
+/// with the answer, and takes in the rest behind it.
 ///
 /// A client that asks first (`Expect`) has sent nothing yet and is not `invited` to.
-pub async fn discard(invited: bool, mut body: Incoming) -> bool {
-    if body.is_end_stream() {
-        return true;
-    }
-    if !invited || body.size_hint().lower() > DISCARDED as u64 {
-        return false;
+pub(crate) async fn discard(invited: bool, mut body: Incoming) {
+    if body.is_end_stream() || !invited || body.size_hint().lower() > DISCARDED as u64 {
+        return;
     }
     let whole = async {
         let mut left = DISCARDED;
-        while let Some(frame) = body.frame().await {
-            let length = frame.map(|frame| frame.data_ref().map_or(0, Bytes::len));
-            let Some(rest) = length.ok().and_then(|length| left.checked_sub(length)) else { return false };
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(length) else { return };
             left = rest;
         }
-        true
     };
-    tokio::time::timeout(DISCARD_WITHIN, whole).await.unwrap_or(false)
+    let _ = tokio::time::timeout(DISCARD_WITHIN, whole).await;
 }

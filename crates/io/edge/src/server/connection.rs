@@ -4,19 +4,20 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Request, Version};
+use http::header::{CONNECTION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
@@ -120,15 +121,22 @@ impl Connection {
         let stream = Followed::new(stream, Arc::clone(&requests), account, self.header_read_timeout);
         let presence = Arc::clone(&self.slot.presence);
         let (heard, tie) = (Arc::clone(&requests), Arc::clone(&cutoff));
-        let service = service_fn(move |request: Request<Incoming>| {
-            let framing = requests.begin();
+        let offers = Offers::default();
+        let made = offers.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            made.note(&mut request);
+            let (number, framing) = requests.begin();
             let (answer, requests) = (Arc::clone(&answer), Arc::clone(&requests));
-            let uptake = (request.version() == Version::HTTP_2).then(|| streams.begin());
+            let version = request.version();
+            let uptake = (version == Version::HTTP_2).then(|| streams.begin());
             let cutoff = Arc::clone(&tie);
             let busy = presence.busy();
             async move {
                 let arrival = Arrival { peer, framing, uptake: uptake.clone(), cutoff };
-                let response = answer.answer(request, arrival).await;
+                let mut response = answer.answer(request, arrival).await;
+                if version < Version::HTTP_2 && !requests.came_whole(number) {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 if is_event_stream(response.headers()) {
                     requests.note_stream();
                 }
@@ -141,15 +149,47 @@ impl Connection {
                 }))
             }
         });
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let attended: Pin<Box<dyn Future<Output = _> + Send + '_>> =
             Box::pin(
                 self.closing
                     .attend(connection, self.age, (&self.slot.presence, &cutoff), || heard.has_streamed()),
             );
-        match unless_silent(attended, &heard, self.header_read_timeout).await {
+        let ended = unless_silent(attended, &heard, self.header_read_timeout).await;
+        if let Some(detail) = heard.too_large() {
+            tracing::info!(peer.ip = %peer, status = 431, detail, "request head refused");
+        }
+        match ended {
             End::Cut if self.slot.presence.ending() != Ending::None => End::GaveWay,
+            End::Served => {
+                tokio::select! {
+                    () = offers.decline() => End::Served,
+                    () = self.slot.presence.ended() => End::GaveWay,
+                }
+            }
             end => end,
+        }
+    }
+}
+
+/// The last offer of a client to go on in another protocol (`Upgrade`). None is taken up (RFC 9110 §7.8), but whoever
+/// answered it would have the connection after its last answer, and so hyper does not close it then.
+#[derive(Clone, Default)]
+struct Offers(Arc<Mutex<Option<OnUpgrade>>>);
+
+impl Offers {
+    fn note<B>(&self, request: &mut Request<B>) {
+        if let Some(offer) = request.extensions_mut().remove::<OnUpgrade>() {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(offer);
+        }
+    }
+
+    /// Closes a connection that was left open for that.
+    async fn decline(&self) {
+        let offer = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(offer) = offer else { return };
+        if let Ok(connection) = offer.await {
+            let _ = TokioIo::new(connection).shutdown().await;
         }
     }
 }

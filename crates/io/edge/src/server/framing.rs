@@ -14,16 +14,18 @@ mod chunks;
 mod followed;
 
 use std::mem::{MaybeUninit, take};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use self::chunks::Chunks;
 pub(super) use self::followed::Followed;
 use super::admission::MAX_HEADER_FIELDS;
+use super::connection::READ_BUFFER;
 use super::http2::{Excessive, PREFACE, Streams};
+use crate::rejection::excerpt;
 
 /// The most that a head may hold: far more than hyper, which gives up at [`super::connection::READ_BUFFER`], needs.
-const LONGEST_HEAD: usize = 2 * super::connection::READ_BUFFER;
+const LONGEST_HEAD: usize = 2 * READ_BUFFER;
 
 /// What a field takes in memory beside its text.
 const FIELD: usize = 128;
@@ -42,6 +44,10 @@ pub(super) struct Requests {
     begun: AtomicU64,
     /// The number of the first that is [`Framing::Contradictory`]; the last number there is when none was.
     contradictory: AtomicU64,
+    /// How many came to their end.
+    whole: AtomicU64,
+    /// What was too large of a head that hyper answers by itself.
+    too_large: OnceLock<String>,
     streamed: AtomicBool,
 }
 
@@ -50,15 +56,29 @@ impl Requests {
         Arc::new(Self {
             begun: AtomicU64::new(0),
             contradictory: AtomicU64::new(u64::MAX),
+            whole: AtomicU64::new(0),
+            too_large: OnceLock::new(),
             streamed: AtomicBool::new(false),
         })
     }
 
-    /// Counts a request that is to be answered. Those behind a contradictory one are none the better for it.
-    pub(super) fn begin(&self) -> Framing {
+    /// Counts a request that is to be answered, and returns its number. Those behind a contradictory one are none the
+    /// better for it.
+    pub(super) fn begin(&self) -> (u64, Framing) {
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let contradictory = self.contradictory.load(Ordering::Relaxed);
-        if number < contradictory { Framing::Single } else { Framing::Contradictory }
+        (number, if number < contradictory { Framing::Single } else { Framing::Contradictory })
+    }
+
+    /// Whether request `number` of HTTP/1 has come to its end. While it has not, the rest of it stands where the next
+    /// request would be.
+    pub(super) fn came_whole(&self, number: u64) -> bool {
+        number < self.whole.load(Ordering::Relaxed)
+    }
+
+    /// What was too large of a head that nobody here got to see.
+    pub(super) fn too_large(&self) -> Option<&str> {
+        self.too_large.get().map(String::as_str)
     }
 
     /// Takes note of an answer with an event stream.
@@ -123,6 +143,32 @@ impl Follower {
         }
     }
 
+    /// Whether more may come of a request of HTTP/1 that has begun, or of what is none.
+    fn is_within_request(&self) -> bool {
+        match &self.at {
+            Place::Http2(_) => false,
+            Place::Head => !self.head.is_empty(),
+            Place::Body(_) | Place::Chunks(_) | Place::Beyond => true,
+        }
+    }
+
+    /// Nobody will read the head that has begun.
+    fn give_up_head(&mut self) {
+        if matches!(self.at, Place::Head) && !self.head.is_empty() {
+            if self.head.len() >= READ_BUFFER {
+                let _ = self.requests.too_large.set(widest_line(&self.head));
+            }
+            self.head = Vec::new();
+            self.at = Place::Beyond;
+        }
+    }
+
+    /// Takes note of the end of a request.
+    fn end_request(&mut self) {
+        self.at = Place::Head;
+        self.requests.whole.store(self.heads, Ordering::Relaxed);
+    }
+
     /// How many heads have ended.
     fn heads(&self) -> u64 {
         if let Place::Http2(streams) = &self.at { streams.heads() } else { self.heads }
@@ -158,14 +204,14 @@ impl Follower {
                     let skipped = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
                     *left -= skipped as u64;
                     if *left == 0 {
-                        self.at = Place::Head;
+                        self.end_request();
                     }
                     bytes.get(skipped..).unwrap_or_default()
                 }
                 Place::Chunks(chunks) => match chunks.skip(bytes) {
                     Ok(None) => return Ok(()),
                     Ok(Some(rest)) => {
-                        self.at = Place::Head;
+                        self.end_request();
                         rest
                     }
                     Err(_) => {
@@ -208,7 +254,7 @@ impl Follower {
             if may_end(&self.head, before) { read_head(&self.head) } else { Ok(None) }
         };
         let Seen { length, fields, body } = match read {
-            Ok(Some(head)) => head,
+            Ok(Some(seen)) => seen,
             Ok(None) if before + bytes.len() <= LONGEST_HEAD => {
                 if before == 0 {
                     self.head.extend_from_slice(bytes);
@@ -216,26 +262,44 @@ impl Follower {
                 return &[];
             }
             Ok(None) | Err(_) => {
+                if matches!(read, Err(httparse::Error::TooManyHeaders)) {
+                    let detail = format!("more than {MAX_HEADER_FIELDS} fields");
+                    let _ = self.requests.too_large.set(detail);
+                }
                 self.head = Vec::new();
                 self.at = Place::Beyond;
                 return &[];
             }
         };
+        let number = self.heads;
+        self.heads += 1;
         self.at = match body {
-            Body::Length(0) => Place::Head,
+            Body::Length(0) => {
+                self.end_request();
+                Place::Head
+            }
             Body::Length(length) => Place::Body(length),
             Body::Chunks => Place::Chunks(Chunks::default()),
             Body::Refused => Place::Beyond,
             Body::Contradictory => {
-                self.requests.contradictory.store(self.heads, Ordering::Relaxed);
+                self.requests.contradictory.store(number, Ordering::Relaxed);
                 Place::Beyond
             }
         };
-        self.heads += 1;
         self.last = length + fields * FIELD;
         drop(take(&mut self.head));
         bytes.get(length.saturating_sub(before)..).unwrap_or_default()
     }
+}
+
+/// The name and size of the widest line of a head that may not have ended; never a value, which may be a secret.
+fn widest_line(head: &[u8]) -> String {
+    let lines = head.split(|byte| *byte == b'\n').enumerate();
+    let (number, line) = lines.max_by_key(|(_, line)| line.len()).unwrap_or_default();
+    let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+    let name = String::from_utf8_lossy(name);
+    let name = if number == 0 { "the request line" } else { excerpt(&name) };
+    format!("{name} has {} bytes, of {} that came", line.len(), head.len())
 }
 
 /// A whole head.

@@ -49,7 +49,7 @@ pub struct Route {
     pub name: &'static str,
     /// The method; `HEAD` is answered by `GET` routes.
     pub method: Method,
-    /// The path, with `{name}` for one variable segment.
+    /// The path, with `{name}` for one variable segment, or `{*name}` at its end for a value that may hold slashes.
     pub path: String,
     /// Which web pages may call it.
     pub origins: Origins,
@@ -162,8 +162,26 @@ pub struct ProtectedSpec {
 pub struct RouteTable {
     router: Router<usize>,
     paths: Vec<BTreeMap<String, Route>>,
+    open_ends: OpenEnds,
     fallback: Vec<(String, Render)>,
     default_render: Render,
+}
+
+/// The paths behind which everything is one value.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OpenEnds(Vec<String>);
+
+impl OpenEnds {
+    /// Behind each of `prefixes`.
+    #[cfg(test)]
+    pub(crate) fn of(prefixes: &[&str]) -> Self {
+        Self(prefixes.iter().map(ToString::to_string).collect())
+    }
+
+    /// Whether `path` ends in such a value.
+    pub(crate) fn end(&self, path: &str) -> bool {
+        self.0.iter().any(|prefix| path.starts_with(prefix))
+    }
 }
 
 /// Two routes that cannot both be served.
@@ -193,7 +211,7 @@ impl RouteTable {
                 });
             }
         }
-        let mut router = Router::new();
+        let (mut router, mut open_ends) = (Router::new(), OpenEnds::default());
         let mut paths = Vec::new();
         for (path, methods) in by_path {
             router.insert(&path, paths.len()).map_err(|error| RouteConflict {
@@ -201,10 +219,16 @@ impl RouteTable {
                 path: path.clone(),
                 why: error.to_string(),
             })?;
+            open_ends.0.extend(path.split_once("{*").map(|(prefix, _)| prefix.to_owned()));
             paths.push(methods);
         }
         fallback.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-        Ok(Self { router, paths, fallback, default_render })
+        Ok(Self { router, paths, open_ends, fallback, default_render })
+    }
+
+    /// Where values may hold slashes.
+    pub(crate) fn open_ends(&self) -> &OpenEnds {
+        &self.open_ends
     }
 
     /// The route for a request and the value of its variable segment, still percent-encoded.

@@ -61,7 +61,7 @@ async fn odd_requests_are_refused_before_the_credential_is_looked_at() {
     let address = house.address();
     for (line, extra, expected) in [
         ("GET /guarded", ("x_user", "root"), (400, "header_underscore")),
-        ("GET /guarded", ("upgrade", "websocket"), (501, "upgrade_refused")),
+        ("CONNECT gw.example:443", ("host", "gw.example:443"), (501, "tunnel_refused")),
         ("GET /x/../guarded", ("x-a", "b"), (400, "path_not_canonical")),
         ("GET //guarded", ("x-a", "b"), (400, "path_not_canonical")),
         ("GET /guarded%2f..", ("x-a", "b"), (400, "path_not_canonical")),
@@ -72,6 +72,28 @@ async fn odd_requests_are_refused_before_the_credential_is_looked_at() {
     ] {
         let answer = ask(address, line, &[("authorization", &bearer), extra], "").await;
         assert_eq!(answer.verdict(), expected, "{line} {extra:?}");
+    }
+}
+
+/// What is offered need not be taken up (RFC 9110 §7.8): Java's clients offer HTTP/2 on every plain connection.
+#[tokio::test]
+async fn offers_of_other_protocols_are_answered_in_this_one() {
+    let house = House::open(routes).await;
+    let bearer = format!("Bearer {}", house.site.token("ada"));
+    for (connection, upgrade) in [
+        ("close, Upgrade, HTTP2-Settings", "h2c"),
+        ("close, upgrade", "websocket"),
+        ("close, Upgrade", "TLS/1.0, h2c, IRC/6.9"),
+        ("close", "h2c"),
+    ] {
+        let head = format!(
+            "GET /guarded HTTP/1.1\r\nhost: {}\r\nauthorization: {bearer}\r\nconnection: {connection}\r\n\
+             upgrade: {upgrade}\r\nhttp2-settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n",
+            house.address()
+        );
+        let answer = raw(house.address(), head.as_bytes()).await;
+        assert_eq!((answer.status, answer.text.as_str()), (200, "in"), "{upgrade}: {answer:?}");
+        assert_eq!(answer.header("upgrade"), "", "{upgrade}");
     }
 }
 

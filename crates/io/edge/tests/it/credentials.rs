@@ -13,6 +13,7 @@ use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::outbound::jwks::IssuerKeys;
 use gatehouse_identity::clock::Clock;
 use gatehouse_identity::id::{ConnectorName, GrantId, Issuer, SubjectId, TokenId};
+use gatehouse_identity::issuer::ExpectedIssuer;
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::jose::sign::SigningKey;
 use gatehouse_identity::static_key::KeyTable;
@@ -277,7 +278,13 @@ async fn an_issuer_that_is_down_is_no_reason_to_blame_the_caller() {
     let fetcher = site.outbound.egress(None).fetcher.clone();
     let issuer = Issuer::new("https://idp.example");
     let clock = Arc::clone(&site.clock) as Arc<dyn Clock>;
-    let keys = IssuerKeys::new(issuer.clone(), Discovery::at(url), Duration::from_secs(300), fetcher, clock);
+    let keys = IssuerKeys::new(
+        ExpectedIssuer::Exactly(issuer.clone()),
+        Discovery::at(url),
+        Duration::from_secs(300),
+        fetcher,
+        clock,
+    );
     let trusted = site.trusting(KeySource::Remote(Arc::new(keys)), issuer);
     let no_keys = KeyTable::new(Issuer::new("urn:keys"), []);
     let gate = ResourceServer::new(CredentialPlaces::Bearer, vec![trusted], no_keys, Arc::default());
@@ -316,5 +323,99 @@ async fn the_challenge_names_the_metadata_and_nothing_else() {
         let challenge = answer.header("www-authenticate");
         assert_eq!(challenge, "Bearer resource_metadata=\"http://gw.example/metadata\"");
         assert_eq!(answer.text, "plain: A valid credential is required.");
+    }
+}
+
+/// An ID token says to a client that somebody signed in. Whoever has it may not call tools with it, whatever audience it
+/// fits.
+#[tokio::test]
+async fn an_id_token_is_no_access_token() {
+    let site = Site::anywhere();
+    let gate = site.gate(CredentialPlaces::Bearer);
+    let marked = |typ: &str, changes: &Value| {
+        let mut claims = site.claims("ada");
+        claims.extend(changes.as_object().unwrap().clone());
+        claims.retain(|_, value| !value.is_null());
+        format!("Bearer {}", site.sign_as(typ, &claims))
+    };
+    for typ in ["JWT", "at+jwt"] {
+        for mark in [
+            json!({ "nonce": "n" }),
+            json!({ "at_hash": "h" }),
+            json!({ "c_hash": "h" }),
+            json!({ "s_hash": "h" }),
+            json!({ "typ": "ID" }),
+            json!({ "token_use": "id" }),
+            json!({ "typ": "ID", "scope": null, "client_id": null }),
+        ] {
+            let refused = asked(&gate, &site, &[("authorization", &marked(typ, &mark))]).await;
+            assert_eq!(refused, "401 token_wrong_type", "{typ} {mark}");
+        }
+        // A mark that says nothing is none, and whoever says what it is may repeat the nonce.
+        for fine in [json!({ "nonce": null }), json!({ "typ": "Bearer", "nonce": "n" })] {
+            assert_eq!(
+                asked(&gate, &site, &[("authorization", &marked(typ, &fine))]).await,
+                "ada",
+                "{typ} {fine}"
+            );
+        }
+    }
+}
+
+/// An issuer is called what it states, whatever its URL would make of it; and while it cannot be asked, nobody knows
+/// whether a key that is not held is one of its own.
+#[tokio::test]
+async fn an_issuer_is_called_what_it_states() {
+    let site = Site::anywhere();
+    let jwks = json!({ "keys": [site.own_jwk()] }).to_string();
+    let down = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    for (stated, other) in
+        [("https://idp.example/", "https://idp.example"), ("https://idp.example", "https://idp.example/")]
+    {
+        down.store(false, std::sync::atomic::Ordering::SeqCst);
+        let (keys, broken, name) = (jwks.clone(), Arc::clone(&down), stated.to_owned());
+        let peer = Peer::start(move |request| {
+            if broken.load(std::sync::atomic::Ordering::SeqCst) {
+                return Reply::status(503, "{}");
+            }
+            if request.starts_with("GET /jwks ") {
+                return Reply::json(keys.clone());
+            }
+            let host = request.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+            Reply::json(json!({ "issuer": name, "jwks_uri": format!("http://{host}/jwks") }).to_string())
+        })
+        .await;
+        let expected = ExpectedIssuer::derived_from("https://idp.example");
+        let url = Url::parse(&peer.url("/.well-known/openid-configuration")).unwrap();
+        let fetcher = site.outbound.egress(None).fetcher.clone();
+        let clock = Arc::clone(&site.clock) as Arc<dyn Clock>;
+        let keys =
+            IssuerKeys::new(expected.clone(), Discovery::at(url), Duration::from_secs(300), fetcher, clock);
+        let mut trusted = site.trusting(KeySource::Remote(Arc::new(keys)), Issuer::new("unused"));
+        trusted.issuer = expected;
+        let no_keys = KeyTable::new(Issuer::new("urn:keys"), []);
+        let gate = ResourceServer::new(CredentialPlaces::Bearer, vec![trusted], no_keys, Arc::default());
+        let bearer = |issuer: &str| {
+            let mut claims = site.claims("ada");
+            claims.insert("iss".to_owned(), json!(issuer));
+            format!("Bearer {}", site.sign(&claims))
+        };
+        assert_eq!(asked(&gate, &site, &[("authorization", &bearer(stated))]).await, "ada");
+        assert_eq!(asked(&gate, &site, &[("authorization", &bearer(other))]).await, "401 token_wrong_issuer");
+        let named = gate.authorization_servers().await;
+        assert_eq!(named.iter().map(Issuer::as_str).collect::<Vec<_>>(), [stated]);
+
+        let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
+        let mut claims = site.claims("ada");
+        claims.insert("iss".to_owned(), json!(stated));
+        let unknown = format!("Bearer {}", stranger.sign("at+jwt", &claims).unwrap());
+        site.clock.advance(Duration::from_secs(31));
+        assert_eq!(asked(&gate, &site, &[("authorization", &unknown)]).await, "401 token_unknown_key");
+        down.store(true, std::sync::atomic::Ordering::SeqCst);
+        site.clock.advance(Duration::from_secs(31));
+        for _ in 0..3 {
+            let refused = asked(&gate, &site, &[("authorization", &unknown)]).await;
+            assert_eq!(refused, "503 issuer_keys_unavailable");
+        }
     }
 }

@@ -22,6 +22,7 @@ use gatehouse_edge::server::routes::Route;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Clock as _;
 use gatehouse_identity::id::{ClientId, Issuer, TokenId};
+use gatehouse_identity::issuer::ExpectedIssuer;
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_identity::secret::Secret;
 use gatehouse_policy::input::{Target, ToolCall};
@@ -101,7 +102,7 @@ fn authority(site: &Site, peer: Option<&Peer>) -> Authority {
             (Issuer::new("https://idp.example"), Reach::Remote { discovery, client_secret, tls: None })
         }
     };
-    Authority { issuer, client_id: ClientId::new("gateway"), reach }
+    Authority { issuer: ExpectedIssuer::Exactly(issuer), client_id: ClientId::new("gateway"), reach }
 }
 
 /// Signatures of ES256 differ every time; a client keeps its token.

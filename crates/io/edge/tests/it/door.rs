@@ -288,7 +288,7 @@ async fn pages_are_let_in_by_list_and_told_so() {
     for (path, origin, method, status, allowed) in [
         ("/in", "https://page.example", "GET", 204, "https://page.example"),
         ("/in", "https://evil.example", "GET", 405, ""),
-        ("/in", "https://page.example", "DELETE", 405, ""),
+        ("/in", "https://page.example", "DELETE", 405, "https://page.example"),
         ("/any", "https://evil.example", "GET", 204, "*"),
         ("/page", "https://page.example", "GET", 405, ""),
     ] {
@@ -304,6 +304,28 @@ async fn pages_are_let_in_by_list_and_told_so() {
             assert_eq!(answer.header("access-control-allow-headers"), "authorization, mcp-method");
             assert_eq!(answer.header("access-control-allow-methods"), method);
         }
+    }
+}
+
+/// A page that may call reads why it was refused, wherever that happens: without leave to read, a browser tells its
+/// page of any answer that the network failed.
+#[tokio::test]
+async fn pages_that_are_let_in_may_read_refusals() {
+    let house = House::open(guarded).await;
+    let address = house.address();
+    let (listed, other) = ("https://page.example", "https://evil.example");
+    for (line, headers, status) in [
+        ("GET /in", vec![], 401),
+        ("GET /in", vec![("x-api-key", "gwk_wrong")], 401),
+        ("POST /in", vec![("x-api-key", TEAM_KEY)], 405),
+        ("GET /.well-known/oauth-authorization-server/in", vec![], 404),
+    ] {
+        let answer = ask(address, line, &[headers.clone(), vec![("origin", listed)]].concat(), "").await;
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (status, listed), "{line}");
+        let exposed = answer.header("access-control-expose-headers");
+        assert!(["www-authenticate", "mcp-session-id"].iter().all(|name| exposed.contains(name)), "{line}");
+        let answer = ask(address, line, &[headers, vec![("origin", other)]].concat(), "").await;
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{line}");
     }
 }
 

@@ -28,7 +28,9 @@ use gatehouse_edge::server::routes::{Outcome, ProtectedSpec, Refused, Route, Rou
 use gatehouse_edge::server::{Drain, Listener, ListenerLimits};
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Clock;
+use gatehouse_identity::groups::IncompleteGroups;
 use gatehouse_identity::id::Issuer;
+use gatehouse_identity::issuer::ExpectedIssuer;
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::jose::verify::TokenType;
 use gatehouse_identity::principal::ClaimRules;
@@ -243,7 +245,7 @@ impl Site {
         let static_key = |name: &str, key: &str, expires_at| StaticKey {
             name: name.to_owned(),
             hash: KeyHash::of(key),
-            groups: Vec::new(),
+            groups: Arc::default(),
             expires_at,
         };
         let expiry = self.clock.now().plus(Duration::from_secs(100));
@@ -255,13 +257,16 @@ impl Site {
 
     pub(crate) fn trusting(&self, keys: KeySource, issuer: Issuer) -> TrustedIssuer {
         TrustedIssuer {
-            issuer,
+            id_tokens: None,
+            issuer: ExpectedIssuer::Exactly(issuer),
             keys,
             audiences: vec![Audience::new(format!("http://{}/mcp", self.address))],
             algorithms: vec![Algorithm::Es256],
             token_type: TokenType::AccessToken,
             leeway: Duration::from_secs(30),
+            max_lifetime: Duration::from_hours(24),
             claims: ClaimRules { user: "sub".to_owned(), groups: "groups".to_owned() },
+            incomplete_groups: IncompleteGroups::Deny,
         }
     }
 
@@ -304,7 +309,17 @@ impl Site {
     }
 
     pub(crate) fn sign(&self, claims: &Map<String, Value>) -> String {
-        self.own.sign("at+jwt", claims)
+        self.sign_as("at+jwt", claims)
+    }
+
+    /// The same under another `typ`.
+    pub(crate) fn sign_as(&self, typ: &str, claims: &Map<String, Value>) -> String {
+        self.own.sign(typ, claims)
+    }
+
+    /// The public key of the site.
+    pub(crate) fn own_jwk(&self) -> Value {
+        self.own.jwks()["keys"][0].clone()
     }
 }
 

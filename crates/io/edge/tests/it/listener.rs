@@ -10,6 +10,8 @@ use tokio::time::{Instant, sleep, timeout};
 use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::Route;
 use gatehouse_edge::server::{Drain, ListenerLimits};
+use gatehouse_testkit::heard::Heard;
+use gatehouse_testkit::patience::until;
 
 use crate::house::{House, Plan, Public, Site, plain, text};
 use crate::peer::{LONG, ask, get, raw, request, until_closed};
@@ -57,6 +59,44 @@ async fn header_fields_are_limited_in_number_and_size() {
     }
     let long = format!("GET /{} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n", "a".repeat(9_000));
     assert_eq!(raw(address, long.as_bytes()).await.status, 400);
+}
+
+/// Whichever part refuses a head, its operator reads what to shorten, and no value.
+#[tokio::test]
+async fn the_log_names_the_header_that_is_too_large() {
+    let house = House::open(routes).await;
+    let heard = Heard::here();
+    let secret = "s3cret".repeat(3_000);
+    let larger = "s3cret".repeat(20_000);
+    let many: String = (0..150).map(|number| format!("x-{number}: s3cret\r\n")).collect();
+    for (fields, message, detail) in [
+        (format!("cookie: {secret}\r\n"), "request refused", "cookie has 18006 bytes"),
+        (
+            format!("x-a: {0}\r\nx-bc: {0}\r\nx-d: {0}\r\n", &secret[..12_000]),
+            "request refused",
+            "x-bc has 12004",
+        ),
+        (
+            format!("x-a: b\r\nauthorization: Bearer {larger}\r\n"),
+            "request head refused",
+            "authorization has ",
+        ),
+        (many, "request head refused", "more than 100 fields"),
+    ] {
+        let host = house.address();
+        let head = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{fields}\r\n");
+        let mut stream = TcpStream::connect(house.address()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        assert_eq!(until_closed(stream).await.status, 431, "{detail}");
+        let lines = || heard.from_info_up().into_iter().filter(|line| line.field("message") == message);
+        until(
+            || lines().any(|line| line.field("detail").contains(detail)),
+            || format!("{detail} in the log"),
+        )
+        .await;
+        assert!(lines().all(|line| line.field("status") == "431"));
+    }
+    assert!(heard.from_info_up().iter().all(|line| !format!("{line:?}").contains("s3cret")));
 }
 
 #[tokio::test]

@@ -27,3 +27,4 @@ mod outbound;
 mod peer;
 mod revocation;
 mod tls;
+mod unread;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
 use gatehouse_edge::authorize::Permit;
 use gatehouse_edge::memory::Memory;
 use gatehouse_edge::outbound::Outbound;
+use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body;
 use gatehouse_testkit::patience::until;
@@ -25,7 +25,7 @@ async fn send(
     url: &str,
     headers: &[(&str, &str)],
     first_byte: Duration,
-) -> Result<Response<Incoming>, Rejection> {
+) -> Result<Response<Received>, Rejection> {
     let mut request = Request::post(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -38,7 +38,7 @@ fn outbound() -> Outbound {
     Outbound::new([], Memory::default()).unwrap()
 }
 
-async fn whole(response: Response<Incoming>) -> Bytes {
+async fn whole(response: Response<Received>) -> Bytes {
     timeout(LONG, response.into_body().collect()).await.unwrap().unwrap().to_bytes()
 }
 
@@ -52,7 +52,11 @@ async fn the_upstream_itself_is_asked() {
     assert!(seen.ends_with("\r\n\r\npayload"), "{seen}");
     assert!(seen.contains(&format!("host: {}\r\n", upstream.address)), "{seen}");
     let names: Vec<_> = seen.lines().skip(1).filter_map(|line| Some(line.split_once(':')?.0)).collect();
-    assert_eq!(names, ["host", "content-length"], "nothing is added of ours");
+    assert_eq!(names, ["accept-encoding", "host", "content-length"], "nothing is added of ours but one");
+    assert!(
+        seen.contains("\r\naccept-encoding: identity\r\n"),
+        "what is read here is asked for as it is: {seen}"
+    );
 }
 
 /// The same again, with proxies in the environment that do not exist.

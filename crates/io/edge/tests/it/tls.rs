@@ -23,6 +23,7 @@ use gatehouse_identity::secret::Secret;
 
 use crate::house::{House, Plan, plain, text};
 use crate::peer::{LONG, raw};
+use crate::unread;
 
 /// A certificate that signs itself.
 struct Identity {
@@ -130,6 +131,25 @@ async fn plain_http_on_a_tls_port_is_not_served() {
     let house = house(identity.certificate(), &ClientCertificates::Ignored, OldestVersion::Tls12).await;
     let answer = raw(house.address(), b"GET / HTTP/1.1\r\nhost: gw.example\r\n\r\n").await;
     assert_eq!(answer.status, 0, "{answer:?}");
+}
+
+/// The connection says that it ends before it has read all, and reads on all the same.
+#[tokio::test]
+async fn who_is_refused_while_sending_reads_why() {
+    let identity = Identity::of("gw.example");
+    let clients = ClientCertificates::Ignored;
+    let tls = server_config(identity.certificate(), &clients, OldestVersion::Tls12).unwrap();
+    let house = House::with(Plan { tls: Some(tls), ..Plan::default() }, unread::routes).await;
+    let body = vec![b'x'; 8 * 1024 * 1024];
+    for (versions, offer) in [(BOTH, ""), (ONLY_12, ""), (BOTH, "connection: upgrade\r\nupgrade: h2c\r\n")] {
+        let client = Client { server: &identity, versions, own: None };
+        let stream = client.connect(&house).await.unwrap();
+        let length = body.len();
+        let head =
+            format!("POST /read HTTP/1.1\r\nhost: gw.example\r\n{offer}content-length: {length}\r\n\r\n");
+        let answer = unread::talk(stream, &[head.as_bytes(), &body]).await;
+        assert_eq!(answer.verdict(), (413, "body_too_large"), "{offer:?}: {answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,13 +1,15 @@
 //! Who it was.
 
+use std::sync::Arc;
+
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::delegation::DelegationChain;
 use gatehouse_identity::id::{ClientId, GrantId, Issuer, SubjectId};
-use gatehouse_identity::principal::{Credential, Principal, PrincipalKind};
+use gatehouse_identity::principal::{Attribution, Credential, PrincipalKind};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::facts::bounded;
+use super::facts::{bounded, prefix};
 use crate::fingerprint::Fingerprint;
 
 /// How a client became known.
@@ -36,6 +38,11 @@ pub(super) struct Actor {
     kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<String>,
+    #[serde(skip_serializing_if = "Groups::is_empty")]
+    groups: Groups,
+    /// That the list above lacks some, because there are too many for a record or for their issuer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups_incomplete: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     claimed_user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,6 +59,8 @@ pub(super) struct Actor {
     act: Option<DelegationChain>,
     #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential_expired: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +81,25 @@ pub(super) struct Actor {
     proven: bool,
 }
 
+/// The most groups that a record lists: as many as Entra ID puts into a token.
+const MOST_GROUPS: usize = 200;
+
+/// Group names, of which a record lists the first ones. They are shared: a call does not copy them.
+#[derive(Clone, Debug, Default)]
+struct Groups(Arc<[String]>);
+
+impl Groups {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Groups {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().take(MOST_GROUPS).map(|group| prefix(group)))
+    }
+}
+
 impl Actor {
     pub(super) fn is_empty(&self) -> bool {
         !self.known
@@ -82,13 +110,22 @@ impl Actor {
         self.proven
     }
 
-    pub(super) fn set_principal(&mut self, principal: &Principal) {
+    pub(super) fn set_party(&mut self, principal: Attribution<'_>) {
+        let proven = self.proven;
         self.set_subject(principal.issuer(), principal.subject());
+        if principal.is_expired() {
+            // It is known whose credential it was, not who sent it: refusals of it are counted like those of strangers.
+            self.proven = proven;
+            self.credential_expired = Some(true);
+        }
         self.kind = Some(match principal.kind() {
             PrincipalKind::User => "user",
             PrincipalKind::Workload => "workload",
         });
         self.email = principal.email().map(bounded);
+        self.groups = Groups(Arc::clone(principal.groups()));
+        let whole = principal.groups_complete() && self.groups.0.len() <= MOST_GROUPS;
+        self.groups_incomplete = (!whole).then_some(true);
         if let Some(client) = principal.client() {
             self.client_id = Some(bounded(client.as_str()));
         }

@@ -89,6 +89,28 @@ pub struct Target {
     pub object: Option<String>,
 }
 
+/// One try at a route of a model: who else saw the request, or would have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Attempt {
+    /// The account.
+    pub app: String,
+    /// What its provider speaks.
+    pub provider: String,
+    /// The model as the upstream names it.
+    pub upstream_model: String,
+    /// Origin of the upstream.
+    pub upstream: String,
+    /// The HTTP status that it answered with; `None` when it did not, or was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Why it gave no reply; `None` for the attempt that did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// How long it took until the reply began, or failed; zero when it was not asked.
+    #[serde(rename = "ms", serialize_with = "milliseconds", skip_serializing_if = "Duration::is_zero")]
+    pub duration: Duration,
+}
+
 /// What the policy said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Policy {
@@ -301,6 +323,15 @@ impl Target {
     }
 }
 
+impl Attempt {
+    pub(super) fn bounded(mut self) -> Self {
+        for text in [&mut self.app, &mut self.provider, &mut self.upstream_model, &mut self.upstream] {
+            cut(text);
+        }
+        self
+    }
+}
+
 impl Policy {
     pub(super) fn bounded(mut self) -> Self {
         cut(&mut self.name);
@@ -328,7 +359,12 @@ impl Response {
 
 /// `text`, cut at [`MAX_TEXT`].
 pub(super) fn bounded(text: &str) -> String {
-    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default().to_owned()
+    prefix(text).to_owned()
+}
+
+/// As much of `text` as a record has room for.
+pub(super) fn prefix(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
 }
 
 fn cut(text: &mut String) {

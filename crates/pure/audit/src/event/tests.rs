@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gatehouse_identity::address::ClientIp;
@@ -81,7 +82,7 @@ fn a_model_call_names_the_holder_of_a_static_key() {
     let key = StaticKey {
         name: "team-a".into(),
         hash: KeyHash::of("gwk_test"),
-        groups: vec!["team-a".into()],
+        groups: Arc::new(["team-a".into()]),
         expires_at: None,
     };
     let principal = KeyTable::new(Issuer::new("https://gw"), [key])
@@ -92,7 +93,7 @@ fn a_model_call_names_the_holder_of_a_static_key() {
         .with_tokens(TokenUsage { input: 10, output: 3, cost_micro_usd: Some(125), ..TokenUsage::default() });
     let text = written(&event);
     assert!(text.contains(
-        r#""actor":{"iss":"https://gw","sub":"team-a","kind":"workload","credential":"static_key","key":"team-a"}"#
+        r#""actor":{"iss":"https://gw","sub":"team-a","kind":"workload","groups":["team-a"],"credential":"static_key","key":"team-a"}"#
     ));
     assert!(
         text.contains(

@@ -1,10 +1,13 @@
 //! `connectors[]`: where people sign in.
 
+use std::time::Duration;
+
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_identity::secret::Secret;
 use url::Url;
 
 use super::FreeMap;
+use super::resource_server::OnIncompleteGroups;
 use super::section::{choice, section};
 use super::spot::{Entries, Placed, Spot, Value};
 use crate::problem::Report;
@@ -41,6 +44,7 @@ section! {
         tls: Option<Placed<String>> = optional("tls"),
         well_known: Placed<Url> = required("oidcWellKnownURL"),
         allowed_hosts: Vec<Placed<String>> = list("allowedHosts"),
+        issuer: Option<Placed<String>> = optional("issuer"),
         client_id: String = required("oauthClientID"),
         client_secret: Option<Placed<Secret>> = optional("oauthClientSecret"),
         login_redirect: UrlList = nested("oauthLoginRedirect"),
@@ -50,6 +54,9 @@ section! {
         disable_pkce: bool = or("disablePKCE", false),
         scopes: ScopeSet = or("scopes", default_scopes()),
         extra_params: Entries<String> = or("oauthExtraParams", Entries::none()),
+        id_token_max_lifetime: Placed<Duration> =
+            or("idTokenMaxLifetime", Placed::unwritten(Duration::from_hours(24))),
+        on_incomplete_groups: OnIncompleteGroups = or("onIncompleteGroups", OnIncompleteGroups::Deny),
     }
     also {
         known("type");

@@ -100,6 +100,7 @@ section! {
     BridgeApp {
         name: Placed<String> = required("name"),
         openapi: OpenApi = required("openapi"),
+        output_schema: OutputSchema = or("outputSchema", OutputSchema::Strict),
         tls: Option<Placed<String>> = optional("tls"),
         namespace: ToolNamespace = nested("toolNamespace"),
         authorization: AppAuthorization = nested("authorization"),
@@ -116,6 +117,18 @@ section! {
     BridgeLimits {
         tools: Placed<u64> = or("tools", Placed::unwritten(5_000)),
         response_bytes: Placed<u64> = or("responseBytes", Placed::unwritten(16_777_216)),
+    }
+}
+
+choice! {
+    /// What becomes of the schemas of answers.
+    pub(crate) OutputSchema {
+        /// Declared, and an answer that breaks its own is an error.
+        Strict = "strict",
+        /// Not declared; an answer that breaks its own is passed on and said to.
+        Report = "report",
+        /// Not looked at.
+        Off = "off",
     }
 }
 

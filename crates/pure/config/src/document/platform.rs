@@ -64,6 +64,7 @@ section! {
         trusted_proxies: Vec<IpNet> = list("trustedProxies"),
         public_url: Option<Placed<Url>> = optional("publicURL"),
         allowed_hosts: Vec<String> = list("allowedHosts"),
+        allowed_origins: Vec<Placed<String>> = list("allowedOrigins"),
         limits: HttpLimits = nested("limits"),
     }
     also {

@@ -28,6 +28,7 @@ section! {
         tls: Option<Placed<String>> = optional("tls"),
         user_claim: Option<String> = optional("userClaim"),
         groups_claim: Option<String> = optional("groupsClaim"),
+        on_incomplete_groups: OnIncompleteGroups = or("onIncompleteGroups", OnIncompleteGroups::Deny),
     }
 }
 
@@ -53,8 +54,19 @@ section! {
     /// `tokenValidation.jwt`.
     JwtValidation {
         clock_skew: Placed<Duration> = or("clockSkew", Placed::unwritten(Duration::from_secs(15))),
+        max_lifetime: Placed<Duration> = or("maxLifetime", Placed::unwritten(Duration::from_hours(24))),
         token_type: Option<Placed<AcceptedToken>> = optional("tokenType"),
         algorithms: Vec<super::oidc_provider::KeyAlgorithm> = list("algorithms"),
+    }
+}
+
+choice! {
+    /// What becomes of people whose groups the provider left out.
+    pub(crate) OnIncompleteGroups {
+        /// They are refused.
+        Deny = "deny",
+        /// They come in, and policies see it.
+        Allow = "allow",
     }
 }
 

@@ -110,7 +110,7 @@ impl<'n, 'r> Section<'n, 'r> {
         if !harmless {
             let place = self.place_of(entry);
             let message = match accepted {
-                [] => "this key is documented but not built".to_owned(),
+                [] => "this key is not built yet".to_owned(),
                 values => {
                     format!(
                         "only `{}` can be honoured, found {}",
@@ -230,7 +230,7 @@ macro_rules! choice {
                 match scalar.text.as_str() {
                     $( $($word)|+ => Some(Self::$variant), )*
                     $( $( $($refused)|+ => {
-                        let message = format!("`{}` is documented but not built", scalar.text);
+                        let message = format!("`{}` is not built yet", scalar.text);
                         report.error_with(&spot.place(), message, $instead);
                         None
                     } )* )?

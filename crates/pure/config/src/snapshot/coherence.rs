@@ -6,7 +6,7 @@ use gatehouse_identity::secret::Secret;
 use url::Url;
 
 use super::compiler::{Compiler, is_loopback, origin_of};
-use super::protection::implied_issuer;
+use super::issuer::{implied_issuer, is_own};
 use crate::document::Root;
 use crate::document::app::App;
 use crate::document::client::ClientApp;
@@ -104,8 +104,7 @@ fn guessable_bits(secret: &str) -> u32 {
 /// A connector to this very server names one of its clients. Nothing is sent, so a wrong secret would not be noticed
 /// before the two are taken apart.
 fn check_own_client(connector: &OidcConnector, root: &Root, compiler: &mut Compiler<'_>) {
-    let issuer = implied_issuer(&connector.well_known);
-    if issuer.is_none() || issuer != compiler.issuer {
+    if !is_own(connector, compiler.issuer.as_ref()) {
         return;
     }
     let Some(secret) = &connector.client_secret else { return };
@@ -124,7 +123,10 @@ fn check_own_client(connector: &OidcConnector, root: &Root, compiler: &mut Compi
 fn check_groups(root: &Root, compiler: &mut Compiler<'_>) {
     let Some(provider) = root.oidc_provider.as_ref().filter(|provider| provider.enabled) else { return };
     let servers = root.mcp_provider.iter().flat_map(|mcp| &mcp.authorization.oauth.servers);
-    let ours = |well_known: &Url| implied_issuer(well_known) == compiler.issuer;
+    let own = compiler.issuer.as_ref();
+    let ours = |well_known: &Url| {
+        own.zip(implied_issuer(well_known)).is_some_and(|(own, implied)| implied.accepts(own.as_str()))
+    };
     if !servers.into_iter().all(|server| server.issuer.is_none() && ours(&server.well_known)) {
         return;
     }

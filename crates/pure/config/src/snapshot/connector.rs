@@ -1,9 +1,12 @@
 //! Connectors: where people sign in, and whom tokens are exchanged with.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use gatehouse_identity::id::{ConnectorName, Issuer, SubjectId};
+use gatehouse_identity::groups::IncompleteGroups;
+use gatehouse_identity::id::{ConnectorName, SubjectId};
+use gatehouse_identity::issuer::ExpectedIssuer;
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_identity::secret::Secret;
 use gatehouse_oauth::sign_in::LoginReference;
@@ -12,7 +15,9 @@ use url::Url;
 
 use super::compiler::{Compiler, is_loopback};
 use super::discovery::{self, Discovery};
-use super::protection::issuer_of;
+use super::issuer::issuer_of;
+use super::minting;
+use super::protection::{incomplete, lifetime};
 use super::tls::TlsProfile;
 use crate::document::Root;
 use crate::document::connector::{self as written, LocalUser as WrittenUser};
@@ -76,8 +81,8 @@ pub struct OidcConnector {
     pub name: ConnectorName,
     /// The discovery document.
     pub discovery: Discovery,
-    /// The issuer that the discovery document and ID tokens must name.
-    pub issuer: Issuer,
+    /// The issuer that the discovery document states. ID tokens must name the one that it does.
+    pub issuer: ExpectedIssuer,
     /// Our client id there.
     pub client_id: String,
     /// Our client secret there.
@@ -94,6 +99,12 @@ pub struct OidcConnector {
     pub tls: Option<Arc<TlsProfile>>,
     /// What tokens call everybody who comes from there.
     pub login: LoginReference,
+    /// The longest life of an ID token that is believed.
+    pub id_token_max_lifetime: Duration,
+    /// What becomes of people whose groups it left out.
+    pub incomplete_groups: IncompleteGroups,
+    /// The attributes that claims of some client are made from.
+    pub mapped: BTreeSet<String>,
 }
 
 impl Connector {
@@ -126,9 +137,8 @@ pub(crate) fn compile_all(
             written::Connector::Local(local) => {
                 Some(Connector::Local(compile_local(&name, local, &mut subjects, compiler)))
             }
-            written::Connector::Oidc(oidc) => {
-                compile_oidc(&name, oidc, compiler).map(|connector| Connector::Oidc(Box::new(connector)))
-            }
+            written::Connector::Oidc(oidc) => compile_oidc(&name, oidc, root, compiler)
+                .map(|connector| Connector::Oidc(Box::new(connector))),
         };
         if let Some(ready) = ready {
             connectors.insert(name, Arc::new(ready));
@@ -274,6 +284,7 @@ impl std::fmt::Display for HashCost {
 fn compile_oidc(
     name: &ConnectorName,
     connector: &written::OidcConnector,
+    root: &Root,
     compiler: &mut Compiler<'_>,
 ) -> Option<OidcConnector> {
     let tls = compiler.tls_profile(connector.tls.as_ref());
@@ -290,14 +301,17 @@ fn compile_oidc(
         let place = connector.place.child("disablePKCE");
         compiler.report.error(&place, "without a client secret PKCE cannot be turned off");
     }
-    let issuer = issuer_of(&connector.well_known, None, compiler)?;
-    if issuer.as_str().contains('|') {
+    let issuer = issuer_of(&connector.well_known, connector.issuer.as_ref(), compiler)?;
+    if connector.issuer.is_none() && issuer.as_configured().as_str().contains('|') {
         let message = "an issuer has no `|`: it stands between issuer and subject";
         compiler.report.error(&connector.well_known.place, message);
     }
     let redirects = connector.login_redirect.urls.iter().chain(&connector.login_redirect_url);
     Some(OidcConnector {
-        login: LoginReference::federated(name, &issuer),
+        login: LoginReference::federated(name, issuer.as_configured()),
+        id_token_max_lifetime: lifetime(&connector.id_token_max_lifetime, compiler),
+        incomplete_groups: incomplete(connector.on_incomplete_groups),
+        mapped: minting::attributes_of(name, root),
         name: name.clone(),
         discovery: discovery::compile(&connector.well_known, &connector.allowed_hosts, compiler),
         issuer,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gatehouse_identity::audience::Audience;
 use gatehouse_identity::id::{AppName, Issuer};
 use gatehouse_identity::secret::Secret;
 use gatehouse_identity::static_key::{KeyTable, StaticKey};
@@ -84,7 +85,7 @@ pub(crate) fn compile(root: &Root, compiler: &mut Compiler<'_>) -> Option<LlmGat
     };
     let authorization = &provider.authorization;
     let resource = format!("{}{}", compiler.origin, provider.path.0);
-    let gateway = Gateway { resource: &resource, id_tokens: true };
+    let gateway = Gateway { resource: &resource, id_tokens: true, clients: clients(root) };
     let protection =
         authorization.oauth.as_ref().and_then(|oauth| protection::compile(oauth, &gateway, compiler));
     let keys = keys(&authorization.keys, compiler);
@@ -107,6 +108,18 @@ pub(crate) fn compile(root: &Root, compiler: &mut Compiler<'_>) -> Option<LlmGat
     })
 }
 
+/// Our clients, and the audiences that each may ask for by name.
+fn clients(root: &Root) -> Vec<(Audience, Vec<Audience>)> {
+    let clients = root.apps.iter().filter_map(|app| match app {
+        App::Client(client) => Some(client),
+        _ => None,
+    });
+    let audience = |text: &Placed<String>| Audience::new(text.value.clone());
+    clients
+        .map(|client| (audience(&client.client_id), client.allowed_audiences.iter().map(audience).collect()))
+        .collect()
+}
+
 fn keys(written: &[ApiKey], compiler: &mut Compiler<'_>) -> KeyTable {
     let mut keys: Vec<StaticKey> = Vec::new();
     for key in written {
@@ -124,7 +137,7 @@ fn keys(written: &[ApiKey], compiler: &mut Compiler<'_>) -> KeyTable {
         if let Some(expires) = &key.expires {
             compiler.expiry(&expires.place, expires.value, &format!("the key `{}`", key.name.value));
         }
-        let (name, groups) = (key.name.value.clone(), key.groups.clone());
+        let (name, groups) = (key.name.value.clone(), Arc::from(key.groups.as_slice()));
         let expires_at = key.expires.as_ref().map(|expires| expires.value);
         keys.push(StaticKey { name, hash, groups, expires_at });
     }

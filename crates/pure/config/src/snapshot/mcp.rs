@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gatehouse_identity::id::AppName;
 use gatehouse_mcp::namespace::Namespace;
-use gatehouse_mcp::openapi::{self, Bridge, CompileOptions};
+use gatehouse_mcp::openapi::{self, Bridge, CompileOptions, OutputSchemas};
 use gatehouse_policy::Policy;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -18,7 +18,9 @@ use super::protection::{self, Gateway, Protection};
 use super::tls::TlsProfile;
 use crate::document::Root;
 use crate::document::app::App;
-use crate::document::mcp::{AppAuthorization, BridgeApp, McpLimits, McpProvider, ProxyApp, ToolNamespace};
+use crate::document::mcp::{
+    AppAuthorization, BridgeApp, McpLimits, McpProvider, OutputSchema, ProxyApp, ToolNamespace,
+};
 use crate::document::scalar::json;
 use crate::document::spot::Placed;
 use crate::problem::{Problem, Report, Severity};
@@ -174,7 +176,7 @@ pub(crate) fn compile(root: &Root, compiler: &mut Compiler<'_>) -> Option<McpGat
     }
     let path = path(provider);
     let resource = format!("{}{path}", compiler.origin);
-    let gateway = Gateway { resource: &resource, id_tokens: false };
+    let gateway = Gateway { resource: &resource, id_tokens: false, clients: Vec::new() };
     let protection = protection::compile(&provider.authorization.oauth, &gateway, compiler);
     let mut apps = Vec::new();
     for app in &root.apps {
@@ -392,8 +394,12 @@ fn bridge(app: &BridgeApp, most_tools: usize, compiler: &mut Compiler<'_>) -> Op
     };
     let options = CompileOptions {
         base_url: openapi.base_url.as_ref().map(|url| url.value.to_string()),
+        output_schemas: match app.output_schema {
+            OutputSchema::Strict => OutputSchemas::Strict,
+            OutputSchema::Report => OutputSchemas::Report,
+            OutputSchema::Off => OutputSchemas::Off,
+        },
         most_tools,
-        ..CompileOptions::default()
     };
     let finding = |severity: Severity, problem: &openapi::Problem| Problem {
         severity,
@@ -410,6 +416,11 @@ fn bridge(app: &BridgeApp, most_tools: usize, compiler: &mut Compiler<'_>) -> Op
                 .refused
                 .iter()
                 .for_each(|problem| compiler.report.foreign(finding(Severity::Warning, problem)));
+            for problem in &bridge.omitted {
+                let finding = finding(Severity::Warning, problem);
+                let message = format!("a tool is without a part: {}", finding.message);
+                compiler.report.foreign(Problem { message, ..finding });
+            }
             if bridge.left_out > 0 {
                 let message = format!(
                     "the last {} operations of the description are left out: `tools` is {most_tools}",

@@ -1,5 +1,7 @@
 //! Claims, scopes and token lifetimes of clients.
 
+use std::collections::BTreeSet;
+
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::id::ConnectorName;
 use gatehouse_identity::scope::ScopeSet;
@@ -8,7 +10,9 @@ use gatehouse_oauth::client::{AccessTokenProfile, RefreshCondition, RefreshProfi
 
 use super::authorization_server::{STANDARD_SCOPES, algorithm};
 use super::compiler::Compiler;
+use super::issuer::is_own;
 use crate::document::Root;
+use crate::document::app::App;
 use crate::document::client::{AccessToken, RefreshToken, ScopeName};
 use crate::document::connector::Connector;
 use crate::document::scalar::Seconds;
@@ -96,6 +100,22 @@ pub(crate) fn claims(
     claims
 }
 
+/// The attributes of people of `connector` that the claims of any client are made from.
+pub(crate) fn attributes_of(connector: &ConnectorName, root: &Root) -> BTreeSet<String> {
+    let clients = root.apps.iter().filter_map(|app| match app {
+        App::Client(client) => Some([&client.claims_mapping, &client.access_token.claims]),
+        _ => None,
+    });
+    let documents = root.oidc_provider.iter().filter_map(|provider| provider.client_metadata.as_ref());
+    let documents = documents.map(|rules| [&rules.claims_mapping, &rules.access_token.claims]);
+    let written = clients.chain(documents).flatten().flat_map(Entries::iter);
+    let attribute = |source: &Placed<String>| {
+        let expression = ClaimExpression::parse(source).ok()?;
+        expression.attribute_of(connector.as_str()).map(str::to_owned)
+    };
+    written.filter_map(|(_, source)| attribute(source)).collect()
+}
+
 /// The standard scopes and the written ones.
 pub(crate) fn client_scopes(written: &[ScopeName], compiler: &mut Compiler<'_>) -> ScopeSet {
     let standard = ScopeSet::parse(STANDARD_SCOPES).unwrap_or(ScopeSet::none());
@@ -153,9 +173,7 @@ pub(crate) fn sign_in_connectors(
     let usable = |connector: &&Connector| match connector {
         Connector::Local(_) => true,
         // A connector to ourselves only exchanges tokens.
-        Connector::Oidc(oidc) => {
-            own.as_ref().is_none_or(|own| !oidc.well_known.as_str().starts_with(own.as_str()))
-        }
+        Connector::Oidc(oidc) => !is_own(oidc, own.as_ref()),
     };
     let known: Vec<&str> =
         root.connectors.iter().filter(usable).map(|connector| connector.name().as_str()).collect();

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatehouse_identity::audience::Audience;
-use gatehouse_identity::id::{ClientId, Issuer};
+use gatehouse_identity::id::ClientId;
+use gatehouse_identity::issuer::ExpectedIssuer;
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_identity::secret::Secret;
 
 use super::compiler::Compiler;
 use super::discovery::{self, Discovery};
+use super::issuer::issuer_of;
 use super::minting::scopes;
-use super::protection::issuer_of;
 use super::tls::TlsProfile;
 use crate::document::Root;
 use crate::document::app::App;
@@ -71,7 +72,7 @@ pub struct ToolRule {
 /// The authorization server that issues an outbound token, and who we are there.
 pub struct Authority {
     /// Its identifier.
-    pub issuer: Issuer,
+    pub issuer: ExpectedIssuer,
     /// Our client id there.
     pub client_id: ClientId,
     /// How it is reached.
@@ -200,9 +201,9 @@ fn authority(
     compiler: &mut Compiler<'_>,
 ) -> Option<Authority> {
     let connector = oidc_connector(name, root, compiler)?;
-    let issuer = issuer_of(&connector.well_known, None, compiler)?;
+    let issuer = issuer_of(&connector.well_known, connector.issuer.as_ref(), compiler)?;
     let client_id = ClientId::new(connector.client_id.clone());
-    if compiler.issuer.as_ref() == Some(&issuer) {
+    if compiler.issuer.as_ref() == Some(issuer.as_configured()) {
         match registered(&client_id, root) {
             Some(client) if may_use(client, grant) => {}
             Some(client) => {

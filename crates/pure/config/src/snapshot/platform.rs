@@ -80,6 +80,8 @@ pub struct Ingress {
     pub origin: String,
     /// The values of `Host` that are served, lower case, with their port if it is not the scheme's own.
     pub allowed_hosts: Vec<String>,
+    /// The origins of foreign pages that may call what is protected, as browsers send them.
+    pub allowed_origins: Vec<String>,
     /// The networks whose `Forwarded` and `X-Forwarded-For` are believed.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -313,7 +315,32 @@ pub(crate) fn ingress(root: &Root, compiler: &mut Compiler<'_>) -> Ingress {
             allow(format!("{host}:{}", address.port()));
         }
     }
-    Ingress { origin, allowed_hosts, trusted_proxies: root.http.trusted_proxies.clone() }
+    let allowed_origins = root.http.allowed_origins.iter().filter_map(|origin| page_origin(origin, compiler));
+    let allowed_origins = allowed_origins.collect();
+    Ingress { origin, allowed_hosts, allowed_origins, trusted_proxies: root.http.trusted_proxies.clone() }
+}
+
+/// The origin of a page, exactly as a browser would send it: another spelling would never match.
+fn page_origin(written: &Placed<String>, compiler: &mut Compiler<'_>) -> Option<String> {
+    let text = written.value.as_str();
+    let parsed = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let parsed = parsed.filter(|_| !text.contains('*'));
+    let sent = parsed.map(|url| url.origin().ascii_serialization());
+    match sent {
+        Some(sent) if sent == text => Some(sent),
+        Some(sent) => {
+            let hint = format!("browsers send `{sent}`");
+            let message = format!("expected an origin as browsers send it, found `{text}`");
+            compiler.report.error_with(&written.place, message, &hint);
+            None
+        }
+        None => {
+            let message = format!("expected an origin such as `https://tools.example.com`, found `{text}`");
+            let hint = "every origin is named by itself: there are no wildcards, and `null` is anybody's";
+            compiler.report.error_with(&written.place, message, hint);
+            None
+        }
+    }
 }
 
 pub(crate) fn logging(root: &Root, compiler: &mut Compiler<'_>) -> Logging {

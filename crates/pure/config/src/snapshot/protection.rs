@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatehouse_identity::audience::Audience;
-use gatehouse_identity::id::Issuer;
+use gatehouse_identity::groups::IncompleteGroups;
+use gatehouse_identity::issuer::ExpectedIssuer;
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::jose::verify::TokenType;
 use gatehouse_identity::principal::ClaimRules;
@@ -12,10 +13,13 @@ use url::Url;
 
 use super::compiler::{Compiler, is_loopback};
 use super::discovery::{self, Discovery};
+use super::issuer::{is_entra, issuer_of};
 use super::tls::TlsProfile;
 use crate::document::Root;
 use crate::document::app::App;
-use crate::document::resource_server::{AcceptedToken, OauthProtection, TrustedServer as WrittenServer};
+use crate::document::resource_server::{
+    AcceptedToken, OauthProtection, OnIncompleteGroups, TrustedServer as WrittenServer,
+};
 use crate::document::spot::Placed;
 
 /// How one gateway is protected.
@@ -30,8 +34,8 @@ pub struct Protection {
 /// An authorization server whose tokens are accepted.
 #[derive(Clone)]
 pub struct TrustedServer {
-    /// Its identifier; `iss` of its tokens.
-    pub issuer: Issuer,
+    /// Its identifier, as far as it is configured: what its metadata states is `iss` of its tokens.
+    pub issuer: ExpectedIssuer,
     /// Where its keys come from.
     pub keys: KeySource,
     /// The accepted `aud` values, at least one.
@@ -42,8 +46,14 @@ pub struct TrustedServer {
     pub token_type: TokenType,
     /// How far its clock may be off.
     pub clock_skew: Duration,
+    /// The longest life of a token that is accepted.
+    pub max_lifetime: Duration,
     /// Which claims name the user and the groups.
     pub claims: ClaimRules,
+    /// The clients whose ID tokens of this server are accepted besides.
+    pub id_tokens_of: Vec<Audience>,
+    /// What becomes of people whose groups it left out.
+    pub incomplete_groups: IncompleteGroups,
 }
 
 /// Where the keys of an authorization server come from.
@@ -68,10 +78,16 @@ pub(crate) struct Gateway<'a> {
     pub(crate) resource: &'a str,
     /// Whether ID tokens may be accepted.
     pub(crate) id_tokens: bool,
+    /// Our own clients, whose ID tokens of ours may be accepted, and the audiences that each may ask for by name.
+    pub(crate) clients: Vec<(Audience, Vec<Audience>)>,
 }
 
 /// The longest leeway that makes sense.
 const MAX_SKEW: Duration = Duration::from_mins(5);
+/// How long a token may live at most, unless configured.
+const USUAL_LIFETIME: Duration = Duration::from_hours(24);
+/// A token that lives for longer is a key.
+const MAX_LIFETIME: Duration = Duration::from_hours(24 * 366);
 
 pub(crate) fn compile(
     written: &OauthProtection,
@@ -97,13 +113,16 @@ pub(crate) fn compile(
         return None;
     };
     let local = TrustedServer {
-        issuer,
+        issuer: ExpectedIssuer::Exactly(issuer),
         keys: KeySource::Local,
         audiences: vec![Audience::new(gateway.resource)],
         algorithms: Algorithm::ALL.to_vec(),
         token_type: TokenType::AccessTokenStrict,
         clock_skew: Duration::from_secs(15),
+        max_lifetime: USUAL_LIFETIME,
         claims: ClaimRules::default(),
+        id_tokens_of: Vec::new(),
+        incomplete_groups: IncompleteGroups::Allow,
     };
     Some(Protection { metadata_path: written.metadata_path.0.clone(), servers: vec![local] })
 }
@@ -114,7 +133,7 @@ fn compile_server(
     compiler: &mut Compiler<'_>,
 ) -> Option<TrustedServer> {
     let issuer = issuer_of(&server.well_known, server.issuer.as_ref(), compiler)?;
-    let local = compiler.issuer.as_ref() == Some(&issuer);
+    let local = compiler.issuer.as_ref() == Some(issuer.as_configured());
     let tls = compiler.tls_profile(server.tls.as_ref());
     if !local && server.well_known.scheme() != "https" && !is_loopback(&server.well_known) {
         compiler.report.error(&server.well_known.place, "keys are fetched over https only");
@@ -125,6 +144,7 @@ fn compile_server(
             .report
             .error(&jwt.clock_skew.place, "expected at most 5m: a longer skew revives expired tokens");
     }
+    let max_lifetime = lifetime(&jwt.max_lifetime, compiler);
     let mut audiences = vec![Audience::new(gateway.resource)];
     for audience in &server.token_validation.expected_audiences {
         let audience = Audience::new(audience.value.clone());
@@ -142,10 +162,22 @@ fn compile_server(
     } else {
         KeySource::Remote { discovery, refresh_interval: server.refresh_interval, tls }
     };
+    let id_tokens_of = match keys {
+        KeySource::Local => own_id_tokens(jwt.token_type.as_ref(), &audiences, gateway, compiler),
+        KeySource::Remote { .. } => Vec::new(),
+    };
     Some(TrustedServer {
+        id_tokens_of,
         token_type: token_type(jwt.token_type.as_ref(), local, gateway, compiler)?,
-        claims: claim_rules(server),
+        claims: claim_rules(server, &issuer),
         clock_skew: jwt.clock_skew.value,
+        max_lifetime,
+        // Whether such people may come in was decided when they signed in here.
+        incomplete_groups: if local {
+            IncompleteGroups::Allow
+        } else {
+            incomplete(server.on_incomplete_groups)
+        },
         issuer,
         keys,
         audiences,
@@ -153,7 +185,30 @@ fn compile_server(
     })
 }
 
-/// ID tokens open the LLM gateway only, and never come from ourselves.
+/// The clients whose ID tokens of ours count beside our access tokens: those that may ask for an access token of one of
+/// `audiences` by name. An ID token is for its client, so it opens nothing that the client could not open anyway.
+fn own_id_tokens(
+    written: Option<&Placed<AcceptedToken>>,
+    audiences: &[Audience],
+    gateway: &Gateway<'_>,
+    compiler: &mut Compiler<'_>,
+) -> Vec<Audience> {
+    let Some(wanted) = written.filter(|word| word.value == AcceptedToken::Either && gateway.id_tokens) else {
+        return Vec::new();
+    };
+    let may = |allowed: &[Audience]| allowed.iter().any(|audience| audiences.contains(audience));
+    let clients = gateway.clients.iter().filter(|(_, allowed)| may(allowed));
+    let clients: Vec<Audience> = clients.map(|(client, _)| client.clone()).collect();
+    if clients.is_empty() {
+        let message =
+            "an ID token of ours is accepted from clients that may use this gateway, and there is none";
+        let hint = format!("add {} to the client's `allowedAudiences`", gateway.resource);
+        compiler.report.error_with(&wanted.place, message, hint);
+    }
+    clients
+}
+
+/// ID tokens open the LLM gateway only. Our own are a matter of their own: see [`own_id_tokens`].
 fn token_type(
     written: Option<&Placed<AcceptedToken>>,
     local: bool,
@@ -161,9 +216,14 @@ fn token_type(
     compiler: &mut Compiler<'_>,
 ) -> Option<TokenType> {
     match written {
-        Some(word) if word.value != AcceptedToken::AccessToken && (local || !gateway.id_tokens) => {
-            let message = "an ID token is accepted by the LLM gateway from another issuer only";
+        Some(word) if word.value != AcceptedToken::AccessToken && !gateway.id_tokens => {
+            let message = "an ID token is accepted by the LLM gateway only";
             compiler.report.error_with(&word.place, message, "use `accessToken`");
+            None
+        }
+        Some(word) if local && word.value == AcceptedToken::IdToken => {
+            let message = "access tokens of ours are accepted wherever our ID tokens are";
+            compiler.report.error_with(&word.place, message, "use `either`");
             None
         }
         _ if local => Some(TokenType::AccessTokenStrict),
@@ -177,53 +237,31 @@ fn token_type(
     }
 }
 
-/// `oid` for Entra ID, whose `sub` differs from app to app; `sub` elsewhere.
-fn claim_rules(server: &WrittenServer) -> ClaimRules {
+/// `oid` for Entra ID, whose `sub` differs from app to app; `sub` elsewhere. It is known by its issuer, wherever its
+/// document is read.
+fn claim_rules(server: &WrittenServer, issuer: &ExpectedIssuer) -> ClaimRules {
     let defaults = ClaimRules::default();
-    let entra = server.well_known.host_str().is_some_and(|host| {
-        matches!(
-            host,
-            "login.microsoftonline.com"
-                | "login.microsoftonline.us"
-                | "login.partner.microsoftonline.cn"
-                | "sts.windows.net"
-        )
-    });
+    let issuer = Url::parse(issuer.as_configured().as_str()).ok();
+    let entra =
+        [server.well_known.host_str(), issuer.as_ref().and_then(Url::host_str)].into_iter().any(is_entra);
     let user = server.user_claim.clone().unwrap_or(if entra { "oid".into() } else { defaults.user });
     ClaimRules { user, groups: server.groups_claim.clone().unwrap_or(defaults.groups) }
 }
 
-/// The issuer that a metadata URL belongs to (RFC 8414 §3.1, OpenID Connect Discovery §4), unless it is written.
-pub(crate) fn issuer_of(
-    well_known: &Placed<Url>,
-    written: Option<&Placed<String>>,
-    compiler: &mut Compiler<'_>,
-) -> Option<Issuer> {
-    if let Some(issuer) = written {
-        return Some(Issuer::new(issuer.value.clone()));
+/// The longest life of a token, within reason.
+pub(crate) fn lifetime(written: &Placed<Duration>, compiler: &mut Compiler<'_>) -> Duration {
+    if written.is_zero() || written.value > MAX_LIFETIME {
+        compiler.report.error(&written.place, "expected more than zero and at most 366 days (`8784h`)");
     }
-    let issuer = implied_issuer(well_known);
-    if issuer.is_none() {
-        compiler.report.error_with(
-            &well_known.place,
-            "expected a metadata URL that contains /.well-known/openid-configuration or /.well-known/oauth-authorization-server",
-            "append the first of them to the issuer",
-        );
-    }
-    issuer
+    written.value
 }
 
-pub(crate) fn implied_issuer(url: &Url) -> Option<Issuer> {
-    const NAMES: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
-    let origin = super::compiler::origin_of(url);
-    NAMES.iter().find_map(|name| {
-        let (before, after) = url.path().split_once(name)?;
-        match (before, after) {
-            (path, "" | "/") => Some(Issuer::new(format!("{origin}{path}"))),
-            ("", path) if path.starts_with('/') => Some(Issuer::new(format!("{origin}{path}"))),
-            _ => None,
-        }
-    })
+/// What is written as what it means.
+pub(crate) fn incomplete(written: OnIncompleteGroups) -> IncompleteGroups {
+    match written {
+        OnIncompleteGroups::Deny => IncompleteGroups::Deny,
+        OnIncompleteGroups::Allow => IncompleteGroups::Allow,
+    }
 }
 
 /// The URLs of the resources that this process itself protects.
@@ -241,6 +279,3 @@ pub(crate) fn own_resources(root: &Root, origin: &str) -> Vec<Audience> {
     }
     resources
 }
-
-#[cfg(test)]
-mod tests;

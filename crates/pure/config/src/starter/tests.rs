@@ -75,13 +75,25 @@ fn one_token_opens_tools_and_models_and_names_the_groups() {
     }
 }
 
-/// The ids that Claude Code 2.1 sends of itself, and one that people choose.
+/// The ids that Claude Code 2.1 sends of itself, and some that people choose.
 #[test]
 fn claude_code_finds_its_models() {
     let models = loaded("https://gw.example.com").llm.unwrap().models;
-    for id in ["claude-opus-5-5", "claude-opus-4-7", "claude-sonnet-4-6", "claude-haiku-4-5-20251001"] {
-        assert!(models.find(id).is_ok(), "{id}");
+    for id in [
+        "claude-opus-5-5",
+        "claude-sonnet-5-5",
+        "claude-haiku-5-5",
+        "claude-fable-5-2",
+        "claude-opus-5",
+        "claude-opus-4-8",
+        "claude-opus-4-7",
+    ] {
+        assert!(models.find(id).is_ok_and(|asked| !asked.is_open()), "{id}");
     }
+    for id in ["claude-sonnet-4-6", "claude-haiku-4-5-20251001", "claude-of-tomorrow-9"] {
+        assert!(models.find(id).is_ok_and(|asked| asked.is_open()), "{id}");
+    }
+    assert!(models.find("gpt-4").is_err());
 }
 
 #[test]

@@ -438,3 +438,66 @@ fn placeholders_in_any_repetition_are_refused_and_weak_secrets_told() {
         assert!(found.iter().all(|told| !told.contains("secret")), "{secret}: {found:?}");
     }
 }
+
+/// ID tokens of our own count for clients that may use the LLM gateway, and only if that is written.
+#[test]
+fn id_tokens_of_our_own_need_the_word_and_a_client_that_may_come() {
+    let (before, rest) =
+        WHOLE.split_once("        - wellKnownEndpoint: https://login.microsoftonline.com").unwrap();
+    let (_, after) = rest.split_once("    keys:\n").unwrap();
+    let with = |token_type: &str, allowed: &str| {
+        let own = format!(
+            "        - wellKnownEndpoint: https://gw.example.com/.well-known/openid-configuration\n          \
+             tokenValidation: {{ expectedAudiences: [https://gw.example.com/models]{token_type} }}\n"
+        );
+        let text = format!("{before}{own}    keys:\n{after}");
+        text.replace(
+            "allowedAudiences: [https://gw.example.com/mcp]",
+            &format!("allowedAudiences: [{allowed}]"),
+        )
+    };
+    let clients = |text: &str| {
+        let server = loaded(text).llm.unwrap().protection.unwrap().servers.remove(0);
+        server.id_tokens_of.iter().map(|client| client.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    let either = ", jwt: { tokenType: either }";
+    let both = ["claude-code", "batch"];
+    assert_eq!(clients(&with(either, "https://gw.example.com/mcp, https://gw.example.com")), both);
+    assert_eq!(clients(&with(either, "https://gw.example.com/mcp, https://gw.example.com/models")), both);
+    assert_eq!(clients(&with("", "https://gw.example.com/mcp, https://gw.example.com")), [""; 0]);
+    assert_eq!(clients(&with(", jwt: { tokenType: accessToken }", "https://gw.example.com/mcp")), [""; 0]);
+    let none = refused(&with(either, "https://gw.example.com/mcp"));
+    assert!(
+        none.contains("there is none (add https://gw.example.com to the client's `allowedAudiences`)"),
+        "{none}"
+    );
+    let only = refused(&with(", jwt: { tokenType: idToken }", "https://gw.example.com"));
+    assert!(only.contains("use `either`"), "{only}");
+    let tools = WHOLE.replace(
+        "            expectedAudiences: [https://gw.example.com/mcp]\n",
+        "            expectedAudiences: [https://gw.example.com/mcp]\n            jwt: { tokenType: either }\n",
+    );
+    let tools = refused(&tools);
+    assert!(tools.contains("an ID token is accepted by the LLM gateway only"), "{tools}");
+}
+
+/// `check` says what a pattern of models is, where one is written that is none.
+#[test]
+fn a_pattern_that_is_none_is_refused_with_what_one_is() {
+    let id = "    - id: claude-opus-4-7\n";
+    let models = loaded(&changed(id, "    - id: claude-*\n")).llm.unwrap().models;
+    assert!(models.find("claude-of-tomorrow-9").unwrap().is_open());
+    for (written, said) in [
+        (
+            "\"claude-*-7\"",
+            "llmProvider.models[0].id: `claude-*-7` is no pattern: `*` stands for the rest of an id",
+        ),
+        ("\"*-opus\"", "such as `claude-*`"),
+        ("\"claude-**\"", "written once, at the end"),
+    ] {
+        let found = refused(&changed(id, &format!("    - id: {written}\n")));
+        assert!(found.contains(said), "{found}");
+    }
+    let found = refused(&changed("model: claude-opus-4-7 }", "model: \"vendor/*\" }"));
+    assert!(found.contains("a route's model `vendor/*`"), "{found}");
+}

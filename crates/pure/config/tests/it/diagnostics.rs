@@ -55,6 +55,48 @@ const CHANGES: &[(&str, &str, &str, &str)] = &[
     (
         AUTH_PROVIDER,
         "    oauthClientID: ",
+        "    issuer: sso.example.com/realms/main\n    oauthClientID: ",
+        "issuer: expected an https URL without query and fragment, found the text `sso.example.com/realms/main`",
+    ),
+    (
+        AUTH_PROVIDER,
+        "    oauthClientID: ",
+        "    issuer: https://sso.example.com/a|b\n    oauthClientID: ",
+        "issuer: an issuer has no `|`",
+    ),
+    (
+        AUTH_PROVIDER,
+        "    oauthClientID: ",
+        "    onIncompleteGroups: warn\n    oauthClientID: ",
+        "onIncompleteGroups: expected",
+    ),
+    (
+        WHOLE,
+        "https://login.microsoftonline.com/TENANT/v2.0",
+        "https://login.microsoftonline.com/common/v2.0",
+        "wellKnownEndpoint: `/common/` stands for every tenant there is, and has no issuer of its own",
+    ),
+    (
+        WHOLE,
+        "https://login.microsoftonline.com/TENANT/v2.0",
+        "https://login.microsoftonline.us/organizations/v2.0",
+        "wellKnownEndpoint: `/organizations/` stands for every tenant there is",
+    ),
+    (
+        WHOLE,
+        "jwt: { clockSkew: 30s }",
+        "jwt: { clockSkew: 30s, maxLifetime: 9000h }",
+        "maxLifetime: expected more than zero and at most 366 days",
+    ),
+    (
+        WHOLE,
+        "jwt: { clockSkew: 30s }",
+        "jwt: { clockSkew: 30s, maxLifetime: 0s }",
+        "maxLifetime: expected more than zero and at most 366 days",
+    ),
+    (
+        AUTH_PROVIDER,
+        "    oauthClientID: ",
         "    allowedHosts: [keys.internal, \"https://keys.internal\"]\n    oauthClientID: ",
         "allowedHosts[1]: expected a host, or a host and a port, found the text `https://keys.internal`",
     ),

@@ -75,7 +75,7 @@ fn a_gateway_of_its_own() {
     let gateway = snapshot.mcp.unwrap();
     assert_eq!(gateway.resource, "https://gateway.example.com/mcp");
     let server = &gateway.protection.servers[0];
-    assert_eq!(server.issuer.as_str(), "https://auth.example.com");
+    assert_eq!(server.issuer.as_configured().as_str(), "https://auth.example.com");
     assert!(matches!(server.keys, KeySource::Remote { .. }));
     let audiences: Vec<&str> = server.audiences.iter().map(Audience::as_str).collect();
     assert_eq!(audiences, ["https://gateway.example.com/mcp", "https://gateway.example.com/"]);
@@ -122,10 +122,10 @@ fn everything_in_one_process() {
     assert_eq!(server.token_type, TokenType::AccessTokenStrict);
     let llm = snapshot.llm.unwrap();
     let entra = &llm.protection.unwrap().servers[0];
-    assert_eq!(entra.issuer.as_str(), "https://login.microsoftonline.com/TENANT/v2.0");
+    assert_eq!(entra.issuer.as_configured().as_str(), "https://login.microsoftonline.com/TENANT/v2.0");
     assert_eq!(entra.token_type, TokenType::Either);
     assert_eq!(entra.claims.user, "oid");
-    assert_eq!(llm.models.find("claude-opus-4-7").unwrap().routes[0].app, "anthropic-eu");
+    assert_eq!(llm.models.find("claude-opus-4-7").unwrap().model.routes[0].app, "anthropic-eu");
     assert!(llm.accounts.contains_key(&AppName::new("anthropic-eu")));
     let server = snapshot.authorization_server.unwrap();
     let code = &server.clients[&ClientId::new("claude-code")].client;
@@ -134,6 +134,26 @@ fn everything_in_one_process() {
     assert_eq!(server.metadata_clients.unwrap().pinned.len(), 2);
     let batch = &server.clients[&ClientId::new("batch")].client;
     assert_eq!(batch.default_audience.as_ref().unwrap().as_str(), "https://gw.example.com/mcp");
+}
+
+/// `sub` of Entra ID differs from application to application, wherever its document is read.
+#[test]
+fn people_of_entra_are_known_by_their_object_id() {
+    let mirror = "https://mirror.example.com/entra/.well-known/openid-configuration";
+    let direct = "https://login.microsoftonline.com/TENANT/v2.0/.well-known/openid-configuration";
+    let without = WHOLE.replace("          userClaim: oid\n", "");
+    let at = |issuer: &str| {
+        let well_known = format!("{mirror}\n          issuer: {issuer}");
+        let snapshot = loaded(&without.replace(direct, &well_known));
+        snapshot.llm.unwrap().protection.unwrap().servers[0].clone()
+    };
+    for issuer in ["https://login.microsoftonline.com/TENANT/v2.0", "https://sts.windows.net/TENANT/"] {
+        let server = at(issuer);
+        assert_eq!((server.issuer.as_configured().as_str(), &*server.claims.user), (issuer, "oid"));
+        assert!(!server.issuer.accepts(issuer.trim_end_matches('/')) || !issuer.ends_with('/'));
+    }
+    assert_eq!(at("https://idp.example.com").claims.user, "sub");
+    assert_eq!(loaded(&without).llm.unwrap().protection.unwrap().servers[0].claims.user, "oid");
 }
 
 #[test]

@@ -16,4 +16,5 @@ mod documented;
 mod fixture;
 mod mutation;
 mod namespaces;
+mod origins;
 mod substitution;

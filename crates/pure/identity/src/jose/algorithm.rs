@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{SHA256, SHA512, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 /// An asymmetric JWS algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
@@ -35,6 +38,18 @@ impl Algorithm {
             Self::Ps256 => "PS256",
             Self::EdDsa => "EdDSA",
         }
+    }
+
+    /// What an ID token that is signed with this algorithm says of `text` in `at_hash`, `c_hash` or `s_hash`: the left
+    /// half of the hash that belongs to the algorithm (OpenID Connect Core §3.1.3.6); SHA-512 for Ed25519, which uses it.
+    pub fn half_hash(self, text: &str) -> String {
+        let hash = match self {
+            Self::Es256 | Self::Rs256 | Self::Ps256 => &SHA256,
+            Self::EdDsa => &SHA512,
+        };
+        let hash = digest(hash, text.as_bytes());
+        let (left, _) = hash.as_ref().split_at(hash.as_ref().len() / 2);
+        URL_SAFE_NO_PAD.encode(left)
     }
 
     /// The algorithm that `alg` names, compared byte for byte.

@@ -55,6 +55,7 @@ pub enum JwkError {
 impl VerifyingKey {
     /// Reads one JWK. Without `alg`, the key verifies every supported algorithm of its family.
     pub fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, JwkError> {
+        let jwk = &strict_json::without_nulls(jwk.clone());
         let kid = match jwk.get("kid") {
             None => None,
             Some(Value::String(kid)) if is_key_id(kid) => Some(kid.clone()),

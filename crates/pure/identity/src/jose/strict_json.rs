@@ -43,6 +43,13 @@ pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, StrictJsonError> 
     }
 }
 
+/// The members that say something: one that is `null` is as good as absent, as programs write it that have a place for
+/// every member (RFC 7159 §3 gives `null` no other meaning, and no claim or metadata member that we read has one).
+pub fn without_nulls(mut members: Map<String, Value>) -> Map<String, Value> {
+    members.retain(|_, value| !value.is_null());
+    members
+}
+
 /// Reads one JSON value of any kind and nothing after it.
 pub fn parse_value(text: &[u8]) -> Result<Value, StrictJsonError> {
     let fault = Cell::new(None);

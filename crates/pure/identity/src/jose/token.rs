@@ -55,6 +55,7 @@ impl<'a> UnverifiedToken<'a> {
         let header = Header::parse(&decode(header, Part::Header)?)?;
         let signature = decode(signature, Part::Signature)?;
         let claims = strict_json::parse_object(&decode(payload, Part::Payload)?)
+            .map(strict_json::without_nulls)
             .map_err(|error| TokenError::Json(Part::Payload, error))?;
         Ok(Self { signing_input, signature, claims: Arc::new(claims), header })
     }
@@ -102,6 +103,7 @@ impl Header {
         if members.contains_key("crit") {
             return Err(TokenError::Critical);
         }
+        let members = strict_json::without_nulls(members);
         let name = members.get("alg").and_then(Value::as_str).ok_or(TokenError::UnknownAlgorithm)?;
         let algorithm = Algorithm::parse(name).ok_or_else(|| refused_algorithm(name))?;
         let kid = match members.get("kid") {

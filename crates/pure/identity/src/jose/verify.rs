@@ -34,13 +34,21 @@ pub struct Expectations {
 pub enum TokenType {
     /// An access token with `typ` `at+jwt` (RFC 9068 §2.1); for issuers that always set it, like ourselves.
     AccessTokenStrict,
-    /// An access token; `typ` may also be `JWT` or absent if nothing makes it look like an ID token.
+    /// An access token; `typ` may also be `JWT` or absent. Nothing may make it look like an ID token.
     AccessToken,
-    /// An OpenID Connect ID token.
+    /// An OpenID Connect ID token; nothing may make it look like an access token.
     IdToken,
     /// Either an access token or an ID token.
     Either,
 }
+
+/// Claims of ID tokens only (OpenID Connect Core §2, §3.3.2.11).
+const ID_TOKEN_MARKS: [&str; 4] = ["nonce", "at_hash", "c_hash", "s_hash"];
+/// Those of them that no issuer repeats in other tokens.
+const HASHES: [&str; 3] = ["at_hash", "c_hash", "s_hash"];
+/// Claims of access tokens only: RFC 9068 §2.2, and what Entra ID and Okta write in their place.
+const ACCESS_TOKEN_MARKS: [&str; 8] =
+    ["scope", "scp", "client_id", "cid", "appid", "appidacr", "azpacr", "idtyp"];
 
 /// What a verified token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +97,21 @@ impl VerifiedToken {
     }
 }
 
+/// A token that would have been good once: everything but its time has been checked.
+#[derive(Clone, Debug)]
+pub struct ExpiredToken(VerifiedToken);
+
+impl ExpiredToken {
+    pub(crate) fn as_it_was(&self) -> &VerifiedToken {
+        &self.0
+    }
+}
+
+/// What has been proven of a token whose times have not been looked at.
+struct Proven {
+    token_type: VerifiedType,
+}
+
 impl UnverifiedToken<'_> {
     /// Checks the token against an issuer's keys and a door's expectations.
     ///
@@ -100,6 +123,35 @@ impl UnverifiedToken<'_> {
         expected: &Expectations,
         now: Timestamp,
     ) -> Result<VerifiedToken, TokenError> {
+        let proven = self.prove(keys, expected)?;
+        let expires_at = check_times(&self.claims, expected, now)?;
+        Ok(self.verified(&proven, expected, expires_at))
+    }
+
+    /// Who presented a token that [`Self::verify`] found to be over, and to be good otherwise; `None` for any other
+    /// token. It proves nothing: it is for the record of the refusal.
+    pub fn expired(&self, keys: &KeySet, expected: &Expectations, now: Timestamp) -> Option<ExpiredToken> {
+        let proven = self.prove(keys, expected).ok()?;
+        match check_times(&self.claims, expected, now) {
+            Err(TokenError::Expired) => {
+                let expires_at = numeric_date(&self.claims, "exp").ok()??;
+                Some(ExpiredToken(self.verified(&proven, expected, expires_at)))
+            }
+            _ => None,
+        }
+    }
+
+    fn verified(&self, proven: &Proven, expected: &Expectations, expires_at: Timestamp) -> VerifiedToken {
+        VerifiedToken {
+            claims: Arc::clone(&self.claims),
+            issuer: expected.issuer.clone(),
+            expires_at,
+            token_type: proven.token_type,
+        }
+    }
+
+    /// Everything but the times: signature, issuer, audience, type.
+    fn prove(&self, keys: &KeySet, expected: &Expectations) -> Result<Proven, TokenError> {
         let algorithm = self.algorithm();
         if !expected.algorithms.contains(&algorithm) {
             return Err(TokenError::AlgorithmNotAllowed);
@@ -120,13 +172,13 @@ impl UnverifiedToken<'_> {
         if token_type == VerifiedType::IdToken {
             check_id_token(claims, &audiences, expected)?;
         }
-        let expires_at = check_times(claims, expected, now)?;
-        Ok(VerifiedToken {
-            claims: Arc::clone(&self.claims),
-            issuer: expected.issuer.clone(),
-            expires_at,
-            token_type,
-        })
+        Ok(Proven { token_type })
+    }
+
+    /// Whether the token says by its `typ` that it is an access token, as those of RFC 9068 do. Only a hint for choosing
+    /// what to demand of it.
+    pub fn says_access_token(&self) -> bool {
+        self.typ().map(media_type).as_deref() == Some("at+jwt")
     }
 
     /// What the token is, if a door that takes `wanted` may take it at all (RFC 8725 §3.11).
@@ -137,26 +189,53 @@ impl UnverifiedToken<'_> {
             return Err(TokenError::Type);
         }
         let declared = self.typ().map(media_type);
-        let found = match declared.as_deref() {
-            Some("at+jwt") => Some(VerifiedType::AccessToken),
-            None | Some("jwt") if has(&["nonce", "at_hash", "c_hash"]) => Some(VerifiedType::IdToken),
-            None | Some("jwt") => None,
-            Some(_) => return Err(TokenError::Type),
+        let at_jwt = declared.as_deref() == Some("at+jwt");
+        if !at_jwt && !matches!(declared.as_deref(), None | Some("jwt")) {
+            return Err(TokenError::Type);
+        }
+        let said = self.said_to_be()?;
+        let is_access = at_jwt || said == Some(VerifiedType::AccessToken);
+        let is_id = said == Some(VerifiedType::IdToken);
+        let (marked_id, marked_access) = (has(&ID_TOKEN_MARKS), has(&ACCESS_TOKEN_MARKS));
+        let found = match (is_access, is_id) {
+            // It contradicts itself.
+            (true, true) => return Err(TokenError::Type),
+            (true, false) => Some(VerifiedType::AccessToken),
+            (false, true) => Some(VerifiedType::IdToken),
+            (false, false) if marked_id => Some(VerifiedType::IdToken),
+            (false, false) if marked_access => Some(VerifiedType::AccessToken),
+            (false, false) => None,
         };
+        // Some issuers repeat the `nonce` in access tokens, and then say themselves that they are some.
+        let like_id = found == Some(VerifiedType::IdToken)
+            || has(&HASHES)
+            || (marked_id && said != Some(VerifiedType::AccessToken));
         match wanted {
-            TokenType::AccessTokenStrict if found == Some(VerifiedType::AccessToken) => {
-                Ok(VerifiedType::AccessToken)
-            }
-            TokenType::AccessToken if found != Some(VerifiedType::IdToken) => Ok(VerifiedType::AccessToken),
+            TokenType::AccessTokenStrict if at_jwt && !like_id => Ok(VerifiedType::AccessToken),
+            TokenType::AccessToken if !like_id => Ok(VerifiedType::AccessToken),
             TokenType::IdToken if found != Some(VerifiedType::AccessToken) => Ok(VerifiedType::IdToken),
-            TokenType::Either => Ok(found.unwrap_or(if has(&["scope", "scp", "client_id"]) {
-                VerifiedType::AccessToken
-            } else {
-                VerifiedType::IdToken
-            })),
+            TokenType::Either => Ok(found.unwrap_or(VerifiedType::IdToken)),
             TokenType::AccessTokenStrict | TokenType::AccessToken | TokenType::IdToken => {
                 Err(TokenError::Type)
             }
+        }
+    }
+
+    /// What the token calls itself in its payload: `typ` as Keycloak writes it, `token_use` as Cognito does.
+    fn said_to_be(&self) -> Result<Option<VerifiedType>, TokenError> {
+        let text = |name: &str| self.claims.get(name).and_then(Value::as_str);
+        let kind = |word: &str| match media_type(word).as_str() {
+            "id" => Ok(Some(VerifiedType::IdToken)),
+            "bearer" | "dpop" | "access" => Ok(Some(VerifiedType::AccessToken)),
+            // For the issuer's own eyes.
+            "refresh" | "offline" | "logout" => Err(TokenError::Type),
+            _ => Ok(None),
+        };
+        let words = [text("typ"), text("token_use")].map(|word| word.map_or(Ok(None), kind));
+        let [typ, usage] = words;
+        match (typ?, usage?) {
+            (Some(one), Some(other)) if one != other => Err(TokenError::Type),
+            (one, other) => Ok(one.or(other)),
         }
     }
 }

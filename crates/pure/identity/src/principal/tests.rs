@@ -1,10 +1,12 @@
 use serde_json::{Value, json};
 
-use super::{ClaimRules, Credential, Principal, PrincipalError, PrincipalKind};
+use super::{ClaimRules, Credential, FormerPrincipal, Principal, PrincipalError, PrincipalKind};
 use crate::clock::Timestamp;
 use crate::delegation::DelegationError;
 use crate::id::TokenId;
-use crate::jose::fixtures::{ISSUER, NOW, verified};
+use crate::jose::algorithm::Algorithm;
+use crate::jose::fixtures::{ISSUER, NOW, claims, expectations, key, key_set, now, verified};
+use crate::jose::token::UnverifiedToken;
 
 fn principal(changes: Value, rules: &ClaimRules) -> Result<Principal, PrincipalError> {
     Principal::from_token(&verified(changes), rules)
@@ -71,6 +73,50 @@ fn a_token_for_its_own_client_is_a_workload() {
     let unnamed = principal(json!({"sub": null, "client_id": null, "oid": "x"}), &by_oid).unwrap();
     assert_eq!(unnamed.kind(), PrincipalKind::User, "no client and no `sub` are not the same party");
     assert!(unnamed.client().is_none());
+    // Entra ID and Auth0 name a program by another id than its client's, and say what it is.
+    assert_eq!(kind(json!({"idtyp": "app", "azp": "app-id", "client_id": null})), PrincipalKind::Workload);
+    assert_eq!(kind(json!({"gty": "client-credentials", "sub": "cli@clients"})), PrincipalKind::Workload);
+    assert_eq!(kind(json!({"idtyp": "user"})), PrincipalKind::User);
+    assert_eq!(kind(json!({"gty": ["client-credentials"]})), PrincipalKind::User);
+}
+
+#[test]
+fn whoever_came_too_late_is_known_and_nothing_more() {
+    let former = |changes: Value| {
+        let token = key(Algorithm::Es256).sign("at+jwt", &claims(changes)).unwrap();
+        let token = UnverifiedToken::parse(&token).unwrap();
+        let expired = token.expired(&key_set(), &expectations(), now())?;
+        Some(FormerPrincipal::from_token(&expired, &ClaimRules::default()).unwrap())
+    };
+    let over = json!({"iat": NOW - 900, "exp": NOW - 300, "groups": ["a"]});
+    let ada = former(over.clone()).unwrap();
+    let was = ada.attribution();
+    assert_eq!(
+        (was.subject().as_str(), &**was.groups(), was.is_expired()),
+        ("ada", &["a".to_owned()][..], true)
+    );
+    // Only of a token that would have been good.
+    assert!(former(json!({})).is_none(), "it is good");
+    for wrong in [json!({"aud": "other"}), json!({"iss": "https://other.example"}), json!({"nonce": "n"})] {
+        let mut changes = over.clone();
+        changes.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
+        assert!(former(changes).is_none(), "{wrong}");
+    }
+    let token = key(Algorithm::Es256).sign("at+jwt", &claims(over)).unwrap();
+    let forged = format!("{}AAAA", token.split_at(token.len() - 4).0);
+    assert!(UnverifiedToken::parse(&forged).unwrap().expired(&key_set(), &expectations(), now()).is_none());
+}
+
+#[test]
+fn groups_that_were_left_out_are_known_to_be_missing() {
+    let complete = |changes: Value, rules: &ClaimRules| principal(changes, rules).unwrap().groups_complete();
+    let roles = ClaimRules { groups: "roles".into(), ..ClaimRules::default() };
+    let overage =
+        json!({"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "https://g"}}});
+    assert!(complete(json!({"groups": ["a"]}), &ClaimRules::default()));
+    assert!(!complete(overage.clone(), &ClaimRules::default()));
+    assert!(!complete(json!({"hasgroups": true}), &ClaimRules::default()));
+    assert!(complete(overage, &roles), "another claim counts");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::{KeyError, KeyHash, KeyTable, StaticKey};
 use crate::clock::Timestamp;
 use crate::id::Issuer;
@@ -6,7 +8,7 @@ fn table() -> KeyTable {
     let key = |name: &str, value: &str, expires_at| StaticKey {
         name: name.into(),
         hash: KeyHash::of(value),
-        groups: vec!["team-a".into()],
+        groups: Arc::new(["team-a".into()]),
         expires_at,
     };
     KeyTable::new(
@@ -26,9 +28,16 @@ fn a_known_key_names_its_holder() {
 fn unknown_prefix_of_and_expired_keys_are_refused() {
     let now = Timestamp::from_unix_seconds(100);
     for bad in ["", "gwk_", "gwk_ope", "gwk_open ", "GWK_OPEN"] {
-        assert_eq!(table().authenticate(bad, now).unwrap_err(), KeyError::Unknown, "{bad:?}");
+        assert!(matches!(table().authenticate(bad, now), Err(KeyError::Unknown)), "{bad:?}");
     }
-    assert_eq!(table().authenticate("gwk_dated", now).unwrap_err(), KeyError::Expired("dated".into()));
+    let Err(KeyError::Expired(former)) = table().authenticate("gwk_dated", now) else {
+        panic!("it has ended")
+    };
+    let was = former.attribution();
+    assert_eq!(
+        (was.subject().as_str(), &**was.groups(), was.is_expired()),
+        ("dated", &["team-a".to_owned()][..], true)
+    );
 }
 
 #[test]

@@ -181,6 +181,13 @@ pub fn with_request_id(body: &str, request_id: &str) -> Option<String> {
     Some([before, &Value::from(request_id).to_string(), after].concat())
 }
 
+/// Whether `body` is an error envelope of the API with this type.
+pub fn is_of_type(body: &str, kind: ErrorType) -> bool {
+    let parsed = serde_json::from_str::<Value>(body).unwrap_or_default();
+    parsed.get("type").and_then(Value::as_str) == Some("error")
+        && parsed.pointer("/error/type").and_then(Value::as_str) == Some(kind.as_str())
+}
+
 #[derive(Deserialize)]
 struct Identified<'a> {
     #[serde(borrow)]

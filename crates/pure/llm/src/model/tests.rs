@@ -20,7 +20,7 @@ pub(crate) fn model(id: &str) -> Model {
 #[test]
 fn models_are_found_by_their_literal_id() {
     let catalog = ModelCatalog::new(vec![model("a"), model("b[1m]")]).unwrap();
-    assert_eq!(catalog.find("a").unwrap().id, "a");
+    assert_eq!(catalog.find("a").unwrap().model.id, "a");
     assert!(catalog.find("b[1m]").is_ok());
     for unknown in ["", "A", "a ", "a[1m]", "b"] {
         let message = catalog.find(unknown).unwrap_err().to_string();

@@ -12,6 +12,7 @@ pub(super) const DEEPEST: usize = 64;
 pub(super) struct Document<'a> {
     root: &'a Value,
     dialect: Dialect,
+    has_one_way: bool,
 }
 
 /// Which schema language the document speaks.
@@ -42,7 +43,7 @@ impl<'a> Document<'a> {
             }
             None => return Err(Problem::new("", "expected an OpenAPI document with an `openapi` version")),
         };
-        Ok(Self { root, dialect })
+        Ok(Self { root, dialect, has_one_way: has_one_way(root) })
     }
 
     pub(super) fn root(&self) -> &'a Value {
@@ -51,6 +52,11 @@ impl<'a> Document<'a> {
 
     pub(super) fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// Whether anything in it is marked `readOnly` or `writeOnly`.
+    pub(super) fn has_one_way(&self) -> bool {
+        self.has_one_way
     }
 
     pub(super) fn paths(&self) -> Result<&'a Map<String, Value>, Problem> {
@@ -79,6 +85,17 @@ impl<'a> Document<'a> {
         let target = self.root.pointer(&decoded);
         let missing = || Problem::new(format!("{at}/$ref"), format!("nothing stands at {reference}"));
         target.map(|target| (target, decoded)).ok_or_else(missing)
+    }
+}
+
+fn has_one_way(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => {
+            let is_marked = |mark: &str| members.get(mark) == Some(&Value::Bool(true));
+            is_marked("readOnly") || is_marked("writeOnly") || members.values().any(has_one_way)
+        }
+        Value::Array(items) => items.iter().any(has_one_way),
+        _ => false,
     }
 }
 

@@ -1,24 +1,73 @@
 //! Names of tools and arguments that models and clients accept.
 
-use crate::namespace::LONGEST;
+use std::collections::HashMap;
 
-/// The bare tool name of an operation: its `operationId`, else method and path.
-pub(super) fn tool(operation_id: Option<&str>, method: &str, path: &str) -> String {
-    let source = match operation_id {
-        Some(id) if !id.trim().is_empty() => id.trim().to_owned(),
-        _ => format!("{method}_{path}"),
+use crate::namespace::{LONGEST, with_digest};
+
+/// The bare tool name that an operation would have if it were alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    name: String,
+    /// Whether it is the `operationId`, letter for letter.
+    exact: bool,
+    /// What tells the operation apart from all others of the document.
+    place: String,
+}
+
+impl Wish {
+    /// The `operationId` of an operation, else its method and path. What is no letter of a name becomes `_`; an
+    /// identifier that is too long is cut and ends in a digest of the whole.
+    pub(super) fn of(operation_id: Option<&str>, method: &str, path: &str) -> Self {
+        let place = format!("{method} {path}");
+        let readable = |id: &&str| id.bytes().any(|byte| byte.is_ascii_alphanumeric());
+        let Some(id) = operation_id.map(str::trim).filter(readable) else {
+            let name = shortened(generated(method, path), &place);
+            return Self { name, exact: false, place };
+        };
+        let clean = |letter: char| {
+            if letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-') { letter } else { '_' }
+        };
+        let name = shortened(id.chars().map(clean).collect(), id);
+        Self { exact: name == id, name, place }
+    }
+}
+
+/// The names of all operations of a document, in their order.
+///
+/// Of operations that wish for one name, the one whose `operationId` it is gets it, and each of the others a digest
+/// of its place behind it. So no name depends on the order of operations, and none passes to another operation when
+/// the document grows.
+pub(super) fn settle(wishes: &[Wish]) -> Vec<String> {
+    /// How often a name is wished for, and how often as it is written.
+    type Claims = (u32, u32);
+    let mut claims: HashMap<&str, Claims> = HashMap::with_capacity(wishes.len());
+    for wish in wishes {
+        let (all, exact) = claims.entry(&wish.name).or_default();
+        *all += 1;
+        *exact += u32::from(wish.exact);
+    }
+    let settled = |wish: &Wish| match claims.get(wish.name.as_str()) {
+        Some((2.., exact)) if !(wish.exact && *exact == 1) => with_digest(&wish.name, &wish.place),
+        _ => wish.name.clone(),
     };
-    let generated = operation_id.is_none_or(|id| id.trim().is_empty());
-    let mut name = String::with_capacity(source.len());
-    for letter in source.chars() {
-        if letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-') {
+    wishes.iter().map(settled).collect()
+}
+
+/// `GET /staff/{id}` as `get_staff_id`.
+fn generated(method: &str, path: &str) -> String {
+    let mut name = String::with_capacity(method.len() + path.len() + 1);
+    for letter in method.chars().chain(std::iter::once('_')).chain(path.chars()) {
+        if letter.is_ascii_alphanumeric() || letter == '-' {
             name.push(letter);
-        } else if !(generated && name.ends_with('_')) {
+        } else if !name.ends_with('_') {
             name.push('_');
         }
     }
-    let name = if generated { name.trim_matches('_') } else { &name };
-    name.chars().take(LONGEST).collect()
+    name.trim_matches('_').to_owned()
+}
+
+fn shortened(name: String, original: &str) -> String {
+    if name.len() > LONGEST { with_digest(&name, original) } else { name }
 }
 
 /// The argument name of a parameter, kept apart from those already taken.

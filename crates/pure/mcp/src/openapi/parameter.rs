@@ -6,20 +6,17 @@ use serde_json::value::RawValue;
 use super::Problem;
 use super::document::{Document, below};
 use super::path::encode;
-use crate::message::RawObject;
+use super::value::{Pairs, Shape, Unfit};
 
 /// Headers that belong to the connection, the credential or the proxy chain: no argument may set them.
 const FORBIDDEN_HEADERS: &[&str] = &[
-    "authorization",
     "connection",
     "content-encoding",
-    "content-length",
     "cookie",
     "cookie2",
     "date",
     "expect",
     "forwarded",
-    "host",
     "keep-alive",
     "origin",
     "referer",
@@ -30,10 +27,13 @@ const FORBIDDEN_HEADERS: &[&str] = &[
     "upgrade",
     "via",
     "x-real-ip",
-    "traceparent",
     "tracestate",
     "baggage",
 ];
+/// Headers that every request has from the gateway itself, so that it lacks nothing without the argument. OpenAPI
+/// wants the first of them to be ignored (3.0.3 §4.7.12.1).
+const SET_BY_GATEWAY: &[&str] =
+    &["authorization", "accept-encoding", "content-length", "host", "traceparent", "user-agent"];
 const FORBIDDEN_PREFIXES: &[&str] =
     &["proxy-", "x-forwarded-", "sec-", "mcp-", "x-original-", "x-http-method"];
 
@@ -66,6 +66,8 @@ enum Style {
     DeepObject,
     /// `content: application/json`.
     Json,
+    /// A field of a form of which nothing else is said: objects are JSON, lists are repeated.
+    Field,
 }
 
 /// A parameter and where its schema stands.
@@ -76,16 +78,23 @@ pub(super) struct Declared<'a> {
     pub description: Option<&'a str>,
 }
 
-/// A value that its style cannot carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooDeep;
+/// One entry of `parameters`.
+#[derive(Clone, Debug)]
+pub(super) enum Entry<'a> {
+    Usable(Declared<'a>),
+    /// Left out without a word: the gateway says itself what it sends and understands.
+    Ignored,
+    Unusable(Unusable),
+}
 
-/// A value flattened to the depth that styles know. Numbers keep the text they were sent as.
-enum Shape {
-    Nothing,
-    One(String),
-    List(Vec<String>),
-    Fields(Vec<(String, String)>),
+/// A parameter that no argument can stand for.
+#[derive(Clone, Debug)]
+pub(super) struct Unusable {
+    /// Its name, where it is known.
+    pub name: Option<String>,
+    /// Whether requests are incomplete without it.
+    pub required: bool,
+    pub problem: Problem,
 }
 
 impl Location {
@@ -98,13 +107,53 @@ impl Location {
     }
 }
 
+impl<'a> Entry<'a> {
+    /// Reads one entry of `parameters`.
+    pub(super) fn read(document: &Document<'a>, entry: &'a Value, at: &str) -> Self {
+        let (entry, at) = match document.resolve(entry, at) {
+            Ok(found) => found,
+            Err(problem) => return Self::Unusable(Unusable { name: None, required: false, problem }),
+        };
+        let is_required = entry.get("required").and_then(Value::as_bool).unwrap_or(false);
+        let name = entry.get("name").and_then(Value::as_str);
+        let header = name
+            .filter(|_| entry.get("in").and_then(Value::as_str) == Some("header"))
+            .map(str::to_ascii_lowercase);
+        match header.as_deref() {
+            Some("accept" | "content-type") => return Self::Ignored,
+            Some(header) if SET_BY_GATEWAY.contains(&header) => {
+                let problem = Problem::new(at, format!("the header {header:?} is the gateway's own"));
+                return Self::Unusable(Unusable { name: name.map(str::to_owned), required: false, problem });
+            }
+            _ => {}
+        }
+        match Declared::read(entry, &at) {
+            Ok(declared) => Self::Usable(declared),
+            Err(problem) => {
+                let required = is_required || entry.get("in").and_then(Value::as_str) == Some("path");
+                Self::Unusable(Unusable { name: name.map(str::to_owned), required, problem })
+            }
+        }
+    }
+}
+
 impl<'a> Declared<'a> {
-    /// Reads one entry of `parameters`; `None` for headers that OpenAPI itself says to ignore.
-    pub(super) fn read(document: &Document<'a>, entry: &'a Value, at: &str) -> Result<Option<Self>, Problem> {
-        let (entry, at) = document.resolve(entry, at)?;
+    /// A hole of the path that no parameter declares: any text.
+    pub(super) fn undeclared(hole: &str) -> Self {
+        let parameter = Parameter {
+            name: hole.to_owned(),
+            argument: String::new(),
+            location: Location::Path,
+            style: Style::Simple,
+            explode: false,
+            required: true,
+        };
+        Self { parameter, schema: None, description: None }
+    }
+
+    fn read(entry: &'a Value, at: &str) -> Result<Self, Problem> {
         let text = |name: &str| entry.get(name).and_then(Value::as_str);
-        let name =
-            text("name").ok_or_else(|| Problem::new(below(&at, "name"), "a parameter needs a name"))?;
+        let name = text("name").ok_or_else(|| Problem::new(below(at, "name"), "a parameter needs a name"))?;
         let location = match text("in") {
             Some("path") => Location::Path,
             Some("query") => Location::Query,
@@ -112,21 +161,18 @@ impl<'a> Declared<'a> {
             Some("cookie") => {
                 return Err(Problem::new(at, format!("the cookie parameter {name:?} is not supported")));
             }
-            _ => return Err(Problem::new(below(&at, "in"), "expected `path`, `query` or `header`")),
+            _ => return Err(Problem::new(below(at, "in"), "expected `path`, `query` or `header`")),
         };
         if location == Location::Header {
-            if matches!(name.to_ascii_lowercase().as_str(), "accept" | "content-type") {
-                return Ok(None);
-            }
-            check_header(name).map_err(|what| Problem::new(at.clone(), what))?;
+            check_header(name).map_err(|what| Problem::new(at, what))?;
         }
-        let (style, schema) = read_style(entry, location, &at)?;
+        let (style, schema) = read_style(entry, location, at)?;
         let explode = entry.get("explode").and_then(Value::as_bool).unwrap_or(style == Style::Form);
         let required =
             location == Location::Path || entry.get("required").and_then(Value::as_bool).unwrap_or(false);
         let parameter =
             Parameter { name: name.to_owned(), argument: String::new(), location, style, explode, required };
-        Ok(Some(Self { parameter, schema, description: text("description") }))
+        Ok(Self { parameter, schema, description: text("description") })
     }
 }
 
@@ -139,7 +185,7 @@ fn read_style<'a>(
 ) -> Result<(Style, Option<Located<'a>>), Problem> {
     if let Some(content) = entry.get("content").and_then(Value::as_object) {
         let content_at = below(at, "content");
-        let json = content.iter().find(|(media, _)| super::operation::is_json(media));
+        let json = content.iter().find(|(media, _)| super::media::is_json(media));
         let Some((media, described)) = json.filter(|_| content.len() == 1) else {
             return Err(Problem::new(content_at, "a parameter's `content` must be JSON and nothing else"));
         };
@@ -175,8 +221,31 @@ fn check_header(name: &str) -> Result<(), String> {
 }
 
 impl Parameter {
+    /// A field of a form, as an entry of the body's `encoding` describes it (OpenAPI 3.0.3 §4.7.15).
+    pub(super) fn field(name: &str, encoding: Option<&Value>) -> Self {
+        let text = |key: &str| encoding.and_then(|encoding| encoding.get(key)).and_then(Value::as_str);
+        let explode = encoding.and_then(|encoding| encoding.get("explode")).and_then(Value::as_bool);
+        let style = match (text("style"), text("contentType")) {
+            (None, Some(media_type)) if super::media::is_json(media_type) => Style::Json,
+            (Some("spaceDelimited"), _) => Style::SpaceDelimited,
+            (Some("pipeDelimited"), _) => Style::PipeDelimited,
+            (Some("deepObject"), _) => Style::DeepObject,
+            (Some("form"), _) => Style::Form,
+            _ if explode.is_some() => Style::Form,
+            _ => Style::Field,
+        };
+        Self {
+            name: name.to_owned(),
+            argument: name.to_owned(),
+            location: Location::Query,
+            style,
+            explode: explode.unwrap_or(matches!(style, Style::Form | Style::Field)),
+            required: false,
+        }
+    }
+
     /// The value inside a path segment, encoded.
-    pub(super) fn in_path(&self, value: &RawValue) -> Result<String, TooDeep> {
+    pub(super) fn in_path(&self, value: &RawValue) -> Result<String, Unfit> {
         if self.style == Style::Json {
             return Ok(encode(value.get()));
         }
@@ -184,18 +253,30 @@ impl Parameter {
     }
 
     /// The value of a header, not yet checked for forbidden bytes.
-    pub(super) fn in_header(&self, value: &RawValue) -> Result<String, TooDeep> {
+    pub(super) fn in_header(&self, value: &RawValue) -> Result<String, Unfit> {
         if self.style == Style::Json {
             return Ok(value.get().to_owned());
         }
         Ok(self.joined(Shape::of(value)?, str::to_owned))
     }
 
-    /// Names and values of the query, not yet encoded at the outside: each is encoded text already.
-    pub(super) fn in_query(&self, value: &RawValue) -> Result<Vec<(String, String)>, TooDeep> {
+    /// Names and values of a query or a form: each is encoded text already.
+    pub(super) fn in_query(&self, value: &RawValue) -> Result<Vec<(String, String)>, Unfit> {
         let name = encode(&self.name);
-        if self.style == Style::Json {
-            return Ok(vec![(name, encode(value.get()))]);
+        let text = value.get();
+        let (is_object, is_list) = (text.starts_with('{'), text.starts_with('['));
+        let as_json = match self.style {
+            Style::Json => true,
+            Style::Field => is_object || (is_list && Shape::of(value).is_err()),
+            _ => false,
+        };
+        if as_json {
+            return Ok(vec![(name, encode(text))]);
+        }
+        let mut pairs = Pairs::for_value(value);
+        if self.style == Style::DeepObject && (is_object || is_list) {
+            pairs.add_deep(&self.name, value)?;
+            return Ok(pairs.into_list());
         }
         let separator = match self.style {
             Style::SpaceDelimited => "%20",
@@ -203,28 +284,25 @@ impl Parameter {
             _ => ",",
         };
         let join = |items: Vec<String>| items.join(separator);
-        Ok(match Shape::of(value)? {
-            Shape::Nothing => Vec::new(),
-            Shape::One(text) => vec![(name, encode(&text))],
-            Shape::List(items) if items.is_empty() => Vec::new(),
-            Shape::List(items) if self.explode || self.style == Style::DeepObject => {
-                items.iter().map(|item| (name.clone(), encode(item))).collect()
+        match Shape::of(value)? {
+            Shape::Nothing => {}
+            Shape::One(text) => pairs.add(&name, encode(&text))?,
+            Shape::List(items) if items.is_empty() => {}
+            Shape::List(items) if self.explode => {
+                items.iter().try_for_each(|item| pairs.add(&name, encode(item)))?;
             }
-            Shape::List(items) => vec![(name, join(items.iter().map(|item| encode(item)).collect()))],
-            Shape::Fields(fields) if self.style == Style::DeepObject => fields
-                .iter()
-                .map(|(key, text)| (encode(&format!("{}[{key}]", self.name)), encode(text)))
-                .collect(),
+            Shape::List(items) => {
+                pairs.add(&name, join(items.iter().map(|item| encode(item)).collect()))?;
+            }
             Shape::Fields(fields) if self.explode => {
-                fields.iter().map(|(key, text)| (encode(key), encode(text))).collect()
+                fields.iter().try_for_each(|(key, text)| pairs.add(&encode(key), encode(text)))?;
             }
             Shape::Fields(fields) => {
-                vec![(
-                    name,
-                    join(fields.iter().flat_map(|(key, text)| [encode(key), encode(text)]).collect()),
-                )]
+                let parts = fields.iter().flat_map(|(key, text)| [encode(key), encode(text)]).collect();
+                pairs.add(&name, join(parts))?;
             }
-        })
+        }
+        Ok(pairs.into_list())
     }
 
     /// Style `simple`.
@@ -240,36 +318,5 @@ impl Parameter {
                 fields.iter().map(pair).collect::<Vec<_>>().join(",")
             }
         }
-    }
-}
-
-impl Shape {
-    fn of(value: &RawValue) -> Result<Self, TooDeep> {
-        let text = value.get();
-        Ok(match text.as_bytes().first() {
-            Some(b'{') => {
-                let members = RawObject::parse(text).map_err(|_| TooDeep)?;
-                let field =
-                    |(name, raw): (&str, &RawValue)| Ok((name.to_owned(), scalar(raw)?.unwrap_or_default()));
-                Self::Fields(members.iter().map(field).collect::<Result<_, TooDeep>>()?)
-            }
-            Some(b'[') => {
-                let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| TooDeep)?;
-                let item = |raw: &RawValue| Ok(scalar(raw)?.unwrap_or_default());
-                Self::List(items.into_iter().map(item).collect::<Result<_, TooDeep>>()?)
-            }
-            _ => scalar(value)?.map_or(Self::Nothing, Self::One),
-        })
-    }
-}
-
-/// The text of a scalar; nothing for null.
-fn scalar(value: &RawValue) -> Result<Option<String>, TooDeep> {
-    let text = value.get();
-    match text.as_bytes().first() {
-        Some(b'"') => serde_json::from_str(text).map(Some).map_err(|_| TooDeep),
-        Some(b'{' | b'[') => Err(TooDeep),
-        Some(b'n') => Ok(None),
-        _ => Ok(Some(text.to_owned())),
     }
 }

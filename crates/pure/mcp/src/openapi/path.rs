@@ -1,9 +1,23 @@
 //! Path templates, and how arguments become single segments of a path.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Everything but the unreserved characters of RFC 3986 §2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What the literal parts of a path may not hold as it is.
+const UNUSABLE: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// A path with named holes.
 #[derive(Clone, Debug)]
@@ -19,11 +33,13 @@ enum Part {
 }
 
 impl PathTemplate {
-    /// Parses `/staff/{id}`; literals must be usable in a URL as they are.
+    /// Parses `/staff/{id}`. Letters of literals that a URL does not have are encoded; `?` and `\` are refused, since no
+    /// path holds them. What follows a `#` only tells operations of one path apart, and is no part of requests.
     pub(super) fn parse(written: &str) -> Result<Self, String> {
         let Some(rest) = written.strip_prefix('/') else {
             return Err("a path starts with `/`".to_owned());
         };
+        let rest = rest.split('#').next().unwrap_or_default();
         let segments = rest.split('/').map(parse_segment).collect::<Result<_, _>>()?;
         Ok(Self { written: written.to_owned(), segments })
     }
@@ -95,12 +111,11 @@ fn parse_segment(segment: &str) -> Result<Vec<Part>, String> {
 }
 
 fn push_literal(parts: &mut Vec<Part>, literal: &str) -> Result<(), String> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&()*+,;=:@%".contains(&byte);
-    if !literal.bytes().all(allowed) {
-        return Err(format!("{literal:?} holds characters that must be percent-encoded in a path"));
+    if literal.contains(['?', '\\', '}']) || literal.chars().any(char::is_control) {
+        return Err(format!("{literal:?} holds characters that no path has"));
     }
     if !literal.is_empty() {
-        parts.push(Part::Literal(literal.to_owned()));
+        parts.push(Part::Literal(utf8_percent_encode(literal, UNUSABLE).to_string()));
     }
     Ok(())
 }

@@ -6,8 +6,9 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::BridgeTool;
-use super::operation::BODY;
+use super::body::BODY;
 use super::parameter::{Location, Parameter};
+use super::value::Unfit;
 use crate::error::{ErrorCode, RpcError};
 use crate::message::RawObject;
 
@@ -25,7 +26,7 @@ pub struct HttpRequestParts {
     pub url: Url,
     /// `accept`, `content-type` if there is a body, and header parameters; values free of control characters.
     pub headers: Vec<(String, String)>,
-    /// The JSON body, byte for byte as the client wrote it.
+    /// The body. JSON is byte for byte what the client wrote.
     pub body: Option<Bytes>,
 }
 
@@ -46,6 +47,9 @@ pub enum BuildError {
         "the argument {0:?} must be at most {LONGEST_PARAMETER} bytes of JSON: it is not part of the body"
     )]
     TooLong(String),
+    /// The value grows too large as names and values of a query or a form.
+    #[error("the argument {0:?} is too large once its items are written as names and values")]
+    Spread(String),
     /// The value would leave its place in the path.
     #[error("the argument {0:?} must not be empty, `.` or `..`: it stands for one segment of a path")]
     Segment(String),
@@ -66,6 +70,13 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    fn unfit(argument: &str, unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::TooDeep => Self::TooDeep(argument.to_owned()),
+            Unfit::TooLong => Self::Spread(argument.to_owned()),
+        }
+    }
+
     /// As a JSON-RPC error (-32602).
     pub fn to_rpc(&self) -> RpcError {
         RpcError::new(ErrorCode::InvalidParams, self.to_string())
@@ -89,19 +100,19 @@ pub fn build(tool: &BridgeTool, arguments: Option<&RawValue>) -> Result<HttpRequ
     }
     let path = fill_path(tool, present)?;
     let mut query = Vec::new();
-    let mut headers = vec![("accept".to_owned(), "application/json, text/*;q=0.5".to_owned())];
+    let mut headers = vec![("accept".to_owned(), tool.accept.clone())];
     for parameter in &tool.parameters {
         let Some(raw) = present(parameter) else { continue };
-        let too_deep = |_| BuildError::TooDeep(parameter.argument.clone());
+        let unfit = |unfit| BuildError::unfit(&parameter.argument, unfit);
         match parameter.location {
             Location::Path => {}
             Location::Query => {
-                let pairs = parameter.in_query(raw).map_err(too_deep)?;
+                let pairs = parameter.in_query(raw).map_err(unfit)?;
                 check_shadowing(tool, parameter, &pairs)?;
                 query.extend(pairs);
             }
             Location::Header => {
-                let value = parameter.in_header(raw).map_err(too_deep)?;
+                let value = parameter.in_header(raw).map_err(unfit)?;
                 if !is_header_value(&value) {
                     return Err(BuildError::HeaderValue(parameter.argument.clone()));
                 }
@@ -113,7 +124,8 @@ pub fn build(tool: &BridgeTool, arguments: Option<&RawValue>) -> Result<HttpRequ
     if let Some((body, _)) = body {
         headers.push(("content-type".to_owned(), body.media_type.clone()));
     }
-    let body = body.map(|(_, raw)| Bytes::copy_from_slice(raw.get().as_bytes()));
+    let body = body.map(|(body, raw)| body.write(raw)).transpose();
+    let body = body.map_err(|unfit| BuildError::unfit(BODY, unfit))?;
     Ok(HttpRequestParts { method: tool.method, url: assemble(&tool.base, &path, &query)?, headers, body })
 }
 
@@ -143,7 +155,7 @@ fn fill_path<'r>(
     for parameter in tool.parameters.iter().filter(|parameter| parameter.location == Location::Path) {
         if let Some(raw) = present(parameter) {
             let encoded =
-                parameter.in_path(raw).map_err(|_| BuildError::TooDeep(parameter.argument.clone()))?;
+                parameter.in_path(raw).map_err(|unfit| BuildError::unfit(&parameter.argument, unfit))?;
             values.push((parameter, encoded));
         }
     }

@@ -27,6 +27,8 @@ fn reads_fields_as_the_standard_says() {
         ]
     );
     assert!(unfinished);
+    assert_eq!(events.iter().map(Event::is_message).collect::<Vec<_>>(), [true, true, true, false]);
+    assert!(Event { name: Some(String::new()), ..Event::data("x") }.is_message());
 }
 
 #[test]

@@ -46,9 +46,9 @@ pub(super) fn registered_redirect(
 
 /// A14: no request objects.
 pub(super) fn carries_no_request_object(form: &Form) -> Result<(), OAuthError> {
-    if form.mentions("request") {
+    if form.one("request").is_some() {
         Err(OAuthError::new(ErrorCode::RequestNotSupported, "request objects are not offered"))
-    } else if form.mentions("request_uri") {
+    } else if form.one("request_uri").is_some() {
         Err(OAuthError::new(ErrorCode::RequestUriNotSupported, "request_uri is not offered"))
     } else {
         Ok(())
@@ -91,8 +91,8 @@ pub(super) fn challenge(
         Some(challenge) => Challenge::parse(challenge, form.one("code_challenge_method"))
             .map(Some)
             .map_err(|error| invalid_request(format!("code_challenge: {error}"))),
-        None if form.mentions("code_challenge_method") || form.mentions("code_challenge") => {
-            Err(invalid_request("code_challenge is missing or empty"))
+        None if form.one("code_challenge_method").is_some() => {
+            Err(invalid_request("code_challenge_method stands without code_challenge"))
         }
         None if demand.applies_to(client.kind) => {
             Err(invalid_request("code_challenge with method S256 is required"))

@@ -175,6 +175,22 @@ fn a13_a_foreign_resource_is_an_invalid_target() {
 fn a14_a15_request_objects_and_other_response_modes_are_refused() {
     assert_eq!(told(&[("request", "ey")]), ErrorCode::RequestNotSupported);
     assert_eq!(told(&[("request_uri", "urn:x")]), ErrorCode::RequestUriNotSupported);
+    // Sent empty is not sent (RFC 6749 §3.1).
+    let empty = [
+        "request",
+        "request_uri",
+        "scope",
+        "max_age",
+        "prompt",
+        "response_mode",
+        "resource",
+        "nonce",
+        "state",
+    ];
+    for name in empty {
+        assert!(parse(&[(name, "")]).is_ok(), "{name}");
+    }
+    assert_eq!(told(&[("response_type", "")]), ErrorCode::InvalidRequest, "what must be there is missed");
     assert_eq!(told(&[("response_mode", "fragment")]), ErrorCode::InvalidRequest);
     assert_eq!(told(&[("response_type", "code id_token")]), ErrorCode::UnsupportedResponseType);
     assert_eq!(told(&[("response_type", "")]), ErrorCode::InvalidRequest);

@@ -14,6 +14,13 @@ fn url() -> ClientMetadataUrl {
 
 /// Claude's document as it was seen in the field, with `changes`; null leaves a member out.
 fn parse(changes: &Value) -> Result<MetadataDocument, DocumentError> {
+    let mut document = with_members(changes);
+    document.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    MetadataDocument::parse(&url(), document.to_string().as_bytes())
+}
+
+/// The same, where null is written.
+fn with_members(changes: &Value) -> Value {
     let mut document = json!({
         "client_id": CLAUDE,
         "client_name": "Claude",
@@ -24,8 +31,7 @@ fn parse(changes: &Value) -> Result<MetadataDocument, DocumentError> {
         "token_endpoint_auth_method": "none",
     });
     document.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-    document.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-    MetadataDocument::parse(&url(), document.to_string().as_bytes())
+    document
 }
 
 fn client(document: MetadataDocument) -> Client {
@@ -237,5 +243,19 @@ proptest! {
         if let Ok(url) = ClientMetadataUrl::parse(&text) {
             prop_assert!(!url.host().is_empty() && url.as_str() == text);
         }
+    }
+}
+
+#[test]
+fn a_member_that_is_null_is_absent() {
+    let nulls = json!({
+        "client_secret": null, "client_secret_expires_at": null, "token_endpoint_auth_method": null, "jwks": null,
+        "logo_uri": null, "scope": null, "client_name": null, "grant_types": null, "response_types": null,
+    });
+    let written =
+        |changes: &Value| MetadataDocument::parse(&url(), with_members(changes).to_string().as_bytes());
+    assert_eq!(client(written(&nulls).unwrap()).name, "claude.ai");
+    for required in ["client_id", "redirect_uris"] {
+        assert!(written(&json!({ required: null })).is_err(), "{required}");
     }
 }

@@ -35,7 +35,7 @@ impl PresentedCredentials {
     ///
     /// `authorization` is the value of the `Authorization` header.
     pub fn read(authorization: Option<&str>, form: &Form) -> Result<Self, OAuthError> {
-        if form.mentions("client_assertion") || form.mentions("client_assertion_type") {
+        if form.one("client_assertion").or_else(|| form.one("client_assertion_type")).is_some() {
             return Err(invalid_client("client_assertion is not offered; authenticate with a client secret"));
         }
         let in_form = form.one("client_id").map(ClientId::new);

@@ -71,6 +71,11 @@ fn t2_two_authentication_methods_are_an_invalid_request() {
     assert_eq!(by_header(&header, &[("client_id", "other")]), Err(ErrorCode::InvalidRequest));
     assert_eq!(by_header(&header, &[("client_id", "gateway")]), Ok(Assurance::Secret));
     assert_eq!(by_header(&header, &[("client_assertion", "x")]), Err(ErrorCode::InvalidClient));
+    assert_eq!(by_header(&header, &[("client_assertion_type", "x")]), Err(ErrorCode::InvalidClient));
+    // Sent empty is not sent (RFC 6749 §3.2).
+    let empty =
+        [("client_secret", ""), ("client_assertion", ""), ("client_assertion_type", ""), ("client_id", "")];
+    assert_eq!(by_header(&header, &empty), Ok(Assurance::Secret));
 }
 
 #[test]

@@ -12,7 +12,18 @@ fn decodes_plus_and_percent() {
     assert_eq!(form.one("scope"), Some("openid email"));
     assert_eq!(form.one("state"), Some("&#\0\u{e9}"));
     assert_eq!(form.one("empty"), None);
-    assert!(form.mentions("flag") && form.mentions("empty") && !form.mentions("absent"));
+    assert_eq!(form.one("flag"), None);
+}
+
+#[test]
+fn what_was_sent_empty_was_not_sent() {
+    let form = parse("request=&scope=&scope=a&state&state=b&state=&resource=&resource=r").unwrap();
+    assert_eq!(form.one("request"), None);
+    assert_eq!((form.one("scope"), form.one("state")), (Some("a"), Some("b")));
+    assert_eq!(form.all("resource").collect::<Vec<_>>(), ["r"]);
+    assert_eq!(format!("{form:?}"), r#"{"scope", "state", "resource"}"#);
+    let many = "x=&".repeat(MAX_PARAMETERS + 1);
+    assert_eq!(parse(&many).unwrap_err(), FormError::TooMany, "they are read all the same");
 }
 
 #[test]
@@ -20,7 +31,7 @@ fn a1_only_resource_and_audience_may_repeat() {
     let form = parse("resource=a&resource=b&audience=c&audience=d").unwrap();
     assert_eq!(form.all("resource").collect::<Vec<_>>(), ["a", "b"]);
     for twice in
-        ["client_id=a&client_id=a", "x=&x=", "scope=a&sc%6fpe=b", "client_id=a&resource=r&client_id=b"]
+        ["client_id=a&client_id=a", "x=1&x=&x=1", "scope=a&sc%6fpe=b", "client_id=a&resource=r&client_id=b"]
     {
         assert!(matches!(parse(twice), Err(FormError::Duplicate(_))), "{twice}");
     }

@@ -25,6 +25,8 @@ fn whoever_is_configured_differently_has_another_reference() {
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
     assert_eq!(embedded("staff", "ada", "ada"), all[0]);
     assert_eq!(all[0].as_str().len(), 22);
+    // Whether the provider states a slash at the end of its identifier is known only once it has been asked.
+    assert_eq!(federated("staff", "https://idp.example/"), federated("staff", "https://idp.example"));
 }
 
 /// Tokens carry it while binaries of two releases serve them.

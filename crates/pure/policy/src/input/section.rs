@@ -103,6 +103,7 @@ impl<'a, S: Sink> Section<'a, S> {
             who.text("client", principal.client().map_or("", |client| client.as_str()));
             who.texts("scopes", principal.scopes().iter());
             who.texts("groups", principal.groups().iter().map(String::as_str));
+            who.flag("groups_complete", principal.groups_complete());
             who.text("email", principal.email().unwrap_or(""));
             let credential = match principal.credential() {
                 Credential::Token { .. } => "token",

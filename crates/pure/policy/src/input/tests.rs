@@ -62,7 +62,7 @@ fn token_minting_has_every_documented_field() {
             },
             "client": {"id": "claude-public", "name": "Claude", "public": true, "assurance": "self_asserted"},
             "source": {"ip": "10.1.2.3", "peer_ip": "127.0.0.1"},
-            "user": {"id": "", "connector": "", "claims": {}, "groups": [], "amr": []},
+            "user": {"id": "", "connector": "", "claims": {}, "groups": [], "groups_complete": true, "amr": []},
             "time": {"now_ns": 1_700_000_000_000_000_000_i64},
             "revision": "r1",
         })

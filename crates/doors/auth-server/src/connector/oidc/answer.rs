@@ -1,38 +1,29 @@
 //! From the code that an OpenID Connect provider sent back to the user that it vouches for (§3.1.3).
 
-use std::time::Duration;
-
 use http::HeaderValue;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
 use gatehouse_config::snapshot::connector::OidcConnector;
 use gatehouse_edge::outbound::fetch::{Fetcher, Trust};
-use gatehouse_edge::outbound::jwks::{Metadata, Published};
-use gatehouse_edge::rejection::{Rejection, RejectionKind};
-use gatehouse_identity::audience::Audience;
+use gatehouse_edge::outbound::jwks::Metadata;
+use gatehouse_edge::rejection::{Rejection, RejectionKind, excerpt, loggable};
 use gatehouse_identity::clock::Timestamp;
-use gatehouse_identity::jose::algorithm::Algorithm;
-use gatehouse_identity::jose::strict_json::parse_object;
-use gatehouse_identity::jose::token::UnverifiedToken;
-use gatehouse_identity::jose::verify::{Expectations, TokenType};
+use gatehouse_identity::groups::IncompleteGroups;
 use gatehouse_identity::secret::Secret;
-use gatehouse_oauth::claims::{is_protected, texts};
+use gatehouse_oauth::claims::texts;
 use gatehouse_oauth::client::basic_authorization;
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{AuthenticatedUser, UpstreamLeg, federated_subject};
 
-use super::{Upstreams, unreachable_provider};
+use super::userinfo::{self, Attributes};
+use super::{Upstreams, id_token, unreachable_provider};
 
 /// Largest answer of a token or userinfo endpoint.
-const LIMIT: usize = 128 * 1024;
-/// How far the provider's clock may be off.
-const LEEWAY: Duration = Duration::from_secs(60);
-/// The longest life of an ID token that is believed.
-const MAX_LIFETIME: Duration = Duration::from_hours(24);
+pub(super) const LIMIT: usize = 128 * 1024;
 
 /// What the answer is checked against.
 pub(crate) struct Expected<'a> {
@@ -76,10 +67,18 @@ struct Tokens {
     access_token: Option<String>,
 }
 
+/// What came together with an ID token, which may say that it did (OpenID Connect Core §3.1.3.6, §3.3.2.11).
+pub(super) struct Beside<'a> {
+    pub(super) access_token: Option<&'a str>,
+    pub(super) code: &'a str,
+    pub(super) state: Option<&'a str>,
+}
+
 /// Redeems the code of an authorization response and verifies what comes back.
 ///
 /// In order: the issuer of the response (RFC 9207), an error in it, the code, the ID token (signature, issuer, our
-/// client id, times, nonce), userinfo where the ID token says too little.
+/// client id, times, nonce, and that the tokens beside it are those that it came with), userinfo where the ID token says
+/// too little, whether all groups are known.
 pub(crate) async fn user(
     upstreams: &Upstreams,
     fetcher: &Fetcher,
@@ -88,26 +87,34 @@ pub(crate) async fn user(
 ) -> Result<AuthenticatedUser, NoUser> {
     let connector = expected.connector;
     let published = upstreams.published(connector, None).await?;
-    check_issuer(response, connector, &published.metadata)?;
+    check_issuer(response, &published.metadata)?;
     check_no_error(response).map_err(NoUser::Refused)?;
     let code = response.one("code").ok_or_else(|| refused(connector, "the response has no code"))?;
     let tokens = redeem(fetcher, &published.metadata, code, expected).await?;
     let id_token = tokens.id_token.ok_or_else(|| refused(connector, "the token response has no id_token"))?;
-    let mut claims = verify(upstreams, &id_token, expected).await?;
-    let subject = claims.get("sub").and_then(Value::as_str).filter(|sub| !sub.is_empty()).map(str::to_owned);
-    let subject = subject.ok_or_else(|| refused(connector, "the ID token has no sub"))?;
-    if let Some(token) = tokens.access_token.filter(|_| says_too_little(&claims, connector)) {
-        complete(fetcher, &published, &Secret::new(token), &mut claims, connector).await?;
-    }
+    let access_token = tokens.access_token.map(Secret::new);
+    let beside = Beside {
+        access_token: access_token.as_ref().map(Secret::expose),
+        code,
+        state: response.one("state"),
+    };
+    let proven = id_token::verify(upstreams, &id_token, &beside, expected).await?;
+    let subject = proven.claims.get("sub").and_then(Value::as_str).filter(|sub| !sub.is_empty());
+    let subject = subject.ok_or_else(|| refused(connector, "the ID token has no sub"))?.to_owned();
+    let asking = userinfo::Asking { fetcher, published: &published, connector };
+    let known = userinfo::complete(&asking, access_token.as_ref(), proven.claims).await?;
+    check_groups(&known, &subject, connector)?;
+    let Attributes { claims, groups_complete } = known;
     let auth_time = claims.get("auth_time").and_then(Value::as_i64).map(Timestamp::from_unix_seconds);
     // §2: required when max_age was sent; without it the sign-in may be of any age.
     let unknown = if expected.max_age.is_some() { Timestamp::from_unix_seconds(0) } else { expected.now };
     Ok(AuthenticatedUser {
-        subject: federated_subject(&connector.issuer, &subject),
+        subject: federated_subject(&proven.issuer, &subject),
         connector: connector.name.clone(),
-        upstream_issuer: Some(connector.issuer.clone()),
+        upstream_issuer: Some(proven.issuer),
         upstream_subject: subject,
         groups: texts(claims.get("groups")),
+        groups_complete,
         auth_time: auth_time.unwrap_or(unknown).min(expected.now),
         amr: texts(claims.get("amr")),
         attributes: claims,
@@ -116,15 +123,35 @@ pub(crate) async fn user(
 }
 
 /// RFC 9207 §2.4: whoever says that it names itself must do so, and whoever names itself must be the one we asked.
-fn check_issuer(response: &Form, connector: &OidcConnector, metadata: &Metadata) -> Result<(), Rejection> {
+fn check_issuer(response: &Form, metadata: &Metadata) -> Result<(), Rejection> {
     match response.one("iss") {
-        Some(iss) if iss == connector.issuer.as_str() => Ok(()),
-        Some(iss) => Err(mixed_up(format!("iss is {iss:?}, expected {}", connector.issuer))),
+        Some(iss) if iss == metadata.issuer.as_str() => Ok(()),
+        Some(iss) => {
+            Err(mixed_up(format!("iss is {iss:?}, the provider states {:?}", metadata.issuer.as_str())))
+        }
         None if metadata.authorization_response_iss_parameter_supported => {
             Err(mixed_up("iss is missing although the provider promises it".to_owned()))
         }
         None => Ok(()),
     }
+}
+
+/// A policy that denies by group must not let somebody pass whose groups nobody here knows.
+fn check_groups(known: &Attributes, subject: &str, connector: &OidcConnector) -> Result<(), Rejection> {
+    if known.groups_complete {
+        return Ok(());
+    }
+    let (name, user) = (&connector.name, loggable(excerpt(subject)));
+    if connector.incomplete_groups == IncompleteGroups::Allow {
+        tracing::warn!(connector = %name, user = %user, "groups of a user are not all known");
+        return Ok(());
+    }
+    let public = "Your identity provider did not say which groups you are in: there are too many of them. Ask whoever \
+                  administers it to send only those that matter here.";
+    Err(Rejection::new(RejectionKind::Forbidden, "groups_incomplete", public).because(format!(
+        "connector {name}: the groups of {user} were left out; let the provider send fewer of them, or write \
+         `onIncompleteGroups: allow`"
+    )))
 }
 
 /// Errors about the person or the moment are the client's to know; the others are between the provider and us.
@@ -205,71 +232,6 @@ fn token_form(
     Ok((form.finish(), authorization))
 }
 
-/// §3.1.3.7.
-async fn verify(
-    upstreams: &Upstreams,
-    id_token: &str,
-    expected: &Expected<'_>,
-) -> Result<Map<String, Value>, Rejection> {
-    let connector = expected.connector;
-    let bad = |why: String| refused(connector, &format!("ID token: {why}"));
-    let token = UnverifiedToken::parse(id_token).map_err(|error| bad(error.to_string()))?;
-    let published = upstreams.published(connector, token.kid()).await?;
-    let expectations = Expectations {
-        issuer: connector.issuer.clone(),
-        audiences: vec![Audience::new(connector.client_id.clone())],
-        algorithms: Algorithm::ALL.to_vec(),
-        token_type: TokenType::IdToken,
-        leeway: LEEWAY,
-        max_lifetime: MAX_LIFETIME,
-    };
-    let verified =
-        token.verify(&published.keys, &expectations, expected.now).map_err(|error| bad(error.to_string()))?;
-    let claims = verified.claims();
-    if claims.get("azp").is_some_and(|azp| azp.as_str() != Some(&connector.client_id)) {
-        return Err(bad("azp names another client".to_owned()));
-    }
-    let nonce = claims.get("nonce").and_then(Value::as_str).unwrap_or_default();
-    if !Secret::new(expected.leg.nonce.clone()).matches(nonce) {
-        return Err(bad("nonce is not the one that was sent".to_owned()));
-    }
-    Ok(claims.clone())
-}
-
-/// Whether scopes that were asked for left no trace in the ID token.
-fn says_too_little(claims: &Map<String, Value>, connector: &OidcConnector) -> bool {
-    let lacks = |scope: &str, claim: &str| connector.scopes.contains(scope) && !claims.contains_key(claim);
-    lacks("email", "email") || lacks("profile", "name") || lacks("groups", "groups")
-}
-
-/// §5.3: userinfo adds attributes that the ID token lacks, and counts only when it is about the same subject. What
-/// happened at the sign-in, to whom and for whom the ID token alone says: nobody signed anything here. It is asked with
-/// GET, as §5.3.1 recommends: there are providers that refuse a POST without parameters.
-async fn complete(
-    fetcher: &Fetcher,
-    published: &Published,
-    access_token: &Secret,
-    claims: &mut Map<String, Value>,
-    connector: &OidcConnector,
-) -> Result<(), Rejection> {
-    let Some(endpoint) = published.metadata.userinfo_endpoint.as_deref() else { return Ok(()) };
-    let failed = |why: String| unreachable_provider(connector, &format!("userinfo: {why}"));
-    let endpoint = Url::parse(endpoint).map_err(|error| failed(error.to_string()))?;
-    let bearer = HeaderValue::from_str(&format!("Bearer {}", access_token.expose()));
-    let bearer = bearer.map_err(|error| failed(error.to_string()))?;
-    let trust = Trust::configured(&connector.discovery);
-    let answer = fetcher.get_json_as(&endpoint, &trust, bearer, LIMIT).await;
-    let answer = answer.map_err(|error| failed(error.to_string()))?;
-    let more = parse_object(&answer.bytes).map_err(|error| failed(error.to_string()))?;
-    if more.get("sub") != claims.get("sub") {
-        return Err(refused(connector, "userinfo is about another subject"));
-    }
-    for (name, value) in more.into_iter().filter(|(name, _)| !is_protected(name)) {
-        claims.entry(name).or_insert(value);
-    }
-    Ok(())
-}
-
 fn mixed_up(why: String) -> Rejection {
     Rejection::malformed(
         "upstream_issuer_mismatch",
@@ -278,7 +240,7 @@ fn mixed_up(why: String) -> Rejection {
     .because(why)
 }
 
-fn refused(connector: &OidcConnector, why: &str) -> Rejection {
+pub(super) fn refused(connector: &OidcConnector, why: &str) -> Rejection {
     let public = "The identity provider's answer does not prove who you are. Go back and start again.";
     Rejection::new(RejectionKind::Forbidden, "upstream_answer_refused", public)
         .because(format!("connector {}: {why}", connector.name))

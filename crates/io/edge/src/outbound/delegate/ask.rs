@@ -1,7 +1,9 @@
 //! What is asked of an authorization server, and what the answer depends on.
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use equivalent::Equivalent;
 use url::form_urlencoded::Serializer;
 
 use gatehouse_config::snapshot::discovery::Discovery;
@@ -29,17 +31,81 @@ pub(super) struct Ask<'a> {
 
 /// Everything that the answer depends on. What our own authorization server decides by the request itself (its headers,
 /// path, address and time) is not in it: that decision is made again for every request that would use the token.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub(super) struct Key {
     subject: Option<KeyHash>,
     issuer: String,
-    /// Where a server abroad is found and how it is recognised.
     abroad: Option<(Discovery, Option<String>)>,
     client: ClientId,
     audience: Option<String>,
     scopes: ScopeSet,
     lifetime: Option<Duration>,
     revision: String,
+}
+
+/// A key as a request has it, so that looking a token up copies nothing.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct KeyRef<'a> {
+    subject: Option<KeyHash>,
+    issuer: &'a str,
+    /// Where a server abroad is found and how it is recognised.
+    abroad: Option<(&'a Discovery, Option<&'a str>)>,
+    client: &'a ClientId,
+    audience: Option<&'a str>,
+    scopes: &'a ScopeSet,
+    lifetime: Option<Duration>,
+    revision: &'a str,
+}
+
+impl Key {
+    fn borrowed(&self) -> KeyRef<'_> {
+        KeyRef {
+            subject: self.subject,
+            issuer: &self.issuer,
+            abroad: self.abroad.as_ref().map(|(discovery, profile)| (discovery, profile.as_deref())),
+            client: &self.client,
+            audience: self.audience.as_deref(),
+            scopes: &self.scopes,
+            lifetime: self.lifetime,
+            revision: &self.revision,
+        }
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.borrowed() == other.borrowed()
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.borrowed().hash(state);
+    }
+}
+
+impl KeyRef<'_> {
+    /// The key that a token is held under.
+    pub(super) fn to_key(&self) -> Key {
+        Key {
+            subject: self.subject,
+            issuer: self.issuer.to_owned(),
+            abroad: self.abroad.map(|(discovery, profile)| (discovery.clone(), profile.map(str::to_owned))),
+            client: self.client.clone(),
+            audience: self.audience.map(str::to_owned),
+            scopes: self.scopes.clone(),
+            lifetime: self.lifetime,
+            revision: self.revision.to_owned(),
+        }
+    }
+}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        *self == key.borrowed()
+    }
 }
 
 impl<'a> Ask<'a> {
@@ -61,22 +127,22 @@ impl<'a> Ask<'a> {
     }
 
     /// What a held answer is found by.
-    pub(super) fn key(&self, context: &Context<Verified>) -> Key {
+    pub(super) fn key(&self, context: &'a Context<Verified>) -> KeyRef<'a> {
         let abroad = match &self.authority.reach {
             Reach::Local => None,
             Reach::Remote { discovery, tls, .. } => {
-                Some((discovery.clone(), tls.as_ref().map(|profile| profile.name.clone())))
+                Some((discovery, tls.as_ref().map(|profile| profile.name.as_str())))
             }
         };
-        Key {
+        KeyRef {
             subject: self.subject.map(|token| token.hash),
-            issuer: self.authority.issuer.as_str().to_owned(),
+            issuer: self.authority.issuer.as_configured().as_str(),
             abroad,
-            client: self.authority.client_id.clone(),
-            audience: self.audience.map(ToString::to_string),
-            scopes: self.scopes.clone(),
+            client: &self.authority.client_id,
+            audience: self.audience.map(Audience::as_str),
+            scopes: self.scopes,
             lifetime: self.lifetime,
-            revision: context.snapshot.revision.clone(),
+            revision: &context.snapshot.revision,
         }
     }
 

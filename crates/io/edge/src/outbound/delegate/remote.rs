@@ -10,7 +10,8 @@ use url::Url;
 use gatehouse_audit::event::Exchange as TokenFacts;
 use gatehouse_config::snapshot::discovery::Discovery;
 use gatehouse_config::snapshot::tls::TlsProfile;
-use gatehouse_identity::id::{ClientId, Issuer};
+use gatehouse_identity::id::ClientId;
+use gatehouse_identity::issuer::ExpectedIssuer;
 use gatehouse_identity::secret::Secret;
 use gatehouse_oauth::client::basic_authorization;
 
@@ -46,7 +47,7 @@ pub(super) struct Server<'a> {
 
 /// Everything that a metadata document is accepted by: whom it must name, where it is and whom it may name, and which
 /// certificates count.
-type Found = (Issuer, Discovery, Option<String>);
+type Found = (ExpectedIssuer, Discovery, Option<String>);
 
 impl Servers {
     pub(super) fn new(outbound: Arc<Outbound>) -> Self {
@@ -90,7 +91,7 @@ impl Servers {
 
     async fn metadata(
         &self,
-        issuer: &Issuer,
+        issuer: &ExpectedIssuer,
         server: &Server<'_>,
     ) -> Result<Arc<Metadata>, Arc<crate::outbound::jwks::PublishedError>> {
         let found =

@@ -16,6 +16,7 @@ use url::Url;
 use gatehouse_config::snapshot::discovery::Discovery;
 
 use super::{Document, FetchError, Fetcher, Names, Trust};
+use crate::memory::Memory;
 use crate::outbound::guard::{AddressGuard, Blocked};
 
 /// Answers of a resolver, in order; the last one stays.
@@ -69,6 +70,7 @@ impl World {
             guard: AddressGuard::blocking(&["127.0.0.1/32", "::/0"]),
             names: Names::Scripted(Arc::clone(&script)),
             tls: TlsConnector::from(Arc::new(client)),
+            memory: Memory::default(),
         };
         Self { fetcher, script, tls: TlsAcceptor::from(Arc::new(server)), port: 0 }
     }
@@ -217,7 +219,18 @@ async fn answers_that_are_no_small_json_document_are_refused() {
     let status: Check = |error| matches!(error, FetchError::Status { .. });
     let not_json: Check = |error| matches!(error, FetchError::NotJson { .. });
     let body: Check = |error| matches!(error, FetchError::Body(_));
-    let cases: [(&'static str, Check); 7] = [
+    let coded: Check = |error| matches!(error, FetchError::Coded { .. });
+    let cases: [(&'static str, Check); 9] = [
+        (
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: deflate\r\n\
+             content-length: 2\r\n\r\n{}",
+            coded,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n\
+             content-length: 2\r\n\r\n{}",
+            body,
+        ),
         ("HTTP/1.1 302 Found\r\nlocation: https://127.0.0.1/\r\ncontent-length: 0\r\n\r\n", status),
         ("HTTP/1.1 307 Found\r\nlocation: /again\r\ncontent-length: 0\r\n\r\n", status),
         ("HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}", status),

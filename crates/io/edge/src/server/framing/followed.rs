@@ -14,6 +14,7 @@ use super::{Follower, Requests};
 use crate::server::connections::{Account, TooMuch};
 use crate::server::cutoff::Cutoff;
 use crate::server::http2::Excessive;
+use crate::server::lingering::Lingering;
 
 /// How long nothing is read while others give back what they hold.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -33,6 +34,16 @@ pub(in crate::server) struct Followed<S> {
     slow: Option<(u64, Pin<Box<Sleep>>)>,
     /// Runs while nothing more should be read.
     pause: Option<Pin<Box<Sleep>>>,
+    closing: Closing,
+}
+
+/// How far a stream is closed.
+enum Closing {
+    Open,
+    /// Everything was said.
+    Said,
+    /// The client has not.
+    Lingering(Box<Lingering>),
 }
 
 impl<S> Followed<S> {
@@ -43,7 +54,8 @@ impl<S> Followed<S> {
         (account, cutoff): (Account, Arc<Cutoff>),
         patience: Duration,
     ) -> Self {
-        Self { stream, follower: Follower::new(requests), account, cutoff, patience, slow: None, pause: None }
+        let follower = Follower::new(requests);
+        Self { stream, follower, account, cutoff, patience, slow: None, pause: None, closing: Closing::Open }
     }
 
     /// Takes note of what was read, before anybody else has it.
@@ -102,7 +114,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Followed<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Followed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Followed<S> {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(task, bytes))?;
         self.note_written(bytes.get(..written).unwrap_or_default());
@@ -133,7 +145,25 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Followed<S> {
         Pin::new(&mut self.stream).poll_flush(task)
     }
 
+    /// Says that nothing more comes from here. Of a client that is within a request, the rest of that is taken in.
     fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(task)
+        let this = &mut *self;
+        if matches!(this.closing, Closing::Open) {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(task))?;
+            this.follower.give_up_head();
+            this.closing = if this.follower.is_within_request() {
+                Closing::Lingering(Box::new(Lingering::begin()))
+            } else {
+                Closing::Said
+            };
+        }
+        if let Closing::Lingering(lingering) = &mut this.closing {
+            let follower = &mut this.follower;
+            ready!(lingering.poll_end(&mut this.stream, task, |bytes| {
+                follower.follow(bytes).is_ok() && follower.is_within_request()
+            }));
+            this.closing = Closing::Said;
+        }
+        Poll::Ready(Ok(()))
     }
 }

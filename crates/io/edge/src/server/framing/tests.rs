@@ -84,6 +84,28 @@ fn a_head_without_end_is_not_kept_for_ever() {
     assert_eq!(follower.head.capacity(), 0);
 }
 
+/// What is told of heads that hyper refuses names what to shorten and shows no value.
+#[test]
+fn a_head_that_is_too_large_says_what_of_it_is() {
+    let refused = |head: &str| {
+        let requests = Requests::new();
+        let mut follower = Follower::new(Arc::clone(&requests));
+        for piece in head.as_bytes().chunks(8192) {
+            follower.follow(piece).unwrap();
+        }
+        follower.give_up_head();
+        requests.too_large().map(str::to_owned)
+    };
+    let secret = "s3cret".repeat(12_000);
+    let cookie = format!("GET / HTTP/1.1\r\nhost: a\r\nx: y\r\ncookie: {secret}");
+    assert_eq!(refused(&cookie).unwrap(), "cookie has 72008 bytes, of 72039 that came");
+    let path = format!("GET /{secret}");
+    assert_eq!(refused(&path).unwrap(), "the request line has 72005 bytes, of 72005 that came");
+    assert_eq!(refused(&post(&"x: y\r\n".repeat(MAX_HEADER_FIELDS))).unwrap(), "more than 100 fields");
+    assert_eq!(refused("GET / HTTP/1.1\r\nhost: a"), None);
+    assert_eq!(refused(&post("x: y\r\n")), None);
+}
+
 #[test]
 fn chunks_end_where_they_say() {
     for (chunks, rest) in [
@@ -172,7 +194,8 @@ async fn served(pieces: Vec<Vec<u8>>) -> Vec<(Framing, bool, bool)> {
     let stream = Followed::new(server, Arc::clone(&requests), account, Duration::from_secs(60));
     let service = service_fn(move |request: Request<Incoming>| {
         let has = |name| request.headers().contains_key(name);
-        log.lock().unwrap().push((requests.begin(), has(CONTENT_LENGTH), has(TRANSFER_ENCODING)));
+        let (_, framing) = requests.begin();
+        log.lock().unwrap().push((framing, has(CONTENT_LENGTH), has(TRANSFER_ENCODING)));
         async {
             let _ = request.into_body().collect().await;
             Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
@@ -212,7 +235,9 @@ proptest! {
         let first = sent.iter().position(|Sent(_, framing)| *framing == Framing::Contradictory);
         for number in 0..sent.len() {
             let expected = first.is_some_and(|first| number >= first);
-            prop_assert_eq!(requests.begin() == Framing::Contradictory, expected, "{}", number);
+            let (counted, framing) = requests.begin();
+            prop_assert_eq!((counted, framing == Framing::Contradictory), (number as u64, expected));
+            prop_assert_eq!(requests.came_whole(counted), !expected, "{}", number);
         }
         if first.is_none() {
             prop_assert!(matches!(follower.at, Place::Head) && follower.head.is_empty(), "out of step");

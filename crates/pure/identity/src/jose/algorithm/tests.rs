@@ -14,3 +14,17 @@ fn nothing_else_is_an_algorithm() {
         assert_eq!(Algorithm::parse(bad), None, "{bad:?}");
     }
 }
+
+#[test]
+fn half_hashes_as_in_the_examples_of_openid_connect() {
+    // OpenID Connect Core, appendices A.3 and A.4: an RS256 ID token beside these values.
+    assert_eq!(
+        Algorithm::Rs256.half_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y"),
+        "77QmUPtjPfzWtF2AnpK9RQ"
+    );
+    assert_eq!(
+        Algorithm::Rs256.half_hash("Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk"),
+        "LDktKdoQak3Pk0cnXxCltA"
+    );
+    assert_eq!(Algorithm::EdDsa.half_hash("x").len(), 43, "half of 64 bytes");
+}

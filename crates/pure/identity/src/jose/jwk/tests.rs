@@ -149,3 +149,20 @@ fn eddsa_example_of_rfc_8037() {
     assert!(!key.verifies(Algorithm::Es256, message, &signature), "a key serves its own algorithm only");
     assert!(!key.verifies(Algorithm::EdDsa, b"another message", &signature));
 }
+
+#[test]
+fn a_member_that_is_null_is_absent() {
+    let optional = ["kid", "alg", "use", "key_ops", "x5c", "x5t", "d", "oth", "k"];
+    let nulls = |algorithm: Algorithm| {
+        let mut jwk = object(key(algorithm).public_jwk());
+        jwk.extend(optional.map(|name| (name.to_owned(), Value::Null)));
+        Value::Object(jwk)
+    };
+    let set = set(&[nulls(Algorithm::Es256), nulls(Algorithm::EdDsa), nulls(Algorithm::Rs256)]);
+    assert_eq!(set.ignored(), [""; 0]);
+    for algorithm in Algorithm::ALL {
+        assert_eq!(set.find(None, algorithm).unwrap().kid(), None, "{algorithm}");
+    }
+    // What must be there is missed.
+    assert_eq!(refusal(json!({"kty": "EC", "crv": "P-256", "x": null, "y": null})), JwkError::Member("x"));
+}

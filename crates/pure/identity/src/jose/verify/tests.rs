@@ -267,6 +267,12 @@ fn a_life_longer_than_allowed_is_refused() {
     assert_eq!(refusal(json!({"exp": 9_223_372_035_i64})), TokenError::Lifetime, "the last date we can hold");
 }
 
+fn with(claims: &Value, more: Value) -> Value {
+    let (mut claims, Value::Object(more)) = (claims.clone(), more) else { unreachable!() };
+    claims.as_object_mut().unwrap().extend(more);
+    claims
+}
+
 /// Which token passes which door (AC-18); the reader of a change here should think twice.
 #[test]
 fn type_matrix() {
@@ -282,8 +288,31 @@ fn type_matrix() {
         ("JWT", plain.clone(), vec![AccessToken, IdToken, Either]),
         ("application/jwt", plain.clone(), vec![AccessToken, IdToken, Either]),
         ("JWT", id.clone(), vec![IdToken, Either]),
-        ("JWT", hashed, vec![IdToken, Either]),
-        ("at+jwt", id, vec![AccessTokenStrict, AccessToken, Either]),
+        ("JWT", hashed.clone(), vec![IdToken, Either]),
+        // What calls itself an access token and looks like an ID token is taken where both are.
+        ("at+jwt", id.clone(), vec![Either]),
+        ("at+jwt", hashed.clone(), vec![Either]),
+        ("JWT", with(&plain, json!({"c_hash": "h"})), vec![IdToken, Either]),
+        ("JWT", with(&plain, json!({"s_hash": "h"})), vec![IdToken, Either]),
+        // Keycloak and Cognito say in the payload what a token is.
+        ("JWT", with(&plain, json!({"typ": "ID"})), vec![IdToken, Either]),
+        ("JWT", json!({"typ": "ID"}), vec![IdToken, Either]),
+        ("JWT", with(&plain, json!({"token_use": "id"})), vec![IdToken, Either]),
+        ("at+jwt", json!({"typ": "ID"}), vec![]),
+        ("JWT", json!({"typ": "Bearer"}), vec![AccessToken, Either]),
+        ("JWT", with(&id, json!({"typ": "Bearer"})), vec![AccessToken, Either]),
+        ("JWT", with(&hashed, json!({"typ": "Bearer"})), vec![Either]),
+        ("JWT", with(&plain, json!({"token_use": "access"})), vec![AccessToken, Either]),
+        ("JWT", json!({"typ": "Bearer", "token_use": "id"}), vec![]),
+        ("JWT", json!({"typ": "Refresh"}), vec![]),
+        ("JWT", json!({"typ": "Offline"}), vec![]),
+        ("JWT", json!({"typ": "Logout"}), vec![]),
+        ("JWT", with(&plain, json!({"typ": "something"})), vec![AccessToken, IdToken, Either]),
+        // Entra ID and Okta mark access tokens by claims of their own; their ID tokens have none of them.
+        ("JWT", with(&plain, json!({"scp": "user_impersonation"})), vec![AccessToken, Either]),
+        ("JWT", with(&plain, json!({"scp": ["a"], "cid": "c"})), vec![AccessToken, Either]),
+        ("JWT", with(&plain, json!({"appid": "c", "idtyp": "app"})), vec![AccessToken, Either]),
+        ("JWT", with(&id, json!({"scope": "openid"})), vec![IdToken, Either]),
         ("logout+jwt", plain.clone(), vec![]),
         ("secevent+jwt", plain.clone(), vec![]),
         ("dpop+jwt", plain.clone(), vec![]),
@@ -317,7 +346,8 @@ fn either_tells_the_two_apart() {
 #[test]
 fn id_tokens_have_rules_of_their_own() {
     let door = Expectations { token_type: TokenType::IdToken, ..expectations() };
-    let verify = |changes: Value| check(&signed("JWT", changes), &door).map(|_| ());
+    let id = json!({"client_id": null, "scope": null});
+    let verify = |changes: Value| check(&signed("JWT", with(&id, changes)), &door).map(|_| ());
     assert_eq!(verify(json!({"sub": null})), Err(TokenError::Missing("sub")));
     assert_eq!(verify(json!({"iat": null})), Err(TokenError::Missing("iat")));
     assert_eq!(verify(json!({"aud": [AUDIENCE, "other"]})), Err(TokenError::AuthorizedParty));

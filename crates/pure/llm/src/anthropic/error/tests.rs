@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{ErrorType, RetryAdvice, envelope, with_request_id};
+use super::{ErrorType, RetryAdvice, envelope, is_of_type, with_request_id};
 
 #[test]
 fn the_envelope_is_the_apis() {
@@ -50,5 +50,20 @@ fn a_providers_error_gets_our_request_id_and_keeps_every_other_byte() {
         ["{}", "[]", "", "{\"request_id\":1", "{\"request_id\":1,\"request_id\":2}", "\"request_id\""]
     {
         assert_eq!(with_request_id(other, "req_ours"), None, "{other}");
+    }
+}
+
+#[test]
+fn errors_are_told_by_their_type_and_by_nothing_else() {
+    let body = envelope(ErrorType::NotFound, "model: x", "req_1");
+    assert!(is_of_type(&body, ErrorType::NotFound) && !is_of_type(&body, ErrorType::Api));
+    for other in [
+        "",
+        "Not Found",
+        "{}",
+        r#"{"error":{"type":"not_found_error"}}"#,
+        r#"{"type":"error","error":"not_found_error"}"#,
+    ] {
+        assert!(!is_of_type(other, ErrorType::NotFound), "{other}");
     }
 }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{ClientId, Issuer, TokenId};
+use gatehouse_identity::jose::strict_json::without_nulls;
 use gatehouse_oauth::claims::texts;
 
 use crate::authn::resource::BearerToken;
@@ -85,7 +86,7 @@ impl Readable {
         if parts.next().is_some() {
             return None;
         }
-        let object = |bytes: &[u8]| serde_json::from_slice(bytes).ok();
+        let object = |bytes: &[u8]| serde_json::from_slice(bytes).ok().map(without_nulls);
         Some(Self { header: object(&header)?, claims: object(&claims)?, signature })
     }
 

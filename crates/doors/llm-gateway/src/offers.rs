@@ -1,0 +1,104 @@
+//! What providers say that they offer, for the models that only a pattern of the configuration stands for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, HeaderValue};
+use http::{Method, Request, Uri};
+use http_body_util::{BodyExt as _, Limited};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
+
+use gatehouse_edge::authorize::Permit;
+use gatehouse_edge::outbound::Outbound;
+use gatehouse_edge::server::body;
+use gatehouse_llm::model::listing::{Offered, OfferedPage};
+
+use crate::providers::Provider;
+
+/// Claude Code gives a list of models three seconds.
+const LIST_TIME: Duration = Duration::from_millis(2_000);
+/// How long a list is good for.
+const FRESH: Duration = Duration::from_secs(300);
+/// How long after a failure the provider is asked again.
+const RETRY: Duration = Duration::from_secs(30);
+/// The largest page that is read.
+const PAGE_LIMIT: usize = 4 * 1024 * 1024;
+/// How many pages of a thousand are read.
+const MOST_PAGES: usize = 5;
+
+/// A provider's list, asked for when somebody wants to see it. One asks; the others wait for what comes.
+#[derive(Default)]
+pub(crate) struct Offers(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    models: Arc<[Offered]>,
+    ask_again: Option<Instant>,
+}
+
+impl Offers {
+    /// What `provider` offers. While it cannot say, what it said last; a provider that never could offers nothing.
+    pub(crate) async fn of(&self, provider: &Provider, outbound: &Outbound) -> Arc<[Offered]> {
+        let mut known = self.0.lock().await;
+        let now = Instant::now();
+        if known.ask_again.is_some_and(|again| now < again) {
+            return Arc::clone(&known.models);
+        }
+        let good_for = match ask(provider, outbound, now + LIST_TIME).await {
+            Ok(models) => {
+                known.models = models.into();
+                FRESH
+            }
+            Err(detail) => {
+                let (app, detail) = (provider.account.name.as_str(), detail.as_str());
+                tracing::warn!(app, detail, "the models of a provider cannot be listed");
+                RETRY
+            }
+        };
+        known.ask_again = Some(Instant::now() + good_for);
+        Arc::clone(&known.models)
+    }
+}
+
+async fn ask(provider: &Provider, outbound: &Outbound, until: Instant) -> Result<Vec<Offered>, String> {
+    let (mut models, mut cursor) = (Vec::new(), None::<String>);
+    for _ in 0..MOST_PAGES {
+        let query =
+            cursor.as_deref().map(|id| format!("&after_id={}", utf8_percent_encode(id, NON_ALPHANUMERIC)));
+        let uri = format!("{}?limit=1000{}", provider.models(), query.unwrap_or_default());
+        let uri = uri.parse::<Uri>().map_err(|error| error.to_string())?;
+        let page = read(provider, outbound, uri, until).await?;
+        let page = OfferedPage::parse(&page).map_err(|error| error.to_string())?;
+        models.extend(page.models);
+        // A provider that shows the same page for ever has shown it once.
+        if page.next.is_none() || page.next == cursor {
+            break;
+        }
+        cursor = page.next;
+    }
+    Ok(models)
+}
+
+async fn read(provider: &Provider, outbound: &Outbound, uri: Uri, until: Instant) -> Result<Bytes, String> {
+    let mut request = Request::new(body::empty());
+    *request.method_mut() = Method::GET;
+    *request.uri_mut() = uri;
+    let headers = request.headers_mut();
+    headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let (name, value) = &provider.credential;
+    headers.insert(name.clone(), value.clone());
+    let client = &outbound.egress(provider.account.tls.as_ref()).upstreams;
+    let remaining = until.duration_since(Instant::now());
+    let response = client.send(&Permit::discovery(), request, remaining).await;
+    let response = response.map_err(|rejection| rejection.detail().to_owned())?;
+    if !response.status().is_success() {
+        return Err(format!("it answered {}", response.status()));
+    }
+    let whole = timeout_at(until, Limited::new(response.into_body(), PAGE_LIMIT).collect()).await;
+    let whole = whole.map_err(|_| format!("no whole list within {LIST_TIME:?}"))?;
+    whole.map(http_body_util::Collected::to_bytes).map_err(|error| error.to_string())
+}

@@ -1,0 +1,96 @@
+//! docs/recipes/troubleshooting.md: every row names a test that is there, and a line that the program writes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::markdown::{page, repository};
+
+const PAGE: &str = "docs/recipes/troubleshooting.md";
+const COLUMNS: [&str; 4] = ["seen", "in the log", "do", "test"];
+/// What a row says that nothing here can cause.
+const UNTESTED: &str = "no test: ";
+
+/// The cells of every row, of all tables.
+fn rows() -> Vec<Vec<String>> {
+    let text = page(PAGE).text;
+    let cells = |line: &str| {
+        let inner = line.strip_prefix("| ")?.strip_suffix(" |")?;
+        Some(inner.split(" | ").map(|cell| cell.trim().to_owned()).collect::<Vec<_>>())
+    };
+    let rows: Vec<Vec<String>> = text.lines().filter_map(cells).collect();
+    let is_head = |row: &Vec<String>| row == &COLUMNS;
+    let (heads, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_head);
+    assert!(!heads.is_empty(), "{PAGE} has no table with the columns {COLUMNS:?}");
+    rows
+}
+
+fn codes(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_row_is_whole_and_run_by_a_test() {
+    let mut tests = BTreeSet::new();
+    for folder in ["tests/clients", "crates"] {
+        collect(&repository().join(folder), &mut tests);
+    }
+    for row in rows() {
+        assert_eq!(row.len(), COLUMNS.len(), "a row of {PAGE} has other cells than {COLUMNS:?}: {row:?}");
+        assert!(row.iter().all(|cell| !cell.is_empty()), "{row:?}");
+        if row[3].starts_with(UNTESTED) {
+            continue;
+        }
+        let named: Vec<&str> = codes(&row[3]).collect();
+        assert!(!named.is_empty(), "{row:?} names no test");
+        for test in named {
+            assert!(tests.contains(test), "{PAGE} names the test {test}, which is not there");
+        }
+    }
+}
+
+/// What stands in the second column is a message or a reason of LOGGING.md, a field, or a path.
+#[test]
+fn every_line_is_one_that_is_written() {
+    let logging = page("docs/LOGGING.md").text;
+    let explained: BTreeSet<&str> = logging
+        .lines()
+        .filter_map(|line| line.strip_prefix("| "))
+        .flat_map(|line| codes(line.split(" |").next().unwrap_or_default()))
+        .collect();
+    for row in rows() {
+        for code in codes(&row[1]) {
+            let family = code
+                .strip_suffix('…')
+                .is_some_and(|start| explained.iter().any(|one| one.starts_with(start)));
+            let field = logging.contains(&format!("`{code}`"));
+            let known = explained.contains(code) || family || field || code.starts_with('/');
+            assert!(known, "{PAGE} names `{code}` as a line, which docs/LOGGING.md does not explain");
+        }
+    }
+}
+
+/// The names of the tests below a folder.
+fn collect(folder: &Path, tests: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            if !matches!(name, "node_modules" | ".venv" | "target" | "src" | "fixtures" | "snapshots") {
+                collect(&path, tests);
+            }
+            continue;
+        }
+        let declared = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("py") => "def ",
+            Some("rs") => "fn ",
+            _ => continue,
+        };
+        let text = std::fs::read_to_string(&path).unwrap();
+        let names = text.lines().filter_map(|line| {
+            let line = line.trim_start();
+            let line = line.strip_prefix("async ").unwrap_or(line);
+            line.strip_prefix(declared)?.split(['(', '<']).next().map(str::to_owned)
+        });
+        tests.extend(names);
+    }
+}
