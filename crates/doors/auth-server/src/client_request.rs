@@ -84,8 +84,8 @@ impl ClientRequest {
     pub(crate) fn authenticate(&self, context: &Context<Public>) -> Result<AuthenticatedClient<'_>, Refusal> {
         let claimed = &self.registered.client.id;
         let client = authenticate(&self.registered.client, &self.presented).map_err(|error| {
-            let (reason, detail) =
-                (error.code().as_str(), format!("client {claimed}: {}", error.description()));
+            let (reason, told) = (error.code().as_str(), error.description());
+            let detail = format!("client {claimed}: {told}; {}", error.detail());
             Refusal::because(error, reason, detail)
         })?;
         let (id, kind) = (client.id(), audited_kind(client.client()));
