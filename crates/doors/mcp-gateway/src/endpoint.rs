@@ -114,7 +114,7 @@ pub(crate) fn get(context: &Context<Verified>) -> Outcome {
     let deletable = settings(context)?.sessions.allow_client_termination;
     let allow = if deletable { "POST, DELETE" } else { "POST" };
     // Clients of older revisions ask for one after every sign-in.
-    Err(not_allowed(allow, "There is no event stream to open here; send messages by POST.").expected())
+    Err(not_allowed(allow, "There is no event stream to open here; send messages by POST."))
 }
 
 /// Ends a session of the caller.
@@ -122,7 +122,7 @@ pub(crate) fn delete(door: &McpGateway, context: &Context<Verified>) -> Outcome 
     let settings = settings(context)?;
     let facts = header_facts(context);
     if !settings.sessions.enabled || !settings.sessions.allow_client_termination {
-        return Err(not_allowed("POST", "Sessions end by themselves here.").expected());
+        return Err(not_allowed("POST", "Sessions end by themselves here."));
     }
     let party = Party::of(&context.who.caller().principal);
     match facts.session_id {

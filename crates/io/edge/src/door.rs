@@ -151,8 +151,8 @@ impl Door {
             }
             Found::Nothing => {
                 let render = running.routes.render_for(visit.path);
-                let nothing = Rejection { routine: is_looked_for(visit.path), ..routes::nothing_here() };
-                let mut response = visit.turn_away(&nothing, render);
+                let asked = Asked { is_routine: is_looked_for(visit.path), ..Asked::default() };
+                let mut response = visit.sign(visit.refuse(&routes::nothing_here(), render, &asked));
                 running.origins.listed(&head).apply(response.headers_mut());
                 return Answered::without(body, response);
             }
@@ -210,17 +210,18 @@ impl Door {
                         let context = context.with_who(Verified(caller));
                         (Some(row), AssertUnwindSafe(handler(body, context)).catch_unwind().await)
                     }
-                    Err(mut rejection) => {
-                        // With a challenge that says where to sign in, this is how every sign-in begins.
+                    Err(rejection) => {
                         let sent = rejection.reason != "credential_missing";
-                        rejection.routine = !sent && gate.resource_metadata.is_some();
+                        // With a challenge that says where to sign in, this is how every sign-in begins.
+                        let is_routine = !sent && gate.resource_metadata.is_some();
                         let row = self.begin_row(EventKind::CredentialRefused, &context, visit);
                         if let Some(former) = &rejection.former {
                             row.note(|event| event.with_former_principal(former));
                         }
                         row.conclude(Outcome::Deny, rejection.reason);
                         row.answered(rejection.kind.status().as_u16());
-                        let asked = Asked { gate: Some(gate), credential_sent: sent, named: row.named() };
+                        let named = row.named();
+                        let asked = Asked { gate: Some(gate), credential_sent: sent, is_routine, named };
                         let response = visit.refuse(&rejection, route.render, &asked);
                         return Answered::without(body, response);
                     }
@@ -238,7 +239,9 @@ impl Door {
             Ok(response) => (response, None),
             Err(rejection) => {
                 let named = row.as_ref().map(|row| row.named()).unwrap_or_default();
-                let asked = Asked { gate, credential_sent: true, named };
+                // What a protocol lets clients try that is not offered here.
+                let is_routine = matches!(rejection.kind, RejectionKind::MethodNotAllowed(_));
+                let asked = Asked { gate, credential_sent: true, is_routine, named };
                 (visit.refuse(&rejection, route.render, &asked), Some(rejection))
             }
         };
@@ -345,6 +348,8 @@ impl Answered {
 struct Asked<'a> {
     gate: Option<&'a ResourceServer>,
     credential_sent: bool,
+    /// Whether clients that do everything right run into it, so that nobody needs to read of it.
+    is_routine: bool,
     named: Named,
 }
 
@@ -367,14 +372,14 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     fn refuse(&self, rejection: &Rejection, render: Render, asked: &Asked<'_>) -> Response<Body> {
-        let Asked { gate, credential_sent, named: Named { client, user, grant, .. } } = asked;
+        let Asked { gate, credential_sent, is_routine, named: Named { client, user, grant, .. } } = asked;
         let (client, user, grant) = (client.as_deref(), user.as_deref(), grant.as_deref());
         let (ip, id, path, detail) = (self.source.ip, &self.id, excerpt(self.path), rejection.detail());
         let status = rejection.kind.status().as_u16();
         let (reason, detail) = (rejection.reason, &*detail);
         if rejection.kind.is_failure() {
             tracing::error!(request.id = %id, source.ip = %ip, path, status, client.id = client, user, grant, reason, detail, "request failed");
-        } else if rejection.routine {
+        } else if *is_routine {
             tracing::debug!(request.id = %id, source.ip = %ip, path, status, reason, detail, "request answered with a refusal");
         } else {
             tracing::info!(request.id = %id, source.ip = %ip, path, status, client.id = client, user, grant, reason, detail, "request refused");

@@ -29,8 +29,6 @@ pub struct Rejection {
     pub internal: Option<String>,
     /// When it makes sense to try again.
     pub retry_after: Option<Duration>,
-    /// Whether clients that do everything right run into it, so that nobody needs to read of it.
-    pub routine: bool,
     /// Whose credential it was that is over.
     pub former: Option<Arc<FormerPrincipal>>,
 }
@@ -106,15 +104,7 @@ impl RejectionKind {
 impl Rejection {
     /// A refusal whose public sentence says all there is to say.
     pub fn new(kind: RejectionKind, reason: &'static str, public: impl Into<String>) -> Self {
-        Self {
-            kind,
-            reason,
-            public: public.into(),
-            internal: None,
-            retry_after: None,
-            routine: false,
-            former: None,
-        }
+        Self { kind, reason, public: public.into(), internal: None, retry_after: None, former: None }
     }
 
     /// The caller broke a rule of the protocol.
@@ -152,12 +142,6 @@ impl Rejection {
             Some(internal) if !internal.is_empty() => Cow::Borrowed(excerpt(internal)),
             _ => loggable(excerpt(&self.public)),
         }
-    }
-
-    /// The same refusal, as one that belongs to the good course of things.
-    #[must_use]
-    pub fn expected(self) -> Self {
-        Self { routine: true, ..self }
     }
 
     /// Adds what only operators may read, the beginning of it if it is long. It goes into the log, so URLs in it lose
