@@ -23,6 +23,7 @@ fn uses(gateway: &Gateway, world: &World, signed_in: &SignIn) -> [u16; 3] {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is promised")]
 fn all_that_a_person_has_ends_within_a_second() {
     let world = World::new(&binary(), "");
     let gateway = world.serve();
