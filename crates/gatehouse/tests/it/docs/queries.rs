@@ -63,7 +63,7 @@ fn every_question_of_the_pages_has_its_answer() {
     gateway.send(&asked.bearer(&world.secrets.api_key));
     let all = ["tool.call", "tool.list", "model.call", "credential.refused"];
     let written = |kind: &&str| gateway.audit().iter().any(|record| record["event"] == **kind);
-    assert!(wait_for(|| all.iter().all(|kind| written(kind)).then_some(())).is_some());
+    assert!(wait_for(|| all.iter().all(&written).then_some(())).is_some());
     let stopped = gateway.stop();
     let folder = stopped.folder.path();
     std::fs::rename(folder.join("audit.jsonl"), folder.join("gatehouse-audit.jsonl")).unwrap();
