@@ -83,8 +83,14 @@ pub(crate) async fn callback(door: Arc<AuthServer>, _body: Incoming, context: Co
     }
     let redirect_uri = redirect_uri(connector, &context)?;
     let max_age = pending.request.max_age;
-    let expected =
-        answer::Expected { connector, leg: &leg, redirect_uri: &redirect_uri, max_age, now: context.now };
+    let expected = answer::Expected {
+        snapshot: &context.snapshot,
+        connector,
+        leg: &leg,
+        redirect_uri: &redirect_uri,
+        max_age,
+        now: context.now,
+    };
     let fetcher = &door.outbound.egress(connector.tls.as_ref()).fetcher;
     match answer::user(&door.upstreams, fetcher, &response, &expected).await {
         Ok(user) => login::complete(&door, &registered, pending, user, &context).await,

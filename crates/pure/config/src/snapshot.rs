@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::ConnectorName;
+use gatehouse_policy::Policy;
 
 use crate::document::Document;
 use crate::problem::Problem;
@@ -84,6 +85,22 @@ impl Snapshot {
     pub fn warnings_at(&self, now: Timestamp) -> impl Iterator<Item = &Problem> {
         let due = self.dated.iter().filter(move |(from, _)| *from <= now);
         self.warnings.iter().chain(due.map(|(_, problem)| problem))
+    }
+
+    /// The policies that tokens of any client must pass.
+    pub fn minting_policies(&self) -> impl Iterator<Item = &Policy> {
+        let servers = self.authorization_server.iter();
+        servers.flat_map(|server| {
+            let registered = server
+                .clients
+                .values()
+                .flat_map(|client| client.access_token_policies.iter().chain(&client.id_token_policies));
+            let documents = server
+                .metadata_clients
+                .iter()
+                .flat_map(|rules| rules.access_token_policies.iter().chain(&rules.id_token_policies));
+            registered.chain(documents)
+        })
     }
 }
 

@@ -20,3 +20,4 @@ pub use decision::{Decision, DenyReason, Outcome};
 pub use error::{PolicyError, PolicyErrorKind};
 pub use pace::Turn;
 pub use policy::{Answered, Asker, Consulted, Policy, PolicyOptions, PolicySource, Question, RegoVersion};
+pub use reads::Seen;

@@ -16,7 +16,7 @@ use crate::input::{Input, Sight};
 use crate::memory::Memory;
 use crate::pace::{Ended, Pace, Turn};
 use crate::program::{self, Uses};
-use crate::reads::Reads;
+use crate::reads::{Reads, Seen};
 use crate::scan;
 
 /// How long one evaluation may take.
@@ -223,6 +223,11 @@ impl Policy {
     pub fn evaluate_json(&self, input: &serde_json::Value) -> Decision {
         let now_ns = input.pointer("/time/now_ns").and_then(serde_json::Value::as_i64).unwrap_or(0);
         self.decide(to_rego(input), now_ns).0
+    }
+
+    /// The attributes of a person that the policy can see, by name.
+    pub fn user_claims_seen(&self) -> Seen<'_> {
+        self.reads.seen(&["user", "claims"])
     }
 
     #[cfg(test)]

@@ -41,5 +41,26 @@ impl Reads {
     }
 }
 
+/// The members of an object of the input that a policy can see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen<'a> {
+    /// Whatever there is.
+    Everything,
+    /// Only these.
+    Members(Vec<&'a str>),
+}
+
+impl Reads {
+    /// What is seen of the object at `path`.
+    pub(crate) fn seen(&self, path: &[&str]) -> Seen<'_> {
+        let below = path.iter().try_fold(self, |reads, name| reads.member(name));
+        match below {
+            None => Seen::Members(Vec::new()),
+            Some(Self::All) => Seen::Everything,
+            Some(Self::Members(members)) => Seen::Members(members.iter().map(|(name, _)| &**name).collect()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

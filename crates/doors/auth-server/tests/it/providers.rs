@@ -234,6 +234,29 @@ async fn userinfo_that_fails_costs_what_only_it_knows() {
     assert!(asked.iter().all(|request| !request.target.contains("userinfo")), "nothing was missing");
 }
 
+/// A policy that forbids by an attribute must not let somebody pass because nobody could be asked for it.
+#[tokio::test]
+async fn userinfo_that_fails_costs_what_a_policy_goes_by() {
+    for (condition, fails) in [
+        ("input.user.claims.left", true),
+        ("input.user.claims[input.revision]", true),
+        ("input.user.claims.email == \"x\"", false),
+        ("input.source.ip == \"x\"", false),
+    ] {
+        let provider = IdentityProvider::start(Brand::Okta, key_pair(Algorithm::Rs256));
+        let policy = format!(
+            "authorization: {{ tokenMinting: {{ accessToken: {{ policies: [{{ name: left, rego: \
+             'package orchestrator\n\n        default result := {{\"allowed\": true}}\n\n        \
+             result := {{\"allowed\": false}} if {condition}' }}] }} }} }},\n      accessToken:"
+        );
+        let setup = setup(&provider, "corp.email", "").edit("accessToken:", &policy);
+        let scene = Scene { server: setup.start().await, provider };
+        let mut leg = scene.begin().await;
+        leg.give(&json!({ "name": null }));
+        assert_eq!(leg.come_back(&[]).await.status, if fails { 502 } else { 200 }, "{condition}");
+    }
+}
+
 /// Whoever is in more groups than fit is not taken for somebody who is in none.
 #[tokio::test]
 async fn people_whose_groups_were_left_out_come_in_only_where_that_is_written() {

@@ -301,8 +301,10 @@ async fn judge<P>(spoken: &Spoken, hearing: &mut Hearing, wire: &Wire<P>) -> Res
         }
         return Ok(Verdict::SessionGone);
     }
+    if is_refusal {
+        return Ok(Verdict::Fails(status_failure(status)));
+    }
     let verdict = match (spoken.version.era(), status, code) {
-        (_, 401 | 403, _) => Verdict::Fails(status_failure(status)),
         (_, 400 | 404 | 405, None) => Verdict::Contradicts,
         // What the other era says to our envelope; from a server of the same era it is an answer.
         (Era::Legacy, _, Some(-32022..=-32020))

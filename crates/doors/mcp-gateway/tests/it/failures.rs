@@ -13,6 +13,9 @@ use crate::gateway::Gateway;
 use crate::mcp_server::{self, Kind};
 use crate::upstream::{Script, Seen, Upstream};
 
+/// What a call is answered with, by its id.
+type Shape = fn(&Value) -> Script;
+
 /// A modern server of which `echo` answers as `script` says.
 async fn server(script: impl Fn(&Value) -> Script + Send + Sync + 'static) -> Upstream {
     mcp_server::start_with(Kind::Modern, move |seen: &Seen| {
@@ -162,8 +165,7 @@ async fn json_rpc_errors_of_an_upstream_reach_the_client_when_they_are_meant_for
 
 #[tokio::test]
 async fn event_streams_are_read_in_every_shape_and_must_end_in_an_answer() {
-    type Shape = fn(&Value) -> Script;
-    let cases: [(&str, Shape, Result<&str, &str>); 14] = [
+    let cases: [(&str, Shape, Result<&str, &str>); 9] = [
         ("plain", |id| Script::events(vec![done(id)]), Ok("done")),
         (
             "priming",
@@ -203,6 +205,34 @@ async fn event_streams_are_read_in_every_shape_and_must_end_in_an_answer() {
             },
             Ok("done"),
         ),
+        ("no end", |_| Script::events(vec![]), Err("ended its answer without a response")),
+        (
+            "cut event",
+            |id| Script::new(200, "text/event-stream", vec![format!("data: {}", done(id))]),
+            Err("ended its answer without a response"),
+        ),
+        (
+            "not utf-8",
+            |_| Script::raw(200, "text/event-stream", vec![b"data: \xff\xfe\n\n".to_vec()]),
+            Err("sent an event stream that cannot be read"),
+        ),
+        (
+            "a question",
+            |_| {
+                Script::events(vec![
+                    json!({"jsonrpc": "2.0", "id": "u", "method": "sampling/createMessage", "params": {}})
+                        .to_string(),
+                ])
+            },
+            Err("asks its client for \"sampling/createMessage\""),
+        ),
+    ];
+    read_all(&cases).await;
+}
+
+#[tokio::test]
+async fn events_of_other_types_than_message_are_not_heard() {
+    let cases: [(&str, Shape, Result<&str, &str>); 5] = [
         (
             "a ping with data",
             |id| stream(format!("event: ping\ndata: {{}}\n\ndata: {}\n\n", done(id))),
@@ -227,29 +257,12 @@ async fn event_streams_are_read_in_every_shape_and_must_end_in_an_answer() {
             |id| stream(format!("event: result\ndata: {}\n\n", done(id))),
             Err("ended its answer without a response"),
         ),
-        ("no end", |_| Script::events(vec![]), Err("ended its answer without a response")),
-        (
-            "cut event",
-            |id| Script::new(200, "text/event-stream", vec![format!("data: {}", done(id))]),
-            Err("ended its answer without a response"),
-        ),
-        (
-            "not utf-8",
-            |_| Script::raw(200, "text/event-stream", vec![b"data: \xff\xfe\n\n".to_vec()]),
-            Err("sent an event stream that cannot be read"),
-        ),
-        (
-            "a question",
-            |_| {
-                Script::events(vec![
-                    json!({"jsonrpc": "2.0", "id": "u", "method": "sampling/createMessage", "params": {}})
-                        .to_string(),
-                ])
-            },
-            Err("asks its client for \"sampling/createMessage\""),
-        ),
     ];
-    for (name, shape, expected) in cases {
+    read_all(&cases).await;
+}
+
+async fn read_all(cases: &[(&str, Shape, Result<&str, &str>)]) {
+    for (name, shape, expected) in cases.iter().copied() {
         let upstream = server(shape).await;
         let gateway = Gateway::start(&proxy("up", &upstream, OPEN)).await;
         let answer = Modern::new(&gateway, "ada").call("up_echo", "{}").await;
@@ -262,7 +275,6 @@ async fn event_streams_are_read_in_every_shape_and_must_end_in_an_answer() {
 
 #[tokio::test]
 async fn whoever_reads_the_log_learns_why_a_stream_held_no_answer() {
-    type Shape = fn(&Value) -> Script;
     let cases: [(Shape, &str); 3] = [
         (|id| stream(format!("data: {}", done(id))), "ended inside of an event"),
         (|id| stream(format!("data: {}\n", done(id))), "ended inside of an event"),

@@ -419,3 +419,30 @@ async fn an_issuer_is_called_what_it_states() {
         }
     }
 }
+
+/// Of a credential that is over, the record of the refusal can say whose it was; of any other it says nothing.
+#[tokio::test]
+async fn whose_credential_is_over_is_told_with_the_refusal() {
+    let site = Site::anywhere();
+    let gate = site.gate(CredentialPlaces::Bearer);
+    let mut elsewhere = site.claims("ada");
+    elsewhere.insert("aud".to_owned(), json!("https://other.example"));
+    let credentials = [
+        (site.token("ada"), Some("ada")),
+        (BRIEF_KEY.to_owned(), Some("brief")),
+        (site.sign(&elsewhere), None),
+        ("gwk_wrong".to_owned(), None),
+        ("opaque".to_owned(), None),
+    ];
+    site.clock.advance(Duration::from_secs(700));
+    for (credential, expected) in credentials {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        let bearer = HeaderValue::from_str(&format!("Bearer {credential}")).unwrap();
+        parts.headers.append("authorization", bearer);
+        let head = Head::admit(Arc::new(parts)).unwrap();
+        let answer = gate.authenticate(&head, &site.snapshot, site.clock.now()).await;
+        let rejection = answer.err().unwrap();
+        let former = rejection.former.map(|former| former.attribution().subject().to_string());
+        assert_eq!(former.as_deref(), expected, "{}", rejection.reason);
+    }
+}

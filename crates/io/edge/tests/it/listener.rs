@@ -72,7 +72,7 @@ async fn the_log_names_the_header_that_is_too_large() {
     for (fields, message, detail) in [
         (format!("cookie: {secret}\r\n"), "request refused", "cookie has 18006 bytes"),
         (
-            format!("x-a: {0}\r\nx-bc: {0}\r\nx-d: {0}\r\n", &secret[..12_000]),
+            format!("x-a: {0}\r\nx-bc: {0}\r\nx-d: {0}\r\n", "s3cret".repeat(2_000)),
             "request refused",
             "x-bc has 12004",
         ),

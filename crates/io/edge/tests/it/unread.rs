@@ -45,7 +45,7 @@ async fn ask(address: SocketAddr, line: &str, fields: &str, body: &[u8]) -> Answ
 }
 
 fn chunked(size: usize) -> Vec<u8> {
-    let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
+    let chunk = [b"10000\r\n".as_slice(), &vec![b'x'; 0x10000], b"\r\n"].concat();
     [chunk.repeat(size / 0x10000), b"0\r\n\r\n".to_vec()].concat()
 }
 

@@ -106,3 +106,27 @@ fn a_part_swallows_its_parts() {
     reads.add(&[]);
     assert_eq!(reads, Reads::All);
 }
+
+#[test]
+fn what_is_seen_of_a_person_has_names_or_has_none() {
+    let seen = |rules: &str| {
+        let text = format!("package orchestrator\n{rules}\n");
+        let source = PolicySource { name: "test".into(), text };
+        let policy = Policy::compile(&source, &PolicyOptions::default()).unwrap();
+        match policy.user_claims_seen() {
+            Seen::Everything => None,
+            Seen::Members(mut names) => {
+                names.sort_unstable();
+                Some(names.join(" "))
+            }
+        }
+    };
+    assert_eq!(seen(r#"result := {"allowed": input.source.ip == "x"}"#).as_deref(), Some(""));
+    let two = r#"result := {"allowed": input.user.claims.left} if input.user.claims["unit"].name == "a""#;
+    assert_eq!(seen(two).as_deref(), Some("left unit"));
+    for everything in
+        ["input.user.claims[input.revision]", "count(input.user.claims)", "count(input.user)", "count(input)"]
+    {
+        assert_eq!(seen(&format!(r#"result := {{"allowed": {everything} == 1}}"#)), None, "{everything}");
+    }
+}

@@ -6,6 +6,7 @@ use serde_json::Value;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::connector::OidcConnector;
 use gatehouse_edge::outbound::fetch::{Fetcher, Trust};
 use gatehouse_edge::outbound::jwks::Metadata;
@@ -27,6 +28,8 @@ pub(super) const LIMIT: usize = 128 * 1024;
 
 /// What the answer is checked against.
 pub(crate) struct Expected<'a> {
+    /// The configuration in force.
+    pub(crate) snapshot: &'a Snapshot,
     /// The connector of the transaction.
     pub(crate) connector: &'a OidcConnector,
     /// What was sent.
@@ -101,7 +104,7 @@ pub(crate) async fn user(
     let proven = id_token::verify(upstreams, &id_token, &beside, expected).await?;
     let subject = proven.claims.get("sub").and_then(Value::as_str).filter(|sub| !sub.is_empty());
     let subject = subject.ok_or_else(|| refused(connector, "the ID token has no sub"))?.to_owned();
-    let asking = userinfo::Asking { fetcher, published: &published, connector };
+    let asking = userinfo::Asking { fetcher, published: &published, connector, snapshot: expected.snapshot };
     let known = userinfo::complete(&asking, access_token.as_ref(), proven.claims).await?;
     check_groups(&known, &subject, connector)?;
     let Attributes { claims, groups_complete } = known;

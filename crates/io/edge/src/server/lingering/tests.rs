@@ -28,7 +28,7 @@ async fn lingers(client: impl AsyncFnOnce(DuplexStream), more: impl Fn(&[u8]) ->
 async fn a_client_that_closes_ends_it() {
     let took = lingers(
         async |mut client| {
-            client.write_all(&[0; 100_000]).await.unwrap();
+            client.write_all(&vec![0; 100_000]).await.unwrap();
             sleep(SILENCE / 2).await;
         },
         |_| true,
