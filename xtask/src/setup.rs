@@ -21,6 +21,7 @@ const FOR_TESTS: &[Program] = &[
         package: "pgbouncer",
         paths: &["/usr/sbin/pgbouncer", "/usr/local/bin/pgbouncer", "/usr/bin/pgbouncer"],
     },
+    Program { package: "jq", paths: &["/usr/bin/jq", "/usr/local/bin/jq"] },
 ];
 const FOR_BENCHES: &[Program] =
     &[Program { package: "nginx", paths: &["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx"] }];

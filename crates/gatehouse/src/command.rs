@@ -8,6 +8,7 @@ mod init;
 mod migrate;
 mod output;
 mod policy;
+mod revoke;
 mod secret;
 mod serve;
 
@@ -52,6 +53,8 @@ enum Command {
     /// Check and read audit logs
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// End what somebody has: sessions, grants, refresh tokens and access tokens, on every node within a second
+    Revoke(revoke::Revoke),
     /// Copy the store (SQLite) while it is in use
     Backup(backup::Backup),
     /// Look at what an upgrade does to the store's schema, or do it
@@ -77,6 +80,7 @@ pub fn run() -> ExitCode {
         Command::Init(init) => init::run(&init, config),
         Command::Policy(command) => policy::run(command, config),
         Command::Audit(command) => audit::run(command, config),
+        Command::Revoke(revoke) => revoke::run(&revoke, config),
         Command::Backup(backup) => backup::backup(&backup, config),
         Command::Migrate(migrate) => migrate::run(&migrate, config),
         Command::Restore(restore) => backup::restore(&restore, config),

@@ -159,7 +159,7 @@ impl Gateway {
             public: (public, Arc::new(Door::new(assembled.public, fittings.clone()))),
             admin: (admin, Arc::new(Door::new(assembled.admin, fittings))),
             limits: listener_limits(&snapshot.public, connections),
-            audit,
+            audit: Arc::clone(&audit),
             clock: Arc::clone(&surroundings.clock),
             console: assembled.console,
             heartbeat: snapshot.health.heartbeat,
@@ -168,6 +168,8 @@ impl Gateway {
                 store,
                 revocations: assembled.revocations,
                 clock: Arc::clone(&surroundings.clock),
+                audit,
+                revision: snapshot.revision.clone(),
                 certificates: [(&snapshot.public, public_certificate), (&snapshot.admin, admin_certificate)]
                     .into_iter()
                     .filter_map(|(listener, certificate)| {

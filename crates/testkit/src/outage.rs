@@ -118,6 +118,9 @@ impl GrantRepository for Away {
     async fn revoke(&self, _: &GrantId, _: Timestamp) -> Result<Transition, StoreError> {
         away()
     }
+    async fn all_of(&self, _: &SubjectId, _: Timestamp) -> Result<Vec<GrantId>, StoreError> {
+        away()
+    }
     async fn revoke_all_of_user(&self, _: &SubjectId, _: Timestamp) -> Result<u64, StoreError> {
         away()
     }
@@ -129,6 +132,9 @@ impl GrantRepository for Away {
 #[async_trait]
 impl RefreshRepository for Away {
     async fn find(&self, _: &FamilyId, _: Timestamp) -> Result<Option<RefreshFamily>, StoreError> {
+        away()
+    }
+    async fn find_ended(&self, _: &FamilyId) -> Result<Option<RefreshFamily>, StoreError> {
         away()
     }
     async fn rotate(&self, _: &RefreshFamily, _: u64, _: Timestamp) -> Result<Transition, StoreError> {

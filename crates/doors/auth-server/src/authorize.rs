@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method};
 use hyper::body::Incoming;
 
-use gatehouse_audit::event::{ClientKind, Outcome as Verdict};
+use gatehouse_audit::event::ClientKind;
 use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::issuer::standing;
 use gatehouse_edge::limits::Limit;
-use gatehouse_edge::rejection::{Rejection, RejectionKind, excerpt, loggable};
+use gatehouse_edge::rejection::{Rejection, RejectionKind, loggable};
 use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_identity::audience::Audience;
@@ -20,7 +20,7 @@ use gatehouse_identity::id::{ClientId, GrantId};
 use gatehouse_identity::jose::token::UnverifiedToken;
 use gatehouse_identity::jose::verify::{Expectations, TokenType};
 use gatehouse_oauth::authorization::{
-    AuthorizationError, AuthorizationRequest, PkceDemand, RedirectVia, ServerRules, SignIn,
+    AuthorizationError, AuthorizationRequest, PkceDemand, Prompt, ServerRules, SignIn,
 };
 use gatehouse_oauth::claims::ClaimSources;
 use gatehouse_oauth::client::{Client, ClientOrigin, GrantType};
@@ -29,8 +29,11 @@ use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{AuthenticatedUser, Grant, Stage};
 use gatehouse_oauth::mint::subject_of;
 
-use crate::page::{self, Message};
+use crate::beginnings::UnderWay;
+use crate::error_response::{refuse, unregistered};
+use crate::page;
 use crate::server::{AuthServer, configured, store_failed};
+use crate::transaction::Begun;
 use crate::{session, transaction};
 
 /// `GET` and `POST` of the authorization endpoint.
@@ -38,11 +41,15 @@ pub(crate) async fn authorize(door: Arc<AuthServer>, body: Incoming, context: Co
     let server = configured(&context)?;
     let form = parameters(body, &context).await?;
     let id = form.one("client_id").map(ClientId::new).ok_or_else(no_client)?;
+    note_claimed(&id, &context);
     let registered = door.clients.find(&id, &context).await.map_err(as_bad_request)?;
     let client = &registered.client;
     note_client(client, &context);
     let request = match AuthorizationRequest::parse(&form, client, &rules(server)) {
         Ok(request) => request,
+        Err(AuthorizationError::Show { mismatch: Some(mismatch), .. }) => {
+            return unregistered(&mismatch, client, &context);
+        }
         Err(error) => return refuse(&error, &context),
     };
     let session = session::current(&door, &context).await?;
@@ -56,13 +63,8 @@ pub(crate) async fn authorize(door: Arc<AuthServer>, body: Incoming, context: Co
         let error = OAuthError::new(ErrorCode::LoginRequired, "nobody is signed in, and prompt is none");
         return refuse(&request.refuse(client, error), &context);
     }
-    let under_way = door.sign_ins.beginnings.enter(&context)?;
-    let begun = transaction::begin(&door, request, &context)?;
-    door.sign_ins.beginnings.admit(&door, &begun.grant.id, begun.grant.expires_at, &context).await?;
+    let (begun, under_way) = begin(&door, request, &context).await?;
     let grants = door.store.grants();
-    if !grants.insert(&begun.grant).await.map_err(store_failed)?.is_won() {
-        return Err(Rejection::internal("grant_not_begun", "a fresh grant id was taken"));
-    }
     let id = begun.grant.id.clone();
     let path = match session.filter(|_| step == SignIn::UseSession) {
         None => &server.endpoints.login,
@@ -83,56 +85,36 @@ pub(crate) async fn authorize(door: Arc<AuthServer>, body: Incoming, context: Co
     page::redirect(&step_url(path, &id), begun.cookies)
 }
 
+/// Begins a sign-in for a checked request: there is a grant for it in the store, and a place for it among others.
+async fn begin<'d>(
+    door: &'d AuthServer,
+    request: AuthorizationRequest,
+    context: &Context<Public>,
+) -> Result<(Begun, UnderWay<'d>), Rejection> {
+    let under_way = door.sign_ins.beginnings.enter(context)?;
+    let begun = transaction::begin(door, request, context)?;
+    context.note(|event| event.with_grant(&begun.grant.id));
+    door.sign_ins.beginnings.admit(door, &begun.grant.id, begun.grant.expires_at, context).await?;
+    if !door.store.grants().insert(&begun.grant).await.map_err(store_failed)?.is_won() {
+        return Err(Rejection::internal("grant_not_begun", "a fresh grant id was taken"));
+    }
+    Ok((begun, under_way))
+}
+
+/// Begins the same sign-in again with a free choice of account.
+pub(crate) async fn begin_as_another(
+    door: &AuthServer,
+    mut request: AuthorizationRequest,
+    context: &Context<Public>,
+) -> Result<(String, Vec<HeaderValue>), Rejection> {
+    request.prompt.insert(Prompt::SelectAccount);
+    let (begun, _under_way) = begin(door, request, context).await?;
+    Ok((step_url(&configured(context)?.endpoints.login, &begun.grant.id), begun.cookies))
+}
+
 /// The URL of a page of a transaction.
 pub(crate) fn step_url(path: &str, transaction: &GrantId) -> String {
     format!("{path}?transaction={transaction}")
-}
-
-/// Answers a refused authorization request: at the client's redirect URI where that is safe, else with a page.
-pub(crate) fn refuse(error: &AuthorizationError, context: &Context<Public>) -> Outcome {
-    let reason = error.error().code().as_str();
-    let location = error.location(&configured(context)?.issuer);
-    match (error, location) {
-        (AuthorizationError::Redirect { via, uri, .. }, Some(location)) => {
-            if let Some(row) = &context.audit {
-                row.conclude(Verdict::Deny, reason);
-            }
-            if *via == RedirectVia::Direct {
-                return page::redirect(&location, []);
-            }
-            let told = format!("{} will be told: {}.", uri.destination(), error.error().description());
-            let message = Message {
-                nonce: context.request_id.as_str(),
-                title: "This sign-in cannot go on",
-                sentences: &[&told],
-                link: Some((&location, "Return to the application")),
-                request_id: Some(context.request_id.as_str()),
-            };
-            page::show(&message, StatusCode::BAD_REQUEST, message.nonce, &[])
-        }
-        (AuthorizationError::Show { error, mismatch: Some(mismatch) }, _) => {
-            tracing::warn!(
-                request.id = %context.request_id, source.ip = %context.source.ip,
-                redirect.received = %loggable(excerpt(&mismatch.received)),
-                redirect.nearest = %loggable(mismatch.nearest.as_deref().unwrap_or_default()),
-                redirect.differs_at = mismatch.differs_at, "redirect_uri is not registered"
-            );
-            let public = format!(
-                "The application asked to be answered at an address that is not registered for it ({}). \
-                 Received: {}",
-                error.description(),
-                mismatch.received
-            );
-            Err(Rejection::malformed("redirect_uri_unregistered", public).because(mismatch.to_string()))
-        }
-        _ => Err(Rejection::malformed(
-            reason,
-            format!(
-                "The application sent a request that cannot be answered: {}.",
-                error.error().description()
-            ),
-        )),
-    }
 }
 
 /// The user as of now, when `client` still takes whoever comes that way.
@@ -183,6 +165,13 @@ pub(crate) fn hint_allows(
 /// Puts the client into the audit record.
 pub(crate) fn note_client(client: &Client, context: &Context<Public>) {
     context.note(|event| event.with_client(&client.id, audited_kind(client), None));
+}
+
+/// Puts the client into the audit record that a request claims to come from, and which may not exist: anything may stand
+/// there, also a URL with a credential in its query.
+pub(crate) fn note_claimed(id: &ClientId, context: &Context<Public>) {
+    let id = ClientId::new(loggable(id.as_str()));
+    context.note(|event| event.with_client(&id, ClientKind::Unknown, None));
 }
 
 /// How audit records call the origin of a client.

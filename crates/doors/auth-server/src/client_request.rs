@@ -9,11 +9,12 @@ use gatehouse_edge::authn::client::presented;
 use gatehouse_edge::context::{Context, Public, Single};
 use gatehouse_edge::limits::Limit;
 use gatehouse_edge::server::body;
+use gatehouse_identity::id::ClientId;
 use gatehouse_oauth::client::{AuthenticatedClient, PresentedCredentials, authenticate};
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::form::Form;
 
-use crate::authorize::audited_kind;
+use crate::authorize::{audited_kind, note_claimed};
 use crate::refusal::Refusal;
 use crate::server::{AuthServer, configured};
 
@@ -60,14 +61,19 @@ impl ClientRequest {
         form: Form,
         context: &Context<Public>,
     ) -> Result<Self, Refusal> {
+        if let Some(id) = form.one("client_id") {
+            note_claimed(&ClientId::new(id), context);
+        }
         let presented = presented(&context.head, &form)?;
+        note_claimed(presented.client_id(), context);
         let found = door.clients.find(presented.client_id(), context).await;
         let registered = found.map_err(|rejection| {
             if rejection.kind.is_failure() {
                 return Refusal::from(rejection);
             }
             let error = OAuthError::new(ErrorCode::InvalidClient, "the client credentials are wrong");
-            Refusal::because(error, rejection.reason, rejection.internal)
+            let detail = rejection.detail().into_owned();
+            Refusal::because(error, rejection.reason, detail)
         })?;
         let client = &registered.client;
         context.note(|event| event.with_client(&client.id, audited_kind(client), None));
@@ -78,8 +84,8 @@ impl ClientRequest {
     pub(crate) fn authenticate(&self, context: &Context<Public>) -> Result<AuthenticatedClient<'_>, Refusal> {
         let claimed = &self.registered.client.id;
         let client = authenticate(&self.registered.client, &self.presented).map_err(|error| {
-            let (reason, detail) =
-                (error.code().as_str(), format!("client {claimed}: {}", error.description()));
+            let (reason, told) = (error.code().as_str(), error.description());
+            let detail = format!("client {claimed}: {told}; {}", error.detail());
             Refusal::because(error, reason, detail)
         })?;
         let (id, kind) = (client.id(), audited_kind(client.client()));

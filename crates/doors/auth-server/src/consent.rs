@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use hyper::body::Incoming;
 
-use gatehouse_audit::event::{EventKind, Exchange, Outcome as Verdict, Target};
+use gatehouse_audit::event::{EventKind, Exchange, Target};
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body::Body;
@@ -20,9 +20,12 @@ use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{Authenticated, Grant, Stage, new_code};
 use gatehouse_store::consent::Consent;
 
-use crate::authorize::{note_client, posted, refuse, step_url};
+use crate::authorize::{begin_as_another, note_client, posted, step_url};
+use crate::error_response::{self, refuse};
+use crate::evidence::with_user;
 use crate::page::{self, client_names, form_target, readable};
 use crate::server::{AuthServer, configured, store_failed};
+use crate::session;
 use crate::transaction::{self, Transaction};
 
 /// How long an agreement is remembered.
@@ -92,6 +95,7 @@ pub(crate) async fn decide(door: Arc<AuthServer>, body: Incoming, context: Conte
             Ok(response)
         }
         Some("deny") => deny(&door, client, grant, &context).await,
+        Some("switch") => switch(&door, grant, &context).await,
         _ => Err(Rejection::malformed("decision_missing", "Decide whether to allow or to deny.")),
     }
 }
@@ -135,15 +139,33 @@ async fn deny(
         return Err(transaction::over());
     }
     door.sign_ins.beginnings.over(&grant.id);
-    if let Some(row) = &context.audit {
-        row.conclude(Verdict::Deny, "user_declined");
-    }
+    error_response::conclude("user_declined", &format!("declined: {}", asked_for(&grant)), context);
     commit(context).await?;
     let error = OAuthError::new(ErrorCode::AccessDenied, "the user declined");
     let location = grant.request.refuse(client, error).location(&server.issuer);
     let location =
         location.ok_or_else(|| Rejection::internal("no_redirect", "a refusal without redirect"))?;
     page::redirect(&location, [transaction::end(&grant.id, server)?])
+}
+
+/// Somebody else sits at the browser than who is signed in there: the session ends, and the sign-in begins again.
+async fn switch(door: &AuthServer, grant: Authenticated, context: &Context<Public>) -> Outcome {
+    context.note(|event| event.with_kind(EventKind::Signout));
+    if !door.store.grants().abandon(&grant.id).await.map_err(store_failed)?.is_won() {
+        return Err(transaction::over());
+    }
+    session::end(door, context).await?;
+    door.sign_ins.beginnings.over(&grant.id);
+    let mut cookies = vec![transaction::end(&grant.id, configured(context)?)?, session::forget(context)?];
+    let (login, begun) = begin_as_another(door, grant.request, context).await?;
+    cookies.extend(begun);
+    page::redirect(&login, cookies)
+}
+
+/// What the person was asked to allow, for the log.
+fn asked_for(grant: &Authenticated) -> String {
+    let resources: Vec<&str> = grant.request.audiences.iter().map(Audience::as_str).collect();
+    format!("scope {} at {}", grant.request.scopes, resources.join(", "))
 }
 
 fn ask(
@@ -200,9 +222,7 @@ fn note(grant: &Authenticated, client: &Client, context: &Context<Public>) {
     let Some(server) = &context.snapshot.authorization_server else { return };
     let object = grant.request.redirect_uri.destination().to_owned();
     context.note(|event| {
-        event
-            .with_subject(&server.issuer, &grant.user.subject)
-            .with_connector(grant.user.connector.as_str())
+        with_user(event, &grant.user, client, &server.issuer)
             .with_target(Target { object: Some(object), ..Target::default() })
             .with_exchange(Exchange {
                 grant: Some(grant.id.clone()),

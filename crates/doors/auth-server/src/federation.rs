@@ -9,15 +9,16 @@ use url::Url;
 use gatehouse_audit::event::Outcome as Verdict;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::connector::{Connector, OidcConnector};
-use gatehouse_edge::context::{Context, Public, Single};
+use gatehouse_edge::context::{Context, Named, Public, Single};
 use gatehouse_edge::rejection::{Rejection, excerpt, loggable};
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{Grant, Pending, Stage};
 
-use crate::authorize::{note_client, refuse};
+use crate::authorize::note_client;
 use crate::connector::oidc;
 use crate::connector::oidc::answer::{self, NoUser};
+use crate::error_response;
 use crate::login;
 use crate::metadata::origin;
 use crate::page;
@@ -95,15 +96,16 @@ pub(crate) async fn callback(door: Arc<AuthServer>, _body: Incoming, context: Co
         Ok(user) => login::complete(&door, &registered, pending, user, &context).await,
         Err(NoUser::Rejected(rejection)) => Err(*rejection),
         Err(NoUser::Refused(upstream)) => {
-            tracing::info!(
-                request.id = %context.request_id, source.ip = %context.source.ip, connector = %connector.name,
-                detail = %loggable(excerpt(&upstream.said)), "identity provider refused a sign-in"
-            );
-            let answer = refuse(&pending.request.refuse(&registered.client, upstream.error), &context)?;
             if let Some(row) = &context.audit {
                 row.conclude(Verdict::Deny, "upstream_idp_refused");
             }
-            Ok(answer)
+            let Named { client, grant, .. } = context.named();
+            tracing::info!(
+                request.id = %context.request_id, source.ip = %context.source.ip, connector = %connector.name,
+                client.id = client.as_deref(), grant = grant.as_deref(), reason = "upstream_idp_refused",
+                detail = %loggable(excerpt(&upstream.said)), "identity provider refused a sign-in"
+            );
+            error_response::answer(&pending.request.refuse(&registered.client, upstream.error), &context)
         }
     }
 }

@@ -12,8 +12,11 @@ mod consent;
 mod cookie;
 mod device;
 mod dialect;
+mod error_response;
+mod evidence;
 mod federation;
 mod introspection;
+mod landing;
 mod login;
 mod metadata;
 mod own_token;
@@ -28,4 +31,5 @@ mod userinfo;
 mod windows;
 
 pub use dialect::json as render;
+pub use landing::landing_routes;
 pub use server::{AuthServer, Parts, SignIns};

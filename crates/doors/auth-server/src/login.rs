@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use gatehouse_audit::event::{EventKind, Outcome as Verdict};
 use gatehouse_config::snapshot::client::RegisteredClient;
 use gatehouse_config::snapshot::connector::Connector;
-use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::context::{Context, Named, Public};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
@@ -16,9 +16,11 @@ use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{AuthenticatedUser, Grant, Pending, Stage};
 
 use crate::attempts::{Attempt, Locked};
-use crate::authorize::{hint_allows, note_client, posted, refuse, step_url};
+use crate::authorize::{hint_allows, note_client, posted, step_url};
 use crate::connector::local::{self, Claim, Password};
 use crate::device;
+use crate::error_response::refuse;
+use crate::evidence::note_user;
 use crate::federation;
 use crate::page::{self, Choice, Choose, Login, client_names, form_target};
 use crate::server::{AuthServer, configured, store_failed};
@@ -95,15 +97,15 @@ pub(crate) async fn submit(door: Arc<AuthServer>, body: Incoming, context: Conte
     let subject = user.map(|user| &user.subject);
     let attempt = Attempt { connector: &local.name, username, subject, address, device };
     if let Err(locked) = door.sign_ins.attempts.begin(&attempt, context.now) {
-        conclude(&context, "too_many_attempts");
         let name = local.name.as_str();
+        conclude(&context, "too_many_attempts", name);
         return form(&registered, &transaction, name, &Attempted::TooOften(locked), &context);
     }
     let claim = Claim { username, password, from: address };
     let checked = local::authenticate(&door.sign_ins.passwords, local, claim, context.now).await;
     match checked.inspect_err(|_| door.sign_ins.attempts.withdraw(&attempt))? {
         None => {
-            conclude(&context, "password_wrong");
+            conclude(&context, "password_wrong", local.name.as_str());
             form(&registered, &transaction, local.name.as_str(), &Attempted::Wrong, &context)
         }
         Some(signed_in) => {
@@ -133,8 +135,8 @@ pub(crate) async fn complete(
     let server = configured(context)?;
     let (client, request) = (&registered.client, &pending.request);
     let too_old = request.max_age.is_some_and(|limit| context.now.since(user.auth_time).as_secs() > limit);
-    context
-        .note(|event| event.with_kind(EventKind::SigninSuccess).with_subject(&server.issuer, &user.subject));
+    context.note(|event| event.with_kind(EventKind::SigninSuccess));
+    note_user(&user, client, context)?;
     if too_old || !hint_allows(door, request, client, &user, server, context) {
         let error =
             OAuthError::new(ErrorCode::LoginRequired, "this sign-in is not the one that was asked for");
@@ -228,8 +230,12 @@ fn targets(transaction: &Transaction) -> Vec<String> {
     vec![form_target(request.redirect_uri.as_str())]
 }
 
-fn conclude(context: &Context<Public>, reason: &'static str) {
+/// Who tried stands in the record only: people type their passwords into the wrong field.
+fn conclude(context: &Context<Public>, reason: &'static str, connector: &str) {
     if let Some(row) = &context.audit {
         row.conclude(Verdict::Deny, reason);
     }
+    let Named { client, grant, .. } = context.named();
+    let (client, grant) = (client.as_deref(), grant.as_deref());
+    tracing::info!(request.id = %context.request_id, source.ip = %context.source.ip, client.id = client, grant, connector, reason, "sign-in refused");
 }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::issuer::revocations::LONGEST_LIFE;
 use gatehouse_edge::issuer::standing;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_identity::audience::Audience;
@@ -22,10 +23,6 @@ use crate::server::{AuthServer, configured, store_failed};
 
 /// How far the clocks of two nodes may be apart.
 const LEEWAY: Duration = Duration::from_secs(5);
-/// No token of ours lives longer.
-pub(crate) const LONGEST_LIFE: Duration = Duration::from_hours(24);
-/// No gate takes a token for longer after it has expired (`clockSkew`); only then can its denial be forgotten.
-pub(crate) const LONGEST_SKEW: Duration = Duration::from_mins(5);
 
 /// Verifies a token that we issued, for whichever audience; who may do what with it is the caller's question.
 pub(crate) fn verify(

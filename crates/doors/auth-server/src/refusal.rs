@@ -5,12 +5,12 @@ use http::{Response, StatusCode};
 use serde_json::Value;
 
 use gatehouse_audit::event::Outcome as Verdict;
-use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::context::{Context, Named, Public};
 use gatehouse_edge::issuer::IssueError;
 use gatehouse_edge::rejection::{Rejection, excerpt, loggable};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
-use gatehouse_oauth::error::OAuthError;
+use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_store::error::StoreError;
 
 use crate::server::store_failed;
@@ -44,7 +44,7 @@ impl Refusal {
 impl From<OAuthError> for Refusal {
     fn from(error: OAuthError) -> Self {
         let reason = error.code().as_str();
-        Self::OAuth { error, reason, internal: None }
+        Self::because(error, reason, None)
     }
 }
 
@@ -71,18 +71,34 @@ impl From<IssueError> for Refusal {
     }
 }
 
+/// One line of the log: who was refused what, and what could have been asked for.
+fn tell(error: &OAuthError, reason: &'static str, internal: Option<&str>, context: &Context<Public>) {
+    let detail = internal.filter(|internal| !internal.is_empty()).unwrap_or_else(|| error.detail());
+    let detail = loggable(excerpt(detail));
+    let Named { client, user, grant, .. } = context.named();
+    let (client, user, grant) = (client.as_deref(), user.as_deref(), grant.as_deref());
+    let (request_id, ip, code) = (&context.request_id, context.source.ip, error.code());
+    if reason == "refresh_theft" {
+        tracing::warn!(
+            request.id = %request_id, source.ip = %ip, error.code = %code, client.id = client, user, grant, reason,
+            detail = %detail, "refresh family revoked"
+        );
+    } else {
+        tracing::info!(
+            request.id = %request_id, source.ip = %ip, error.code = %code, client.id = client, user, grant, reason,
+            detail = %detail, "token request refused"
+        );
+    }
+}
+
 /// The answer of a handler, after its audit record is durable: granted or refused, nothing is acknowledged before.
 pub(crate) async fn answer(result: Result<Response<Body>, Refusal>, context: &Context<Public>) -> Outcome {
     let (response, refused) = match result {
         Ok(response) => (response, None),
         Err(Refusal::Rejected(rejection)) => return Err(*rejection),
         Err(Refusal::OAuth { error, reason, internal }) => {
-            let internal = excerpt(internal.as_deref().unwrap_or_default());
-            tracing::info!(
-                request.id = %context.request_id, source.ip = %context.source.ip, error.code = %error.code(),
-                reason, detail = %loggable(internal), "token request refused"
-            );
-            (refused(&error), Some(reason))
+            tell(&error, reason, internal.as_deref(), context);
+            (refused(&error, context.request_id.as_str()), Some(reason))
         }
     };
     if let Some(row) = &context.audit {
@@ -95,9 +111,20 @@ pub(crate) async fn answer(result: Result<Response<Body>, Refusal>, context: &Co
 }
 
 /// An error as RFC 6749 §5.2 writes it; a 401 names the scheme that would be accepted (RFC 9110 §15.5.2).
-fn refused(error: &OAuthError) -> Response<Body> {
+///
+/// It names the request id, by which an operator finds the rest. Programs show people `error_description` and little
+/// else, so of what was decided against them, that has it too.
+fn refused(error: &OAuthError, request_id: &str) -> Response<Body> {
     let status = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut response = json(status, &error.to_json());
+    let mut answer = error.to_json();
+    if let Some(members) = answer.as_object_mut() {
+        members.insert("request_id".to_owned(), request_id.into());
+        if error.code() == ErrorCode::AccessDenied {
+            let told = format!("{} (request {request_id})", error.description());
+            members.insert("error_description".to_owned(), told.into());
+        }
+    }
+    let mut response = json(status, &answer);
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
     }

@@ -7,8 +7,8 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use gatehouse_audit::event::{Exchange, Outcome as Verdict};
-use gatehouse_edge::context::{Context, Public};
-use gatehouse_edge::issuer::revocations::Revocations;
+use gatehouse_edge::context::{Context, Named, Public};
+use gatehouse_edge::issuer::revocations::{LONGEST_SKEW, Revocations};
 use gatehouse_edge::server::body::Body;
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_identity::clock::Timestamp;
@@ -19,7 +19,8 @@ use gatehouse_oauth::refresh::{RefreshDecision, RefreshRules, RefreshToken, deci
 use gatehouse_store::error::StoreError;
 
 use crate::client_request::ClientRequest;
-use crate::own_token::{LONGEST_LIFE, LONGEST_SKEW, verify};
+use crate::evidence::note_user;
+use crate::own_token::verify;
 use crate::refusal::{self, Refusal};
 use crate::server::AuthServer;
 
@@ -42,10 +43,23 @@ async fn take_back(
         Ok(token) => refresh_token(door, &token, &client, context).await?,
         Err(_) => access_token(door, token, &client, context).await?,
     };
-    if let (false, Some(row)) = (done, &context.audit) {
-        row.conclude(Verdict::Deny, "token_not_of_client");
+    if !done {
+        not_of_client(context);
     }
     Ok(refusal::json(StatusCode::OK, &json!({})))
+}
+
+/// The client is told nothing, so operators have to be.
+fn not_of_client(context: &Context<Public>) {
+    if let Some(row) = &context.audit {
+        row.conclude(Verdict::Deny, "token_not_of_client");
+    }
+    let Named { client, user, grant, .. } = context.named();
+    let (client, user, grant) = (client.as_deref(), user.as_deref(), grant.as_deref());
+    tracing::info!(
+        request.id = %context.request_id, source.ip = %context.source.ip, client.id = client, user, grant,
+        reason = "token_not_of_client", "nothing was revoked"
+    );
 }
 
 /// Revokes the grant behind a refresh token that the client proves to hold (R1).
@@ -65,6 +79,7 @@ async fn refresh_token(
         return Ok(false);
     }
     revoke_grant(door, &family.grant, context.now).await?;
+    note_user(&family.user, client.client(), context)?;
     context.note(|event| {
         event.with_exchange(Exchange { grant: Some(family.grant.clone()), ..Exchange::default() })
     });
@@ -99,8 +114,5 @@ pub(crate) async fn revoke_grant(
 ) -> Result<(), StoreError> {
     let _first: gatehouse_store::transition::Transition = door.store.grants().revoke(grant, now).await?;
     let entry = Revocations::entry_of_grant(grant);
-    door.issuer
-        .revocations()
-        .revoke(door.store.as_ref(), &entry, now.plus(LONGEST_LIFE).plus(LONGEST_SKEW))
-        .await
+    door.issuer.revocations().revoke(door.store.as_ref(), &entry, Revocations::until(now)).await
 }

@@ -61,6 +61,19 @@ pub(crate) async fn begin(
     Ok((user, cookie))
 }
 
+/// Ends the browser's session, if it has one.
+pub(crate) async fn end(door: &AuthServer, context: &Context<Public>) -> Result<(), Rejection> {
+    if let Some(hash) = presented(context)? {
+        let _there_was_one: Transition = door.store.sessions().end(&hash).await.map_err(store_failed)?;
+    }
+    Ok(())
+}
+
+/// `Set-Cookie` that takes the session's cookie away.
+pub(crate) fn forget(context: &Context<Public>) -> Result<HeaderValue, Rejection> {
+    Cookies::of(configured(context)?).set(&context.snapshot.session.cookie_name, "", 0)
+}
+
 fn first_end(now: Timestamp, rules: &gatehouse_config::snapshot::platform::SessionRules) -> Timestamp {
     now.plus(rules.idle_lifetime.min(rules.max_lifetime))
 }

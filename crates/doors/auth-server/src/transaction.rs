@@ -90,6 +90,7 @@ impl Transaction {
         if !binding.matches(secret) {
             return Err(foreign());
         }
+        context.note(|event| event.with_grant(&id));
         let csrf = Secret::new(Fingerprint::of(["csrf", secret, id.as_str()]).to_string());
         grant.map(|grant| Self { grant, csrf }).ok_or_else(foreign)
     }

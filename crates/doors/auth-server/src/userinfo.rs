@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use serde_json::Value;
 
 use gatehouse_audit::event::{EventKind, Outcome as Verdict};
-use gatehouse_edge::context::{Context, Public, Single};
+use gatehouse_edge::context::{Context, Named, Public, Single};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body::Body;
 use gatehouse_edge::server::routes::Outcome;
@@ -39,7 +39,7 @@ pub(crate) async fn userinfo(door: Arc<AuthServer>, _body: Incoming, context: Co
     };
     // Whatever is told or refused from here on, the record says by which token.
     if let Ok(holder) = Principal::from_token(&verified, &ClaimRules::default()) {
-        context.note(|event| event.with_principal(&holder));
+        context.note_caller(&holder);
     }
     let claims = verified.claims();
     let behind = behind(&door, claims, &context).await?;
@@ -96,6 +96,12 @@ fn refuse(
     if let Some(row) = &context.audit {
         row.conclude(Verdict::Deny, reason);
     }
+    let Named { client, user, grant, .. } = context.named();
+    let (client, user, grant) = (client.as_deref(), user.as_deref(), grant.as_deref());
+    tracing::info!(
+        request.id = %context.request_id, source.ip = %context.source.ip, client.id = client, user, grant, reason,
+        "userinfo request refused"
+    );
     let (status, value) = match error {
         None => (StatusCode::UNAUTHORIZED, "Bearer".to_owned()),
         Some(error) => (

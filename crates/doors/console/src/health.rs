@@ -10,6 +10,8 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use gatehouse_config::snapshot::Snapshot;
+use gatehouse_config::snapshot::mcp::Upstream;
+use gatehouse_edge::apps::{Apps, Seen, State};
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::limits::Limits;
 use gatehouse_edge::rejection::Rejection;
@@ -131,8 +133,8 @@ fn is_verbose(context: &Context<Public>) -> bool {
     query.split('&').any(|pair| pair.split('=').next() == Some("verbose"))
 }
 
-/// What runs and what it serves.
-pub(crate) fn status(context: &Context<Public>, limits: &Limits) -> Response<Body> {
+/// What runs, what it serves, and how the apps behind it do.
+pub(crate) fn status(context: &Context<Public>, limits: &Limits, apps: &Apps) -> Response<Body> {
     let limits: Map<String, Value> = limits
         .standing()
         .map(|one| (one.limit.key().to_owned(), json!({ "limit": one.bound, "hits": one.hits })))
@@ -146,9 +148,35 @@ pub(crate) fn status(context: &Context<Public>, limits: &Limits) -> Response<Bod
             "mcp": context.snapshot.mcp.is_some(),
             "llm": context.snapshot.llm.is_some(),
         },
+        "apps": states(&context.snapshot, apps),
         "limits": limits,
     });
     self::document(StatusCode::OK, &document)
+}
+
+/// Each app with how it does, as far as anybody has asked for it.
+fn states(snapshot: &Snapshot, seen: &Apps) -> Map<String, Value> {
+    let of = |name: &str, kind: &str| {
+        let state = match seen.of(name) {
+            None => json!({ "type": kind, "state": "unknown" }),
+            Some(Seen { state: State::Works { tools }, since }) => {
+                json!({ "type": kind, "state": "ok", "since": since.to_string(), "tools": tools })
+            }
+            Some(Seen { state: State::Fails(reason), since }) => {
+                json!({ "type": kind, "state": "failing", "since": since.to_string(), "reason": reason })
+            }
+        };
+        (name.to_owned(), state)
+    };
+    let tools = snapshot.mcp.iter().flat_map(|mcp| &mcp.apps).map(|app| {
+        let kind = match app.upstream {
+            Upstream::Bridge { .. } => "mcpBridge",
+            Upstream::Proxy(_) => "mcpProxy",
+        };
+        of(app.name.as_str(), kind)
+    });
+    let models = snapshot.llm.iter().flat_map(|llm| llm.accounts.keys());
+    tools.chain(models.map(|name| of(name.as_str(), "llm"))).collect()
 }
 
 fn document(status: StatusCode, document: &Value) -> Response<Body> {

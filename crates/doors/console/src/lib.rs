@@ -13,6 +13,7 @@ use http::Method;
 
 use gatehouse_audit::sink::AuditSink;
 use gatehouse_config::snapshot::Snapshot;
+use gatehouse_edge::apps::Apps;
 use gatehouse_edge::limits::Limits;
 use gatehouse_edge::partial_lists::PartialLists;
 use gatehouse_edge::server::routes::Route;
@@ -26,19 +27,22 @@ pub struct Console {
     store: Arc<dyn Store>,
     limits: Arc<Limits>,
     audit: Arc<dyn AuditSink>,
+    apps: Arc<Apps>,
     lists: Arc<PartialLists>,
     draining: AtomicBool,
 }
 
 impl Console {
-    /// A console over what requests depend on, which shows `limits` and which `lists` of tools are not whole.
+    /// A console over what requests depend on, which shows `limits`, how `apps` do, and which `lists` of tools are not
+    /// whole.
     pub fn new(
         store: Arc<dyn Store>,
         audit: Arc<dyn AuditSink>,
         limits: Arc<Limits>,
+        apps: Arc<Apps>,
         lists: Arc<PartialLists>,
     ) -> Arc<Self> {
-        Arc::new(Self { store, audit, limits, lists, draining: AtomicBool::new(false) })
+        Arc::new(Self { store, audit, limits, apps, lists, draining: AtomicBool::new(false) })
     }
 
     /// From now on the process finishes what it has begun: it is not ready any more, so that balancers send
@@ -50,7 +54,7 @@ impl Console {
     /// What is served. A configured path of the status wins over the usual path of something else.
     pub fn routes(self: &Arc<Self>, snapshot: &Snapshot) -> Vec<Route> {
         let (console, location) = (Arc::clone(self), snapshot.health.location.clone());
-        let limits = Arc::clone(&self.limits);
+        let (limits, apps) = (Arc::clone(&self.limits), Arc::clone(&self.apps));
         let usual = [
             Route::public("healthz", Method::GET, "/healthz", render, |_body, _context| async {
                 Ok(healthz())
@@ -61,8 +65,8 @@ impl Console {
         ];
         let mut routes: Vec<_> = usual.into_iter().filter(|route| route.path != location).collect();
         routes.push(Route::public("status", Method::GET, location, render, move |_body, context| {
-            let limits = Arc::clone(&limits);
-            async move { Ok(status(&context, &limits)) }
+            let (limits, apps) = (Arc::clone(&limits), Arc::clone(&apps));
+            async move { Ok(status(&context, &limits, &apps)) }
         }));
         routes
     }

@@ -137,7 +137,7 @@ async fn is_callable(
         region: account.region.as_deref().unwrap_or_default(),
         residency: account.residency.as_deref().unwrap_or_default(),
     };
-    may_see(&facts, &settings.inbound, context, Some(user_of(context)), slices).await
+    may_see(&facts, &settings.inbound, context, Some(user_of(context)), slices).await.is_ok()
 }
 
 fn bad_query(error: impl std::fmt::Display) -> Rejection {

@@ -94,7 +94,7 @@ async fn read(provider: &Provider, outbound: &Outbound, uri: Uri, until: Instant
     let client = &outbound.egress(provider.account.tls.as_ref()).upstreams;
     let remaining = until.duration_since(Instant::now());
     let response = client.send(&Permit::discovery(), request, remaining).await;
-    let response = response.map_err(|rejection| rejection.detail().to_owned())?;
+    let response = response.map_err(|rejection| rejection.detail().into_owned())?;
     if !response.status().is_success() {
         return Err(format!("it answered {}", response.status()));
     }

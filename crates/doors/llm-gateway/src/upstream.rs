@@ -78,7 +78,7 @@ fn failed(rejection: &Rejection) -> Reply {
         RejectionKind::UpstreamFailed if rejection.reason != "upstream_unreachable" => Failure::Unreadable,
         _ => Failure::Unreachable,
     };
-    Reply::Failed(Failed { failure, response: None, detail: rejection.detail().to_owned() })
+    Reply::Failed(Failed { failure, response: None, detail: rejection.detail().into_owned() })
 }
 
 /// What there is to say of an error besides its status, and how the provider's own operators find it. Its words stay

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use gatehouse_audit::event::{EventKind, Target};
 use gatehouse_config::snapshot::mcp::{McpApp, Upstream};
-use gatehouse_edge::authorize::{Permit, Slices, ToolUse, authorize, user_of};
+use gatehouse_edge::authorize::{Hidden, Permit, Slices, ToolUse, authorize, user_of};
 use gatehouse_edge::memory::{Held, OverBudget};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::arguments::Arguments;
@@ -53,6 +53,8 @@ enum Stop {
     Error(RpcError),
     /// The app cannot say what it offers.
     Failed(Rejection),
+    /// The tool is there, and the caller may not know: the answer is that of a tool which is not.
+    Hidden(Hidden),
 }
 
 /// Finds the tool among those that the caller may see, asks policy, gets a credential, and asks the upstream; all
@@ -81,6 +83,7 @@ async fn answer(turn: &Turn<'_>, request: &Request<'_>, cancellation: Option<Arc
         Ok(call) => call,
         Err(Stop::Error(error)) => return Reply::Message(turn.error(request.id(), error)),
         Err(Stop::Failed(rejection)) => return failed(rejection),
+        Err(Stop::Hidden(why)) => return Reply::Message(turn.hidden(request, &why)),
     };
     let values = match held_values(turn, &call) {
         Ok(held) => held,
@@ -88,7 +91,8 @@ async fn answer(turn: &Turn<'_>, request: &Request<'_>, cancellation: Option<Arc
     };
     match permit(turn, &call).await {
         Ok(permit) => {
-            let ending = Ending::begin(turn, &call.found.listing, request.id(), cancellation);
+            let ending =
+                Ending::begin(turn, (call.found.app, &call.found.listing), request.id(), cancellation);
             forward(turn, request, Ready { call, values }, permit, ending).await.unwrap_or_else(failed)
         }
         Err(denial) => failed(denial),
@@ -138,8 +142,17 @@ async fn find<'a>(turn: &Turn<'a>, name: &str) -> Result<Found<'a>, Stop> {
     }
     // Where several claim it none is picked, and one that the caller may not see is as good as none.
     let only = found.pop().filter(|_| found.is_empty() && !contested);
+    let mut hidden = None;
     let only = match only {
-        Some(found) => is_visible(turn, &found).await.then_some(found),
+        Some(found) => {
+            match may_list(turn, found.app, found.offer().ok_or_else(gone)?, &mut Slices::begin()).await {
+                Ok(()) => Some(found),
+                Err(why) => {
+                    hidden = Some(why);
+                    None
+                }
+            }
+        }
         None => None,
     };
     let rival = |found: &Found<'_>| silent.iter().position(|one| one.rivals(found.app, turn.endpoint, name));
@@ -150,7 +163,7 @@ async fn find<'a>(turn: &Turn<'a>, name: &str) -> Result<Found<'a>, Stop> {
     match (only, stopped_by) {
         (Some(found), None) => Ok(found),
         (_, Some(index)) => Err(Stop::Failed(silent.swap_remove(index).into_rejection())),
-        (None, None) => Err(RpcError::unknown_tool(name).into()),
+        (None, None) => Err(hidden.map_or_else(|| RpcError::unknown_tool(name).into(), Stop::Hidden)),
     }
 }
 
@@ -162,13 +175,6 @@ fn held_values(turn: &Turn<'_>, call: &Call<'_>) -> Result<Option<Held>, OverBud
         return Ok(None);
     }
     turn.context.account().hold(call.arguments.weight()).map(Some)
-}
-
-async fn is_visible(turn: &Turn<'_>, found: &Found<'_>) -> bool {
-    match found.offer() {
-        Some(offer) => may_list(turn, found.app, offer, &mut Slices::begin()).await,
-        None => false,
-    }
 }
 
 async fn permit(turn: &Turn<'_>, call: &Call<'_>) -> Result<Permit<ToolUse>, Rejection> {
@@ -275,6 +281,12 @@ impl Found<'_> {
 impl From<RpcError> for Stop {
     fn from(error: RpcError) -> Self {
         Self::Error(error)
+    }
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Self::Failed(rejection)
     }
 }
 

@@ -113,6 +113,7 @@ pub(crate) async fn post(
 pub(crate) fn get(context: &Context<Verified>) -> Outcome {
     let deletable = settings(context)?.sessions.allow_client_termination;
     let allow = if deletable { "POST, DELETE" } else { "POST" };
+    // Clients of older revisions ask for one after every sign-in.
     Err(not_allowed(allow, "There is no event stream to open here; send messages by POST."))
 }
 

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use gatehouse_audit::event::EventKind;
 use gatehouse_audit::fingerprint::FingerprintKey;
 use gatehouse_config::snapshot::mcp::McpGateway as Settings;
+use gatehouse_edge::apps::Apps;
 use gatehouse_edge::authn::resource::ResourceServer;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::delegate::Delegation;
@@ -40,6 +41,7 @@ pub struct McpGateway {
     pub(crate) server: ServerFacts,
     pub(crate) sessions: Sessions,
     pub(crate) listings: Listings,
+    pub(crate) apps: Arc<Apps>,
     pub(crate) remembered: Remembered,
     pub(crate) peers: Peers,
     pub(crate) cancellations: Cancellations,
@@ -104,6 +106,7 @@ impl McpGateway {
             server,
             sessions: Sessions::default(),
             listings: Listings::default(),
+            apps: Arc::default(),
             remembered: Remembered::default(),
             peers,
             cancellations: Cancellations::default(),
@@ -156,6 +159,11 @@ impl McpGateway {
                 endpoint::get(&context)
             }),
         ]
+    }
+
+    /// How the apps do.
+    pub fn apps(&self) -> &Arc<Apps> {
+        &self.apps
     }
 
     /// Lets go of lists, names and sessions that are over. What is used is cleaned up on the way; this is for what is

@@ -186,13 +186,15 @@ impl Listings {
         match &content {
             Ok(content) => {
                 let listing = Listing::new(Arc::clone(content), &doubted);
+                door.apps.lists(app.name.as_str(), listing.offers().len(), door.parts.clock.now());
                 // The names of a list that broke off are not all that the app has.
                 if listing.broken().is_none() {
                     door.remembered.add(app, &listing, context).await;
                 }
             }
             Err(rejection) => {
-                let detail = rejection.detail();
+                door.apps.fails(app.name.as_str(), rejection.reason, door.parts.clock.now());
+                let detail = &*rejection.detail();
                 tracing::warn!(app = %app.name, reason = rejection.reason, detail, "the tools of an app cannot be listed");
             }
         }

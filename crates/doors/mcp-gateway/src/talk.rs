@@ -6,19 +6,20 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use gatehouse_audit::event::Outcome as Verdict;
+use gatehouse_config::snapshot::mcp::McpApp;
 use gatehouse_edge::authorize::ToolUse;
 use gatehouse_edge::context::{AuditRow, Context, Verified};
 use gatehouse_edge::limits::Limit;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::message::{Id, Message as Rpc, Outcome, RawObject, compose};
-use gatehouse_mcp::rewrite::{ErrorAnswer, ResultKind, call_error, dressing, progress_for};
+use gatehouse_mcp::rewrite::{ErrorAnswer, ResultKind, append_text, call_error, dressing, progress_for};
 use gatehouse_mcp::version::Version;
 
 use crate::McpGateway;
 use crate::cancellation::Cancellation;
 use crate::listing::Listing;
 use crate::reply::Message;
-use crate::turn::{Turn, cancelled_call, dressed, failed_call};
+use crate::turn::{Turn, cancelled_call, dressed, failed_call, failed_upstream, with_request_id};
 use crate::upstream::aside::Aside;
 use crate::upstream::bridge::Answer;
 use crate::upstream::hearing::{Hearing, TOO_LARGE};
@@ -60,6 +61,7 @@ pub(crate) enum Said {
 /// How the call ends for the client and in the audit record.
 pub(crate) struct Ending {
     door: Arc<McpGateway>,
+    app: Arc<McpApp>,
     listing: Listing,
     context: Context<Verified>,
     version: Version,
@@ -155,13 +157,14 @@ impl Talk {
 impl Ending {
     pub(crate) fn begin(
         turn: &Turn<'_>,
-        listing: &Listing,
+        (app, listing): (&Arc<McpApp>, &Listing),
         id: &Id,
         cancellation: Option<Arc<Cancellation>>,
     ) -> Self {
         Self {
             door: Arc::clone(turn.door),
             listing: listing.clone(),
+            app: Arc::clone(app),
             context: turn.context.clone(),
             version: turn.version,
             id: id.clone(),
@@ -189,6 +192,9 @@ impl Ending {
             self.context.limits.hit(Limit::Response);
         }
         self.close();
+        if rejection.kind.is_failure() {
+            self.door.apps.fails(self.app.name.as_str(), rejection.reason, self.door.parts.clock.now());
+        }
         failed_call(&self.door, &self.context, self.version, &self.id, rejection)
     }
 
@@ -197,16 +203,30 @@ impl Ending {
         cancelled_call(&self.door, &self.context, self.version, &self.id)
     }
 
+    /// The upstream answered; what it said is between it and the caller.
+    fn answered(&self) {
+        self.door.apps.answers(self.app.name.as_str());
+        self.close();
+    }
+
     /// A REST API answered, or did not.
     pub(crate) fn bridge(&self, answer: Result<Answer, Rejection>) -> Message {
         match answer {
-            Ok(Answer { status, result, held }) => {
-                match status {
-                    401 | 403 => self.conclude(Verdict::Error, "upstream_refused_credential"),
-                    500.. => self.conclude(Verdict::Error, "upstream_error"),
-                    _ => {}
+            Ok(Answer { status, mut result, held }) => {
+                let reason = match status {
+                    401 | 403 => Some("upstream_refused_credential"),
+                    500.. => Some("upstream_error"),
+                    _ => None,
+                };
+                if let Some(reason) = reason {
+                    let detail = format!("the API answered HTTP {status}");
+                    let note = failed_upstream(&self.context, reason, &detail);
+                    append_text(&mut result, &note);
+                    self.door.apps.fails(self.app.name.as_str(), reason, self.door.parts.clock.now());
+                    self.close();
+                } else {
+                    self.answered();
                 }
-                self.close();
                 let message = self.counted(dressed(&self.door, self.version, &self.id, result));
                 drop(held);
                 message
@@ -219,15 +239,21 @@ impl Ending {
         match outcome {
             Outcome::Result(result) => self.result(result),
             Outcome::Error(error) => {
-                self.conclude(Verdict::Error, "upstream_rpc_error");
+                // Its words may repeat what the caller sent, which is logged nowhere.
+                let detail = format!("the MCP server answered error {}", error.code);
+                let note = failed_upstream(&self.context, "upstream_rpc_error", &detail);
                 if matches!(error.code, -32602 | -32020) {
                     // Perhaps the tool is not what its list said any more.
                     self.listing.doubt();
                 }
-                self.close();
+                self.answered();
                 self.counted(match call_error(&error, self.version) {
-                    ErrorAnswer::Result(result) => dressed(&self.door, self.version, &self.id, result),
+                    ErrorAnswer::Result(mut result) => {
+                        append_text(&mut result, &note);
+                        dressed(&self.door, self.version, &self.id, result)
+                    }
                     ErrorAnswer::Error(error) => {
+                        let error = with_request_id(error, &self.context.request_id);
                         let status = error.http_status(self.version.era());
                         Message::with_status(compose::error(Some(&self.id), &error), status)
                     }
@@ -249,7 +275,7 @@ impl Ending {
                 self.failed(&unusable("upstream_result_type", &what))
             }
             ResultKind::Complete => {
-                self.close();
+                self.answered();
                 self.counted(dressed(&self.door, self.version, &self.id, result))
             }
         }
@@ -258,10 +284,6 @@ impl Ending {
     /// From here on the result is held for the caller, who takes it as slowly as it likes.
     fn counted(&self, message: Message) -> Message {
         message.counted(&self.context).unwrap_or_else(|rejection| self.failed(&rejection))
-    }
-
-    fn conclude(&self, verdict: Verdict, reason: &'static str) {
-        self.context.note(|event| event.with_outcome(verdict).with_reason(reason));
     }
 
     fn close(&self) {

@@ -1,14 +1,14 @@
 //! `tools/list`: the tools of all apps of an endpoint that the caller may see.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use gatehouse_audit::event::{EventKind, Target};
+use gatehouse_audit::event::{EventKind, HiddenItems, Target};
 use gatehouse_config::snapshot::mcp::McpApp;
-use gatehouse_edge::authorize::{Slices, may_see, user_of};
+use gatehouse_edge::authorize::{Hidden, Slices, may_see, user_of};
 use gatehouse_edge::limits::Limit;
 use gatehouse_mcp::discover::CacheHints;
 use gatehouse_mcp::error::{ErrorCode, RpcError};
@@ -81,7 +81,12 @@ pub(crate) fn hints(policies: &[Policy], offer: &Offer) -> Option<Value> {
 }
 
 /// Whether the caller may know of a tool: every listing policy of its app agrees.
-pub(crate) async fn may_list(turn: &Turn<'_>, app: &McpApp, offer: &Offer, slices: &mut Slices) -> bool {
+pub(crate) async fn may_list(
+    turn: &Turn<'_>,
+    app: &McpApp,
+    offer: &Offer,
+    slices: &mut Slices,
+) -> Result<(), Hidden> {
     let annotations = hints(&app.listing, offer);
     let facts = ToolCall {
         principal: &turn.context.who.caller().principal,
@@ -115,6 +120,7 @@ async fn visible<'l>(
             || listings.iter().any(|(_, listing)| listing.contests(turn.endpoint, name))
     };
     let (mut tools, mut held_back, mut contested) = (Vec::new(), 0_usize, Vec::new());
+    let mut hidden = BTreeMap::new();
     let mut slices = Slices::begin();
     for (app, listing) in listings {
         for offer in listing.offers() {
@@ -123,11 +129,16 @@ async fn visible<'l>(
                 contested.push(exported);
             } else if silent.iter().any(|silent| silent.rivals(app, turn.endpoint, exported)) {
                 held_back += 1;
-            } else if may_list(turn, app, offer, &mut slices).await {
-                tools.push(ListedTool { exported, tool: &offer.tool });
+            } else {
+                match may_list(turn, app, offer, &mut slices).await {
+                    Ok(()) => tools.push(ListedTool { exported, tool: &offer.tool }),
+                    Err(why) => *hidden.entry((why.policy().to_owned(), why.code())).or_default() += 1,
+                }
             }
         }
     }
+    let hidden = hidden.into_iter().map(|((policy, verdict), count)| HiddenItems { policy, verdict, count });
+    turn.context.note(|event| event.with_hidden(hidden.collect()));
     if !contested.is_empty() {
         let names = contested.get(..TOLD).unwrap_or(&contested);
         tracing::warn!(?names, count = contested.len(), "several apps claim these names, so none gets them");

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use gatehouse_audit::event::{EventKind, Outcome, RequestFacts, Target};
 use gatehouse_audit::fingerprint::Fingerprint;
 use gatehouse_config::snapshot::mcp::{McpApp, McpGateway as Settings};
-use gatehouse_edge::context::{Context, Verified};
+use gatehouse_edge::authorize::Hidden;
+use gatehouse_edge::context::{Context, Named, Verified};
 use gatehouse_edge::rejection::{Rejection, excerpt};
 use gatehouse_identity::id::RequestId;
 use gatehouse_mcp::error::RpcError;
@@ -82,6 +83,16 @@ impl<'a> Turn<'a> {
         refuse(self.context, self.version.era(), Some(id), error)
     }
 
+    /// The answer to a call of a tool that a listing policy hides. Record and log have the policy, the caller has what
+    /// it would read of a tool that does not exist.
+    pub(crate) fn hidden(&self, request: &Request<'_>, why: &Hidden) -> Message {
+        why.note(self.context);
+        let name = request.text_param("name").ok().flatten().unwrap_or_default();
+        let detail = format!("hidden by {}", why.story());
+        let era = self.version.era();
+        refuse_quoting(self.context, era, Some(request.id()), RpcError::unknown_tool(&name), &detail)
+    }
+
     /// The same for arguments that the error may quote.
     pub(crate) fn arguments_error(&self, id: &Id, error: RpcError) -> Message {
         let detail = "the arguments make no request; the caller was told why";
@@ -118,17 +129,19 @@ pub(crate) fn refuse_quoting(
     let (request_id, ip, path) = (&context.request_id, context.source.ip, excerpt(context.head.uri.path()));
     let detail = excerpt(detail);
     let status = error.http_status(era);
+    let Named { client, user, .. } = context.named();
+    let (client, user) = (client.as_deref(), user.as_deref());
     if outcome == Outcome::Error {
-        tracing::error!(request.id = %request_id, source.ip = %ip, path, status, reason, detail, "request failed");
+        tracing::error!(request.id = %request_id, source.ip = %ip, path, status, client.id = client, user, reason, detail, "request failed");
     } else {
-        tracing::info!(request.id = %request_id, source.ip = %ip, path, status, reason, detail, "request refused");
+        tracing::info!(request.id = %request_id, source.ip = %ip, path, status, client.id = client, user, reason, detail, "request refused");
     }
     let error = with_request_id(error, request_id);
     Message::with_status(compose::error(id, &error), status)
 }
 
 /// `error` with the request id beside what its data says already.
-fn with_request_id(error: RpcError, request_id: &RequestId) -> RpcError {
+pub(crate) fn with_request_id(error: RpcError, request_id: &RequestId) -> RpcError {
     let said = error.data().and_then(|data| serde_json::from_str(data.get()).ok());
     let mut members: Map<String, Value> = said.unwrap_or_default();
     members.insert("requestId".to_owned(), Value::from(request_id.as_str()));
@@ -146,14 +159,29 @@ pub(crate) fn failed_call(
 ) -> Message {
     let outcome = if rejection.kind.is_failure() { Outcome::Error } else { Outcome::Deny };
     context.note(|event| event.with_outcome(outcome).with_reason(rejection.reason));
-    let detail = rejection.detail();
+    let (reason, detail) = (rejection.reason, &*rejection.detail());
+    let Named { client, user, app, tool, .. } = context.named();
+    let (request_id, ip) = (&context.request_id, context.source.ip);
+    let (client, user) = (client.as_deref(), user.as_deref());
+    let (app, tool) = (app.as_deref(), tool.as_deref());
     if outcome == Outcome::Error {
-        tracing::warn!(request.id = %context.request_id, reason = rejection.reason, detail, "tool call failed");
+        tracing::warn!(request.id = %request_id, source.ip = %ip, client.id = client, user, app, tool, reason, detail, "tool call failed");
     } else {
-        tracing::info!(request.id = %context.request_id, reason = rejection.reason, detail, "tool call refused");
+        tracing::info!(request.id = %request_id, source.ip = %ip, client.id = client, user, app, tool, reason, detail, "tool call refused");
     }
     let text = format!("{} (request {})", rejection.public, context.request_id);
     dressed(door, version, id, tool_error(&text))
+}
+
+/// A call that reached its upstream, which answered that it failed: a line in the log, and the words that lead the
+/// caller to it.
+pub(crate) fn failed_upstream(context: &Context<Verified>, reason: &'static str, detail: &str) -> String {
+    context.note(|event| event.with_outcome(Outcome::Error).with_reason(reason));
+    let Named { client, user, app, tool, .. } = context.named();
+    let (client, user, app, tool) = (client.as_deref(), user.as_deref(), app.as_deref(), tool.as_deref());
+    let (request_id, ip) = (&context.request_id, context.source.ip);
+    tracing::warn!(request.id = %request_id, source.ip = %ip, client.id = client, user, app, tool, reason, detail, "tool call failed");
+    format!("(request {request_id})")
 }
 
 /// The end of a call that its client cancelled. Clients ignore it, but their connection waits for one.

@@ -100,8 +100,13 @@ pub(super) async fn assemble(
     auth_server(&shared, sign_ins, &mut served);
     let mcp = mcp_gateway(&shared, &mut gatekeeper, &mut served);
     llm_gateway(&shared, &mut gatekeeper, &mut served);
+    let landing = gatehouse_auth_server::landing_routes(snapshot).into_iter();
+    let is_free = |route: &Route| !served.routes.iter().any(|served| served.path == route.path);
+    let landing: Vec<Route> = landing.filter(is_free).collect();
+    served.routes.extend(landing);
+    let apps = mcp.as_ref().map(|door| Arc::clone(door.apps())).unwrap_or_default();
     let (audit, limits) = (Arc::clone(&fittings.audit), Arc::clone(&fittings.limits));
-    let console = Console::new(Arc::clone(store), audit, limits, Arc::clone(&shared.lists));
+    let console = Console::new(Arc::clone(store), audit, limits, apps, Arc::clone(&shared.lists));
     let admin_routes = RouteTable::build(console.routes(snapshot), Vec::new(), gatehouse_console::render)?;
     let public_routes = RouteTable::build(served.routes, served.fallback, gatehouse_console::render)?;
     let Ingress { allowed_hosts, allowed_origins, .. } = &snapshot.ingress;

@@ -6,11 +6,14 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use gatehouse_audit::event::{Event, EventKind, Outcome};
+use gatehouse_audit::sink::AuditSink;
 use gatehouse_config::snapshot::tls::{Certificate as CertificateSettings, MAX_PEM_BYTES};
 use gatehouse_config::source::loader::Loader as _;
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::server::tls::Certificate;
 use gatehouse_identity::clock::Clock;
+use gatehouse_identity::id::SubjectId;
 use gatehouse_mcp_gateway::McpGateway;
 use gatehouse_store::Store;
 
@@ -27,6 +30,8 @@ pub(super) struct Upkeep {
     pub(super) store: Arc<dyn Store>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) audit: Arc<dyn AuditSink>,
+    pub(super) revision: String,
     pub(super) certificates: Vec<WatchedCertificate>,
     pub(super) mcp: Option<Arc<McpGateway>>,
 }
@@ -58,11 +63,7 @@ impl Upkeep {
                     if let Err(error) = self.store.maintenance().keep_watch().await {
                         tracing::debug!(error = %error, "whether the store went back is not known");
                     }
-                    let read = self.revocations.refresh(self.store.as_ref(), self.clock.now()).await;
-                    if let Err(error) = &read && reading {
-                        tracing::error!(error = %error, "revocations of other nodes cannot be read");
-                    }
-                    reading = read.is_ok();
+                    reading = self.read_revocations(reading).await;
                     let told = self.revocations.sightings().flush(self.store.as_ref(), self.clock.now()).await;
                     if let Err(error) = told {
                         tracing::debug!(error = %error, "uses of tokens are not in the store yet");
@@ -71,6 +72,36 @@ impl Upkeep {
                 _ = certificates.tick() => self.certificates.iter_mut().for_each(WatchedCertificate::look),
                 _ = sweep.tick() => self.sweep().await,
             }
+        }
+    }
+
+    /// Whether they could be read; that they could not is told when it begins.
+    async fn read_revocations(&self, were_readable: bool) -> bool {
+        match self.revocations.refresh(self.store.as_ref(), self.clock.now()).await {
+            Ok(ended) => {
+                for user in ended {
+                    self.note_ended(&user);
+                }
+                true
+            }
+            Err(error) => {
+                if were_readable {
+                    tracing::error!(error = %error, "revocations of other nodes cannot be read");
+                }
+                false
+            }
+        }
+    }
+
+    /// From here on this node takes nothing of the person's.
+    fn note_ended(&self, user: &SubjectId) {
+        tracing::warn!(user = %user, "an operator ended the sign-ins of a user");
+        let event = Event::new(EventKind::TokenRevoke, Outcome::Allow, self.clock.now())
+            .with_revision(&self.revision)
+            .with_reason("user_ended")
+            .with_user(user);
+        if let Err(error) = self.audit.submit(event) {
+            tracing::error!(error = %error, "audit record lost");
         }
     }
 

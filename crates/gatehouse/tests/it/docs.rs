@@ -20,6 +20,7 @@ mod inputs;
 mod links;
 mod markdown;
 mod policies;
+mod queries;
 mod reference;
 mod surroundings;
 mod troubleshooting;

@@ -18,6 +18,7 @@ mod docs;
 mod evidence;
 mod mutations;
 mod policy_edges;
+mod revoke;
 mod routes;
 mod standing;
 mod two_processes;

@@ -91,23 +91,57 @@ pub async fn authorize<F: Facts, Who>(
     }
     let started = Instant::now();
     let decision = decide(facts, policies, context, user).await;
-    let duration = started.elapsed();
-    let verdict = match decision.outcome {
-        Outcome::Allow => "allow",
-        Outcome::Deny(reason) => reason.code(),
-    };
+    note_decision(&decision, started.elapsed(), context);
+    match decision.outcome {
+        Outcome::Allow => Ok(Permit(PhantomData)),
+        Outcome::Deny(reason) => Err(denial(decision, reason)),
+    }
+}
+
+/// Puts what was decided into the audit record.
+fn note_decision<Who>(decision: &Decision, duration: Duration, context: &Context<Who>) {
     context.note(|event| {
         event.with_policy(PolicyVerdict {
             name: decision.policy.clone(),
-            verdict,
+            verdict: code(decision),
             internal_message: decision.internal_message.clone(),
             external_message: decision.external_message.clone(),
             duration,
         })
     });
+}
+
+/// The code of a decision for logs and records.
+fn code(decision: &Decision) -> &'static str {
     match decision.outcome {
-        Outcome::Allow => Ok(Permit(PhantomData)),
-        Outcome::Deny(reason) => Err(denial(decision, reason)),
+        Outcome::Allow => "allow",
+        Outcome::Deny(reason) => reason.code(),
+    }
+}
+
+/// Why an item of a list is hidden from the caller, who may not learn of it. It is for operators alone.
+#[derive(Debug)]
+pub struct Hidden(Decision);
+
+impl Hidden {
+    /// The policy that hides it.
+    pub fn policy(&self) -> &str {
+        &self.0.policy
+    }
+
+    /// The code of the reason.
+    pub fn code(&self) -> &'static str {
+        code(&self.0)
+    }
+
+    /// The story for the log.
+    pub fn story(&self) -> String {
+        story(&self.0)
+    }
+
+    /// Puts the decision into the record of a request that asked for the item all the same.
+    pub fn note<Who>(&self, context: &Context<Who>) {
+        note_decision(&self.0, Duration::ZERO, context);
     }
 }
 
@@ -132,19 +166,21 @@ impl Slices {
     }
 }
 
-/// Whether the caller may see an item of a list. Nothing is recorded: a list leaves one record, not one per item.
+/// Whether the caller may see an item of a list, or what hides it. Nothing is recorded: a list leaves one record, not one
+/// per item.
 pub async fn may_see<F: Facts, Who>(
     facts: &F,
     policies: &[Policy],
     context: &Context<Who>,
     user: Option<User<'_>>,
     slices: &mut Slices,
-) -> bool {
+) -> Result<(), Hidden> {
     if policies.is_empty() {
-        return true;
+        return Ok(());
     }
     slices.pause_when_over().await;
-    decide(facts, policies, context, user).await.is_allowed()
+    let decision = decide(facts, policies, context, user).await;
+    if decision.is_allowed() { Ok(()) } else { Err(Hidden(decision)) }
 }
 
 /// The verdict of all `policies`: the first denial, else the last approval.
@@ -201,13 +237,18 @@ impl HeaderFields for Readable<'_> {
     }
 }
 
-fn denial(decision: Decision, reason: DenyReason) -> Rejection {
-    let public = decision.external_message.unwrap_or_else(|| "Policy does not allow this.".to_owned());
+/// Which policy decided, and what it says about it to operators.
+fn story(decision: &Decision) -> String {
     let policy = format!("policy {:?}", decision.policy);
-    let detail = match decision.internal_message {
+    match &decision.internal_message {
         Some(internal) if !internal.is_empty() => format!("{policy}: {internal}"),
         _ => policy,
-    };
+    }
+}
+
+fn denial(decision: Decision, reason: DenyReason) -> Rejection {
+    let detail = story(&decision);
+    let public = decision.external_message.unwrap_or_else(|| "Policy does not allow this.".to_owned());
     let kind = if reason == DenyReason::Busy { RejectionKind::RateLimited } else { RejectionKind::Forbidden };
     let mut rejection = Rejection::new(kind, reason.code(), public).because(detail);
     rejection.retry_after = matches!(reason, DenyReason::Busy | DenyReason::CutShort).then_some(RETRY_AFTER);

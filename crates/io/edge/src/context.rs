@@ -9,9 +9,12 @@ use std::sync::Arc;
 use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_identity::clock::Timestamp;
-use gatehouse_identity::id::RequestId;
+use gatehouse_identity::id::{GrantId, RequestId, SubjectId};
+use gatehouse_identity::principal::{Principal, PrincipalKind};
+use gatehouse_oauth::grant::federated_subject;
+use gatehouse_oauth::sign_in;
 
-pub use self::audit_row::AuditRow;
+pub use self::audit_row::{AuditRow, Named};
 pub use self::head::{Head, List, Single};
 pub use self::trace::Trace;
 
@@ -89,6 +92,28 @@ impl Proven for Verified {
     }
 }
 
+/// `event` with the caller, and with the one name under which all records of a person are found: the subject at the
+/// server where they signed in, whatever the subject of this token is. It is in the token where that server says so; of
+/// a token that comes straight from an identity provider it is made as for people who sign in through one. Who vouches
+/// for it is the issuer.
+pub(crate) fn of_caller(event: Event, principal: &Principal) -> Event {
+    let event = event.with_principal(principal);
+    let claims = principal.claims();
+    let event = match sign_in::grant(claims) {
+        Some(grant) => event.with_grant(&GrantId::new(grant)),
+        None => event,
+    };
+    match (sign_in::user(claims), sign_in::read(claims)) {
+        (Some(user), Some((connector, _))) => {
+            event.with_user(&SubjectId::new(user)).with_connector(connector)
+        }
+        _ if principal.kind() == PrincipalKind::User => {
+            event.with_user(&federated_subject(principal.issuer(), principal.subject().as_str()))
+        }
+        _ => event,
+    }
+}
+
 impl<Who: Proven> Context<Who> {
     /// The account of whoever makes the request, for the bytes that are held for it.
     pub fn account(&self) -> Account {
@@ -120,6 +145,16 @@ impl<Who> Context<Who> {
         if let Some(row) = &self.audit {
             row.note(add);
         }
+    }
+
+    /// Says in the record who calls with the credential of `principal`.
+    pub fn note_caller(&self, principal: &Principal) {
+        self.note(|event| of_caller(event, principal));
+    }
+
+    /// Whom the request is about, as far as its record knows, for log lines.
+    pub fn named(&self) -> Named {
+        self.audit.as_ref().map(|row| row.named()).unwrap_or_default()
     }
 
     /// Begins the record of something else that the same request does, on routes that leave records.

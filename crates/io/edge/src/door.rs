@@ -24,7 +24,8 @@ use gatehouse_identity::rng::Rng;
 
 pub use self::cors::OriginRules;
 use self::reply::AuditedBody;
-use crate::context::{AuditRow, Context, Public, Single, Trace, Verified};
+use crate::authn::resource::ResourceServer;
+use crate::context::{AuditRow, Context, Named, Public, Single, Trace, Verified, of_caller};
 use crate::lane::policy::PolicyLane;
 use crate::limits::Limits;
 use crate::memory::Memory;
@@ -150,7 +151,8 @@ impl Door {
             }
             Found::Nothing => {
                 let render = running.routes.render_for(visit.path);
-                let mut response = visit.turn_away(&routes::nothing_here(), render);
+                let asked = Asked { is_routine: is_looked_for(visit.path), ..Asked::default() };
+                let mut response = visit.sign(visit.refuse(&routes::nothing_here(), render, &asked));
                 running.origins.listed(&head).apply(response.headers_mut());
                 return Answered::without(body, response);
             }
@@ -190,7 +192,7 @@ impl Door {
     ) -> Answered {
         if route.leaves_record() && !self.fittings.audit.has_room() {
             let rejection = Rejection::unavailable("audit_unavailable", "the audit spool is full or closed");
-            return Answered::without(body, visit.refuse(&rejection, route.render, None, false));
+            return Answered::without(body, visit.turn_away(&rejection, route.render));
         }
         let handled = match &route.entry {
             Entry::Public(handler) => {
@@ -203,20 +205,24 @@ impl Door {
                     Ok(caller) => {
                         let kind = route.audit.unwrap_or(EventKind::CredentialRefused);
                         let row = self.begin_row(kind, &context, visit);
-                        row.note(|event| event.with_principal(&caller.principal));
+                        row.note(|event| of_caller(event, &caller.principal));
                         context.audit = Some(Arc::clone(&row));
                         let context = context.with_who(Verified(caller));
                         (Some(row), AssertUnwindSafe(handler(body, context)).catch_unwind().await)
                     }
                     Err(rejection) => {
+                        let sent = rejection.reason != "credential_missing";
+                        // With a challenge that says where to sign in, this is how every sign-in begins.
+                        let is_routine = !sent && gate.resource_metadata.is_some();
                         let row = self.begin_row(EventKind::CredentialRefused, &context, visit);
                         if let Some(former) = &rejection.former {
                             row.note(|event| event.with_former_principal(former));
                         }
                         row.conclude(Outcome::Deny, rejection.reason);
                         row.answered(rejection.kind.status().as_u16());
-                        let sent = rejection.reason != "credential_missing";
-                        let response = visit.refuse(&rejection, route.render, Some(gate), sent);
+                        let named = row.named();
+                        let asked = Asked { gate: Some(gate), credential_sent: sent, is_routine, named };
+                        let response = visit.refuse(&rejection, route.render, &asked);
                         return Answered::without(body, response);
                     }
                 }
@@ -227,12 +233,16 @@ impl Door {
             Entry::Protected { gate, .. } => Some(gate.as_ref()),
             Entry::Public(_) => None,
         };
+        let outcome = outcome
+            .unwrap_or_else(|_panic| Err(Rejection::internal("handler_panicked", "the handler panicked")));
         let (response, rejection) = match outcome {
-            Ok(Ok(response)) => (response, None),
-            Ok(Err(rejection)) => (visit.refuse(&rejection, route.render, gate, true), Some(rejection)),
-            Err(_panic) => {
-                let rejection = Rejection::internal("handler_panicked", "the handler panicked");
-                (visit.refuse(&rejection, route.render, gate, true), Some(rejection))
+            Ok(response) => (response, None),
+            Err(rejection) => {
+                let named = row.as_ref().map(|row| row.named()).unwrap_or_default();
+                // What a protocol lets clients try that is not offered here.
+                let is_routine = matches!(rejection.kind, RejectionKind::MethodNotAllowed(_));
+                let asked = Asked { gate, credential_sent: true, is_routine, named };
+                (visit.refuse(&rejection, route.render, &asked), Some(rejection))
             }
         };
         let Some(row) = row else { return Answered { response, unread: None } };
@@ -285,7 +295,7 @@ impl Door {
             row.conclude(Outcome::Deny, rejection.reason);
             row.answered(rejection.kind.status().as_u16());
         }
-        visit.refuse(rejection, route.render, None, false)
+        visit.refuse(rejection, route.render, &Asked::default())
     }
 
     fn begin_row(&self, kind: EventKind, context: &Context<Public>, visit: &Visit<'_>) -> Arc<AuditRow> {
@@ -333,6 +343,22 @@ impl Answered {
     }
 }
 
+/// What a refusal and its log line say of the request, besides what it looks like.
+#[derive(Default)]
+struct Asked<'a> {
+    gate: Option<&'a ResourceServer>,
+    credential_sent: bool,
+    /// Whether clients that do everything right run into it, so that nobody needs to read of it.
+    is_routine: bool,
+    named: Named,
+}
+
+/// Whether programs and browsers look for something at this path, whether it is there or not: well-known documents
+/// (RFC 8615), of which OAuth clients try several places, and icons.
+fn is_looked_for(path: &str) -> bool {
+    path.starts_with("/.well-known/") || path == "/favicon.ico" || path.starts_with("/apple-touch-icon")
+}
+
 /// What is known of a request before anything about it is decided.
 struct Visit<'a> {
     source: ClientAddress,
@@ -345,26 +371,25 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    fn refuse(
-        &self,
-        rejection: &Rejection,
-        render: Render,
-        gate: Option<&crate::authn::resource::ResourceServer>,
-        credential_sent: bool,
-    ) -> Response<Body> {
+    fn refuse(&self, rejection: &Rejection, render: Render, asked: &Asked<'_>) -> Response<Body> {
+        let Asked { gate, credential_sent, is_routine, named: Named { client, user, grant, .. } } = asked;
+        let (client, user, grant) = (client.as_deref(), user.as_deref(), grant.as_deref());
         let (ip, id, path, detail) = (self.source.ip, &self.id, excerpt(self.path), rejection.detail());
         let status = rejection.kind.status().as_u16();
+        let (reason, detail) = (rejection.reason, &*detail);
         if rejection.kind.is_failure() {
-            tracing::error!(request.id = %id, source.ip = %ip, path, status, reason = rejection.reason, detail, "request failed");
+            tracing::error!(request.id = %id, source.ip = %ip, path, status, client.id = client, user, grant, reason, detail, "request failed");
+        } else if *is_routine {
+            tracing::debug!(request.id = %id, source.ip = %ip, path, status, reason, detail, "request answered with a refusal");
         } else {
-            tracing::info!(request.id = %id, source.ip = %ip, path, status, reason = rejection.reason, detail, "request refused");
+            tracing::info!(request.id = %id, source.ip = %ip, path, status, client.id = client, user, grant, reason, detail, "request refused");
         }
         let refused = Refused {
             request_id: self.id.as_str(),
             path: self.path,
             resource_metadata: gate.and_then(|gate| gate.resource_metadata.as_deref()),
             scopes: gate.and_then(|gate| gate.challenge_scopes.as_deref()),
-            credential_sent,
+            credential_sent: *credential_sent,
         };
         let mut response = render(rejection, &refused);
         if let Some(wait) = rejection.retry_after {
@@ -380,7 +405,7 @@ impl Visit<'_> {
 
     /// Refuses a request that no route is asked about.
     fn turn_away(&self, rejection: &Rejection, render: Render) -> Response<Body> {
-        self.sign(self.refuse(rejection, render, None, false))
+        self.sign(self.refuse(rejection, render, &Asked::default()))
     }
 
     /// Puts on the answer what every answer has, and drops the body of one to `HEAD`.

@@ -230,7 +230,7 @@ impl TokenIssuer {
             Party::User(user) => {
                 let subject =
                     subject_of(&sources, user, holder(server)).map_err(|error| subject_error(&error))?;
-                let sign_in = sign_in_claims(user);
+                let sign_in = sign_in_claims(user, &subject);
                 token.subject = &subject;
                 token.sign_in = &sign_in;
                 mint_access_token(&token, context.now)

@@ -4,6 +4,7 @@
 //! `authn`, `authorize` and `issuer` decide who calls, what is permitted and what is minted; `outbound` carries
 //! permitted calls out; `memory` counts what is held for others meanwhile. Nothing here names a protocol message: that is the doors' business.
 
+pub mod apps;
 pub mod authn;
 pub mod authorize;
 pub mod context;

@@ -135,9 +135,13 @@ impl Rejection {
         rejection.because(internal)
     }
 
-    /// What only operators may read, as far as it fits into a log line.
-    pub fn detail(&self) -> &str {
-        excerpt(self.internal.as_deref().unwrap_or_default())
+    /// What operators read, as far as it fits into a log line: the whole story, or what the caller was told where that is
+    /// all there is.
+    pub fn detail(&self) -> Cow<'_, str> {
+        match self.internal.as_deref() {
+            Some(internal) if !internal.is_empty() => Cow::Borrowed(excerpt(internal)),
+            _ => loggable(excerpt(&self.public)),
+        }
     }
 
     /// Adds what only operators may read, the beginning of it if it is long. It goes into the log, so URLs in it lose

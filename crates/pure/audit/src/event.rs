@@ -10,14 +10,14 @@ use std::time::Duration;
 use gatehouse_identity::address::ClientIp;
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::clock::Timestamp;
-use gatehouse_identity::id::{ClientId, Issuer, RequestId, SubjectId};
+use gatehouse_identity::id::{ClientId, GrantId, Issuer, RequestId, SubjectId};
 use gatehouse_identity::principal::{FormerPrincipal, Principal};
 use serde::{Serialize, Serializer};
 
 pub use self::actor::ClientKind;
 pub use self::facts::{
-    Attempt, Change, Checkpoint, Exchange, OtherParty, Policy, Recovery, Remembered, RequestFacts, Target,
-    TokenUsage,
+    Attempt, Change, Checkpoint, Exchange, HiddenItems, OtherParty, Policy, Recovery, Remembered,
+    RequestFacts, Target, TokenUsage,
 };
 pub use self::kind::{EventKind, Family, Outcome};
 
@@ -53,6 +53,8 @@ pub struct Event {
     change: Option<Change>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<Policy>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hidden: Vec<HiddenItems>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exchange: Option<Exchange>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -94,6 +96,7 @@ impl Event {
             target: None,
             change: None,
             policy: None,
+            hidden: Vec::new(),
             exchange: None,
             attempts: Vec::new(),
             tokens: None,
@@ -130,6 +133,26 @@ impl Event {
     /// Where it came from: the client behind trusted proxies.
     pub fn source_ip(&self) -> Option<ClientIp> {
         self.source.as_ref().map(|source| source.ip)
+    }
+
+    /// The client, as far as it is known.
+    pub fn client_id(&self) -> Option<&str> {
+        self.actor.client_id()
+    }
+
+    /// The person, or whoever else is the subject.
+    pub fn user(&self) -> Option<&str> {
+        self.actor.user()
+    }
+
+    /// The grant.
+    pub fn grant(&self) -> Option<&str> {
+        self.actor.grant()
+    }
+
+    /// What was to be reached.
+    pub fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
     }
 
     /// What was refused to whom, if whoever asked has proven nothing: of such refusals there may be any number, so they
@@ -209,6 +232,20 @@ impl Event {
         self
     }
 
+    /// The one name of a person in all records, whatever the subject of their token is.
+    #[must_use]
+    pub fn with_user(mut self, user: &SubjectId) -> Self {
+        self.actor.set_user(user);
+        self
+    }
+
+    /// The grant under which all of this happens: one sign-in of one person for one client.
+    #[must_use]
+    pub fn with_grant(mut self, grant: &GrantId) -> Self {
+        self.actor.set_grant(grant);
+        self
+    }
+
     /// The name under which somebody tried to sign in; nobody has proven it.
     #[must_use]
     pub fn with_claimed_user(mut self, username: &str) -> Self {
@@ -272,6 +309,13 @@ impl Event {
         self
     }
 
+    /// What policies kept out of the list that the caller got.
+    #[must_use]
+    pub fn with_hidden(mut self, hidden: Vec<HiddenItems>) -> Self {
+        self.hidden = hidden;
+        self
+    }
+
     /// One more try at a route of a model, after those before.
     #[must_use]
     pub fn with_attempt(mut self, attempt: Attempt) -> Self {
@@ -289,6 +333,9 @@ impl Event {
     /// The token that was issued or exchanged.
     #[must_use]
     pub fn with_exchange(mut self, exchange: Exchange) -> Self {
+        if let Some(grant) = &exchange.grant {
+            self.actor.set_grant(grant);
+        }
         self.exchange = Some(exchange.bounded());
         self
     }

@@ -121,6 +121,17 @@ pub fn tool_error(text: &str) -> RawObject<'static> {
     result
 }
 
+/// Adds a text behind the content of a result that has any.
+pub fn append_text(result: &mut RawObject<'_>, text: &str) {
+    let Some(items) = result.get("content").and_then(|raw| raw.get().trim_ascii().strip_suffix(']')) else {
+        return;
+    };
+    let comma = if items.trim_ascii_end().ends_with('[') { "" } else { "," };
+    let item = json!({ "type": "text", "text": text });
+    let content = format!("{items}{comma}{item}]");
+    result.set("content", compose::raw(content));
+}
+
 /// Content of one text.
 pub(crate) fn text_content(text: &str) -> Box<RawValue> {
     compose::around_string(r#"[{"text":"#, text, r#","type":"text"}]"#)

@@ -17,7 +17,7 @@ use crate::client::{Client, GrantType};
 use crate::grant::AuthenticatedUser;
 
 /// Claims that only the issuer writes: no declarative claim or mapping replaces them.
-const PROTECTED: [&str; 34] = [
+const PROTECTED: [&str; 35] = [
     "iss",
     "sub",
     "aud",
@@ -45,6 +45,7 @@ const PROTECTED: [&str; 34] = [
     "grant_id",
     "grant_connector",
     "grant_login",
+    "grant_user",
     "grant_generation",
     "parent_jti",
     "ancestor_jti",

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::claims::{ClaimExpression, texts};
+use crate::error::{ErrorCode, OAuthError};
 use crate::exchange::{ExchangeRules, SubjectAudience};
 use crate::redirect::{RedirectSet, RegisteredRedirect};
 
@@ -164,6 +165,18 @@ impl Client {
     /// Whether the client may use `grant`.
     pub fn may_use(&self, grant: GrantType) -> bool {
         self.grant_types.contains(&grant)
+    }
+
+    /// The refusal of a grant that the client may not use.
+    pub(crate) fn may_not_use(&self, grant: GrantType) -> OAuthError {
+        let registered: Vec<&str> = self.grant_types.iter().map(|grant| grant.as_str()).collect();
+        OAuthError::new(ErrorCode::UnauthorizedClient, format!("this client may not use {grant}"))
+            .because(format!("asked for {grant}; grantTypes of the client: {}", registered.join(", ")))
+    }
+
+    /// Which scopes could have been asked for instead of `asked`, for operators.
+    pub(crate) fn scopes_instead_of(&self, asked: &ScopeSet) -> String {
+        format!("asked for {asked}; possible: {}", self.scopes)
     }
 
     /// Whether an authorization with `scopes` comes with a refresh token.

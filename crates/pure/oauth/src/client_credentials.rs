@@ -62,7 +62,8 @@ fn scopes(
     };
     let unknown = requested.difference(known).difference(&client.client().scopes);
     if !unknown.is_empty() {
-        return Err(OAuthError::new(ErrorCode::InvalidScope, format!("unknown scope: {unknown}")));
+        let error = OAuthError::new(ErrorCode::InvalidScope, format!("unknown scope: {unknown}"));
+        return Err(error.because(client.client().scopes_instead_of(requested)));
     }
     Ok(requested.intersection(&allowed))
 }

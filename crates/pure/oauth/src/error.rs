@@ -4,12 +4,14 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-/// A refusal in the words of RFC 6749 §5.2: a registered code and a sentence for the client's developer.
+/// A refusal in the words of RFC 6749 §5.2: a registered code and a sentence for the client's developer. What only
+/// operators may read is kept beside them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {description}")]
 pub struct OAuthError {
     code: ErrorCode,
     description: String,
+    internal: Option<Box<str>>,
 }
 
 impl OAuthError {
@@ -21,7 +23,13 @@ impl OAuthError {
             c if allowed(c) => c,
             _ => '?',
         };
-        Self { code, description: description.as_ref().chars().map(plain).collect() }
+        Self { code, description: description.as_ref().chars().map(plain).collect(), internal: None }
+    }
+
+    /// Adds what only operators read: what was asked for, and what could have been.
+    #[must_use]
+    pub fn because(self, internal: impl Into<String>) -> Self {
+        Self { internal: Some(internal.into().into_boxed_str()), ..self }
     }
 
     /// The registered code.
@@ -32,6 +40,11 @@ impl OAuthError {
     /// What was expected and what was found, in printable ASCII without quotes or backslashes.
     pub fn description(&self) -> &str {
         &self.description
+    }
+
+    /// What operators read: the whole story where there is more than the client is told.
+    pub fn detail(&self) -> &str {
+        self.internal.as_deref().unwrap_or(&self.description)
     }
 
     /// The HTTP status of a direct (not redirected) answer.

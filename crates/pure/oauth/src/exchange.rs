@@ -187,8 +187,13 @@ pub enum ExchangeError {
     #[error(transparent)]
     Target(OAuthError),
     /// These scopes cannot be had with this subject token.
-    #[error("not available with this subject token: {0}")]
-    Scope(ScopeSet),
+    #[error("not available with this subject token: {beyond}")]
+    Scope {
+        /// What cannot be had.
+        beyond: ScopeSet,
+        /// What could have been.
+        reachable: ScopeSet,
+    },
     /// The configured scope map holds something that is no scope.
     #[error("the scope map of this client is malformed")]
     ScopeMap,
@@ -258,10 +263,17 @@ impl From<ExchangeError> for OAuthError {
             | ExchangeError::Lineage(_)
             | ExchangeError::TooDeep(_) => ErrorCode::InvalidRequest,
             ExchangeError::ForeignActor | ExchangeError::MayAct => ErrorCode::AccessDenied,
-            ExchangeError::Scope(_) => ErrorCode::InvalidScope,
+            ExchangeError::Scope { .. } => ErrorCode::InvalidScope,
             ExchangeError::ScopeMap => ErrorCode::ServerError,
         };
-        Self::new(code, error.to_string())
+        let told = Self::new(code, error.to_string());
+        match error {
+            ExchangeError::Scope { beyond, reachable } => {
+                told.because(format!("cannot have {beyond}; possible with this subject token: {reachable}"))
+            }
+            ExchangeError::Standing(standing) => told.because(standing.to_string()),
+            _ => told,
+        }
     }
 }
 

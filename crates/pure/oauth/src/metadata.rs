@@ -64,6 +64,9 @@ const TOKEN_AUTH_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_pos
 /// How resource servers authenticate at the introspection endpoint.
 const SECRET_AUTH_METHODS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
+/// What a request without `scope` gets (RFC 6749 §3.3).
+const DEFAULT_SCOPE: &str = "a request without scope gets the default scopes of its client: all that it may have, unless the operator says less";
+
 /// The one document that is served at every place where a client may look for it: the members of RFC 8414 §2 and of
 /// OpenID Connect Discovery §3 come from one registry, and a client that found us at one place must not learn less
 /// than at another.
@@ -80,6 +83,8 @@ pub fn document(server: &ServerMetadata) -> Value {
     put("token_endpoint", json!(server.endpoints.token));
     put("jwks_uri", json!(server.endpoints.jwks));
     put("scopes_supported", json!(scopes));
+    // RFC 6749 §3.3 asks for this to be documented; there is no registered member for it.
+    put("gatehouse_default_scope", json!(DEFAULT_SCOPE));
     put("response_types_supported", json!(["code"]));
     put("response_modes_supported", json!(["query"]));
     put("grant_types_supported", json!(grants));

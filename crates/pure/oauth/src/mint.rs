@@ -133,14 +133,16 @@ pub fn declared_claims(client: &Client, sources: &ClaimSources<'_>) -> Map<Strin
     declared.filter_map(|(claim, expression)| Some((claim.clone(), expression.resolve(sources)?))).collect()
 }
 
-/// `auth_time` and `amr` of a user, and where the user comes from.
-pub fn sign_in_claims(user: &AuthenticatedUser) -> Map<String, Value> {
+/// `auth_time` and `amr` of a user, where the user comes from, and who it is if `subject`, that of the token, does not
+/// say it.
+pub fn sign_in_claims(user: &AuthenticatedUser, subject: &SubjectId) -> Map<String, Value> {
     let mut claims = Map::new();
     claims.insert("auth_time".into(), user.auth_time.unix_seconds().into());
     if !user.amr.is_empty() {
         claims.insert("amr".into(), user.amr.clone().into());
     }
     sign_in::write(user, &mut claims);
+    sign_in::write_user(user, subject, &mut claims);
     claims
 }
 
@@ -183,7 +185,7 @@ pub fn mint_access_token(token: &AccessTokenClaims<'_>, now: Timestamp) -> Map<S
 /// The claims of an ID token (OpenID Connect Core §2).
 pub fn mint_id_token(token: &IdTokenClaims<'_>, now: Timestamp) -> Map<String, Value> {
     let mut claims = user_claims(token.user, &token.sources);
-    claims.extend(sign_in_claims(token.user));
+    claims.extend(sign_in_claims(token.user, token.subject));
     insert_times(&mut claims, now, token.lifetime);
     let text = |text: &str| Value::String(text.to_owned());
     claims.insert("iss".into(), text(token.issuer.as_str()));

@@ -4,11 +4,13 @@
 //! URI of a public client (RFC 8252 §7.3), here also for the name `localhost`, because Claude Code registers
 //! `http://localhost/callback` and listens wherever a port is free.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientKind;
+
+mod mismatch;
+
+pub use mismatch::{Difference, Nearest, Part, RedirectMismatch};
 
 /// The loopback hosts whose port is ignored. They never stand for one another.
 const LOOPBACK_HOSTS: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
@@ -61,17 +63,6 @@ pub enum RegistrationError {
     DotSegment,
 }
 
-/// A requested redirect URI that is not registered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct RedirectMismatch {
-    /// What the client sent.
-    pub received: String,
-    /// The registered URI that shares the longest beginning with it.
-    pub nearest: Option<String>,
-    /// The first byte at which the two differ.
-    pub differs_at: usize,
-}
-
 impl RedirectSet {
     /// The redirect URIs of one client.
     pub fn new(redirects: Vec<RegisteredRedirect>) -> Self {
@@ -110,15 +101,7 @@ impl RedirectSet {
     }
 
     fn mismatch(&self, requested: &str) -> RedirectMismatch {
-        let common =
-            |registered: &str| registered.bytes().zip(requested.bytes()).take_while(|(a, b)| a == b).count();
-        let nearest =
-            self.0.iter().map(|registered| (common(&registered.0), &registered.0)).max_by_key(|(n, _)| *n);
-        RedirectMismatch {
-            received: requested.to_owned(),
-            nearest: nearest.map(|(_, uri)| uri.clone()),
-            differs_at: nearest.map_or(0, |(common, _)| common),
-        }
+        RedirectMismatch::of(requested, self.0.iter().map(RegisteredRedirect::as_str))
     }
 }
 
@@ -286,19 +269,6 @@ const NEVER_PRIVATE: [&str; 12] = [
     "ftp",
     "view-source",
 ];
-
-impl fmt::Display for RedirectMismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.nearest {
-            Some(nearest) => write!(
-                f,
-                "redirect_uri {:?} is not registered; the nearest registered one is {nearest:?}, different from byte {}",
-                self.received, self.differs_at
-            ),
-            None => write!(f, "redirect_uri {:?} is not registered; this client has none", self.received),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -306,10 +306,8 @@ impl RefreshFamily {
             Some(scope) if scope.is_subset(&self.scopes) => scope.clone(),
             Some(scope) => {
                 let beyond = scope.difference(&self.scopes);
-                return Err(OAuthError::new(
-                    ErrorCode::InvalidScope,
-                    format!("not granted before: {beyond}"),
-                ));
+                let error = OAuthError::new(ErrorCode::InvalidScope, format!("not granted before: {beyond}"));
+                return Err(error.because(format!("asked for {scope}; granted was {}", self.scopes)));
             }
         };
         Ok((scopes, targets.within(&self.audiences)?))

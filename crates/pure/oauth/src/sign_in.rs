@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `grant_connector` | the connector's name |
 //! | `grant_login` | stands for what the connector knew the user by: the embedded user, or the issuer of the upstream IdP |
+//! | `grant_user` | the user's subject at this server, where `claimsMapping.sub` gave the token another one |
 //! | `grant_generation` | which refresh token of the grant the token was issued beside, from 1 on |
 //! | `groups_complete` | `false` when the upstream IdP left groups out; absent otherwise |
 //!
@@ -23,11 +24,13 @@ use crate::grant::AuthenticatedUser;
 pub const CONNECTOR: &str = "grant_connector";
 /// What the connector knew the user by, as a [`LoginReference`].
 pub const LOGIN: &str = "grant_login";
+/// The user's own subject, in tokens that have another one.
+pub const USER: &str = "grant_user";
 /// The generation of the grant's refresh token.
 pub const GENERATION: &str = "grant_generation";
 /// The claims about the sign-in that the result of an exchange has from its subject token.
-pub(crate) const HANDED_ON: [&str; 7] =
-    ["auth_time", "acr", "amr", CONNECTOR, LOGIN, GENERATION, groups::COMPLETE];
+pub(crate) const HANDED_ON: [&str; 8] =
+    ["auth_time", "acr", "amr", CONNECTOR, LOGIN, USER, GENERATION, groups::COMPLETE];
 
 /// How many bytes of the digest a reference keeps.
 const REFERENCE_BYTES: usize = 16;
@@ -94,6 +97,25 @@ pub(crate) fn write(user: &AuthenticatedUser, claims: &mut Map<String, Value>) {
 pub fn read(claims: &Map<String, Value>) -> Option<(&str, &str)> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     text(CONNECTOR).zip(text(LOGIN))
+}
+
+/// The user's own subject in the claims of a sign-in. A token whose subject it is does not say it twice.
+pub(crate) fn write_user(user: &AuthenticatedUser, subject: &SubjectId, claims: &mut Map<String, Value>) {
+    if *subject != user.subject {
+        claims.insert(USER.into(), user.subject.as_str().into());
+    }
+}
+
+/// The subject that the person behind a token has at the server which issued it, whatever subject the token has: the
+/// one name by which all evidence of the person is found. `None` for tokens behind which nobody has signed in.
+pub fn user(claims: &Map<String, Value>) -> Option<&str> {
+    read(claims)?;
+    claims.get(USER).or_else(|| claims.get("sub")).and_then(Value::as_str)
+}
+
+/// The grant that a token comes from.
+pub fn grant(claims: &Map<String, Value>) -> Option<&str> {
+    claims.get("grant_id").and_then(Value::as_str)
 }
 
 /// The generation of refresh tokens that a token belongs to; `None` for one without a grant.

@@ -60,9 +60,11 @@ impl RequestedTargets {
             _ => None,
         };
         let default = client.default_audience.as_ref().or(sole_own).or(sole_allowed);
-        default
-            .map(|audience| vec![audience.clone()])
-            .ok_or_else(|| invalid_target("name a resource: this client has no default audience".to_owned()))
+        default.map(|audience| vec![audience.clone()]).ok_or_else(|| {
+            invalid_target("name a resource: this client has no default audience".to_owned()).because(
+                format!("no resource was named, and there is no default audience; {}", possible(&allowed)),
+            )
+        })
     }
 
     /// The audiences of a later request on a grant for `authorized` (T10): a part of them, or all.
@@ -77,7 +79,9 @@ impl RequestedTargets {
         let mut found: Vec<Audience> = Vec::new();
         for target in &self.0 {
             let audience = allowed.iter().find(|audience| target.names(audience)).ok_or_else(|| {
-                invalid_target(format!("{} is not a target that this client may use", target.as_written()))
+                let asked = target.as_written();
+                invalid_target(format!("{asked} is not a target that this client may use"))
+                    .because(format!("asked for `{asked}`; {}", possible(allowed)))
             })?;
             if !found.contains(audience) {
                 found.push((*audience).clone());
@@ -101,6 +105,20 @@ impl RequestedTarget {
             Self::Audience(text) => text,
         }
     }
+}
+
+/// What could have been asked for, for operators.
+fn possible(allowed: &[&Audience]) -> String {
+    if allowed.is_empty() {
+        return "possible: nothing, as neither the client nor this server has an audience".to_owned();
+    }
+    let mut names: Vec<&str> = Vec::with_capacity(allowed.len());
+    for audience in allowed {
+        if !names.contains(&audience.as_str()) {
+            names.push(audience.as_str());
+        }
+    }
+    format!("possible: {}", names.join(", "))
 }
 
 fn invalid_target(description: String) -> OAuthError {

@@ -85,7 +85,7 @@ impl TokenRequest {
         let grant = self.grant_type();
         let refused = |why: &str| Err(OAuthError::new(ErrorCode::UnauthorizedClient, why));
         if !client.client().may_use(grant) {
-            return refused(&format!("this client may not use {grant}"));
+            return Err(client.client().may_not_use(grant));
         }
         let needs_proof = matches!(grant, GrantType::ClientCredentials | GrantType::TokenExchange);
         if needs_proof && client.client().kind == ClientKind::Public {

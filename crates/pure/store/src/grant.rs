@@ -42,6 +42,9 @@ pub trait GrantRepository: Send + Sync {
     /// Revokes a grant and every refresh family of it, in one commit. Lost when there is nothing left to revoke.
     async fn revoke(&self, id: &GrantId, at: Timestamp) -> Result<Transition, StoreError>;
 
+    /// All grants of a user that something may still come from or be alive of, revoked ones too.
+    async fn all_of(&self, user: &SubjectId, now: Timestamp) -> Result<Vec<GrantId>, StoreError>;
+
     /// Revokes all grants of a user and their families; returns how many grants were revoked by this call.
     async fn revoke_all_of_user(&self, user: &SubjectId, at: Timestamp) -> Result<u64, StoreError>;
 

@@ -1,5 +1,7 @@
 //! Upkeep of the store.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use gatehouse_identity::clock::Timestamp;
 
@@ -7,6 +9,10 @@ use crate::error::StoreError;
 
 /// The most rows that one [`Maintenance::sweep`] removes of each kind, so that it never holds up writers for long.
 pub const SWEEP_BATCH: u32 = 500;
+
+/// How long a sweep leaves an expired refresh family, so that a client that comes back with its token can be told from a
+/// stranger, and its user named in the log.
+pub const ENDED_FAMILIES_KEPT: Duration = Duration::from_hours(24 * 30);
 
 /// How many expired rows a sweep has removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,8 +44,8 @@ impl Swept {
 /// Upkeep.
 #[async_trait]
 pub trait Maintenance: Send + Sync {
-    /// Removes expired rows, at most [`SWEEP_BATCH`] of each kind. Correctness never depends on it: reads treat
-    /// expired rows as absent.
+    /// Removes expired rows, at most [`SWEEP_BATCH`] of each kind, refresh families [`ENDED_FAMILIES_KEPT`] after their
+    /// end. Correctness never depends on it: reads treat expired rows as absent.
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError>;
 
     /// Whether the store can read and write right now.

@@ -16,6 +16,10 @@ pub trait RefreshRepository: Send + Sync {
     /// The family with this id.
     async fn find(&self, id: &FamilyId, now: Timestamp) -> Result<Option<RefreshFamily>, StoreError>;
 
+    /// The family with this id although it has expired, as long as a sweep has not removed it. For evidence of whose
+    /// token was refused; nothing may be granted on it.
+    async fn find_ended(&self, id: &FamilyId) -> Result<Option<RefreshFamily>, StoreError>;
+
     /// Replaces the family that stands at `expected_generation` by `next`. Of all callers that expect one
     /// generation exactly one wins; lost also when the family is expired or revoked.
     async fn rotate(

@@ -11,9 +11,9 @@ use gatehouse_oauth::refresh::{RefreshFamily, RefreshToken};
 use gatehouse_oauth::token_request::CodeRequest;
 
 use super::{Asking, Granted};
+use crate::evidence::note_user;
 use crate::refusal::Refusal;
 use crate::revocation::revoke_grant;
-use crate::server::configured;
 
 /// Redeems a code. Whoever does not prove that it is theirs changes nothing; of those who do, the store lets one win.
 pub(super) async fn redeem(asking: &Asking<'_>, request: &CodeRequest) -> Result<Granted, Refusal> {
@@ -75,11 +75,8 @@ async fn reused(asking: &Asking<'_>, grant: &GrantId) -> Result<Refusal, Refusal
 }
 
 fn note(asking: &Asking<'_>, grant: &Active) -> Result<(), Refusal> {
-    let issuer = &configured(asking.context)?.issuer;
-    asking.context.note(|event| {
-        event.with_subject(issuer, &grant.user.subject).with_connector(grant.user.connector.as_str())
-    });
-    Ok(())
+    asking.context.note(|event| event.with_grant(&grant.id));
+    Ok(note_user(&grant.user, asking.client.client(), asking.context)?)
 }
 
 fn refused(error: RedemptionError) -> Refusal {

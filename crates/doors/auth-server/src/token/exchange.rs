@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_config::snapshot::client::RegisteredClient;
+use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::issuer::{Issuance, Party};
-use gatehouse_identity::id::ClientId;
+use gatehouse_identity::id::{ClientId, GrantId, SubjectId};
 use gatehouse_identity::jose::verify::{TokenType, VerifiedToken};
 use gatehouse_identity::secret::Secret;
 use gatehouse_oauth::client::GrantType;
@@ -14,6 +16,7 @@ use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::exchange::{
     DeclaredType, ExchangeError, ExchangeFacts, ExchangeRequest, Standing, exchange as decide,
 };
+use gatehouse_oauth::sign_in;
 
 use super::{Asking, Granted};
 use crate::own_token::{behind, verify};
@@ -44,9 +47,9 @@ pub(super) async fn exchange(asking: &Asking<'_>, request: &ExchangeRequest) -> 
         resources: &server.resources,
         now: context.now,
     };
-    let result = decide(request, &facts).map_err(refused)?;
+    let result = decide(request, &facts).map_err(|error| refused(error, subject.claims()))?;
     let resources: Vec<String> = request.targets.iter().map(str::to_owned).collect();
-    context.note(|event| event.with_subject(&server.issuer, &result.subject));
+    note_subject(&result.subject, subject.claims(), server, context);
     let party = Party::Exchanged {
         result: &result,
         subject_token: subject.claims(),
@@ -69,6 +72,26 @@ pub(super) async fn exchange(asking: &Asking<'_>, request: &ExchangeRequest) -> 
     let issued = door.issuer.issue(&issuance, context).await?;
     let scopes = result.scopes.clone();
     Ok(Granted { issued, scopes, refresh_token: None, issued_type: Some(result.issued_type) })
+}
+
+/// Who the subject of the exchange is, by the one name that all records have for a person.
+fn note_subject(
+    subject: &SubjectId,
+    claims: &Map<String, Value>,
+    server: &AuthorizationServer,
+    context: &Context<Public>,
+) {
+    context.note(|event| {
+        let event = event.with_subject(&server.issuer, subject);
+        let event = match sign_in::grant(claims) {
+            Some(grant) => event.with_grant(&GrantId::new(grant)),
+            None => event,
+        };
+        match sign_in::user(claims).zip(sign_in::read(claims)) {
+            Some((user, (connector, _))) => event.with_user(&SubjectId::new(user)).with_connector(connector),
+            None => event,
+        }
+    });
 }
 
 /// A token of ours, verified as what it is declared to be.
@@ -94,7 +117,8 @@ async fn client_of(asking: &Asking<'_>, claims: &Map<String, Value>) -> Option<A
     asking.door.client(&ClientId::new(id), asking.context).await.ok()
 }
 
-fn refused(error: ExchangeError) -> Refusal {
+/// What the subject token is for says most about why it cannot be exchanged, and only operators read it.
+fn refused(error: ExchangeError, subject: &Map<String, Value>) -> Refusal {
     let reason = match &error {
         ExchangeError::PublicClient | ExchangeError::NotRegistered => "exchange_not_allowed",
         ExchangeError::TypeMismatch => "exchange_type_mismatch",
@@ -102,15 +126,22 @@ fn refused(error: ExchangeError) -> Refusal {
         ExchangeError::Expired => "exchange_token_expired",
         ExchangeError::SubjectMalformed(_) => "exchange_subject_malformed",
         ExchangeError::NotForRequester => "exchange_not_for_requester",
-        ExchangeError::Standing(standing) => {
-            let story = standing.to_string();
-            return Refusal::because(OAuthError::from(error), "exchange_token_fallen", story);
-        }
+        ExchangeError::Standing(_) => "exchange_token_fallen",
         ExchangeError::ActorUnverified | ExchangeError::ForeignActor => "exchange_actor_refused",
         ExchangeError::MayAct => "exchange_may_act",
         ExchangeError::Target(_) => "exchange_target",
-        ExchangeError::Scope(_) | ExchangeError::ScopeMap => "exchange_scope",
+        ExchangeError::Scope { .. } | ExchangeError::ScopeMap => "exchange_scope",
         ExchangeError::Chain(_) | ExchangeError::TooDeep(_) | ExchangeError::Lineage(_) => "exchange_chain",
     };
-    Refusal::because(OAuthError::from(error), reason, None)
+    let error = OAuthError::from(error);
+    let claim = |name: &str| subject.get(name).map_or_else(|| "none".to_owned(), Value::to_string);
+    let detail = format!(
+        "{}; the subject token has sub {}, client_id {}, aud {}, scope {}",
+        error.detail(),
+        claim("sub"),
+        claim("client_id"),
+        claim("aud"),
+        claim("scope")
+    );
+    Refusal::because(error, reason, detail)
 }

@@ -17,6 +17,7 @@ use gatehouse_oauth::token_request::RefreshRequest;
 
 use super::{Asking, Granted};
 use crate::authorize::audited_kind;
+use crate::evidence::with_user;
 use crate::refusal::Refusal;
 use crate::revocation::revoke_grant;
 use crate::server::configured;
@@ -37,7 +38,7 @@ pub(super) async fn refresh(asking: &Asking<'_>, request: &RefreshRequest) -> Re
     let mut issued: Option<Decided> = None;
     for _ in 0..ROUNDS {
         let family = door.store.refresh_families().find(request.token.family(), context.now).await?;
-        let family = family.ok_or_else(|| invalid("refresh_unknown", None))?;
+        let Some(family) = family else { return Err(absent(asking, &request.token).await?) };
         let played = round.play(&family, &mut issued).await;
         if played.is_err() && family.is_current(&request.token) {
             // Whoever is refused with it has it all the same: the answer that brought it was not lost.
@@ -155,12 +156,10 @@ async fn record_sharing(
     let issuer = &configured(context)?.issuer;
     let source = context.source;
     row.note(|event| {
-        event
+        with_user(event, &family.user, client.client(), issuer)
             .with_reason("refresh_shared")
             .with_source(source.ip, source.peer_ip, context.head.single(Single::UserAgent))
             .with_client(client.id(), audited_kind(client.client()), Some(client.assurance()))
-            .with_subject(issuer, &family.user.subject)
-            .with_connector(family.user.connector.as_str())
             .with_exchange(Exchange {
                 grant_type: Some(GrantType::RefreshToken.as_str().to_owned()),
                 grant: Some(family.grant.clone()),
@@ -170,6 +169,30 @@ async fn record_sharing(
     });
     tracing::warn!(request.id = %context.request_id, client.id = %family.client, source.ip = %source.ip, other.ip = %other.address, "refresh token shared by two networks or programs");
     Ok(row.commit().await?)
+}
+
+/// Why there is no family that is alive. Of one that has ended the row is kept for a while, so that the log can say whose
+/// sign-in is over.
+async fn absent(asking: &Asking<'_>, token: &RefreshToken) -> Result<Refusal, Refusal> {
+    let ended = asking.door.store.refresh_families().find_ended(token.family()).await?;
+    let Some(family) = ended else {
+        let detail =
+            "it was never issued here, or ended more than 30 days ago, or with a restore of the store";
+        return Ok(invalid("refresh_unknown", detail.to_owned()));
+    };
+    if family.client != *asking.client.id() {
+        return Ok(invalid("refresh_wrong_client", format!("it was issued to {}", family.client)));
+    }
+    note(asking, &family)?;
+    if let Some(at) = family.revoked_at {
+        return Ok(invalid("refresh_revoked", format!("revoked {at}; the person has to sign in again")));
+    }
+    let (end, why) = if family.idle_expires_at < family.expires_at {
+        (family.idle_expires_at, "it was not used for so long (refreshToken.idleTimeout)")
+    } else {
+        (family.expires_at, "its time was over (refreshToken.lifetimeSeconds)")
+    };
+    Ok(invalid("refresh_expired", format!("ended {end}: {why}; the person has to sign in again")))
 }
 
 /// Does what a refused token calls for. `None` when the family changed meanwhile and has to be looked at again.
@@ -192,7 +215,6 @@ async fn refuse(
         RefreshDecision::Theft(_) => {
             revoke_grant(door, &family.grant, context.now).await?;
             context.note(|event| event.with_kind(EventKind::TokenTheft));
-            tracing::warn!(request.id = %context.request_id, source.ip = %context.source.ip, client.id = %family.client, detail, "refresh family revoked");
             Ok(Some(invalid("refresh_theft", detail)))
         }
         RefreshDecision::Invalid(refusal) => Ok(Some(invalid(code(*refusal), detail))),
@@ -203,14 +225,11 @@ async fn refuse(
 fn note(asking: &Asking<'_>, family: &RefreshFamily) -> Result<(), Refusal> {
     let issuer = &configured(asking.context)?.issuer;
     asking.context.note(|event| {
-        event
-            .with_subject(issuer, &family.user.subject)
-            .with_connector(family.user.connector.as_str())
-            .with_exchange(Exchange {
-                grant_type: Some(GrantType::RefreshToken.as_str().to_owned()),
-                grant: Some(family.grant.clone()),
-                ..Exchange::default()
-            })
+        with_user(event, &family.user, asking.client.client(), issuer).with_exchange(Exchange {
+            grant_type: Some(GrantType::RefreshToken.as_str().to_owned()),
+            grant: Some(family.grant.clone()),
+            ..Exchange::default()
+        })
     });
     Ok(())
 }

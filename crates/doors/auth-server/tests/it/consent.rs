@@ -56,6 +56,45 @@ async fn denial_ends_the_transaction_and_tells_the_client() {
     consent_page(&mut browser, &server.portal(), &[]).await;
 }
 
+/// Whoever clears the tokens of a program and signs in again can be somebody else.
+#[tokio::test]
+async fn somebody_else_can_take_over_at_the_page() {
+    let server = Server::start().await;
+    let portal = server.portal();
+    let mut browser = Browser::new(&server);
+    let page = consent_page(&mut browser, &portal, &[]).await;
+    page.assert_page(200, "Not you?");
+    let session = browser.cookies.clone();
+    let login = browser.decide(&page, "switch").await;
+    let login = browser.follow(login).await;
+    login.assert_page(200, "name=\"password\"");
+    let record = server.records.all().into_iter().find(|record| record["event"] == "signout").unwrap();
+    assert_eq!((&record["outcome"], &record["actor"]["sub"]), (&json!("allow"), &json!("ada")));
+    // The page of before decides nothing any more, and the session of before is over.
+    assert_eq!(browser.decide(&page, "approve").await.status, 403);
+    let mut thief = Browser::new(&server);
+    thief.cookies = session;
+    thief.visit(&portal.authorization_url(&[])).await.assert_page(200, "name=\"password\"");
+    let consent = browser.sign_in(&login, "bob", PASSWORD).await;
+    consent.assert_page(200, "Bob");
+    let code = browser.decide(&consent, "approve").await.redirected_with("code").unwrap();
+    let tokens = portal.redeem(&code).await.ok();
+    assert_eq!(server.claims(tokens["access_token"].as_str().unwrap())["sub"], "bob");
+}
+
+/// Only the page itself can end a session: another site cannot sign people out.
+#[tokio::test]
+async fn nobody_else_can_switch_the_account() {
+    let server = Server::start().await;
+    let mut browser = Browser::new(&server);
+    let page = consent_page(&mut browser, &server.portal(), &[]).await;
+    let mut fields = page.fields();
+    fields.retain(|(name, _)| name != "csrf");
+    fields.push(("decision".into(), "switch".into()));
+    assert_eq!(browser.post("/consent", &fields).await.status, 403);
+    consent_page(&mut browser, &server.portal(), &[]).await;
+}
+
 #[tokio::test]
 async fn only_a_decision_of_the_page_counts() {
     let server = Server::start().await;

@@ -16,7 +16,7 @@ use crate::server::{PASSWORD, Server, Setup};
 const NOW: i64 = 1_800_000_000;
 
 /// A connector to `idp`, and a client that signs in through it alone.
-fn setup(idp: &Idp, more: &str) -> Setup {
+pub(crate) fn setup(idp: &Idp, more: &str) -> Setup {
     let connector = format!(
         r#"
   - name: corp
@@ -37,21 +37,21 @@ fn setup(idp: &Idp, more: &str) -> Setup {
     Setup::new().connector(&connector).app(app)
 }
 
-fn fed(server: &Server) -> Client<'_> {
+pub(crate) fn fed(server: &Server) -> Client<'_> {
     Client::public(server, "fed", "http://127.0.0.1:6000/callback")
 }
 
 /// A sign-in that has been sent to the provider.
-struct Leg<'a> {
+pub(crate) struct Leg<'a> {
     server: &'a Server,
     idp: &'a Idp,
-    browser: Browser<'a>,
+    pub(crate) browser: Browser<'a>,
     sent: Parameters,
     location: String,
 }
 
 impl<'a> Leg<'a> {
-    async fn begin(server: &'a Server, idp: &'a Idp, changes: &[(&str, &str)]) -> Self {
+    pub(crate) async fn begin(server: &'a Server, idp: &'a Idp, changes: &[(&str, &str)]) -> Self {
         Self::of(server, idp, &fed(server), changes).await
     }
 
@@ -95,13 +95,13 @@ impl<'a> Leg<'a> {
     }
 
     /// The provider will answer with a well-signed ID token with these changes.
-    fn give_signed(&self, changes: &Value) {
+    pub(crate) fn give_signed(&self, changes: &Value) {
         let claims = self.claims(changes);
         self.give(&Idp::key().sign("JWT", claims.as_object().unwrap()).unwrap());
     }
 
     /// The browser comes back with these changes to a good answer.
-    async fn come_back(&mut self, changes: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn come_back(&mut self, changes: &[(&str, &str)]) -> Answer {
         let answer =
             pairs(&[("code", "up-code"), ("state", self.sent("state")), ("iss", &self.idp.issuer())]);
         let answer = crate::client::changed(answer, changes);
@@ -110,10 +110,78 @@ impl<'a> Leg<'a> {
     }
 
     /// The tokens that the client gets in the end.
-    async fn finish(&mut self) -> Value {
+    pub(crate) async fn finish(&mut self) -> Value {
         let consent = self.come_back(&[]).await;
         let answer = self.browser.decide(&consent, "approve").await;
         fed(self.server).redeem(&answer.redirected_with("code").unwrap()).await.ok()
+    }
+}
+
+/// The provider has a session of its own, so it is asked to let people choose.
+#[tokio::test]
+async fn another_account_is_asked_for_at_the_provider() {
+    let idp = Idp::start().await;
+    let server = setup(&idp, "").start().await;
+    let mut leg = Leg::begin(&server, &idp, &[]).await;
+    leg.give_signed(&json!({}));
+    assert_eq!(leg.sent("prompt"), "");
+    let consent = leg.come_back(&[]).await;
+    let again = leg.browser.decide(&consent, "switch").await;
+    let again = leg.browser.follow(again).await;
+    assert!(again.location().starts_with(&format!("{}/authorize?", idp.issuer())), "{again:#?}");
+    assert_eq!(again.redirected_with("prompt").as_deref(), Some("select_account"));
+}
+
+/// Sign-in, consent, tokens and calls of one person are found under one name and one grant, whatever subject the
+/// client's tokens have.
+#[tokio::test]
+async fn one_person_has_one_name_in_all_records() {
+    let idp = Idp::start().await;
+    let mapped = r#"
+  - { name: mapped, type: oidc, clientID: mapped, public: true, redirectURLs: ["http://127.0.0.1/callback"],
+      defaultAudience: "https://tools.example/api", authentication: { idps: [corp] },
+      claimsMapping: { sub: corp.email } }
+"#;
+    let server = setup(&idp, "").app(mapped).start().await;
+    let person = format!("{}|u-1", idp.issuer());
+    let fed = fed(&server);
+    let mapped = Client::public(&server, "mapped", "http://127.0.0.1:6000/callback");
+    for (client, subject) in [(&fed, person.as_str()), (&mapped, "grace@corp.example")] {
+        let before = server.records.all().len();
+        let asked = [("scope", "openid tools:use"), ("resource", &server.url("/mcp"))];
+        let mut leg = Leg::of(&server, &idp, client, &asked).await;
+        leg.give_signed(&json!({}));
+        let consent = leg.come_back(&[]).await;
+        let answer = leg.browser.decide(&consent, "approve").await;
+        let tokens = client.redeem(&answer.redirected_with("code").unwrap()).await.ok();
+        let access = text(&tokens, "access_token");
+        assert_eq!(server.claims(access)["sub"], subject);
+        client.refresh(text(&tokens, "refresh_token"), &[]).await.ok();
+        let exchanged = server.gateway().exchange(access, &[]).await.ok();
+        let claims = server.claims(text(&exchanged, "access_token"));
+        let handed_on = (subject != person).then_some(&json!(person)).cloned();
+        assert_eq!((&claims["sub"], claims.get("grant_user").cloned()), (&json!(subject), handed_on));
+        crate::userinfo::get(&server, &[&format!("Bearer {access}")]).await.ok();
+        let records = server.records.all().split_off(before);
+        let grant = server.claims(access)["grant_id"].clone();
+        for kind in [
+            "authorization.request",
+            "signin.success",
+            "consent.granted",
+            "token.issue",
+            "token.refresh",
+            "token.exchange",
+            "userinfo.read",
+        ] {
+            let record = records.iter().find(|record| record["event"] == kind);
+            let record = record.unwrap_or_else(|| panic!("no {kind}: {records:#?}"));
+            assert_eq!(record["actor"]["grant"], grant, "{record:#}");
+            if kind != "authorization.request" {
+                let actor = &record["actor"];
+                let seen = (&actor["user"], &actor["sub"], &actor["connector"]);
+                assert_eq!(seen, (&json!(person), &json!(subject), &json!("corp")), "{record:#}");
+            }
+        }
     }
 }
 

@@ -27,4 +27,5 @@ mod revocation;
 mod server;
 mod sign_in;
 mod standing;
+mod told;
 mod userinfo;

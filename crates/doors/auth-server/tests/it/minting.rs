@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::answer::Answer;
 use crate::client::{Client, pairs, text};
 use crate::server::{Server, Setup};
 
@@ -55,7 +56,7 @@ async fn a_denial_is_told_in_its_public_words_only() {
     let code = client.code_for("bob", &[("scope", "tools:use")]).await;
     let answer = client.redeem(&code).await;
     assert_eq!(answer.error(), (400, "access_denied".into()));
-    assert_eq!(answer.json()["error_description"], "Only engineers.");
+    assert_eq!(answer.json()["error_description"], denied(&answer, "Only engineers."));
     assert!(!answer.text.contains("CANARY"));
     let records: Vec<_> =
         server.records.all().into_iter().filter(|record| record.to_string().contains("CANARY")).collect();
@@ -81,7 +82,7 @@ async fn every_grant_asks_the_policy() {
     server.clock.advance(std::time::Duration::from_hours(4));
     let refused = client.refresh(text(&next, "refresh_token"), &[]).await;
     assert_eq!(refused.error(), (400, "access_denied".into()));
-    assert_eq!(refused.json()["error_description"], "Only engineers.");
+    assert_eq!(refused.json()["error_description"], denied(&refused, "Only engineers."));
 }
 
 #[tokio::test]
@@ -90,7 +91,7 @@ async fn id_tokens_have_policies_of_their_own() {
     let client = client(&server);
     let code = client.code_for("ada", &[("scope", "openid email tools:use")]).await;
     let answer = client.redeem(&code).await;
-    assert_eq!(answer.json()["error_description"], "No email in ID tokens.");
+    assert_eq!(answer.json()["error_description"], denied(&answer, "No email in ID tokens."));
     // Without an ID token nobody asks its policy.
     client.tokens_for("ada", &[("scope", "email tools:use")]).await;
 }
@@ -179,4 +180,9 @@ async fn users_connectors_and_clients_that_were_removed_get_nothing() {
         server.gateway().exchange(&access, &[]).await.ok()["issued_token_type"],
         crate::client::ACCESS_TOKEN
     );
+}
+
+/// What a client is told that a policy denies: the policy's words, and the number of the request.
+fn denied(answer: &Answer, words: &str) -> String {
+    format!("{words} (request {})", answer.header("request-id").unwrap())
 }

@@ -4,7 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use gatehouse_edge::issuer::revocations::{EndedUser, Revocations};
+use gatehouse_identity::clock::Clock as _;
+use gatehouse_identity::id::SubjectId;
+
 use crate::client::{Client, Proof, pairs, text};
+use crate::federation::{Leg, fed, setup};
+use crate::idp::Idp;
 use crate::server::Server;
 
 async fn introspect(client: &Client<'_>, token: &str) -> Value {
@@ -137,4 +143,41 @@ async fn a_revoked_token_does_not_come_back_within_the_leeway() {
         server.knock(other).await.unwrap();
         assert_eq!(server.knock(revoked).await.unwrap_err().reason, "token_revoked", "{seconds} s later");
     }
+}
+
+/// Everything that a person of an identity provider has: grants, refresh families, live tokens, what was exchanged for
+/// them, and the browser session. Other people keep theirs.
+#[tokio::test]
+async fn a_person_of_a_provider_is_ended_everywhere() {
+    let idp = Idp::start().await;
+    let server = setup(&idp, "").start().await;
+    let mcp = server.url("/mcp");
+    let ada = server.cli().tokens_for("ada", &[("scope", "tools:use")]).await;
+    let mut leg = Leg::begin(&server, &idp, &[("resource", &mcp), ("scope", "openid tools:use")]).await;
+    leg.give_signed(&json!({}));
+    let tokens = leg.finish().await;
+    let access = text(&tokens, "access_token");
+    let exchanged = server.gateway().exchange(access, &[("audience", &mcp)]).await.ok();
+    let exchanged = text(&exchanged, "access_token");
+    for token in [access, exchanged, text(&ada, "access_token")] {
+        server.call_with(token).await;
+    }
+    let person = SubjectId::new(format!("{}|u-1", idp.issuer()));
+    let ended = Revocations::end_user(server.store.as_ref(), &person, server.clock.now()).await.unwrap();
+    assert_eq!(ended, EndedUser { sessions: 1, grants: 1 });
+    for token in [access, exchanged] {
+        assert_eq!(server.knock(token).await.unwrap_err().reason, "token_revoked");
+    }
+    assert_eq!(server.gateway().exchange(access, &[]).await.error().0, 400);
+    assert_eq!(
+        fed(&server).refresh(text(&tokens, "refresh_token"), &[]).await.error(),
+        (400, "invalid_grant".into())
+    );
+    let record = server.records.with_reason("refresh_revoked").await;
+    assert_eq!(record["actor"]["user"], person.as_str());
+    // The browser has to sign in again.
+    let again = leg.browser.visit(&fed(&server).authorization_url(&[])).await;
+    assert!(again.location().starts_with(&idp.issuer()), "{again:#?}");
+    server.call_with(text(&ada, "access_token")).await;
+    server.cli().refresh(text(&ada, "refresh_token"), &[]).await.ok();
 }

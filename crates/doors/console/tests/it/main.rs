@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use gatehouse_audit::event::Event;
 use gatehouse_audit::sink::{AuditError, AuditSink};
 use gatehouse_console::Console;
+use gatehouse_edge::apps::Apps;
 use gatehouse_edge::door::{Fittings, Running};
 use gatehouse_edge::lane::policy::PolicyLane;
 use gatehouse_edge::limits::{Limit, Limits};
@@ -21,7 +22,7 @@ use gatehouse_edge::memory::Memory;
 use gatehouse_edge::partial_lists::PartialLists;
 use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::RouteTable;
-use gatehouse_identity::clock::Clock;
+use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_store::Store;
 use gatehouse_testkit::configuration::snapshot;
 use gatehouse_testkit::heard::Heard;
@@ -36,6 +37,7 @@ struct Site {
     spool: Arc<Spool>,
     console: Arc<Console>,
     limits: Arc<Limits>,
+    apps: Arc<Apps>,
     lists: Arc<PartialLists>,
     clock: Arc<HandClock>,
     _serving: Serving,
@@ -125,11 +127,13 @@ impl Site {
         let limits = Arc::<Limits>::default();
         limits.set(Limit::PerAddress, 7);
         let spool = Arc::new(Spool(AtomicBool::new(true)));
+        let apps = Arc::<Apps>::default();
         let lists = Arc::<PartialLists>::default();
         let console = Console::new(
             Arc::clone(&store) as Arc<dyn Store>,
             Arc::clone(&spool) as Arc<dyn AuditSink>,
             Arc::clone(&limits),
+            Arc::clone(&apps),
             Arc::clone(&lists),
         );
         let routes =
@@ -145,7 +149,17 @@ impl Site {
             memory: Memory::default(),
             policies: Arc::new(PolicyLane::start().unwrap()),
         };
-        Self { address, store, spool, console, limits, lists, clock, _serving: port.serve(running, fittings) }
+        Self {
+            address,
+            store,
+            spool,
+            console,
+            limits,
+            apps,
+            lists,
+            clock,
+            _serving: port.serve(running, fittings),
+        }
     }
 
     /// Status, media type and body.
@@ -176,7 +190,7 @@ async fn status_says_what_runs_and_nothing_about_anybody() {
     let document: Value = serde_json::from_str(&body).unwrap();
     let mut members: Vec<_> = document.as_object().unwrap().keys().map(String::as_str).collect();
     members.sort_unstable();
-    assert_eq!(members, ["limits", "revision", "serves", "status", "version"]);
+    assert_eq!(members, ["apps", "limits", "revision", "serves", "status", "version"]);
     assert_eq!(document.pointer("/serves/llm"), Some(&Value::Bool(true)));
     assert_eq!(document.pointer("/serves/mcp"), Some(&Value::Bool(false)));
     assert_eq!(document["limits"], json!({ "http.limits.perAddress": { "limit": 7, "hits": 1 } }));
@@ -288,6 +302,28 @@ async fn whoever_watches_the_log_reads_of_a_store_that_is_down() {
     let [line] = lines.as_slice() else { panic!("expected one line, found {lines:#?}") };
     assert_eq!((line.level, line.field("message")), ("ERROR", "request failed"));
     assert_eq!(line.field("reason"), "store_unavailable");
+}
+
+/// Each app is there with how it does, and since when.
+#[tokio::test]
+async fn the_status_says_how_each_app_does() {
+    let site = Site::open("/status").await;
+    let (now, later) =
+        (Timestamp::from_unix_seconds(1_800_000_000), Timestamp::from_unix_seconds(1_800_000_060));
+    let state = async || {
+        let body: Value = serde_json::from_str(&site.ask("GET /status").await.2).unwrap();
+        body["apps"]["a"].clone()
+    };
+    assert_eq!(state().await, json!({ "type": "llm", "state": "unknown" }));
+    site.apps.lists("a", 7, now);
+    let since = "2027-01-15T08:00:00Z";
+    assert_eq!(state().await, json!({ "type": "llm", "state": "ok", "since": since, "tools": 7 }));
+    site.apps.fails("a", "upstream_timeout", later);
+    let expected = json!({ "type": "llm", "state": "failing", "since": "2027-01-15T08:01:00Z", "reason": "upstream_timeout" });
+    assert_eq!(state().await, expected);
+    // What is not in the configuration is not there, whatever was seen of it before.
+    site.apps.fails("gone", "upstream_timeout", later);
+    assert!(!site.ask("GET /status").await.2.contains("gone"));
 }
 
 #[tokio::test]

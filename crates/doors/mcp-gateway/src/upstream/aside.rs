@@ -58,7 +58,7 @@ impl<P: 'static> Aside<P> {
         let (line, spoken) = (Arc::clone(&self.line), Arc::clone(&self.spoken));
         let told = async move {
             if let Err(rejection) = line.post(message, spoken.session.as_deref(), WAIT).await {
-                let detail = rejection.detail();
+                let detail = &*rejection.detail();
                 tracing::info!(reason = rejection.reason, detail, "an upstream could not be told");
             }
         };

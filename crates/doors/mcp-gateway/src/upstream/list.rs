@@ -133,7 +133,7 @@ impl Offered {
                 tracing::warn!(app = %name, tools, "an upstream repeats pages of its list of tools");
             }
             Some(Incomplete::Broken(rejection)) => {
-                let (reason, detail) = (rejection.reason, rejection.detail());
+                let (reason, detail) = (rejection.reason, &*rejection.detail());
                 lists.note(name.as_str(), reason, context.now);
                 tracing::warn!(app = %name, tools, reason, detail, "a list of tools broke off; what was read is kept");
             }

@@ -187,6 +187,20 @@ impl Gateway {
         self.own.sign("at+jwt", claims.as_object().unwrap())
     }
 
+    /// A token of `ada` with these claims besides.
+    pub(crate) fn token_with(&self, more: &Value) -> String {
+        let audience = format!("http://{}/mcp", self.address);
+        let mut claims = self.claims("ada", &audience, "cli");
+        let members = more.as_object().unwrap().clone();
+        claims.as_object_mut().unwrap().extend(members);
+        self.own.sign("at+jwt", claims.as_object().unwrap())
+    }
+
+    /// The issuer of its tokens.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.own.issuer
+    }
+
     pub(crate) fn token_for(&self, subject: &str, audience: &str, client: &str) -> String {
         self.own.sign("at+jwt", self.claims(subject, audience, client).as_object().unwrap())
     }

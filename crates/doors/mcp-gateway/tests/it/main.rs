@@ -27,4 +27,5 @@ mod memory;
 mod refusals;
 mod sessions;
 mod shadowing;
+mod told;
 mod upstream;

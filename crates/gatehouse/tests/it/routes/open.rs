@@ -60,6 +60,17 @@ fn assert_documented(entry: &Entry, response: &Response) {
         "hello" => assert_eq!((response.status, &body["message"]), (200, &"hello".into()), "{what}"),
         "healthz" | "readyz" => assert_eq!(response.status, 200, "{what}"),
         "status" => assert_eq!((response.status, &body["status"]), (200, &"ok".into()), "{what}"),
+        // What people see who land on an address that is meant for nobody, or for programs.
+        "landing" => {
+            assert_eq!(response.status, 200, "{what}");
+            assert!(response.text().contains("This is a Gatehouse"), "{what}");
+            assert!(response.header("content-security-policy").contains("default-src 'none'"), "{what}");
+        }
+        "landing.authorize" => {
+            assert_eq!(response.status, 404, "{what}");
+            assert!(response.text().contains("applications send people to /oauth2/auth"), "{what}");
+            assert!(response.header("content-security-policy").contains("default-src 'none'"), "{what}");
+        }
         // A page, never a redirect: nothing is known of whoever asks.
         "oauth.authorize" | "signin.page" | "signin.password" | "consent.page" | "consent.decision"
         | "signin.callback" => {

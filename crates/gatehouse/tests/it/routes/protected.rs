@@ -150,8 +150,9 @@ fn assert_recorded(gateway: &Gateway, refusals: &[Refusal]) {
         assert_eq!(record["outcome"], "deny", "{what}: {record}");
         assert!(record["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{what}: {record}");
         assert_eq!(record["result"]["status"], *status, "{what}: {record}");
-        // Only a token that is genuine, and has no grant behind it, says whose doing it is.
-        let is_genuine = what.ends_with("no grant behind it");
+        // Only a token that is genuine, and has no grant behind it or is over, says whose doing it is.
+        let is_over = record["actor"]["credential_expired"] == true;
+        let is_genuine = what.ends_with("no grant behind it") || is_over;
         assert_eq!(record["actor"].is_null(), !is_genuine, "{what}: {record}");
     }
     let (audit, log) = (gateway.audit_text(), gateway.log());

@@ -81,6 +81,7 @@ impl ClientDirectory {
     ) -> Result<Arc<RegisteredClient>, Rejection> {
         let unknown = || {
             Rejection::new(RejectionKind::Unauthenticated, "client_unknown", "This client is not known here.")
+                .because(format!("there is no client {id}"))
         };
         let server = context.snapshot.authorization_server.as_ref().ok_or_else(unknown)?;
         if let Some(registered) = server.clients.get(id) {

@@ -9,8 +9,23 @@ use tokio::time::{Instant, timeout};
 use gatehouse_audit::event::{Event, Outcome};
 use gatehouse_audit::sink::AuditSink;
 
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, loggable};
 use crate::server::cutoff::Cutoff;
+
+/// Whom a request is about, as far as its record knows: what every log line about it names.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    /// The client.
+    pub client: Option<String>,
+    /// The person, or whoever else is the subject.
+    pub user: Option<String>,
+    /// The grant.
+    pub grant: Option<String>,
+    /// The app that is to be reached.
+    pub app: Option<String>,
+    /// The tool that is to be called, under its qualified name.
+    pub tool: Option<String>,
+}
 
 /// An event that handlers add to. It is written once nobody can add to it any more: when the answer, streamed or
 /// not, has been sent or given up.
@@ -69,6 +84,21 @@ impl AuditRow {
     pub(crate) fn is_allowed(&self) -> bool {
         let event = self.event.lock().unwrap_or_else(PoisonError::into_inner);
         event.as_ref().is_some_and(|event| event.outcome() == Outcome::Allow)
+    }
+
+    /// Whom it is about, as far as that is known. URLs among the names stand as they may stand in a log.
+    pub fn named(&self) -> Named {
+        let event = self.event.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(event) = event.as_ref() else { return Named::default() };
+        let tell = |name: Option<&str>| name.map(|name| loggable(name).into_owned());
+        let target = event.target();
+        Named {
+            client: tell(event.client_id()),
+            user: tell(event.user()),
+            grant: tell(event.grant()),
+            app: target.and_then(|target| target.app.clone()),
+            tool: target.and_then(|target| target.tool.clone()),
+        }
     }
 
     /// Gives the record up: the request turned out to be nothing worth recording, such as a page that was shown.

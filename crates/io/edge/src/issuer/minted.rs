@@ -75,7 +75,7 @@ impl Minted {
         };
         let user = self.subject.as_ref().zip(subject_token);
         let user = user.map(|(subject, claims)| User::of_token(subject.as_str(), claims));
-        may_see(&facts, &client.access_token_policies, context, user, &mut Slices::begin()).await
+        may_see(&facts, &client.access_token_policies, context, user, &mut Slices::begin()).await.is_ok()
     }
 }
 

@@ -108,8 +108,8 @@ impl Delegation {
         rule: &OutboundRule,
         context: &Context<Verified>,
     ) -> Result<OutboundCredential, Rejection> {
-        let credential = self.credential_for(rule, None, context).await?;
-        Ok(credential.noted(context))
+        // The record of a call tells of the token that goes out with it, not of one that the list was read with.
+        self.credential_for(rule, None, context).await
     }
 
     /// Whether this request would be given the credential for asking an upstream what it offers, before it is shown

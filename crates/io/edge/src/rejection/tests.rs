@@ -48,3 +48,12 @@ fn what_peers_say_is_kept_no_longer_than_operators_read() {
         long.len()
     );
 }
+
+#[test]
+fn a_detail_is_never_empty() {
+    let public = Rejection::malformed("r", "Go to https://app.example/cb?code=s3cret first.");
+    assert_eq!(public.detail(), "Go to https://app.example/cb first.");
+    assert_eq!(public.clone().because("").detail(), public.detail());
+    assert_eq!(public.because("the whole story").detail(), "the whole story");
+    assert_eq!(Rejection::unauthenticated("r", "no token").detail(), "no token");
+}

@@ -101,6 +101,13 @@ impl GrantRepository for PostgresStore {
         self.revoke_where(id.as_str(), at, (GRANT, FAMILIES)).await.map(Transition::from_rows)
     }
 
+    async fn all_of(&self, user: &SubjectId, now: Timestamp) -> Result<Vec<GrantId>, StoreError> {
+        const SQL: &str = "SELECT id FROM grants WHERE subject = $1 AND expires_at > $2 ORDER BY id";
+        let query = || sqlx::query_as(SQL).bind(user.as_str()).bind(now.unix_nanos());
+        let rows: Vec<(String,)> = self.relying().all(query).await?;
+        Ok(rows.into_iter().map(|(id,)| GrantId::new(id)).collect())
+    }
+
     async fn revoke_all_of_user(&self, user: &SubjectId, at: Timestamp) -> Result<u64, StoreError> {
         const GRANTS: &str = "UPDATE grants SET revoked_at = $2 WHERE subject = $1 AND revoked_at IS NULL";
         const FAMILIES: &str = "UPDATE refresh_families SET revoked_at = $2 WHERE revoked_at IS NULL

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_store::error::StoreError;
-use gatehouse_store::maintenance::{Maintenance, SWEEP_BATCH, Swept};
+use gatehouse_store::maintenance::{ENDED_FAMILIES_KEPT, Maintenance, SWEEP_BATCH, Swept};
 
 use super::PostgresStore;
 
@@ -25,7 +25,7 @@ impl Maintenance for PostgresStore {
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
         Ok(Swept {
             grants: self.delete(GRANTS, now).await?,
-            families: self.delete(FAMILIES, now).await?,
+            families: self.delete(FAMILIES, now.minus(ENDED_FAMILIES_KEPT)).await?,
             sessions: self.delete(SESSIONS, now).await?,
             consents: self.delete(CONSENTS, now).await?,
             claims: self.delete(CLAIMS, now).await?,

@@ -23,11 +23,14 @@ impl RefreshRepository for PostgresStore {
         const SQL: &str = "SELECT body, successor_used, stale_hits, revoked_at FROM refresh_families
              WHERE id = $1 AND expires_at > $2";
         let query = || sqlx::query_as(SQL).bind(id.as_str()).bind(now.unix_nanos());
-        let row: Option<(String, bool, i64, Option<i64>)> = self.relying().optional(query).await?;
-        row.map(|(body, successor_used, stale_hits, revoked_at)| {
-            FamilyColumns { body, successor_used, stale_hits, revoked_at }.read(id.as_str())
-        })
-        .transpose()
+        read(id, self.relying().optional(query).await?)
+    }
+
+    async fn find_ended(&self, id: &FamilyId) -> Result<Option<RefreshFamily>, StoreError> {
+        const SQL: &str =
+            "SELECT body, successor_used, stale_hits, revoked_at FROM refresh_families WHERE id = $1";
+        let query = || sqlx::query_as(SQL).bind(id.as_str());
+        read(id, self.relying().optional(query).await?)
     }
 
     async fn rotate(
@@ -104,4 +107,15 @@ pub(super) fn insert_family(row: &FamilyRow) -> Query<'_, Postgres, PgArguments>
     );
     let insert = insert.bind(&row.id).bind(&row.grant).bind(row.generation).bind(row.successor_used);
     insert.bind(row.stale_hits).bind(row.expires_at).bind(row.revoked_at).bind(&row.body)
+}
+
+/// A family as its row has it.
+fn read(
+    id: &FamilyId,
+    row: Option<(String, bool, i64, Option<i64>)>,
+) -> Result<Option<RefreshFamily>, StoreError> {
+    row.map(|(body, successor_used, stale_hits, revoked_at)| {
+        FamilyColumns { body, successor_used, stale_hits, revoked_at }.read(id.as_str())
+    })
+    .transpose()
 }

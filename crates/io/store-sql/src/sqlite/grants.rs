@@ -12,7 +12,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::SqliteStore;
 use super::refresh_families::insert_family;
-use super::statement::{decide, execute, first};
+use super::statement::{all, decide, execute, first};
 use crate::row::{self, FamilyRow, GrantRow};
 
 #[async_trait]
@@ -114,6 +114,16 @@ impl GrantRepository for SqliteStore {
         const FAMILIES: &str =
             "UPDATE refresh_families SET revoked_at = ?2 WHERE grant_id = ?1 AND revoked_at IS NULL";
         self.revoke_where(id.to_string(), at, (GRANT, FAMILIES)).await.map(Transition::from_rows)
+    }
+
+    async fn all_of(&self, user: &SubjectId, now: Timestamp) -> Result<Vec<GrantId>, StoreError> {
+        const SQL: &str = "SELECT id FROM grants WHERE subject = ?1 AND expires_at > ?2 ORDER BY id";
+        let row = (user.to_string(), now.unix_nanos());
+        self.readers
+            .read(move |connection| {
+                all(connection, SQL, row, |row| Ok(GrantId::new(row.get::<_, String>(0)?)))
+            })
+            .await
     }
 
     async fn revoke_all_of_user(&self, user: &SubjectId, at: Timestamp) -> Result<u64, StoreError> {

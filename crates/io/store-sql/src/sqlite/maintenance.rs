@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_store::error::StoreError;
-use gatehouse_store::maintenance::{Maintenance, SWEEP_BATCH, Swept};
+use gatehouse_store::maintenance::{ENDED_FAMILIES_KEPT, Maintenance, SWEEP_BATCH, Swept};
 use rusqlite::params;
 
 use super::SqliteStore;
@@ -27,10 +27,12 @@ impl Maintenance for SqliteStore {
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
         self.writer
             .write(move |connection| {
-                let delete = |sql| execute(connection, sql, params![now.unix_nanos(), SWEEP_BATCH]);
+                let ended =
+                    |sql, by: Timestamp| execute(connection, sql, params![by.unix_nanos(), SWEEP_BATCH]);
+                let delete = |sql| ended(sql, now);
                 Ok(Swept {
                     grants: delete(GRANTS)?,
-                    families: delete(FAMILIES)?,
+                    families: ended(FAMILIES, now.minus(ENDED_FAMILIES_KEPT))?,
                     sessions: delete(SESSIONS)?,
                     consents: delete(CONSENTS)?,
                     claims: delete(CLAIMS)?,

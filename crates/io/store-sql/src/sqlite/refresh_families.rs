@@ -28,6 +28,17 @@ impl RefreshRepository for SqliteStore {
             .await
     }
 
+    async fn find_ended(&self, id: &FamilyId) -> Result<Option<RefreshFamily>, StoreError> {
+        const SQL: &str =
+            "SELECT body, successor_used, stale_hits, revoked_at FROM refresh_families WHERE id = ?1";
+        let id = id.to_string();
+        self.readers
+            .read(move |connection| {
+                first(connection, SQL, params![id], columns)?.map(|columns| columns.read(&id)).transpose()
+            })
+            .await
+    }
+
     async fn rotate(
         &self,
         next: &RefreshFamily,

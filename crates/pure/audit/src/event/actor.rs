@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::delegation::DelegationChain;
-use gatehouse_identity::id::{ClientId, Issuer, SubjectId};
+use gatehouse_identity::id::{ClientId, GrantId, Issuer, SubjectId};
 use gatehouse_identity::principal::{Attribution, Credential, PrincipalKind};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -33,6 +33,8 @@ pub(super) struct Actor {
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<String>,
@@ -45,6 +47,8 @@ pub(super) struct Actor {
     claimed_user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connector: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,6 +153,28 @@ impl Actor {
         self.proven = true;
         self.iss = Some(bounded(issuer.as_str()));
         self.sub = Some(bounded(subject.as_str()));
+    }
+
+    pub(super) fn set_user(&mut self, user: &SubjectId) {
+        self.known = true;
+        self.user = Some(bounded(user.as_str()));
+    }
+
+    pub(super) fn set_grant(&mut self, grant: &GrantId) {
+        self.known = true;
+        self.grant = Some(bounded(grant.as_str()));
+    }
+
+    pub(super) fn client_id(&self) -> Option<&str> {
+        self.client_id.as_deref()
+    }
+
+    pub(super) fn user(&self) -> Option<&str> {
+        self.user.as_deref().or(self.sub.as_deref())
+    }
+
+    pub(super) fn grant(&self) -> Option<&str> {
+        self.grant.as_deref()
     }
 
     pub(super) fn set_claimed_user(&mut self, username: &str) {

@@ -129,6 +129,17 @@ pub struct Policy {
     pub duration: Duration,
 }
 
+/// How many items a policy kept out of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HiddenItems {
+    /// Name of the policy.
+    pub policy: String,
+    /// Code of its verdict.
+    pub verdict: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
 /// What a model call used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TokenUsage {

@@ -26,6 +26,7 @@ section! {
         allowed_audiences: Vec<Placed<String>> = list("allowedAudiences"),
         default_audience: Option<Placed<String>> = optional("defaultAudience"),
         custom_scopes: ScopeList = nested("customScopes"),
+        default_scopes: Option<Placed<Vec<Placed<String>>>> = optional("defaultScopes"),
         authentication: Authentication = nested("authentication"),
         claims_mapping: Entries<Placed<String>> = or("claimsMapping", Entries::none()),
         authorization: Authorization = nested("authorization"),

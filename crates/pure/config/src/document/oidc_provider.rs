@@ -101,6 +101,7 @@ section! {
         default_audience: Option<Placed<String>> = optional("defaultAudience"),
         authentication: Authentication = nested("authentication"),
         custom_scopes: ScopeList = nested("customScopes"),
+        default_scopes: Option<Placed<Vec<Placed<String>>>> = optional("defaultScopes"),
         access_token: AccessToken = nested("accessToken"),
         refresh_token: Option<RefreshToken> = optional("refreshToken"),
         claims_mapping: Entries<Placed<String>> = or("claimsMapping", Entries::none()),

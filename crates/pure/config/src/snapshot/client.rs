@@ -80,6 +80,7 @@ fn compile_client(
         compiler.report.error_with(&app.place, "nobody can sign in to this client", "add a connector");
     }
     let allowed_audiences = minting::audiences(&app.allowed_audiences);
+    let scopes = minting::client_scopes(&app.custom_scopes.scopes, compiler);
     Client {
         id: ClientId::new(app.client_id.value.clone()),
         name: app.name.value.clone(),
@@ -102,8 +103,8 @@ fn compile_client(
             compiler,
         ),
         allowed_audiences,
-        scopes: minting::client_scopes(&app.custom_scopes.scopes, compiler),
-        default_scopes: None,
+        default_scopes: minting::default_scopes(app.default_scopes.as_ref(), &scopes, compiler),
+        scopes,
         access_token: minting::access_token(&app.access_token, root, compiler),
         connectors: if interactive { connectors } else { Vec::new() },
         claims_mapping: minting::claims(&app.claims_mapping, &["sub"], root, compiler),

@@ -122,6 +122,32 @@ pub(crate) fn client_scopes(written: &[ScopeName], compiler: &mut Compiler<'_>) 
     standard.union(&scopes(written, compiler))
 }
 
+/// The scopes of a request that names none, each of which the client may have; `None` for all of them.
+pub(crate) fn default_scopes(
+    written: Option<&Placed<Vec<Placed<String>>>>,
+    possible: &ScopeSet,
+    compiler: &mut Compiler<'_>,
+) -> Option<ScopeSet> {
+    let written = written?;
+    if written.is_empty() {
+        let hint = "name one, or leave the key out";
+        compiler.report.error_with(&written.place, "a request without scope would get none", hint);
+    }
+    let mut defaults = ScopeSet::none();
+    for scope in written.iter() {
+        match ScopeSet::parse(scope) {
+            Ok(one) if one.iter().count() == 1 && one.is_subset(possible) => defaults = defaults.union(&one),
+            Ok(one) if one.iter().count() == 1 => {
+                let message = format!("clients here may not have the scope `{}`", scope.value);
+                compiler.report.error_with(&scope.place, message, "add it to `customScopes`");
+            }
+            Ok(_) => compiler.report.error(&scope.place, "one scope name, without spaces"),
+            Err(error) => compiler.report.error(&scope.place, error.to_string()),
+        }
+    }
+    Some(defaults)
+}
+
 /// A list of scope names as a set.
 pub(crate) fn scopes(written: &[ScopeName], compiler: &mut Compiler<'_>) -> ScopeSet {
     written.iter().fold(ScopeSet::none(), |all, scope| match ScopeSet::parse(&scope.name) {

@@ -109,9 +109,10 @@ fn template(written: &ClientMetadata, root: &Root, compiler: &mut Compiler<'_>) 
     }
     let allowed_audiences = minting::audiences(&written.allowed_audiences);
     let asked_for_none = written.default_audience.as_ref();
+    let scopes = minting::client_scopes(&written.custom_scopes.scopes, compiler);
     DocumentClientRules {
-        scopes: minting::client_scopes(&written.custom_scopes.scopes, compiler),
-        default_scopes: None,
+        default_scopes: minting::default_scopes(written.default_scopes.as_ref(), &scopes, compiler),
+        scopes,
         default_audience: minting::default_audience(asked_for_none, &allowed_audiences, root, compiler),
         allowed_audiences,
         access_token: minting::access_token(&written.access_token, root, compiler),

@@ -6,11 +6,13 @@
 use std::collections::BTreeSet;
 
 use gatehouse_oauth::claims::{ClaimExpression, Distinction};
+use gatehouse_oauth::redirect::RegisteredRedirect;
 
 use super::compiler::Compiler;
 use super::minting::sign_in_connectors;
 use crate::document::Root;
 use crate::document::app::App;
+use crate::document::client::ClientApp;
 use crate::document::connector::Connector;
 use crate::document::spot::{Entries, Placed};
 
@@ -21,6 +23,7 @@ struct Mapped<'a> {
 }
 
 pub(crate) fn check(root: &Root, compiler: &mut Compiler<'_>) {
+    check_two_ways(root, compiler);
     let mut mapped = Vec::new();
     for app in &root.apps {
         if let App::Client(client) = app {
@@ -45,6 +48,56 @@ pub(crate) fn check(root: &Root, compiler: &mut Compiler<'_>) {
     }
 }
 
+/// A program that may be registered here as well as known by a document about it gives one person two subjects, depending
+/// on how it comes, when the two map them differently.
+fn check_two_ways(root: &Root, compiler: &mut Compiler<'_>) {
+    let documents = root.oidc_provider.iter().filter_map(|provider| provider.client_metadata.as_ref());
+    let Some(documents) = documents.into_iter().find(|documents| documents.enabled) else { return };
+    let by_document = mapped_subject(&documents.claims_mapping);
+    for app in &root.apps {
+        let App::Client(client) = app else { continue };
+        let hosts = &documents.allowed_hosts;
+        let by_registration = mapped_subject(&client.claims_mapping);
+        if !may_have_document(client, hosts) || text(by_registration) == text(by_document) {
+            continue;
+        }
+        let said = |written: Option<&Placed<String>>| match written {
+            Some(written) => format!("the subject `{}`", written.value),
+            None => "the subject of their own".to_owned(),
+        };
+        let message = format!(
+            "people have {} through the client `{}`, but {} when a program comes by a document about it",
+            said(by_registration),
+            client.client_id.value,
+            said(by_document)
+        );
+        let place = by_registration.or(by_document).map_or(&client.place, |written| &written.place);
+        let hint =
+            "write the same `sub` here and in oidcProvider.clientIDMetadata.claimsMapping, or in neither";
+        compiler.report.warning(place, message, hint);
+    }
+}
+
+/// Whether the program behind a client may be one that has a document too: those of Claude, programs on people's
+/// computers, and whoever is answered at a host whose documents are believed.
+fn may_have_document(client: &ClientApp, hosts: &[Placed<String>]) -> bool {
+    let is_at = |url: &str, host: &str| url.starts_with(&format!("https://{host}/"));
+    let is_one = |url: &Placed<String>| {
+        RegisteredRedirect::parse(url).is_ok_and(|redirect| redirect.is_loopback())
+            || hosts.iter().any(|host| is_at(url, host))
+    };
+    client.preset.is_some() || client.redirect_urls.iter().any(is_one)
+}
+
+fn mapped_subject(mapping: &Entries<Placed<String>>) -> Option<&Placed<String>> {
+    mapping.iter().find(|(name, _)| name.value == "sub").map(|(_, written)| written)
+}
+
+/// What a mapping gives; the subject of their own is the same whether it is written or not.
+fn text(written: Option<&Placed<String>>) -> Option<&str> {
+    written.map(|written| written.value.as_str()).filter(|text| *text != "user.sub")
+}
+
 /// The `sub` of one client, unless it is the person's own or shared by many, which is told at once.
 fn read<'a>(
     mapping: &'a Entries<Placed<String>>,
@@ -52,7 +105,7 @@ fn read<'a>(
     root: &Root,
     compiler: &mut Compiler<'_>,
 ) -> Option<Mapped<'a>> {
-    let (_, written) = mapping.iter().find(|(name, _)| name.value == "sub")?;
+    let written = mapped_subject(mapping)?;
     let expression = ClaimExpression::parse(written).ok()?;
     let connectors = match (expression.distinguishes(), expression.connector()) {
         (Distinction::Everybody, _) => return None,

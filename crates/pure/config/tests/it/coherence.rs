@@ -5,6 +5,7 @@ use std::time::Duration;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::platform::{Migrate, Pooler, StorePlace};
 use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::id::ClientId;
 use gatehouse_identity::secret::Secret;
 
 use crate::fixture::{CLAUDE, GATEWAY, WHOLE, load, loaded, printed, refused};
@@ -270,6 +271,65 @@ fn subjects_that_two_people_may_share_are_a_warning() {
     let found = two("user.upstream_issuer", "other.sub");
     let expected = "claimsMapping.sub: many people would have the subject `user.upstream_issuer`";
     assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+}
+
+/// One person must not have two subjects, depending on whether their program is registered or known by a document.
+#[test]
+fn two_ways_to_one_program_that_map_subjects_differently_are_a_warning() {
+    let found = |documents: &str, client: &str| {
+        let written =
+            format!("oidcProvider:\n  clientIDMetadata: {{ allowedHosts: [claude.ai]{documents} }}\n");
+        let text = CLAUDE.replacen("oidcProvider:\n", &written, 1);
+        warnings(&loaded(&text.replacen("      sub: upstream-idp.sub\n", client, 1)))
+    };
+    let mapped = ", claimsMapping: { sub: upstream-idp.sub }";
+    let sub = "      sub: upstream-idp.sub\n";
+    for (documents, client) in [(mapped, sub), ("", ""), ("", "      sub: user.sub\n")] {
+        assert_eq!(found(documents, client), [""; 0], "{documents} {client}");
+    }
+    let cases = [
+        (
+            "",
+            sub,
+            "the subject `upstream-idp.sub` through the client `claude-public`, but the subject of their own",
+        ),
+        (
+            mapped,
+            "",
+            "the subject of their own through the client `claude-public`, but the subject `upstream-idp.sub`",
+        ),
+        (mapped, "      sub: upstream-idp.email\n", "the subject `upstream-idp.email` through the client"),
+    ];
+    for (documents, client, expected) in cases {
+        let found = found(documents, client);
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+    let elsewhere = ", enabled: false";
+    assert_eq!(found(elsewhere, sub), [""; 0], "documents that are not believed are no way");
+}
+
+/// What a request without scope gets is something that the client may have.
+#[test]
+fn default_scopes_are_scopes_of_the_client() {
+    let written = |defaults: &str| {
+        let keys = format!(
+            "    clientID: claude-public\n    customScopes: {{ scopes: [{{ name: \"tools:use\" }}] }}\n    defaultScopes: {defaults}\n"
+        );
+        CLAUDE.replacen("    clientID: claude-public\n", &keys, 1)
+    };
+    let snapshot = loaded(&written("[openid, \"tools:use\"]"));
+    let server = snapshot.authorization_server.unwrap();
+    let client = &server.clients[&ClientId::new("claude-public")].client;
+    assert_eq!(client.default_scopes.as_ref().unwrap().to_string(), "openid tools:use");
+    let cases = [
+        ("[\"tools:admin\"]", "defaultScopes[0]: clients here may not have the scope `tools:admin`"),
+        ("[\"openid profile\"]", "defaultScopes[0]: one scope name, without spaces"),
+        ("[]", "defaultScopes: a request without scope would get none"),
+    ];
+    for (defaults, expected) in cases {
+        let found = refused(&written(defaults));
+        assert!(found.contains(expected), "{defaults}: {found}");
+    }
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub(super) fn client_may_use_codes(client: &Client) -> Result<(), OAuthError> {
     if client.may_use(GrantType::AuthorizationCode) {
         Ok(())
     } else {
-        Err(OAuthError::new(ErrorCode::UnauthorizedClient, "this client may not use authorization_code"))
+        Err(client.may_not_use(GrantType::AuthorizationCode))
     }
 }
 
@@ -105,17 +105,18 @@ pub(super) fn challenge(
 /// `scopes_supported` is safe; scopes that do not exist are an error.
 pub(super) fn scopes(form: &Form, client: &Client, rules: &ServerRules) -> Result<ScopeSet, OAuthError> {
     let invalid = |text: String| OAuthError::new(ErrorCode::InvalidScope, text);
+    let beyond = |text: String, asked: &ScopeSet| invalid(text).because(client.scopes_instead_of(asked));
     let Some(text) = form.one("scope") else {
         return Ok(client.default_scopes.as_ref().unwrap_or(&client.scopes).intersection(&client.scopes));
     };
     let requested = ScopeSet::parse(text).map_err(|error| invalid(error.to_string()))?;
     let unknown = requested.difference(&rules.scopes).difference(&client.scopes);
     if !unknown.is_empty() {
-        return Err(invalid(format!("unknown scope: {unknown}")));
+        return Err(beyond(format!("unknown scope: {unknown}"), &requested));
     }
     let granted = requested.intersection(&client.scopes);
     if granted.is_empty() && !requested.is_empty() {
-        return Err(invalid(format!("this client may not ask for any of: {requested}")));
+        return Err(beyond(format!("this client may not ask for any of: {requested}"), &requested));
     }
     Ok(granted)
 }

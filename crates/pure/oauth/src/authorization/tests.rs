@@ -56,7 +56,7 @@ fn a3_an_unknown_client_or_redirect_is_shown_and_never_redirected() {
     else {
         panic!("must be shown")
     };
-    assert_eq!(mismatch.unwrap().nearest.as_deref(), Some("https://claude.ai/api/mcp/auth_callback"));
+    assert_eq!(mismatch.unwrap().nearest_bare().as_deref(), Some("https://claude.ai/api/mcp/auth_callback"));
 }
 
 #[test]

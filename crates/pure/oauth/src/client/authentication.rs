@@ -106,12 +106,16 @@ pub fn authenticate<'a>(
             let known =
                 client.secrets.iter().fold(false, |known, good| known | good.matches(secret.expose()));
             if !known {
-                return Err(wrong_credentials());
+                return Err(wrong_credentials().because(format!(
+                    "the secret is none of the {} that are configured for this client: it is wrong, or was rotated",
+                    client.secrets.len()
+                )));
             }
             client.base_assurance().max(Assurance::Secret)
         }
         (ClientKind::Confidential, Method::None) => {
-            return Err(invalid_client("this client must authenticate with its secret"));
+            let error = invalid_client("this client must authenticate with its secret");
+            return Err(error.because("no secret was sent, but the client is not `public`"));
         }
     };
     Ok(AuthenticatedClient { client, assurance })

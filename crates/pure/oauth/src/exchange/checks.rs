@@ -136,7 +136,7 @@ pub(super) fn scopes(
     // Whoever asks for nothing in particular gets what may concern the target.
     let Some(requested) = requested else { return Ok(reachable.without_sign_in()) };
     let beyond = requested.difference(&reachable);
-    if beyond.is_empty() { Ok(requested.clone()) } else { Err(ExchangeError::Scope(beyond)) }
+    if beyond.is_empty() { Ok(requested.clone()) } else { Err(ExchangeError::Scope { beyond, reachable }) }
 }
 
 /// 9: the chain of the result: the requester, then the client that called it, then whoever came before.

@@ -19,15 +19,16 @@ fn mint(client: &Client, actors: &DelegationChain, audiences: &[Audience]) -> Ma
         audiences,
         grant_type: GrantType::AuthorizationCode,
     };
+    let subject = subject_of(&sources, &user, |_| None).unwrap();
     let token = AccessTokenClaims {
         issuer: &Issuer::new(ISSUER),
-        subject: &subject_of(&sources, &user, |_| None).unwrap(),
+        subject: &subject,
         audiences,
         client: &client.id,
         scopes: &scopes,
         actors,
         act_assurance: Some(Assurance::Secret),
-        sign_in: &sign_in_claims(&user),
+        sign_in: &sign_in_claims(&user, &subject),
         grant: Some(&GrantId::new("g-1")),
         generation: Some(3),
         lineage: &Lineage::none(),
@@ -61,6 +62,21 @@ fn a_delegated_token_names_its_actors() {
     assert_eq!(claims["aud"], json!(["a", "b"]));
 }
 
+/// Evidence of one person is found under one name, whatever the operator chose as the subject.
+#[test]
+fn a_token_with_a_mapped_subject_says_whose_it_is() {
+    let plain = mint(&public_client(), &DelegationChain::direct(), &[Audience::new(MCP)]);
+    assert_eq!(plain.get("grant_user"), None);
+    assert_eq!(sign_in::user(&plain), plain["sub"].as_str());
+    let client = Client { claims_mapping: expressions(&[("sub", "upstream-idp.oid")]), ..public_client() };
+    let mapped = mint(&client, &DelegationChain::direct(), &[Audience::new(MCP)]);
+    assert_eq!((&mapped["sub"], &mapped["grant_user"]), (&json!("0b1c"), &plain["sub"]));
+    assert_eq!(sign_in::user(&mapped), sign_in::user(&plain));
+    // What is no sign-in of ours names nobody.
+    let foreign = json!({ "sub": "u-9", "grant_user": "https://idp.example.com|u-1" });
+    assert_eq!(sign_in::user(foreign.as_object().unwrap()), None);
+}
+
 #[test]
 fn declared_claims_never_override_the_issuers() {
     let protected = [
@@ -80,6 +96,7 @@ fn declared_claims_never_override_the_issuers() {
         "auth_time",
         "amr",
         "grant_id",
+        "grant_user",
         "parent_jti",
     ];
     let plain = mint(&public_client(), &DelegationChain::direct(), &[Audience::new(MCP)]);

@@ -137,6 +137,14 @@ pub(super) async fn are_revoked_by_user_and_client(scene: &Scene<'_>) -> Result<
     let leaving = [scene.family("one", "leaver").await?, scene.family("two", "leaver").await?];
     let staying = scene.family("two", "stayer").await?;
     equal("grants of the user", &grants.revoke_all_of_user(&SubjectId::new("leaver"), now).await?, &2)?;
+    let mut ids = leaving.each_ref().map(|gone| gone.active.id.clone());
+    ids.sort();
+    equal(
+        "revoked grants of the user",
+        &grants.all_of(&SubjectId::new("leaver"), now).await?,
+        &ids.to_vec(),
+    )?;
+    equal("grants of nobody", &grants.all_of(&SubjectId::new("nobody"), now).await?, &Vec::new())?;
     for gone in &leaving {
         let family = families.find(&gone.family.id, now).await?;
         equal("a family of the user", &family.map(|family| family.revoked_at), &Some(Some(now)))?;

@@ -7,7 +7,7 @@ use gatehouse_identity::id::TokenId;
 
 use super::fixtures::profile;
 use super::{Finding, Scene, consents, equal, won};
-use crate::maintenance::{SWEEP_BATCH, Swept};
+use crate::maintenance::{ENDED_FAMILIES_KEPT, SWEEP_BATCH, Swept};
 use crate::one_time::Namespace;
 
 /// Runs on an empty store and leaves it empty.
@@ -16,7 +16,7 @@ pub(super) async fn removes_expired_rows_only(scene: &Scene<'_>) -> Result<(), F
     let store = scene.store;
     let Scene { now, .. } = *scene;
     let until = scene.later(Duration::from_hours(1));
-    scene.family("sweep", "ada").await?;
+    let swept = scene.family("sweep", "ada").await?.family;
     let (hash, session) = scene.session("ada");
     won("a session", store.sessions().insert(&hash, &session).await?)?;
     store.consents().remember(&consents::consent("sweeper")?, now, until).await?;
@@ -33,7 +33,7 @@ pub(super) async fn removes_expired_rows_only(scene: &Scene<'_>) -> Result<(), F
     let first = store.maintenance().sweep(the_end).await?;
     let expected = Swept {
         grants: 1,
-        families: 1,
+        families: 0,
         sessions: 1,
         consents: 1,
         claims: u64::from(SWEEP_BATCH),
@@ -43,5 +43,12 @@ pub(super) async fn removes_expired_rows_only(scene: &Scene<'_>) -> Result<(), F
     equal("a full sweep says so", &first.is_full(), &true)?;
     let second = scene.other_node.maintenance().sweep(the_end).await?;
     equal("the second sweep", &second, &Swept { claims: 1, ..Swept::default() })?;
-    equal("the third sweep", &store.maintenance().sweep(the_end).await?, &Swept::default())
+    equal("the third sweep", &store.maintenance().sweep(the_end).await?, &Swept::default())?;
+    let families = store.refresh_families();
+    equal("an expired family is absent", &families.find(&swept.id, the_end).await?, &None)?;
+    equal("an expired family, for evidence", &families.find_ended(&swept.id).await?, &Some(swept.clone()))?;
+    let long_after = the_end.plus(ENDED_FAMILIES_KEPT);
+    let last = store.maintenance().sweep(long_after).await?;
+    equal("a family that ended long ago", &last, &Swept { families: 1, ..Swept::default() })?;
+    equal("a swept family", &families.find_ended(&swept.id).await?, &None)
 }
