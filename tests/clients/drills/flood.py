@@ -27,7 +27,7 @@ def kinds(host: str) -> list[Kind]:
         Kind(f"POST /mcp HTTP/1.1\nhost: {host}", reason="credential_missing", event="credential.refused", status=401),
         Kind(
             f"POST /v1/messages HTTP/1.1\nhost: {host}\nx-api-key: {'k' * 40}",
-            reason="key_refused",
+            reason="token_not_jwt",
             event="credential.refused",
             status=401,
         ),

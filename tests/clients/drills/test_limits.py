@@ -73,7 +73,7 @@ def ask(node: Site, text: bytes) -> int:
         (["transfer-encoding: chunked, identity"], 400),
         (["transfer-encoding: xchunked"], 400),
         (["content-length: 1", "content-length: 2"], 400),
-        (["upgrade: websocket"], 501),
+        (["upgrade: websocket", "connection: upgrade"], 200),  # an offer, which need not be taken up
     ],
     ids=lambda value: f"{len(value)}x{value[0][:12]}+{len(value[0])}" if isinstance(value, list) else str(value),
 )

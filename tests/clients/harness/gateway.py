@@ -93,6 +93,14 @@ class Gateway:
         """Its log lines so far."""
         return [json.loads(line) for line in list(self.process.err) if line.startswith("{")]
 
+    def log_lines(self, are_wanted, timeout: float = 5) -> list[dict]:
+        """Its log lines that are wanted, once there is one: they are written after the answer that they are about."""
+        deadline = time.monotonic() + timeout
+        while not (lines := [line for line in self.log() if are_wanted(line)]):
+            assert time.monotonic() < deadline, f"no such line was logged:\n{self.log_text()}"
+            time.sleep(0.02)
+        return lines
+
     def log_text(self) -> str:
         """Everything it has written to its log, for canary searches."""
         return "\n".join([*self._earlier, *self.process.out, *self.process.err])

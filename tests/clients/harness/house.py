@@ -226,9 +226,10 @@ class TlsHouse(House):
 
     def _text(self, configuration: str) -> str:
         files = f"certFile: {self.authority.server_certificate}, keyFile: {self.authority.server_key}"
-        behind_tls = f"publicURL: @URL@, tls: front }}\ntls: {{ front: {{ {files} }} }}\n"
-        assert configuration.count("publicURL: @URL@ }\n") == 1
-        return super()._text(configuration.replace("publicURL: @URL@ }\n", behind_tls))
+        address = "publicURL: @URL@"
+        assert configuration.count(address) == 1
+        behind_tls = configuration.replace(address, f"{address}, tls: front")
+        return super()._text(f"{behind_tls}\ntls: {{ front: {{ {files} }} }}\n")
 
 
 class SplitHouse(House):
