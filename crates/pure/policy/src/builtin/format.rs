@@ -133,24 +133,14 @@ impl Directive {
                 self.number(&shortest(*number), made);
                 return Ok(());
             }
-            ('d', Printed::Whole(number)) => {
-                self.whole(*number, 10, false, made);
-                return Ok(());
-            }
-            ('b', Printed::Whole(number)) => {
-                self.whole(*number, 2, false, made);
-                return Ok(());
-            }
-            ('o', Printed::Whole(number)) => {
-                self.whole(*number, 8, false, made);
-                return Ok(());
-            }
-            ('x', Printed::Whole(number)) => {
-                self.whole(*number, 16, false, made);
-                return Ok(());
-            }
-            ('X', Printed::Whole(number)) => {
-                self.whole(*number, 16, true, made);
+            ('d' | 'b' | 'o' | 'x' | 'X', Printed::Whole(number)) => {
+                let base = match verb {
+                    'b' => 2,
+                    'o' => 8,
+                    'd' => 10,
+                    _ => 16,
+                };
+                self.whole(*number, base, verb == 'X', made);
                 return Ok(());
             }
             ('f' | 'F', Printed::Fraction(number)) => {

@@ -1,29 +1,31 @@
 use super::*;
 
+/// The policies that are shipped, their tests, and how many those are.
+const SHIPPED: [(&str, &str, usize); 3] = [
+    (
+        include_str!("../../../../../policies/network.rego"),
+        include_str!("../../../../../policies/network_test.rego"),
+        6,
+    ),
+    (
+        include_str!("../../../../../policies/sensitive_tools.rego"),
+        include_str!("../../../../../policies/sensitive_tools_test.rego"),
+        4,
+    ),
+    (
+        include_str!("../../../../../policies/exchange_scope.rego"),
+        include_str!("../../../../../policies/exchange_scope_test.rego"),
+        4,
+    ),
+];
+
 fn source(name: &str, text: &str) -> PolicySource {
     PolicySource { name: name.into(), text: text.into() }
 }
 
 #[test]
 fn shipped_policies_pass_their_own_tests() {
-    let pairs = [
-        (
-            include_str!("../../../../../policies/network.rego"),
-            include_str!("../../../../../policies/network_test.rego"),
-            6,
-        ),
-        (
-            include_str!("../../../../../policies/sensitive_tools.rego"),
-            include_str!("../../../../../policies/sensitive_tools_test.rego"),
-            4,
-        ),
-        (
-            include_str!("../../../../../policies/exchange_scope.rego"),
-            include_str!("../../../../../policies/exchange_scope_test.rego"),
-            4,
-        ),
-    ];
-    for (policy, tests, count) in pairs {
+    for (policy, tests, count) in SHIPPED {
         let outcomes = run(&[source("policy.rego", policy), source("policy_test.rego", tests)]).unwrap();
         assert_eq!(outcomes.len(), count);
         for outcome in outcomes {
@@ -103,20 +105,7 @@ fn older_bodies_and_tests_beside_the_rules_are_measured() {
 /// What is shipped is an example of tests too.
 #[test]
 fn tests_of_shipped_policies_depend_on_every_rule() {
-    for (policy, tests) in [
-        (
-            include_str!("../../../../../policies/network.rego"),
-            include_str!("../../../../../policies/network_test.rego"),
-        ),
-        (
-            include_str!("../../../../../policies/sensitive_tools.rego"),
-            include_str!("../../../../../policies/sensitive_tools_test.rego"),
-        ),
-        (
-            include_str!("../../../../../policies/exchange_scope.rego"),
-            include_str!("../../../../../policies/exchange_scope_test.rego"),
-        ),
-    ] {
+    for (policy, tests, _) in SHIPPED {
         assert_eq!(uncovered(policy, tests), [""; 0]);
     }
 }
