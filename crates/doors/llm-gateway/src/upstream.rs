@@ -93,11 +93,10 @@ fn described(headers: &HeaderMap) -> String {
 /// A success that is neither JSON nor an event stream is the page of something between us and the provider. Nobody could
 /// say what it used, and no client could read it.
 fn check_is_reply(headers: &HeaderMap) -> Result<(), Rejection> {
-    let media_type = media_type(headers);
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    if ["application/json", "text/event-stream"].iter().any(|known| essence.eq_ignore_ascii_case(known)) {
+    if is_json(headers) || is(headers, "text/event-stream") {
         return Ok(());
     }
+    let media_type = media_type(headers);
     let public = "The model provider's answer is not of its API.";
     Err(Rejection::new(RejectionKind::UpstreamFailed, "provider_unreadable", public)
         .because(format!("a success with content-type {media_type:?}")))
@@ -218,8 +217,12 @@ fn media_type(headers: &HeaderMap) -> &str {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let essence = media_type(headers).split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+    is(headers, "application/json")
+}
+
+/// Whether the body is of this media type, whatever its parameters.
+fn is(headers: &HeaderMap, essence: &str) -> bool {
+    media_type(headers).split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(essence)
 }
 
 /// An error page of something between us and the provider, such as a load balancer: clients of the Messages API
