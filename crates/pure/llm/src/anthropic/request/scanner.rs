@@ -16,11 +16,12 @@ pub(super) struct Scanner<'a> {
     text: &'a [u8],
     rest: &'a [u8],
     open: Brackets,
+    block: Block,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self { text, rest: text, open: Brackets { levels: 0, objects: [0; _] } }
+        Self { text, rest: text, open: Brackets { levels: 0, objects: [0; _] }, block: Block::of(text, 0) }
     }
 
     /// The first byte of what comes next, white space apart.
@@ -137,35 +138,30 @@ impl<'a> Scanner<'a> {
 
     /// Passes over a string; the next byte is its opening quote.
     fn string(&mut self) -> Result<(), RequestError> {
-        let mut rest = self.rest.get(1..).unwrap_or_default();
-        loop {
-            let (special, mut block) = special_bytes(rest);
-            let mut left = special;
-            while left != 0 {
-                let at = left.trailing_zeros() as usize;
-                left &= left - 1;
-                match rest.get(at..).unwrap_or_default() {
-                    [b'"', after @ ..] => {
-                        self.rest = after;
-                        return Ok(());
-                    }
-                    [b'\\', escape @ ..] if is_escape(escape) => {
-                        // What is escaped ends no string, and may be the first byte of the next block.
-                        left &= !(1_u64 << 1 << at);
-                        block = block.max(at + 2);
-                    }
-                    wrong => {
-                        self.rest = wrong;
-                        return Err(self.not_json());
-                    }
+        let mut at = self.at() + 1;
+        while at < self.text.len() {
+            if !self.block.contains(at) {
+                self.block = Block::of(self.text, at);
+            }
+            let Some(special) = self.block.special_from(at) else {
+                at = self.block.end();
+                continue;
+            };
+            match self.text.get(special..).unwrap_or_default() {
+                [b'"', after @ ..] => {
+                    self.rest = after;
+                    return Ok(());
+                }
+                // What is escaped ends no string, and may be the first byte of the next block.
+                [b'\\', escape @ ..] if is_escape(escape) => at = special + 2,
+                wrong => {
+                    self.rest = wrong;
+                    return Err(self.not_json());
                 }
             }
-            if block == 0 {
-                self.rest = rest;
-                return Err(self.not_json());
-            }
-            rest = rest.get(block..).unwrap_or_default();
         }
+        self.rest = &[];
+        Err(self.not_json())
     }
 
     fn number(&mut self) -> Result<(), RequestError> {
@@ -253,25 +249,57 @@ impl Brackets {
     }
 }
 
-/// Bytes that are looked at together.
-const BLOCK: usize = 64;
+/// Which bytes of a part of the text mean something inside a string. Most strings of a model call are short, and many
+/// begin and end in one block, so it is kept from one string to the next.
+struct Block {
+    /// A multiple of [`Block::SIZE`].
+    start: usize,
+    /// One bit for each byte, the lowest for the first: whether it is a quote, a backslash or a control character.
+    special: u64,
+}
 
-/// Of the next block, one bit for each byte, the lowest for the first: whether it is a quote, a backslash or a control
-/// character. And how long the block is, which is less only at the end of the text.
-fn special_bytes(rest: &[u8]) -> (u64, usize) {
-    let Some(block) = rest.first_chunk::<BLOCK>() else {
+impl Block {
+    const SIZE: usize = 64;
+
+    /// The block of `text` that the byte at `at` is in.
+    fn of(text: &[u8], at: usize) -> Self {
+        let start = at - at % Self::SIZE;
+        let rest = text.get(start..).unwrap_or_default();
+        Self {
+            start,
+            special: rest.first_chunk().map_or_else(|| Self::special_of_last(rest), Self::special_of),
+        }
+    }
+
+    fn contains(&self, at: usize) -> bool {
+        at & !(Self::SIZE - 1) == self.start
+    }
+
+    fn end(&self) -> usize {
+        self.start + Self::SIZE
+    }
+
+    /// The first special byte at or after `at`, which is in this block.
+    fn special_from(&self, at: usize) -> Option<usize> {
+        let special = self.special >> (at % Self::SIZE);
+        (special != 0).then(|| at + special.trailing_zeros() as usize)
+    }
+
+    fn special_of(block: &[u8; Self::SIZE]) -> u64 {
+        let [quote, backslash, last_control] = [b'"', b'\\', 0x1F].map(u8x16::splat);
+        let (lanes, _) = block.as_chunks();
+        lanes.iter().rev().fold(0, |bits, lane| {
+            let lane = u8x16::new(*lane);
+            let special = lane.simd_eq(quote) | lane.simd_eq(backslash) | lane.simd_le(last_control);
+            bits << 16 | u64::from(special.to_bitmask())
+        })
+    }
+
+    /// The same for what is left at the end of a text.
+    fn special_of_last(rest: &[u8]) -> u64 {
         let special = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
-        let bits = rest.iter().rev().fold(0, |bits, byte| bits << 1 | u64::from(special(byte)));
-        return (bits, rest.len());
-    };
-    let [quote, backslash, last_control] = [b'"', b'\\', 0x1F].map(u8x16::splat);
-    let (lanes, _) = block.as_chunks();
-    let bits = lanes.iter().rev().fold(0, |bits, lane| {
-        let lane = u8x16::new(*lane);
-        let special = lane.simd_eq(quote) | lane.simd_eq(backslash) | lane.simd_le(last_control);
-        bits << 16 | u64::from(special.to_bitmask())
-    });
-    (bits, BLOCK)
+        rest.iter().rev().fold(0, |bits, byte| bits << 1 | u64::from(special(byte)))
+    }
 }
 
 /// Whether an escape follows, of which the backslash was read.

@@ -2,7 +2,7 @@ use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::{MAX_DEPTH, RequestError, Scanner, special_bytes};
+use super::{Block, MAX_DEPTH, RequestError, Scanner};
 
 fn passed(text: &str) -> Result<&str, RequestError> {
     let mut scanner = Scanner::new(text.as_bytes());
@@ -184,12 +184,12 @@ proptest! {
     }
 
     #[test]
-    fn a_block_is_judged_as_byte_by_byte(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-        let (bits, block) = special_bytes(&bytes);
-        assert_eq!(block, bytes.len().min(64));
-        for (at, byte) in bytes[..block].iter().enumerate() {
-            assert_eq!(bits >> at & 1 == 1, *byte < b' ' || matches!(byte, b'"' | b'\\'), "{bytes:?}: {at}");
-        }
+    fn a_block_is_judged_as_byte_by_byte(text in prop::collection::vec(any::<u8>(), 1..200), place in any::<prop::sample::Index>()) {
+        let at = place.index(text.len());
+        let block = Block::of(&text, at);
+        assert!(block.contains(at));
+        let special = |at: &usize| text[*at] < b' ' || matches!(text[*at], b'"' | b'\\');
+        assert_eq!(block.special_from(at), (at..block.end().min(text.len())).find(special), "{text:?}: {at}");
     }
 
     /// Strings that are longer than a block, full of escapes, wherever these fall.
