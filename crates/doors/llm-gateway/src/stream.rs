@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use gatehouse_audit::event::{Outcome, TokenUsage};
 use gatehouse_config::snapshot::llm::Account;
@@ -16,6 +16,7 @@ use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::outbound::gathered::Gathered;
 use gatehouse_edge::rejection::excerpt;
 use gatehouse_edge::server::body::{Body, BodyError};
+use gatehouse_edge::timer::Timer;
 use gatehouse_identity::id::RequestId;
 use gatehouse_llm::anthropic::error::ErrorType;
 use gatehouse_llm::anthropic::reply::{ReplyFacts, ReplyScanner};
@@ -60,15 +61,14 @@ struct Watch {
     patience: Patience,
     started: Instant,
     heard: Instant,
-    timer: Pin<Box<Sleep>>,
+    timer: Timer,
 }
 
 impl Metered {
     /// A stream of server-sent events.
     pub(crate) fn stream(upstream: Received, meter: Meter, patience: Patience) -> Body {
         let now = Instant::now();
-        let timer = Box::pin(sleep_until(now + patience.ping));
-        let watch = Watch { patience, started: now, heard: now, timer };
+        let watch = Watch { patience, started: now, heard: now, timer: Timer::new(now + patience.ping) };
         Self::body(upstream, Scanner::Stream { scanner: UsageScanner::new(), watch }, meter)
     }
 
@@ -115,7 +115,7 @@ impl Metered {
     fn watch(&mut self, task: &mut TaskContext<'_>) -> Poll<Option<Bytes>> {
         let Scanner::Stream { scanner, watch, .. } = &mut self.scanner else { return Poll::Pending };
         let Patience { ping, idle, total, .. } = watch.patience;
-        while watch.timer.as_mut().poll(task).is_ready() {
+        while watch.timer.poll(task).is_ready() {
             let now = Instant::now();
             if now.duration_since(watch.started) >= total {
                 return Poll::Ready(self.end(Some("stream_too_long")));
@@ -126,7 +126,7 @@ impl Metered {
             }
             let overdue = silence >= ping;
             let next = if overdue { now + ping } else { watch.heard + ping };
-            watch.timer.as_mut().reset(next.min(watch.heard + idle));
+            watch.timer.reset(next.min(watch.heard + idle));
             if overdue && scanner.at_event_boundary() {
                 return Poll::Ready(Some(PING));
             }

@@ -17,3 +17,4 @@ pub mod outbound;
 pub mod partial_lists;
 pub mod rejection;
 pub mod server;
+pub mod timer;

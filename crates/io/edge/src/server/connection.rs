@@ -1,7 +1,7 @@
 //! One connection, from its first byte to its end.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::body::{Body, BodyError};
@@ -28,6 +29,7 @@ use super::framing::{Followed, Requests};
 use super::stall::Unstalled;
 use super::uptake::{LeftUnread, Streams, paced};
 use super::{Answer, Arrival};
+use crate::timer::Timer;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -230,16 +232,21 @@ async fn unless_silent<C: Future<Output = Option<Result<(), BodyError>>> + Unpin
     heard: &Requests,
     patience: Duration,
 ) -> End {
-    let served = match tokio::time::timeout(patience, &mut connection).await {
-        Ok(served) => served,
-        Err(_) if heard.any() => connection.await,
-        Err(_) => return End::Silent,
-    };
-    match served {
-        Some(Ok(())) => End::Served,
-        Some(Err(error)) => End::Failed(error),
-        None => End::Cut,
-    }
+    let mut first_request = Timer::new(Instant::now() + patience);
+    poll_fn(|task| {
+        if let Poll::Ready(served) = Pin::new(&mut connection).poll(task) {
+            return Poll::Ready(match served {
+                Some(Ok(())) => End::Served,
+                Some(Err(error)) => End::Failed(error),
+                None => End::Cut,
+            });
+        }
+        if !heard.any() && first_request.poll(task).is_ready() {
+            return Poll::Ready(End::Silent);
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// HTTP/1.1 and HTTP/2 with the limits of a server that faces the internet. The number of header fields is limited by
