@@ -14,19 +14,19 @@ use gatehouse_mcp::message::Request;
 use gatehouse_mcp::mirror;
 use gatehouse_policy::input::{Target as PolicyTarget, ToolCall};
 
+use crate::app_catalog::{AppCatalog, ExportedTool};
 use crate::cancellation::Cancellation;
-use crate::listing::{Listing, Offer};
-use crate::listings::could_export;
+use crate::catalog_cache::could_export;
 use crate::reply::{Message, Reply};
-use crate::talk::{Ending, Said};
+use crate::request_scope::{RequestScope, cancelled_call, failed_call};
 use crate::tools_list::{hints, may_list};
-use crate::turn::{Turn, cancelled_call, failed_call};
 use crate::upstream;
+use crate::upstream_call::{CallEvent, Completion};
 
 /// A tool, found by its exported name.
 struct Found<'a> {
     app: &'a Arc<McpApp>,
-    listing: Listing,
+    catalog: AppCatalog,
     index: usize,
 }
 
@@ -59,85 +59,92 @@ enum Stop {
 
 /// Finds the tool among those that the caller may see, asks policy, gets a credential, and asks the upstream; all
 /// of it until the client cancels the call.
-pub(crate) async fn call(turn: &Turn<'_>, request: &Request<'_>) -> Reply {
-    let hash = request.param("arguments").map(|raw| turn.door.fingerprints.fingerprint(raw.get().as_bytes()));
-    turn.note_request(EventKind::ToolCall, request, hash);
-    let begin = |session| turn.door.cancellations.begin(session, request.id()).map(Arc::new);
-    let Some(cancellation) = turn.session.and_then(begin) else {
-        return answer(turn, request, None).await;
+pub(crate) async fn call(scope: &RequestScope<'_>, request: &Request<'_>) -> Reply {
+    let hash =
+        request.param("arguments").map(|raw| scope.door.fingerprints.fingerprint(raw.get().as_bytes()));
+    scope.note_request(EventKind::ToolCall, request, hash);
+    let begin = |session| scope.door.cancellations.begin(session, request.id()).map(Arc::new);
+    let Some(cancellation) = scope.session.and_then(begin) else {
+        return answer(scope, request, None).await;
     };
     tokio::select! {
         biased;
         () = cancellation.requested() => {
-            Reply::Message(cancelled_call(turn.door, turn.context, turn.version, request.id()))
+            Reply::Message(cancelled_call(scope.door, scope.context, scope.version, request.id()))
         }
-        reply = answer(turn, request, Some(Arc::clone(&cancellation))) => reply,
+        reply = answer(scope, request, Some(Arc::clone(&cancellation))) => reply,
     }
 }
 
-async fn answer(turn: &Turn<'_>, request: &Request<'_>, cancellation: Option<Arc<Cancellation>>) -> Reply {
+async fn answer(
+    scope: &RequestScope<'_>,
+    request: &Request<'_>,
+    cancellation: Option<Arc<Cancellation>>,
+) -> Reply {
     let failed = |rejection| {
-        Reply::Message(failed_call(turn.door, turn.context, turn.version, request.id(), &rejection))
+        Reply::Message(failed_call(scope.door, scope.context, scope.version, request.id(), &rejection))
     };
-    let call = match read(turn, request).await {
+    let call = match read(scope, request).await {
         Ok(call) => call,
-        Err(Stop::Error(error)) => return Reply::Message(turn.error(request.id(), error)),
+        Err(Stop::Error(error)) => return Reply::Message(scope.error(request.id(), error)),
         Err(Stop::Failed(rejection)) => return failed(rejection),
-        Err(Stop::Hidden(why)) => return Reply::Message(turn.hidden(request, &why)),
+        Err(Stop::Hidden(why)) => return Reply::Message(scope.hidden(request, &why)),
     };
-    let values = match held_values(turn, &call) {
+    let values = match held_values(scope, &call) {
         Ok(held) => held,
         Err(over) => return Reply::Refused(over.into()),
     };
-    match permit(turn, &call).await {
+    match permit(scope, &call).await {
         Ok(permit) => {
-            let ending =
-                Ending::begin(turn, (call.found.app, &call.found.listing), request.id(), cancellation);
-            forward(turn, request, Ready { call, values }, permit, ending).await.unwrap_or_else(failed)
+            let completion =
+                Completion::begin(scope, (call.found.app, &call.found.catalog), request.id(), cancellation);
+            forward(scope, request, Ready { call, values }, permit, completion).await.unwrap_or_else(failed)
         }
         Err(denial) => failed(denial),
     }
 }
 
-async fn read<'a>(turn: &Turn<'a>, request: &'a Request<'_>) -> Result<Call<'a>, Stop> {
+async fn read<'a>(scope: &RequestScope<'a>, request: &'a Request<'_>) -> Result<Call<'a>, Stop> {
     let missing = || RpcError::new(ErrorCode::InvalidParams, "`params.name` is missing from `tools/call`");
     let name = request.text_param("name")?.ok_or_else(missing)?;
-    note_target(turn, &name, None);
+    note_target(scope, &name, None);
     let arguments = Arguments::read(request.param("arguments"))?;
     // No tool here ever asks for input first, so no state can be ours. Answers without one are not looked at.
     if request.param("requestState").is_some() {
         let message = "`params.requestState` was not given out by this server";
         return Err(RpcError::new(ErrorCode::InvalidParams, message).into());
     }
-    let found = find(turn, &name).await?;
-    let offer = found.offer().ok_or_else(|| RpcError::unknown_tool(&name))?;
-    note_target(turn, &offer.qualified, Some(found.app));
-    if turn.version.era() == gatehouse_mcp::version::Era::Modern {
-        mirror::check_params(turn.facts, offer.tool.bindings(), &arguments)?;
+    let found = find(scope, &name).await?;
+    let exported_tool = found.exported_tool().ok_or_else(|| RpcError::unknown_tool(&name))?;
+    note_target(scope, &exported_tool.qualified, Some(found.app));
+    if scope.version.era() == gatehouse_mcp::version::Era::Modern {
+        mirror::check_params(scope.facts, exported_tool.tool.bindings(), &arguments)?;
     }
     Ok(Call { found, arguments })
 }
 
 /// The one tool that is exported as `name` and that the caller may see. Apps that could not have it are not asked.
 /// While one that could have it is silent, the call goes to no other.
-async fn find<'a>(turn: &Turn<'a>, name: &str) -> Result<Found<'a>, Stop> {
-    let candidates = turn.apps().filter(|app| could_export(app, turn.endpoint, name));
-    let asked =
-        candidates.map(|app| async move { (app, turn.door.listings.of(turn.door, app, turn.context).await) });
-    let (mut found, mut silent, mut contested) = (Vec::new(), Vec::new(), false);
+async fn find<'a>(scope: &RequestScope<'a>, name: &str) -> Result<Found<'a>, Stop> {
+    let candidates = scope.apps().filter(|app| could_export(app, scope.endpoint, name));
+    let asked = candidates
+        .map(|app| async move { (app, scope.door.catalogs.of(scope.door, app, scope.context).await) });
+    let (mut found, mut unreachable, mut contested) = (Vec::new(), Vec::new(), false);
     for (app, listed) in join_all(asked).await {
         match listed {
-            Ok(listing) => {
-                contested |= listing.contests(turn.endpoint, name);
-                if let Some(broken) = listing.broken() {
+            Ok(catalog) => {
+                contested |= catalog.contests(scope.endpoint, name);
+                if let Some(broken) = catalog.broken() {
                     let rejection = broken.clone();
-                    silent.push(turn.door.remembered.silent(app, rejection, turn.context).await);
+                    unreachable.push(scope.door.known_names.unreachable(app, rejection, scope.context).await);
                 }
-                if let Some((index, _)) = listing.find(turn.endpoint, name) {
-                    found.push(Found { app, listing, index });
+                if let Some((index, _)) = catalog.find(scope.endpoint, name) {
+                    found.push(Found { app, catalog, index });
                 }
             }
-            Err(rejection) => silent.push(turn.door.remembered.silent(app, rejection, turn.context).await),
+            Err(rejection) => {
+                unreachable.push(scope.door.known_names.unreachable(app, rejection, scope.context).await);
+            }
         }
     }
     // Where several claim it none is picked, and one that the caller may not see is as good as none.
@@ -145,7 +152,9 @@ async fn find<'a>(turn: &Turn<'a>, name: &str) -> Result<Found<'a>, Stop> {
     let mut hidden = None;
     let only = match only {
         Some(found) => {
-            match may_list(turn, found.app, found.offer().ok_or_else(gone)?, &mut Slices::begin()).await {
+            match may_list(scope, found.app, found.exported_tool().ok_or_else(gone)?, &mut Slices::begin())
+                .await
+            {
                 Ok(()) => Some(found),
                 Err(why) => {
                     hidden = Some(why);
@@ -155,98 +164,103 @@ async fn find<'a>(turn: &Turn<'a>, name: &str) -> Result<Found<'a>, Stop> {
         }
         None => None,
     };
-    let rival = |found: &Found<'_>| silent.iter().position(|one| one.rivals(found.app, turn.endpoint, name));
+    let rival =
+        |found: &Found<'_>| unreachable.iter().position(|one| one.rivals(found.app, scope.endpoint, name));
     let stopped_by = match &only {
         Some(found) => rival(found),
-        None => (!silent.is_empty()).then_some(0),
+        None => (!unreachable.is_empty()).then_some(0),
     };
     match (only, stopped_by) {
         (Some(found), None) => Ok(found),
-        (_, Some(index)) => Err(Stop::Failed(silent.swap_remove(index).into_rejection())),
+        (_, Some(index)) => Err(Stop::Failed(unreachable.swap_remove(index).into_rejection())),
         (None, None) => Err(hidden.map_or_else(|| RpcError::unknown_tool(name).into(), Stop::Hidden)),
     }
 }
 
 /// Counts what the arguments take as values, for those who look at them so: policies, and the schema of an API.
-fn held_values(turn: &Turn<'_>, call: &Call<'_>) -> Result<Option<Held>, OverBudget> {
+fn held_values(scope: &RequestScope<'_>, call: &Call<'_>) -> Result<Option<Held>, OverBudget> {
     let app = call.found.app;
     let is_read = !app.inbound.is_empty() || matches!(app.upstream, Upstream::Bridge { .. });
     if !is_read || call.arguments.raw().get().len() <= SMALL {
         return Ok(None);
     }
-    turn.context.account().hold(call.arguments.weight()).map(Some)
+    scope.context.account().hold(call.arguments.weight()).map(Some)
 }
 
-async fn permit(turn: &Turn<'_>, call: &Call<'_>) -> Result<Permit<ToolUse>, Rejection> {
-    let offer = call.found.offer().ok_or_else(gone)?;
+async fn permit(scope: &RequestScope<'_>, call: &Call<'_>) -> Result<Permit<ToolUse>, Rejection> {
+    let exported_tool = call.found.exported_tool().ok_or_else(gone)?;
     let policies = &call.found.app.inbound;
-    let annotations = hints(policies, offer);
+    let annotations = hints(policies, exported_tool);
     let facts = ToolCall {
-        principal: &turn.context.who.caller().principal,
+        principal: &scope.context.who.caller().principal,
         method: "tools/call",
         app: call.found.app.name.as_str(),
-        protocol_version: turn.version.as_str(),
-        client_info: turn.client_info.value(),
+        protocol_version: scope.version.as_str(),
+        client_info: scope.client_info.value(),
         target: PolicyTarget::Tool {
-            name: offer.tool.name(),
-            qualified_name: &offer.qualified,
+            name: exported_tool.tool.name(),
+            qualified_name: &exported_tool.qualified,
             arguments: Some(call.arguments.raw()),
             annotations: annotations.as_ref(),
         },
     };
-    authorize(&facts, policies, turn.context, Some(user_of(turn.context))).await
+    authorize(&facts, policies, scope.context, Some(user_of(scope.context))).await
 }
 
 async fn forward(
-    turn: &Turn<'_>,
+    scope: &RequestScope<'_>,
     request: &Request<'_>,
     Ready { call, values }: Ready<'_>,
     permit: Permit<ToolUse>,
-    ending: Ending,
+    completion: Completion,
 ) -> Result<Reply, Rejection> {
     let app = call.found.app;
-    let offer = call.found.offer().ok_or_else(gone)?;
+    let exported_tool = call.found.exported_tool().ok_or_else(gone)?;
     match &app.upstream {
         Upstream::Bridge { bridge, tls } => {
             // The order of a bridge's list is that of its tools; the name makes sure.
-            let tool =
-                bridge.tools.get(call.found.index).filter(|tool| tool.tool().name() == offer.tool.name());
+            let tool = bridge
+                .tools
+                .get(call.found.index)
+                .filter(|tool| tool.tool().name() == exported_tool.tool.name());
             let tool = tool.ok_or_else(gone)?;
             // Arguments that make no request are refused before anything is sent anywhere.
             let parts = match upstream::bridge::prepare(tool, request) {
                 Ok(parts) => parts,
                 Err(error) => {
-                    ending.settle();
-                    return Ok(Reply::Message(turn.arguments_error(request.id(), error)));
+                    completion.settle();
+                    return Ok(Reply::Message(scope.arguments_error(request.id(), error)));
                 }
             };
             drop(values);
-            let credential = credential(turn, app, offer, &permit).await;
-            let credential = ending.or_settle(credential)?;
+            let credential = credential(scope, app, exported_tool, &permit).await;
+            let credential = completion.or_settle(credential)?;
             let api = upstream::bridge::Api { app, tool, tls: tls.as_ref() };
-            let mut answer = api.send(&permit, parts.clone(), &credential, turn).await;
+            let mut answer = api.send(&permit, parts.clone(), &credential, scope).await;
             // Refused, so nothing was done. Perhaps the token was only revoked there.
             if answer.as_ref().is_ok_and(|answer| answer.status == 401)
-                && turn.door.parts.delegation.forget(&credential, turn.context.now).await
+                && scope.door.parts.delegation.forget(&credential, scope.context.now).await
             {
-                let renewed = self::credential(turn, app, offer, &permit).await;
-                answer = api.send(&permit, parts, &ending.or_settle(renewed)?, turn).await;
+                let renewed = self::credential(scope, app, exported_tool, &permit).await;
+                answer = api.send(&permit, parts, &completion.or_settle(renewed)?, scope).await;
             }
-            Ok(Reply::Message(ending.bridge(answer)))
+            Ok(Reply::Message(completion.bridge(answer)))
         }
         Upstream::Proxy(proxy) => {
             drop(values);
-            let credential = credential(turn, app, offer, &permit).await;
-            let credential = ending.or_settle(credential)?;
-            let ask = upstream::proxy::Ask { app, proxy, tool: &offer.tool, arguments: call.arguments };
-            let mut talk = upstream::proxy::call(&ask, permit, credential, request, turn, ending).await?;
+            let credential = credential(scope, app, exported_tool, &permit).await;
+            let credential = completion.or_settle(credential)?;
+            let ask =
+                upstream::proxy::Ask { app, proxy, tool: &exported_tool.tool, arguments: call.arguments };
+            let mut upstream_call =
+                upstream::proxy::call(&ask, permit, credential, request, scope, completion).await?;
             loop {
-                match talk.next().await {
-                    Said::Answer(message) => return Ok(Reply::Message(message)),
-                    Said::Progress(first) if turn.may_stream => {
-                        return Ok(Reply::Stream { first, talk: Box::new(talk) });
+                match upstream_call.next().await {
+                    CallEvent::Answer(message) => return Ok(Reply::Message(message)),
+                    CallEvent::Progress(first) if scope.may_stream => {
+                        return Ok(Reply::Stream { first, upstream_call: Box::new(upstream_call) });
                     }
-                    Said::Progress(_) => {}
+                    CallEvent::Progress(_) => {}
                 }
             }
         }
@@ -254,16 +268,21 @@ async fn forward(
 }
 
 async fn credential(
-    turn: &Turn<'_>,
+    scope: &RequestScope<'_>,
     app: &McpApp,
-    offer: &Offer,
+    exported_tool: &ExportedTool,
     permit: &Permit<ToolUse>,
 ) -> Result<gatehouse_edge::outbound::delegate::OutboundCredential, Rejection> {
-    turn.door.parts.delegation.credential(permit, &app.outbound, offer.tool.name(), turn.context).await
+    scope
+        .door
+        .parts
+        .delegation
+        .credential(permit, &app.outbound, exported_tool.tool.name(), scope.context)
+        .await
 }
 
-fn note_target(turn: &Turn<'_>, tool: &str, app: Option<&McpApp>) {
-    turn.note_target(Target {
+fn note_target(scope: &RequestScope<'_>, tool: &str, app: Option<&McpApp>) {
+    scope.note_target(Target {
         method: Some("tools/call".to_owned()),
         tool: Some(tool.to_owned()),
         app: app.map(|app| app.name.to_string()),
@@ -273,8 +292,8 @@ fn note_target(turn: &Turn<'_>, tool: &str, app: Option<&McpApp>) {
 }
 
 impl Found<'_> {
-    fn offer(&self) -> Option<&Offer> {
-        self.listing.offers().get(self.index)
+    fn exported_tool(&self) -> Option<&ExportedTool> {
+        self.catalog.exported_tools().get(self.index)
     }
 }
 

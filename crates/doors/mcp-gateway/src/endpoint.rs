@@ -30,9 +30,9 @@ use gatehouse_mcp::version::{Era, Version};
 
 use crate::client_info::{ClientInfo, Introduced};
 use crate::reply::{Message, Reply, accepted};
+use crate::request_scope::{RequestScope, refuse, refuse_quoting};
 use crate::resource::Endpoint;
 use crate::session::{Most, Opened, Party};
-use crate::turn::{Turn, refuse, refuse_quoting};
 use crate::{McpGateway, call, tools_list};
 
 /// How long a modern client may keep what is said about the server.
@@ -66,7 +66,7 @@ pub(crate) async fn post(
         Ok(front) => front,
         Err(error) => return Ok(refused(&context, request_id(&body), error)),
     };
-    let turn = |version, client_info: Option<ClientInfo>| Turn {
+    let scope = |version, client_info: Option<ClientInfo>| RequestScope {
         door: &door,
         settings,
         endpoint: &endpoint,
@@ -81,15 +81,15 @@ pub(crate) async fn post(
     match (front, &body) {
         (Front::Modern(modern), Body::One(Rpc::Request(request))) => {
             let info = modern.client_info.and_then(ClientInfo::new);
-            answer(&turn(modern.version, info), request).await.into_outcome()
+            answer(&scope(modern.version, info), request).await.into_outcome()
         }
         (Front::Initialize, Body::One(Rpc::Request(request))) => {
-            Ok(initialize(&turn(Version::NEWEST_LEGACY, None), request))
+            Ok(initialize(&scope(Version::NEWEST_LEGACY, None), request))
         }
         (Front::Session(version), Body::One(Rpc::Request(request))) => {
             let session = session_id(&facts).filter(|_| opened.is_some());
             let info = opened.and_then(|opened| opened.client_info);
-            answer(&Turn { session, ..turn(version, info) }, request).await.into_outcome()
+            answer(&RequestScope { session, ..scope(version, info) }, request).await.into_outcome()
         }
         (Front::Session(_), Body::One(Rpc::Notification(note)))
             if note.method() == "notifications/cancelled" && opened.is_some() =>
@@ -102,7 +102,7 @@ pub(crate) async fn post(
         }
         (Front::Session(version), Body::Batch(messages)) => {
             let info = opened.and_then(|opened| opened.client_info);
-            batch(&Turn { may_stream: false, ..turn(version, info) }, messages).await
+            batch(&RequestScope { may_stream: false, ..scope(version, info) }, messages).await
         }
         // Notifications ask for nothing, and nothing that a response could answer was ever asked.
         _ => Ok(accepted()),
@@ -137,44 +137,44 @@ pub(crate) fn delete(door: &McpGateway, context: &Context<Verified>) -> Outcome 
 }
 
 /// One request, whatever its era.
-async fn answer(turn: &Turn<'_>, request: &Request<'_>) -> Reply {
+async fn answer(scope: &RequestScope<'_>, request: &Request<'_>) -> Reply {
     let id = request.id();
-    let message = match (request.method(), turn.version.era()) {
-        ("tools/call", _) => return call::call(turn, request).await,
-        ("tools/list", _) => tools_list::list(turn, request).await,
+    let message = match (request.method(), scope.version.era()) {
+        ("tools/call", _) => return call::call(scope, request).await,
+        ("tools/list", _) => tools_list::list(scope, request).await,
         ("server/discover", Era::Modern) => {
-            note(turn, EventKind::McpDiscover, request);
-            Turn::result(id, &discover::result(&turn.door.server, DISCOVERY_CACHE))
+            note(scope, EventKind::McpDiscover, request);
+            RequestScope::result(id, &discover::result(&scope.door.server, DISCOVERY_CACHE))
         }
         ("ping", Era::Legacy) => {
-            note(turn, EventKind::McpMessage, request);
-            Turn::result(id, &pong())
+            note(scope, EventKind::McpMessage, request);
+            RequestScope::result(id, &pong())
         }
         (method, _) => {
-            note(turn, EventKind::McpMessage, request);
-            turn.error(id, RpcError::method_not_found(method))
+            note(scope, EventKind::McpMessage, request);
+            scope.error(id, RpcError::method_not_found(method))
         }
     };
     Reply::Message(message)
 }
 
 /// Negotiates, and opens a session where sessions are kept.
-fn initialize(turn: &Turn<'_>, request: &Request<'_>) -> Response<HttpBody> {
-    note(turn, EventKind::McpDiscover, request);
+fn initialize(scope: &RequestScope<'_>, request: &Request<'_>) -> Response<HttpBody> {
+    note(scope, EventKind::McpDiscover, request);
     let agreed = match Initialized::negotiate(request) {
         Ok(agreed) => agreed,
-        Err(error) => return turn.error(request.id(), error).into_response(),
+        Err(error) => return scope.error(request.id(), error).into_response(),
     };
-    let mut response = Turn::result(request.id(), &agreed.result(&turn.door.server)).into_response();
-    if turn.settings.sessions.enabled {
-        let id = SessionId::random(turn.door.parts.rng.as_ref());
-        let party = Party::of(&turn.context.who.caller().principal);
+    let mut response = RequestScope::result(request.id(), &agreed.result(&scope.door.server)).into_response();
+    if scope.settings.sessions.enabled {
+        let id = SessionId::random(scope.door.parts.rng.as_ref());
+        let party = Party::of(&scope.context.who.caller().principal);
         let client_info = agreed.client_info.as_deref().and_then(ClientInfo::new);
-        let limits = &turn.settings.limits;
+        let limits = &scope.settings.limits;
         let most = Most { in_all: limits.sessions, per_party: limits.sessions_per_caller };
         let opened = Opened { version: agreed.version, client_info };
-        if let Some(met) = turn.door.sessions.open(&id, party, opened, most, turn.context.now) {
-            turn.context.limits.hit(met);
+        if let Some(met) = scope.door.sessions.open(&id, party, opened, most, scope.context.now) {
+            scope.context.limits.hit(met);
         }
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(HeaderName::from_static(SESSION_ID), value);
@@ -185,7 +185,7 @@ fn initialize(turn: &Turn<'_>, request: &Request<'_>) -> Response<HttpBody> {
 
 /// The messages of a batch, one after the other. Every HTTP request leaves one audit record, so a batch may hold
 /// one call at most.
-async fn batch(turn: &Turn<'_>, messages: &[Rpc<'_>]) -> Outcome {
+async fn batch(scope: &RequestScope<'_>, messages: &[Rpc<'_>]) -> Outcome {
     let requests: Vec<&Request<'_>> = messages
         .iter()
         .filter_map(|message| match message {
@@ -196,14 +196,14 @@ async fn batch(turn: &Turn<'_>, messages: &[Rpc<'_>]) -> Outcome {
     let calls = requests.iter().filter(|request| request.method() == "tools/call").count();
     if calls > 1 || requests.iter().any(|one| one.method() == "initialize") {
         let message = "a batch may hold at most one `tools/call` and no `initialize`";
-        return Ok(refused(turn.context, None, RpcError::new(ErrorCode::InvalidRequest, message)));
+        return Ok(refused(scope.context, None, RpcError::new(ErrorCode::InvalidRequest, message)));
     }
     // The call comes last, so that the record tells of it.
     let (calls, others): (Vec<_>, Vec<_>) =
         requests.into_iter().partition(|request| request.method() == "tools/call");
     let mut answers = Vec::new();
     for request in others.into_iter().chain(calls) {
-        match answer(turn, request).await {
+        match answer(scope, request).await {
             Reply::Message(message) => answers.push(message),
             Reply::Stream { .. } => {}
             Reply::Refused(rejection) => return Err(rejection),
@@ -213,14 +213,14 @@ async fn batch(turn: &Turn<'_>, messages: &[Rpc<'_>]) -> Outcome {
         return Ok(accepted());
     }
     let answers: Vec<&str> = answers.iter().map(|message| message.json.as_str()).collect();
-    Ok(Message::ok(format!("[{}]", answers.join(","))).counted(turn.context)?.into_response())
+    Ok(Message::ok(format!("[{}]", answers.join(","))).counted(scope.context)?.into_response())
 }
 
-fn note(turn: &Turn<'_>, kind: EventKind, request: &Request<'_>) {
-    turn.note_request(kind, request, None);
-    turn.note_target(Target {
+fn note(scope: &RequestScope<'_>, kind: EventKind, request: &Request<'_>) {
+    scope.note_request(kind, request, None);
+    scope.note_target(Target {
         method: Some(request.method().to_owned()),
-        app: turn.endpoint.app.as_ref().map(ToString::to_string),
+        app: scope.endpoint.app.as_ref().map(ToString::to_string),
         ..Target::default()
     });
 }

@@ -24,25 +24,25 @@ use gatehouse_mcp::discover::ServerFacts;
 use gatehouse_mcp::message::Id;
 
 use crate::cancellation::Cancellations;
+use crate::catalog_cache::CatalogCache;
 use crate::dialect::render;
 use crate::endpoint;
-use crate::listings::Listings;
 use crate::resource::{self, Endpoint};
 use crate::session::Sessions;
-use crate::silent::Remembered;
+use crate::unreachable::KnownNames;
 use crate::upstream::peer::Peers;
 
 /// The door to tools. Sessions, upstream lists and upstream sessions live here and outlast a configuration.
 pub struct McpGateway {
     pub(crate) parts: Parts,
-    pub(crate) patience: Patience,
+    pub(crate) timeouts: Timeouts,
     /// Arguments in the audit log can be compared while this process lives, and are guessed by nobody.
     pub(crate) fingerprints: FingerprintKey,
     pub(crate) server: ServerFacts,
     pub(crate) sessions: Sessions,
-    pub(crate) listings: Listings,
+    pub(crate) catalogs: CatalogCache,
     pub(crate) apps: Arc<Apps>,
-    pub(crate) remembered: Remembered,
+    pub(crate) known_names: KnownNames,
     pub(crate) peers: Peers,
     pub(crate) cancellations: Cancellations,
     /// What is told to upstreams beside calls.
@@ -66,7 +66,7 @@ pub struct Parts {
 
 /// How long upstreams may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Timeouts {
     /// Without a sign of life during a call: neither the answer nor progress.
     pub silence: Duration,
     /// For a whole call, however much progress it reports; clients hang up after four minutes.
@@ -75,7 +75,7 @@ pub struct Patience {
     pub listing: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self { silence: seconds(60), call: seconds(230), listing: seconds(10) }
@@ -85,11 +85,11 @@ impl Default for Patience {
 impl McpGateway {
     /// A gateway without sessions yet.
     pub fn new(parts: Parts) -> Arc<Self> {
-        Self::with_patience(parts, Patience::default())
+        Self::with_timeouts(parts, Timeouts::default())
     }
 
     /// The same with other limits of time.
-    pub fn with_patience(parts: Parts, patience: Patience) -> Arc<Self> {
+    pub fn with_timeouts(parts: Parts, timeouts: Timeouts) -> Arc<Self> {
         let mut key = [0; 32];
         parts.rng.fill(&mut key);
         let server = ServerFacts {
@@ -101,13 +101,13 @@ impl McpGateway {
         let peers = Peers::new(&server);
         Arc::new(Self {
             parts,
-            patience,
+            timeouts,
             fingerprints: FingerprintKey::new(&key),
             server,
             sessions: Sessions::default(),
-            listings: Listings::default(),
+            catalogs: CatalogCache::default(),
             apps: Arc::default(),
-            remembered: Remembered::default(),
+            known_names: KnownNames::default(),
             peers,
             cancellations: Cancellations::default(),
             tasks: TaskTracker::new(),
@@ -146,13 +146,13 @@ impl McpGateway {
             audit: EventKind::McpMessage,
             gate: Arc::clone(gate),
         };
-        let (door, scope, ending) = (Arc::clone(self), Arc::clone(endpoint), Arc::clone(self));
+        let (door, served, ended) = (Arc::clone(self), Arc::clone(endpoint), Arc::clone(self));
         [
             Route::protected(spec("mcp", Method::POST), render, move |body, context| {
-                endpoint::post(Arc::clone(&door), Arc::clone(&scope), body, context)
+                endpoint::post(Arc::clone(&door), Arc::clone(&served), body, context)
             }),
             Route::protected(spec("mcp.end", Method::DELETE), render, move |_body, context| {
-                let door = Arc::clone(&ending);
+                let door = Arc::clone(&ended);
                 async move { endpoint::delete(&door, &context) }
             }),
             Route::protected(spec("mcp.stream", Method::GET), render, |_body, context| async move {
@@ -169,8 +169,8 @@ impl McpGateway {
     /// Lets go of lists, names and sessions that are over. What is used is cleaned up on the way; this is for what is
     /// not used any more.
     pub async fn sweep(&self) {
-        self.listings.sweep().await;
-        self.remembered.sweep().await;
+        self.catalogs.sweep().await;
+        self.known_names.sweep().await;
         self.peers.sweep().await;
     }
 

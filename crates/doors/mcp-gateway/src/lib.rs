@@ -1,25 +1,27 @@
 //! The MCP gateway: one endpoint in front of bridged REST APIs and proxied MCP servers.
 //!
-//! `endpoint` reads as the list of checks of path B in the architecture; `listings` knows what each app offers,
-//! `listing` under which names, `tools_list` and `call` serve it; `upstream` speaks to what is behind; `session` keeps the conversations of
-//! clients from before 2026-07-28; `resource` says what each endpoint is to OAuth; `dialect` words refusals.
+//! `endpoint` reads as the list of checks of path B in the architecture; `request_scope` is what the handling of one
+//! request may ask for. `catalog_cache` knows what each app offers, `app_catalog` under which names, `unreachable` which
+//! apps cannot say so; `tools_list` and `call` serve it, and `upstream_call` is a call on its way. `upstream` speaks to
+//! what is behind; `session` keeps the conversations of clients from before 2026-07-28; `resource` says what each
+//! endpoint is to OAuth; `dialect` words refusals.
 
+mod app_catalog;
 mod call;
 mod cancellation;
+mod catalog_cache;
 mod client_info;
 mod dialect;
 mod endpoint;
 mod gateway;
-mod listing;
-mod listings;
 mod reply;
+mod request_scope;
 mod resource;
 mod session;
-mod silent;
-mod talk;
 mod tools_list;
-mod turn;
+mod unreachable;
 mod upstream;
+mod upstream_call;
 
 pub use self::dialect::render;
-pub use self::gateway::{McpGateway, Parts, Patience};
+pub use self::gateway::{McpGateway, Parts, Timeouts};

@@ -15,7 +15,7 @@ use gatehouse_edge::server::body::{self, Body, BodyError};
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_mcp::sse::{Event, KEEP_ALIVE};
 
-use crate::talk::{Said, Talk};
+use crate::upstream_call::{CallEvent, UpstreamCall};
 
 /// How long a stream may be quiet before a comment shows that it is alive.
 const QUIET: Duration = Duration::from_secs(15);
@@ -31,7 +31,7 @@ pub(crate) enum Reply {
         /// The progress that decided for a stream.
         first: String,
         /// What more there is to come.
-        talk: Box<Talk>,
+        upstream_call: Box<UpstreamCall>,
     },
     /// Nothing of it is served now, in the words of HTTP: the client is to come back later.
     Refused(Rejection),
@@ -87,8 +87,8 @@ impl Reply {
         Ok(match self {
             Self::Refused(rejection) => return Err(rejection),
             Self::Message(message) => message.into_response(),
-            Self::Stream { first, talk } => {
-                let mut response = Response::new(relay(first, talk));
+            Self::Stream { first, upstream_call } => {
+                let mut response = Response::new(relay(first, upstream_call));
                 dress(&mut response, "text/event-stream");
                 let buffering = HeaderName::from_static("x-accel-buffering");
                 response.headers_mut().insert(buffering, HeaderValue::from_static("no"));
@@ -113,19 +113,19 @@ fn dress(response: &mut Response<Body>, media_type: &'static str) {
 
 /// Where a stream stands.
 enum Pump {
-    First(String, Box<Talk>),
-    Running(Box<Talk>),
+    First(String, Box<UpstreamCall>),
+    Running(Box<UpstreamCall>),
     Done,
 }
 
-fn relay(first: String, talk: Box<Talk>) -> Body {
-    let frames = stream::unfold(Pump::First(first, talk), |pump| async move {
+fn relay(first: String, upstream_call: Box<UpstreamCall>) -> Body {
+    let frames = stream::unfold(Pump::First(first, upstream_call), |pump| async move {
         let (text, next) = match pump {
-            Pump::First(first, talk) => (event(first), Pump::Running(talk)),
-            Pump::Running(mut talk) => match timeout(QUIET, talk.next()).await {
-                Err(_) => (KEEP_ALIVE.to_owned(), Pump::Running(talk)),
-                Ok(Said::Progress(progress)) => (event(progress), Pump::Running(talk)),
-                Ok(Said::Answer(Message { json, held, .. })) => {
+            Pump::First(first, upstream_call) => (event(first), Pump::Running(upstream_call)),
+            Pump::Running(mut upstream_call) => match timeout(QUIET, upstream_call.next()).await {
+                Err(_) => (KEEP_ALIVE.to_owned(), Pump::Running(upstream_call)),
+                Ok(CallEvent::Progress(progress)) => (event(progress), Pump::Running(upstream_call)),
+                Ok(CallEvent::Answer(Message { json, held, .. })) => {
                     let last = sendable(event(json), held);
                     return Some((Ok(Frame::data(last)), Pump::Done));
                 }

@@ -1,8 +1,8 @@
 //! What is behind: REST APIs and MCP servers.
 
-pub(crate) mod aside;
+pub(crate) mod answer_reader;
 pub(crate) mod bridge;
-pub(crate) mod hearing;
+pub(crate) mod cancel_on_drop;
 pub(crate) mod list;
 pub(crate) mod peer;
 pub(crate) mod proxy;

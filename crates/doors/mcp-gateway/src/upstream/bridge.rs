@@ -19,9 +19,9 @@ use gatehouse_mcp::openapi::BridgeTool;
 use gatehouse_mcp::openapi::request::{self, HttpRequestParts};
 use gatehouse_mcp::openapi::result::{Content, HttpAnswer, cost, to_content};
 
-use super::hearing::{over_budget, read_whole};
+use super::answer_reader::{over_budget, read_whole};
 use super::wire::{self, Deadline};
-use crate::turn::Turn;
+use crate::request_scope::RequestScope;
 
 /// One operation of an API.
 pub(crate) struct Api<'a> {
@@ -51,28 +51,29 @@ impl Api<'_> {
         permit: &Permit<ToolUse>,
         parts: HttpRequestParts,
         credential: &OutboundCredential,
-        turn: &Turn<'_>,
+        scope: &RequestScope<'_>,
     ) -> Result<Answer, Rejection> {
-        let deadline = Deadline::of_call(turn.door.patience);
-        let request = assemble(parts, credential, &turn.context.trace.traceparent())?;
-        let client = &turn.door.parts.outbound.egress(self.tls).upstreams;
+        let deadline = Deadline::of_call(scope.door.timeouts);
+        let request = assemble(parts, credential, &scope.context.trace.traceparent())?;
+        let client = &scope.door.parts.outbound.egress(self.tls).upstreams;
         let response = client.send(permit, request, deadline.left()).await?;
         let (head, body) = response.into_parts();
-        let account = turn.door.parts.outbound.memory().account(&super::holder(&self.app.name));
+        let account = scope.door.parts.outbound.memory().account(&super::holder(&self.app.name));
         let mut held = account.hold(0).map_err(over_budget)?;
         let largest = self.app.largest_response;
         let body = read_whole(body, &mut held, largest, deadline.next()).await?;
         let status = head.status.as_u16();
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if body.len() > largest {
-            turn.context.limits.hit(Limit::Response);
+            scope.context.limits.hit(Limit::Response);
         }
         let answer = HttpAnswer { status, content_type, body: &body, largest };
         held.grow(cost(self.tool, answer)).map_err(over_budget)?;
         let Content { result, breach } = to_content(self.tool, answer);
         drop(body);
         if let Some(detail) = breach {
-            let (app, tool, request_id) = (&self.app.name, self.tool.tool().name(), &turn.context.request_id);
+            let (app, tool, request_id) =
+                (&self.app.name, self.tool.tool().name(), &scope.context.request_id);
             tracing::warn!(%app, tool, request.id = %request_id, detail, "an API's answer is not what its description says");
         }
         held.shrink_to(result.written_len());

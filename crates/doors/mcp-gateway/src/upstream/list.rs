@@ -22,14 +22,14 @@ use gatehouse_mcp::message::{Id, Message, Outcome};
 use gatehouse_mcp::tool::Tool;
 use gatehouse_mcp::upstream::Peer;
 
-use super::aside::Aside;
-use super::hearing::{Lane, TOO_LARGE, over_budget};
+use super::answer_reader::{Lane, TOO_LARGE, over_budget};
+use super::cancel_on_drop::CancelOnDrop;
 use super::peer::Conversation;
 use super::proxy::{Reach, is_renewable, peer_key};
 use super::unusable;
 use super::wire::{Deadline, Wire};
 use crate::McpGateway;
-use crate::listing::LeftOut;
+use crate::app_catalog::LeftOut;
 
 /// A cursor beyond this is not asked with: it would go out in a request of its size.
 const LONGEST_CURSOR: usize = 16 * 1024;
@@ -92,7 +92,7 @@ pub(crate) async fn list(
     slots: &Arc<Semaphore>,
     context: &Context<Verified>,
 ) -> Result<Offered, Rejection> {
-    let (permit, deadline) = (Arc::new(Permit::discovery()), Deadline::of_listing(door.patience));
+    let (permit, deadline) = (Arc::new(Permit::discovery()), Deadline::of_listing(door.timeouts));
     let (delegation, rule) = (&door.parts.delegation, &app.outbound);
     let reach = Reach { app, proxy, largest: proxy.list.bytes };
     let credential = delegation.listing_credential(&permit, rule, context).await?;
@@ -167,7 +167,7 @@ impl<'a> Reading<'a> {
         let key = peer_key(self.app, context);
         let mut cursor: Option<String> = None;
         // Digests of the cursors that were asked with.
-        let mut asked = HashSet::new();
+        let mut cached = HashSet::new();
         for page in 1.. {
             let compose = |peer: &Peer<'_>, id| peer.list_tools(&Id::number(id), cursor.as_deref());
             let read = match door.peers.converse(wire, &key, door, compose).await {
@@ -195,7 +195,7 @@ impl<'a> Reading<'a> {
                 self.offered.left_out.unread = true;
                 break;
             }
-            if !is_new || !asked.insert(self.hasher.hash_one(&next)) {
+            if !is_new || !cached.insert(self.hasher.hash_one(&next)) {
                 self.give_up(Incomplete::Circle);
                 break;
             }
@@ -227,15 +227,15 @@ impl<'a> Reading<'a> {
         conversation: Conversation<P>,
         deadline: Deadline,
     ) -> Result<Read, Rejection> {
-        let Conversation { id, mut hearing, mut aside } = conversation;
+        let Conversation { id, mut reader, mut cancel } = conversation;
         let id = Id::number(id);
-        hearing.lane = self.lane.take();
+        reader.lane = self.lane.take();
         let broken =
             |why: String| unusable("upstream_garbage", "did not answer with a list of tools").because(why);
-        while let Some(text) = hearing.next(deadline.next()).await? {
+        while let Some(text) = reader.next(deadline.next()).await? {
             match Message::parse_upstream(&text).map_err(|error| broken(error.to_string()))? {
                 Message::Response(response) => {
-                    Aside::settle(&mut aside);
+                    CancelOnDrop::settle(&mut cancel);
                     let own = response.id() == Some(&id);
                     let result = match response.into_outcome() {
                         Outcome::Result(result) if own => result,
@@ -253,20 +253,20 @@ impl<'a> Reading<'a> {
                     self.offered.held.grow(most).map_err(over_budget)?;
                     let page =
                         UpstreamPage::parse(&result, room).map_err(|error| broken(error.to_string()))?;
-                    self.received += hearing.received();
-                    self.lane = hearing.lane.take();
+                    self.received += reader.received();
+                    self.lane = reader.lane.take();
                     return Ok(self.take(page));
                 }
                 Message::Request(request) if request.method() == "ping" => {
-                    if let Some(aside) = &aside {
-                        aside.pong(request.id());
+                    if let Some(cancel) = &cancel {
+                        cancel.pong(request.id());
                     }
                 }
                 Message::Notification(_) | Message::Request(_) => {}
             }
         }
-        Aside::settle(&mut aside);
-        Err(hearing.silence())
+        CancelOnDrop::settle(&mut cancel);
+        Err(reader.silence())
     }
 
     fn take(&mut self, page: UpstreamPage) -> Read {

@@ -19,8 +19,8 @@ use gatehouse_mcp::message::{Id, Message, Outcome, compose};
 use gatehouse_mcp::upstream::{self, ClientFacts, Peer, UpstreamRequest};
 use gatehouse_mcp::version::{Era, Version};
 
-use super::aside::Aside;
-use super::hearing::Hearing;
+use super::answer_reader::AnswerReader;
+use super::cancel_on_drop::CancelOnDrop;
 use super::wire::Wire;
 use super::{refused_credential, unusable};
 use crate::McpGateway;
@@ -39,7 +39,7 @@ const CHATTER: usize = 16;
 pub(crate) struct Peers {
     introduction: Introduction,
     revisions: Cache<Url, Version>,
-    open: Cache<PeerKey, Arc<Spoken>>,
+    open: Cache<PeerKey, Arc<Negotiated>>,
 }
 
 /// Everything that a session with an upstream depends on.
@@ -51,7 +51,7 @@ pub(crate) struct PeerKey {
 }
 
 /// How to go on with a server.
-pub(crate) struct Spoken {
+pub(crate) struct Negotiated {
     pub(crate) version: Version,
     pub(crate) session: Option<String>,
 }
@@ -59,16 +59,16 @@ pub(crate) struct Spoken {
 /// A request that a server is answering.
 pub(crate) struct Conversation<P: 'static> {
     pub(crate) id: u64,
-    pub(crate) hearing: Hearing,
+    pub(crate) reader: AnswerReader,
     /// For servers whose sessions survive their connections.
-    pub(crate) aside: Option<Aside<P>>,
+    pub(crate) cancel: Option<CancelOnDrop<P>>,
 }
 
 /// What a contradiction leaves behind: the revision that was contradicted, and how.
 struct Contradicted {
     version: Version,
     id: u64,
-    hearing: Hearing,
+    reader: AnswerReader,
 }
 
 /// What the head and first message of an answer mean for what is known of the server.
@@ -90,7 +90,7 @@ impl PeerKey {
     }
 }
 
-impl Spoken {
+impl Negotiated {
     fn weigh(&self) -> u32 {
         let bytes = size_of::<Self>() + self.session.as_ref().map_or(0, String::len) + 64;
         u32::try_from(bytes).unwrap_or(u32::MAX / 2)
@@ -105,7 +105,7 @@ impl Peers {
             revisions: Cache::builder().max_capacity(10_000).time_to_live(KNOWN).build(),
             open: Cache::builder()
                 .max_capacity(ROOM_FOR_SESSIONS)
-                .weigher(|key: &PeerKey, spoken: &Arc<Spoken>| key.weigh() + spoken.weigh())
+                .weigher(|key: &PeerKey, negotiated: &Arc<Negotiated>| key.weigh() + negotiated.weigh())
                 .time_to_idle(SESSION_IDLE)
                 .build(),
         }
@@ -128,46 +128,46 @@ impl Peers {
     ) -> Result<Conversation<P>, Rejection> {
         let (mut again, mut contradicted) = (true, None::<Contradicted>);
         loop {
-            let spoken = self.greet(wire, key, door).await?;
-            if let Some(Contradicted { id, hearing, .. }) =
-                contradicted.take_if(|before| before.version == spoken.version)
+            let negotiated = self.greet(wire, key, door).await?;
+            if let Some(Contradicted { id, reader, .. }) =
+                contradicted.take_if(|before| before.version == negotiated.version)
             {
                 // It is what it was, so its answer stands. To send the same again could do the same twice.
-                if hearing.is_heard() {
-                    return Ok(Conversation { id, hearing, aside: None });
+                if reader.is_heard() {
+                    return Ok(Conversation { id, reader, cancel: None });
                 }
-                return Err(status_failure(hearing.status));
+                return Err(status_failure(reader.status));
             }
             let id = door.next_id();
             let client = self.introduction.facts();
-            let message = compose(&Peer { version: spoken.version, client }, id);
-            let mut aside = Aside::of(&wire.line, &spoken, id, door);
-            let mut hearing = match wire.post(message, spoken.session.as_deref()).await {
-                Ok(hearing) => hearing,
+            let message = compose(&Peer { version: negotiated.version, client }, id);
+            let mut cancel = CancelOnDrop::of(&wire.line, &negotiated, id, door);
+            let mut reader = match wire.post(message, negotiated.session.as_deref()).await {
+                Ok(reader) => reader,
                 Err(rejection) => {
                     if rejection.kind != RejectionKind::UpstreamTimeout {
-                        Aside::settle(&mut aside);
+                        CancelOnDrop::settle(&mut cancel);
                     }
                     return Err(rejection);
                 }
             };
-            let verdict = judge(&spoken, &mut hearing, wire).await?;
+            let verdict = judge(&negotiated, &mut reader, wire).await?;
             if matches!(verdict, Verdict::Answers) {
-                return Ok(Conversation { id, hearing, aside });
+                return Ok(Conversation { id, reader, cancel });
             }
-            Aside::settle(&mut aside);
+            CancelOnDrop::settle(&mut cancel);
             match verdict {
                 Verdict::Fails(rejection) => return Err(rejection),
                 // Said of a session that was opened for it, it is about something else.
-                Verdict::SessionGone if !again && hearing.is_heard() => {
-                    return Ok(Conversation { id, hearing, aside: None });
+                Verdict::SessionGone if !again && reader.is_heard() => {
+                    return Ok(Conversation { id, reader, cancel: None });
                 }
-                _ if !std::mem::take(&mut again) => return Err(status_failure(hearing.status)),
+                _ if !std::mem::take(&mut again) => return Err(status_failure(reader.status)),
                 Verdict::Contradicts => {
                     wire.line.refusal.doubt();
                     self.open.invalidate(key).await;
                     self.revisions.invalidate(&wire.line.url).await;
-                    contradicted = Some(Contradicted { version: spoken.version, id, hearing });
+                    contradicted = Some(Contradicted { version: negotiated.version, id, reader });
                 }
                 Verdict::SessionGone | Verdict::Answers => {
                     wire.line.refusal.withdraw();
@@ -182,10 +182,10 @@ impl Peers {
         wire: &Wire<P>,
         key: &PeerKey,
         door: &McpGateway,
-    ) -> Result<Arc<Spoken>, Rejection> {
+    ) -> Result<Arc<Negotiated>, Rejection> {
         let known = self.revisions.get(&wire.line.url).await;
         if let Some(version) = known.filter(|version| version.era() == Era::Modern) {
-            return Ok(Arc::new(Spoken { version, session: None }));
+            return Ok(Arc::new(Negotiated { version, session: None }));
         }
         let open = self.open.try_get_with(key.clone(), async {
             self.handshake(wire, known.is_some(), door).await.map(Arc::new)
@@ -198,34 +198,33 @@ impl Peers {
         wire: &Wire<P>,
         known_legacy: bool,
         door: &McpGateway,
-    ) -> Result<Spoken, Rejection> {
+    ) -> Result<Negotiated, Rejection> {
         let mut step = Step::Initialize(Version::NEWEST_LEGACY);
         if !known_legacy {
             let id = door.message_id();
-            let (hearing, answer) =
-                ask(wire, &id, upstream::discover(&id, self.introduction.facts())).await?;
-            step = detect::after_discover(hearing.status, &answer);
+            let (reader, answer) = ask(wire, &id, upstream::discover(&id, self.introduction.facts())).await?;
+            step = detect::after_discover(reader.status, &answer);
         }
         let mut session = None;
         if let Step::Initialize(version) = step {
             let id = door.message_id();
             let peer = Peer { version, client: self.introduction.facts() };
-            let (hearing, answer) = ask(wire, &id, upstream::initialize(&id, peer)).await?;
-            step = detect::after_initialize(hearing.status, &answer);
-            session = hearing.session;
+            let (reader, answer) = ask(wire, &id, upstream::initialize(&id, peer)).await?;
+            step = detect::after_initialize(reader.status, &answer);
+            session = reader.session;
         }
         match step {
             Step::Modern(version) => {
                 self.revisions.insert(wire.line.url.clone(), version).await;
-                Ok(Spoken { version, session: None })
+                Ok(Negotiated { version, session: None })
             }
             Step::Legacy(version) => {
-                let hearing = wire.post(upstream::initialized(version), session.as_deref()).await?;
-                if !(200..300).contains(&hearing.status) {
-                    return Err(status_failure(hearing.status));
+                let reader = wire.post(upstream::initialized(version), session.as_deref()).await?;
+                if !(200..300).contains(&reader.status) {
+                    return Err(status_failure(reader.status));
                 }
                 self.revisions.insert(wire.line.url.clone(), version).await;
-                Ok(Spoken { version, session })
+                Ok(Negotiated { version, session })
             }
             Step::Stop(failure) => {
                 self.revisions.invalidate(&wire.line.url).await;
@@ -257,24 +256,32 @@ impl Introduction {
 }
 
 /// Sends one message of a handshake and reads the response to it; what is no response counts as none.
-async fn ask<P>(wire: &Wire<P>, id: &Id, message: UpstreamRequest) -> Result<(Hearing, Vec<u8>), Rejection> {
-    let mut hearing = wire.post(message, None).await?;
+async fn ask<P>(
+    wire: &Wire<P>,
+    id: &Id,
+    message: UpstreamRequest,
+) -> Result<(AnswerReader, Vec<u8>), Rejection> {
+    let mut reader = wire.post(message, None).await?;
     for _ in 0..CHATTER {
-        let Some(text) = hearing.next(wire.deadline.next()).await? else { break };
+        let Some(text) = reader.next(wire.deadline.next()).await? else { break };
         match Message::parse_upstream(&text) {
             Ok(Message::Response(response)) if response.id().is_none_or(|answered| answered == id) => {
-                return Ok((hearing, text));
+                return Ok((reader, text));
             }
             Ok(Message::Notification(_)) => {}
             _ => break,
         }
     }
-    Ok((hearing, Vec::new()))
+    Ok((reader, Vec::new()))
 }
 
-async fn judge<P>(spoken: &Spoken, hearing: &mut Hearing, wire: &Wire<P>) -> Result<Verdict, Rejection> {
-    let status = hearing.status;
-    let in_session = spoken.version.era() == Era::Legacy && spoken.session.is_some();
+async fn judge<P>(
+    negotiated: &Negotiated,
+    reader: &mut AnswerReader,
+    wire: &Wire<P>,
+) -> Result<Verdict, Rejection> {
+    let status = reader.status;
+    let in_session = negotiated.version.era() == Era::Legacy && negotiated.session.is_some();
     let is_refusal = matches!(status, 401 | 403);
     match status {
         200..=299 => return Ok(Verdict::Answers),
@@ -282,7 +289,7 @@ async fn judge<P>(spoken: &Spoken, hearing: &mut Hearing, wire: &Wire<P>) -> Res
         408 | 425 | 429 | 500..=599 => return Ok(Verdict::Fails(status_failure(status))),
         _ => {}
     }
-    let text = match hearing.next(wire.deadline.next()).await {
+    let text = match reader.next(wire.deadline.next()).await {
         Ok(text) => text.unwrap_or_default(),
         // What was to be read more is not needed to know what it is.
         Err(_) if is_refusal => Vec::new(),
@@ -297,24 +304,24 @@ async fn judge<P>(spoken: &Spoken, hearing: &mut Hearing, wire: &Wire<P>) -> Res
     };
     if in_session && lost_session::is_lost(status, &text) {
         if code.is_some() && !is_refusal {
-            hearing.put_back(text);
+            reader.put_back(text);
         }
         return Ok(Verdict::SessionGone);
     }
     if is_refusal {
         return Ok(Verdict::Fails(status_failure(status)));
     }
-    let verdict = match (spoken.version.era(), status, code) {
+    let verdict = match (negotiated.version.era(), status, code) {
         (_, 400 | 404 | 405, None) => Verdict::Contradicts,
         // What the other era says to our envelope; from a server of the same era it is an answer.
         (Era::Legacy, _, Some(-32022..=-32020))
         | (Era::Modern, _, Some(-32022))
         | (Era::Modern, 400 | 404, Some(-32600 | -32019..=-32000)) => {
-            hearing.put_back(text);
+            reader.put_back(text);
             Verdict::Contradicts
         }
         (_, _, Some(_)) => {
-            hearing.put_back(text);
+            reader.put_back(text);
             Verdict::Answers
         }
         (_, _, None) => Verdict::Fails(status_failure(status)),

@@ -16,9 +16,9 @@ use gatehouse_mcp::version::meta;
 use super::peer::{Conversation, PeerKey};
 use super::wire::{Deadline, Line, Refusal, Room, Wire};
 use crate::McpGateway;
+use crate::request_scope::RequestScope;
 use crate::session::Party;
-use crate::talk::{Ending, Progress, Talk};
-use crate::turn::Turn;
+use crate::upstream_call::{Completion, Progress, UpstreamCall};
 
 /// Whom to reach, and how much it may answer.
 pub(super) struct Reach<'a> {
@@ -41,25 +41,25 @@ pub(crate) async fn call(
     permit: Permit<ToolUse>,
     credential: OutboundCredential,
     request: &Request<'_>,
-    turn: &Turn<'_>,
-    ending: Ending,
-) -> Result<Talk, Rejection> {
-    let (permit, deadline) = (Arc::new(permit), Deadline::of_call(turn.door.patience));
+    scope: &RequestScope<'_>,
+    completion: Completion,
+) -> Result<UpstreamCall, Rejection> {
+    let (permit, deadline) = (Arc::new(permit), Deadline::of_call(scope.door.timeouts));
     let reach = Reach { app: ask.app, proxy: ask.proxy, largest: ask.app.largest_response };
-    let line = reach.line(Arc::clone(&permit), credential, turn.door, turn.context);
+    let line = reach.line(Arc::clone(&permit), credential, scope.door, scope.context);
     let mut wire = Wire { line: Arc::new(line), deadline };
-    let mut conversation = ask.converse(&wire, request, turn).await;
-    if conversation.is_err() && is_renewable(&wire.line, turn.door, turn.context).await {
-        let (delegation, tool) = (&turn.door.parts.delegation, ask.tool.name());
-        let renewed = delegation.credential(&permit, &ask.app.outbound, tool, turn.context).await;
-        let renewed = ending.or_settle(renewed)?;
-        wire.line = Arc::new(reach.line(permit, renewed, turn.door, turn.context));
-        conversation = ask.converse(&wire, request, turn).await;
+    let mut conversation = ask.converse(&wire, request, scope).await;
+    if conversation.is_err() && is_renewable(&wire.line, scope.door, scope.context).await {
+        let (delegation, tool) = (&scope.door.parts.delegation, ask.tool.name());
+        let renewed = delegation.credential(&permit, &ask.app.outbound, tool, scope.context).await;
+        let renewed = completion.or_settle(renewed)?;
+        wire.line = Arc::new(reach.line(permit, renewed, scope.door, scope.context));
+        conversation = ask.converse(&wire, request, scope).await;
     }
-    let Conversation { id, hearing, aside } = ending.or_settle(conversation)?;
+    let Conversation { id, reader, cancel } = completion.or_settle(conversation)?;
     let token = request.meta().and_then(|meta| meta.get(meta::PROGRESS_TOKEN));
     let progress = token.map(|token| Progress { sent: compose::to_raw(&id), original: token.to_owned() });
-    Ok(Talk { hearing, sent: Id::number(id), progress, deadline: wire.deadline, aside, ending })
+    Ok(UpstreamCall { reader, sent: Id::number(id), progress, deadline: wire.deadline, cancel, completion })
 }
 
 impl Ask<'_> {
@@ -67,21 +67,21 @@ impl Ask<'_> {
         &self,
         wire: &Wire<ToolUse>,
         request: &Request<'_>,
-        turn: &Turn<'_>,
+        scope: &RequestScope<'_>,
     ) -> Result<Conversation<ToolUse>, Rejection> {
-        let key = peer_key(self.app, turn.context);
+        let key = peer_key(self.app, scope.context);
         let compose = |peer: &Peer<'_>, id| {
             let to = Retarget {
                 id: &Id::number(id),
                 tool: self.tool,
                 arguments: self.arguments,
-                received: turn.facts,
+                received: scope.facts,
                 progress_token: Some(&compose::to_raw(&id)),
                 traceparent: Some(&wire.line.traceparent),
             };
             peer.call_tool(request, to)
         };
-        turn.door.peers.converse(wire, &key, turn.door, compose).await
+        scope.door.peers.converse(wire, &key, scope.door, compose).await
     }
 }
 

@@ -18,9 +18,9 @@ use gatehouse_edge::server::body;
 use gatehouse_mcp::mirror::SESSION_ID;
 use gatehouse_mcp::upstream::UpstreamRequest;
 
+use super::answer_reader::AnswerReader;
 use super::failed;
-use super::hearing::Hearing;
-use crate::Patience;
+use crate::Timeouts;
 
 const AGENT: &str = concat!("gatehouse/", env!("CARGO_PKG_VERSION"));
 
@@ -84,12 +84,12 @@ impl Refusal {
 }
 
 impl Deadline {
-    pub(crate) fn of_call(patience: Patience) -> Self {
-        Self::new(patience.silence, patience.call)
+    pub(crate) fn of_call(timeouts: Timeouts) -> Self {
+        Self::new(timeouts.silence, timeouts.call)
     }
 
-    pub(crate) fn of_listing(patience: Patience) -> Self {
-        Self::new(patience.listing, patience.listing)
+    pub(crate) fn of_listing(timeouts: Timeouts) -> Self {
+        Self::new(timeouts.listing, timeouts.listing)
     }
 
     fn new(silence: Duration, whole: Duration) -> Self {
@@ -118,7 +118,7 @@ impl<P> Wire<P> {
         &self,
         message: UpstreamRequest,
         session: Option<&str>,
-    ) -> Result<Hearing, Rejection> {
+    ) -> Result<AnswerReader, Rejection> {
         self.line.post(message, session, self.deadline.left()).await
     }
 }
@@ -130,7 +130,7 @@ impl<P> Line<P> {
         message: UpstreamRequest,
         session: Option<&str>,
         wait: Duration,
-    ) -> Result<Hearing, Rejection> {
+    ) -> Result<AnswerReader, Rejection> {
         let unsendable = |error: http::Error| Rejection::internal("upstream_request", error.to_string());
         let mut request =
             Request::post(self.url.as_str()).body(body::full(message.body)).map_err(unsendable)?;
@@ -149,7 +149,7 @@ impl<P> Line<P> {
             self.refusal.heard.store(true, Ordering::Relaxed);
         }
         let Room { memory, holder, largest } = &self.room;
-        Hearing::begin(response, memory.account(holder), *largest)
+        AnswerReader::begin(response, memory.account(holder), *largest)
     }
 }
 

@@ -25,7 +25,7 @@ use gatehouse_identity::clock::Clock;
 use gatehouse_identity::id::Issuer;
 use gatehouse_identity::rng::Rng;
 use gatehouse_identity::static_key::KeyTable;
-use gatehouse_mcp_gateway::{McpGateway, Parts, Patience};
+use gatehouse_mcp_gateway::{McpGateway, Parts, Timeouts};
 use gatehouse_testkit::authority::Authority;
 use gatehouse_testkit::configuration::snapshot;
 use gatehouse_testkit::recorded::Records;
@@ -109,30 +109,30 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts a gateway with the apps of `yaml`, list items indented by two spaces.
     pub(crate) async fn start(yaml: &str) -> Self {
-        Self::start_with(FRAME, yaml, Patience::default(), Memory::default()).await
+        Self::start_with(FRAME, yaml, Timeouts::default(), Memory::default()).await
     }
 
     /// The same with so much memory.
     pub(crate) async fn within(yaml: &str, total: usize, per_holder: usize) -> Self {
         let memory = Memory::new(MemoryLimits { total, per_holder });
-        Self::start_with(FRAME, yaml, Patience::default(), memory).await
+        Self::start_with(FRAME, yaml, Timeouts::default(), memory).await
     }
 
     /// The same with limits of the whole gateway.
     pub(crate) async fn with_limits(limits: &str, yaml: &str) -> Self {
         let frame = FRAME
             .replace("  enabled: true\napps", &format!("  enabled: true\n  limits: {{ {limits} }}\napps"));
-        Self::start_with(&frame, yaml, Patience::default(), Memory::default()).await
+        Self::start_with(&frame, yaml, Timeouts::default(), Memory::default()).await
     }
 
-    /// The same with little patience.
+    /// The same with short timeouts.
     pub(crate) async fn impatient(yaml: &str) -> Self {
-        let patience = Patience {
+        let timeouts = Timeouts {
             silence: Duration::from_secs(3),
             call: Duration::from_secs(5),
             listing: Duration::from_secs(10),
         };
-        Self::start_with(FRAME, yaml, patience, Memory::default()).await
+        Self::start_with(FRAME, yaml, timeouts, Memory::default()).await
     }
 
     /// The same without sessions.
@@ -141,17 +141,17 @@ impl Gateway {
             "  enabled: true\napps",
             "  enabled: true\n  transports: { stream: { session: { enabled: false } } }\napps",
         );
-        Self::start_with(&frame, yaml, Patience::default(), Memory::default()).await
+        Self::start_with(&frame, yaml, Timeouts::default(), Memory::default()).await
     }
 
-    async fn start_with(frame: &str, yaml: &str, patience: Patience, memory: Memory) -> Self {
+    async fn start_with(frame: &str, yaml: &str, timeouts: Timeouts, memory: Memory) -> Self {
         let port = Port::take().await;
         let address = port.address;
         let snapshot = Arc::new(snapshot(&format!("{frame}{yaml}").replace("ADDRESS", &address.to_string())));
         let (clock, records) = (Arc::<HandClock>::default(), Arc::<Records>::default());
         let own = Authority::new(format!("http://{address}"));
         let lists = Arc::<PartialLists>::default();
-        let running = run(&snapshot, &own, &clock, patience, &memory, &lists);
+        let running = run(&snapshot, &own, &clock, timeouts, &memory, &lists);
         let limits = Arc::<Limits>::default();
         for limit in Limit::ALL {
             limits.set(*limit, 1);
@@ -218,7 +218,7 @@ fn run(
     snapshot: &Arc<Snapshot>,
     own: &Authority,
     clock: &Arc<HandClock>,
-    patience: Patience,
+    timeouts: Timeouts,
     memory: &Memory,
     lists: &Arc<PartialLists>,
 ) -> Running {
@@ -236,7 +236,7 @@ fn run(
     )
     .unwrap();
     let clients = ClientDirectory::new(outbound.egress(None).fetcher.clone());
-    let door = McpGateway::with_patience(
+    let door = McpGateway::with_timeouts(
         Parts {
             delegation: Arc::new(Delegation::new(Some(issuer), clients, Arc::clone(&outbound))),
             outbound,
@@ -244,7 +244,7 @@ fn run(
             rng,
             lists: Arc::clone(lists),
         },
-        patience,
+        timeouts,
     );
     let gate = |path: &str| {
         let audience = Audience::new(format!("{}{path}", settings.resource));

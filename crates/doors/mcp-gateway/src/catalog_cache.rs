@@ -25,7 +25,7 @@ use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::static_key::KeyHash;
 use gatehouse_mcp::namespace::Namespace;
 
-use crate::listing::{Content, LeftOut, Listing};
+use crate::app_catalog::{AppCatalog, Content, LeftOut};
 use crate::resource::Endpoint;
 use crate::{McpGateway, upstream};
 
@@ -47,14 +47,14 @@ const READ_AT_ONCE: usize = 4;
 const ATTEMPTS: usize = 3;
 
 /// All lists that are held.
-pub(crate) struct Listings {
-    asked: Cache<Key, Arc<Asked>>,
-    shelves: Mutex<HashMap<String, Arc<Shelf>>>,
+pub(crate) struct CatalogCache {
+    cached: Cache<Key, Arc<CachedAnswer>>,
+    by_app: Mutex<HashMap<String, Arc<AppCatalogs>>>,
     hasher: RandomState,
 }
 
 /// The lists of one app, whoever they are for.
-pub(crate) struct Shelf {
+pub(crate) struct AppCatalogs {
     /// By digest.
     contents: Cache<u64, Arc<Content>>,
     room: u64,
@@ -64,10 +64,10 @@ pub(crate) struct Shelf {
 }
 
 /// What one upstream said, or why it did not.
-pub(crate) type Listed = Result<Listing, Rejection>;
+pub(crate) type CatalogResult = Result<AppCatalog, Rejection>;
 
 /// The answer to one question.
-struct Asked {
+struct CachedAnswer {
     answer: Result<Weak<Content>, Rejection>,
     until: Timestamp,
     doubted: Arc<AtomicBool>,
@@ -89,52 +89,57 @@ enum Holder {
     Caller(Option<KeyHash>),
 }
 
-impl Default for Listings {
+impl Default for CatalogCache {
     fn default() -> Self {
-        let weigh = |key: &Key, asked: &Arc<Asked>| saturated(key.weigh() + asked.weigh());
-        let asked = Cache::builder().max_capacity(ROOM_FOR_KEYS).weigher(weigh).time_to_live(KEPT);
-        Self { asked: asked.build(), shelves: Mutex::default(), hasher: RandomState::new() }
+        let weigh = |key: &Key, cached: &Arc<CachedAnswer>| saturated(key.weigh() + cached.weigh());
+        let cached = Cache::builder().max_capacity(ROOM_FOR_KEYS).weigher(weigh).time_to_live(KEPT);
+        Self { cached: cached.build(), by_app: Mutex::default(), hasher: RandomState::new() }
     }
 }
 
-impl Listings {
+impl CatalogCache {
     /// The tools of `app` for the caller; those who want the same list wait for one request.
     ///
     /// The token that a list was asked for with may have been given for what stood in one request (a header, the time),
     /// so whoever did not ask is shown it only when their request would be given that token as well.
-    pub(crate) async fn of(&self, door: &McpGateway, app: &McpApp, context: &Context<Verified>) -> Listed {
+    pub(crate) async fn of(
+        &self,
+        door: &McpGateway,
+        app: &McpApp,
+        context: &Context<Verified>,
+    ) -> CatalogResult {
         let key = key(app, context);
         if key.holder == Holder::Service
-            && let Some(listed) = self.asked.get(&key).await.and_then(|asked| asked.listed(context.now))
+            && let Some(listed) = self.cached.get(&key).await.and_then(|cached| cached.listed(context.now))
         {
             return listed;
         }
-        let shelf = self.shelf(door, app);
+        let app_catalogs = self.app_catalogs(door, app);
         // What was refused to another request says nothing about this one: then it is asked once more.
         for _ in 0..ATTEMPTS {
             let mut asked_here = false;
             let mut own = None;
             let ask = async {
                 asked_here = true;
-                let (asked, content) = Box::pin(self.fresh(door, app, &shelf, context)).await;
+                let (cached, content) = Box::pin(self.fresh(door, app, &app_catalogs, context)).await;
                 own = content;
-                Arc::new(asked)
+                Arc::new(cached)
             };
-            let is_over = |asked: &Arc<Asked>| asked.listed(context.now).is_none();
-            let entry = self.asked.entry_by_ref(&key).or_insert_with_if(ask, is_over).await;
-            let asked = entry.into_value();
+            let is_over = |cached: &Arc<CachedAnswer>| cached.listed(context.now).is_none();
+            let entry = self.cached.entry_by_ref(&key).or_insert_with_if(ask, is_over).await;
+            let cached = entry.into_value();
             if let Some(content) = own {
-                return Ok(Listing::new(content, &asked.doubted));
+                return Ok(AppCatalog::new(content, &cached.doubted));
             }
-            match asked.listed(context.now) {
+            match cached.listed(context.now) {
                 Some(listed) if asked_here || key.holder == Holder::Service => return listed,
-                Some(Ok(listing)) => {
+                Some(Ok(catalog)) => {
                     let permit = Permit::discovery();
                     let delegation = &door.parts.delegation;
                     Box::pin(delegation.confirm_listing(&permit, &app.outbound, context)).await?;
-                    return Ok(listing);
+                    return Ok(catalog);
                 }
-                Some(Err(refusal)) if !refusal.kind.is_failure() => self.asked.invalidate(&key).await,
+                Some(Err(refusal)) if !refusal.kind.is_failure() => self.cached.invalidate(&key).await,
                 Some(Err(failure)) => return Err(failure),
                 None => {}
             }
@@ -144,18 +149,18 @@ impl Listings {
 
     /// Lets go of what is over. Without it, a process that nobody asks anything would keep its last lists.
     pub(crate) async fn sweep(&self) {
-        self.asked.run_pending_tasks().await;
-        let shelves: Vec<Arc<Shelf>> = {
-            let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
-            shelves.retain(|_, shelf| shelf.used().elapsed() < 2 * KEPT);
-            shelves.values().map(Arc::clone).collect()
+        self.cached.run_pending_tasks().await;
+        let by_app: Vec<Arc<AppCatalogs>> = {
+            let mut by_app = self.by_app.lock().unwrap_or_else(PoisonError::into_inner);
+            by_app.retain(|_, app_catalogs| app_catalogs.used().elapsed() < 2 * KEPT);
+            by_app.values().map(Arc::clone).collect()
         };
-        for shelf in shelves {
-            shelf.contents.run_pending_tasks().await;
+        for app_catalogs in by_app {
+            app_catalogs.contents.run_pending_tasks().await;
         }
     }
 
-    fn shelf(&self, door: &McpGateway, app: &McpApp) -> Arc<Shelf> {
+    fn app_catalogs(&self, door: &McpGateway, app: &McpApp) -> Arc<AppCatalogs> {
         let largest = match &app.upstream {
             Upstream::Proxy(proxy) => proxy.list.bytes,
             // Its tools are held by the configuration; only names are held here.
@@ -163,33 +168,33 @@ impl Listings {
         };
         let share = door.parts.outbound.memory().limits().per_holder as u64 / SHARE_OF_LISTS;
         let room = (LARGEST_LISTS * largest as u64).min(share);
-        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = shelves.get(app.name.as_str()).filter(|shelf| shelf.room == room);
-        let shelf = known.map_or_else(|| Arc::new(Shelf::new(room)), Arc::clone);
-        *shelf.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        shelves.insert(app.name.to_string(), Arc::clone(&shelf));
-        shelf
+        let mut by_app = self.by_app.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = by_app.get(app.name.as_str()).filter(|app_catalogs| app_catalogs.room == room);
+        let app_catalogs = known.map_or_else(|| Arc::new(AppCatalogs::new(room)), Arc::clone);
+        *app_catalogs.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        by_app.insert(app.name.to_string(), Arc::clone(&app_catalogs));
+        app_catalogs
     }
 
     async fn fresh(
         &self,
         door: &McpGateway,
         app: &McpApp,
-        shelf: &Shelf,
+        app_catalogs: &AppCatalogs,
         context: &Context<Verified>,
-    ) -> (Asked, Option<Arc<Content>>) {
-        let (content, kept) = match read(door, app, shelf, context).await {
-            Ok((content, kept)) => (Ok(shelf.keep(content, &self.hasher).await), kept),
+    ) -> (CachedAnswer, Option<Arc<Content>>) {
+        let (content, kept) = match read(door, app, app_catalogs, context).await {
+            Ok((content, kept)) => (Ok(app_catalogs.keep(content, &self.hasher).await), kept),
             Err(rejection) => (Err(rejection), FAILURE_KEPT),
         };
         let doubted = Arc::<AtomicBool>::default();
         match &content {
             Ok(content) => {
-                let listing = Listing::new(Arc::clone(content), &doubted);
-                door.apps.lists(app.name.as_str(), listing.offers().len(), door.parts.clock.now());
+                let catalog = AppCatalog::new(Arc::clone(content), &doubted);
+                door.apps.lists(app.name.as_str(), catalog.exported_tools().len(), door.parts.clock.now());
                 // The names of a list that broke off are not all that the app has.
-                if listing.broken().is_none() {
-                    door.remembered.add(app, &listing, context).await;
+                if catalog.broken().is_none() {
+                    door.known_names.add(app, &catalog, context).await;
                 }
             }
             Err(rejection) => {
@@ -199,11 +204,11 @@ impl Listings {
             }
         }
         let answer = content.as_ref().map(Arc::downgrade).map_err(Rejection::clone);
-        (Asked { answer, until: door.parts.clock.now().plus(kept), doubted }, content.ok())
+        (CachedAnswer { answer, until: door.parts.clock.now().plus(kept), doubted }, content.ok())
     }
 }
 
-impl Shelf {
+impl AppCatalogs {
     fn new(room: u64) -> Self {
         let weigh = |_: &u64, content: &Arc<Content>| saturated(content.bytes());
         let contents = Cache::builder().max_capacity(room).weigher(weigh).time_to_live(KEPT);
@@ -230,14 +235,14 @@ impl Shelf {
     }
 }
 
-impl Asked {
+impl CachedAnswer {
     /// The answer, while it stands.
-    fn listed(&self, now: Timestamp) -> Option<Listed> {
+    fn listed(&self, now: Timestamp) -> Option<CatalogResult> {
         if self.until <= now || self.doubted.load(Ordering::Relaxed) {
             return None;
         }
         match &self.answer {
-            Ok(content) => content.upgrade().map(|content| Ok(Listing::new(content, &self.doubted))),
+            Ok(content) => content.upgrade().map(|content| Ok(AppCatalog::new(content, &self.doubted))),
             Err(rejection) => Some(Err(rejection.clone())),
         }
     }
@@ -270,7 +275,7 @@ pub(crate) fn could_export(app: &McpApp, endpoint: &Endpoint, name: &str) -> boo
 async fn read(
     door: &McpGateway,
     app: &McpApp,
-    shelf: &Shelf,
+    app_catalogs: &AppCatalogs,
     context: &Context<Verified>,
 ) -> Result<(Content, Duration), Rejection> {
     match &app.upstream {
@@ -283,7 +288,7 @@ async fn read(
             Ok((Content::new(app, tools, left_out, None)?, KEPT))
         }
         Upstream::Proxy(proxy) => {
-            let found = upstream::list::list(door, app, proxy, &shelf.slots, context).await?;
+            let found = upstream::list::list(door, app, proxy, &app_catalogs.slots, context).await?;
             let broken = found.broken().cloned();
             let kept = match &broken {
                 Some(_) => KEPT_AT_LEAST,

@@ -13,7 +13,7 @@ use gatehouse_mcp::message::Id;
 use gatehouse_mcp::upstream::{self, UpstreamRequest};
 use gatehouse_mcp::version::Era;
 
-use super::peer::Spoken;
+use super::peer::Negotiated;
 use super::wire::Line;
 use crate::McpGateway;
 
@@ -21,43 +21,48 @@ use crate::McpGateway;
 const WAIT: Duration = Duration::from_secs(5);
 
 /// The session of one request under way. Dropped before it is settled, it cancels the request.
-pub(crate) struct Aside<P: 'static> {
+pub(crate) struct CancelOnDrop<P: 'static> {
     line: Arc<Line<P>>,
-    spoken: Arc<Spoken>,
+    negotiated: Arc<Negotiated>,
     tasks: TaskTracker,
     /// The request, until it is settled.
     id: Option<Id>,
 }
 
-impl<P: 'static> Aside<P> {
+impl<P: 'static> CancelOnDrop<P> {
     /// For the request `id` about to be sent, if the server is of the older kind.
-    pub(crate) fn of(line: &Arc<Line<P>>, spoken: &Arc<Spoken>, id: u64, door: &McpGateway) -> Option<Self> {
-        (spoken.version.era() == Era::Legacy).then(|| Self {
+    pub(crate) fn of(
+        line: &Arc<Line<P>>,
+        negotiated: &Arc<Negotiated>,
+        id: u64,
+        door: &McpGateway,
+    ) -> Option<Self> {
+        (negotiated.version.era() == Era::Legacy).then(|| Self {
             line: Arc::clone(line),
-            spoken: Arc::clone(spoken),
+            negotiated: Arc::clone(negotiated),
             tasks: door.tasks.clone(),
             id: Some(Id::number(id)),
         })
     }
 
     /// The server is done with the request.
-    pub(crate) fn settle(aside: &mut Option<Self>) {
-        if let Some(mut aside) = aside.take() {
-            aside.id = None;
+    pub(crate) fn settle(cancel: &mut Option<Self>) {
+        if let Some(mut cancel) = cancel.take() {
+            cancel.id = None;
         }
     }
 
     /// Answers a `ping` of the server.
     pub(crate) fn pong(&self, id: &Id) {
-        self.tell(upstream::pong(id, self.spoken.version));
+        self.tell(upstream::pong(id, self.negotiated.version));
     }
 
     fn tell(&self, message: UpstreamRequest) {
         // Without a runtime the process is ending, and its connections with it.
         let Ok(runtime) = Handle::try_current() else { return };
-        let (line, spoken) = (Arc::clone(&self.line), Arc::clone(&self.spoken));
+        let (line, negotiated) = (Arc::clone(&self.line), Arc::clone(&self.negotiated));
         let told = async move {
-            if let Err(rejection) = line.post(message, spoken.session.as_deref(), WAIT).await {
+            if let Err(rejection) = line.post(message, negotiated.session.as_deref(), WAIT).await {
                 let detail = &*rejection.detail();
                 tracing::info!(reason = rejection.reason, detail, "an upstream could not be told");
             }
@@ -66,10 +71,10 @@ impl<P: 'static> Aside<P> {
     }
 }
 
-impl<P: 'static> Drop for Aside<P> {
+impl<P: 'static> Drop for CancelOnDrop<P> {
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
-            self.tell(upstream::cancelled(&id, self.spoken.version));
+            self.tell(upstream::cancelled(&id, self.negotiated.version));
         }
     }
 }

@@ -15,21 +15,21 @@ use gatehouse_mcp::tool::Tool;
 use gatehouse_mcp::weight;
 
 use crate::resource::Endpoint;
-use crate::upstream::hearing::over_budget;
+use crate::upstream::answer_reader::over_budget;
 
 /// How many names a line of the log repeats.
 const TOLD: usize = 8;
 
 /// The tools of one app, as one caller gets them.
 #[derive(Clone)]
-pub(crate) struct Listing {
+pub(crate) struct AppCatalog {
     content: Arc<Content>,
     doubted: Arc<AtomicBool>,
 }
 
 /// The tools of one app. Callers whose lists say the same share it.
 pub(crate) struct Content {
-    offers: Box<[Offer]>,
+    exported_tools: Box<[ExportedTool]>,
     /// Places of the offers, in the order of their qualified names.
     by_qualified: Box<[u32]>,
     /// The same, in the order of their bare names.
@@ -46,7 +46,7 @@ pub(crate) struct Content {
 
 /// One tool of an app.
 #[derive(PartialEq, Eq)]
-pub(crate) struct Offer {
+pub(crate) struct ExportedTool {
     pub(crate) tool: Tool,
     /// Its name at the endpoint for all apps, which policies and audit use everywhere.
     pub(crate) qualified: Box<str>,
@@ -69,7 +69,7 @@ impl LeftOut {
     }
 }
 
-impl Listing {
+impl AppCatalog {
     /// `doubted` is shared by those who asked in one way.
     pub(crate) fn new(content: Arc<Content>, doubted: &Arc<AtomicBool>) -> Self {
         Self { content, doubted: Arc::clone(doubted) }
@@ -81,8 +81,8 @@ impl Listing {
     }
 
     /// The tools in their app's order.
-    pub(crate) fn offers(&self) -> &[Offer] {
-        &self.content.offers
+    pub(crate) fn exported_tools(&self) -> &[ExportedTool] {
+        &self.content.exported_tools
     }
 
     /// What there was no room for.
@@ -97,7 +97,7 @@ impl Listing {
 
     /// Every name at the endpoint for all apps that is this app's, whether it can be called or not.
     pub(crate) fn claims(&self) -> impl Iterator<Item = &str> {
-        let offered = self.content.offers.iter().map(|offer| &*offer.qualified);
+        let offered = self.content.exported_tools.iter().map(|exported_tool| &*exported_tool.qualified);
         offered.chain(self.content.contested.iter().map(AsRef::as_ref))
     }
 
@@ -107,13 +107,15 @@ impl Listing {
     }
 
     /// The tool that `endpoint` exports as `name`, and its place in the app's order.
-    pub(crate) fn find(&self, endpoint: &Endpoint, name: &str) -> Option<(usize, &Offer)> {
-        let Content { offers, by_qualified, by_bare, .. } = &*self.content;
+    pub(crate) fn find(&self, endpoint: &Endpoint, name: &str) -> Option<(usize, &ExportedTool)> {
+        let Content { exported_tools, by_qualified, by_bare, .. } = &*self.content;
         let places = if endpoint.app.is_some() { by_bare } else { by_qualified };
-        let exported = |place: &u32| offers.get(*place as usize).map(|offer| offer.exported(endpoint));
+        let exported = |place: &u32| {
+            exported_tools.get(*place as usize).map(|exported_tool| exported_tool.exported(endpoint))
+        };
         let found = places.binary_search_by(|place| exported(place).cmp(&Some(name))).ok()?;
         let place = *places.get(found)? as usize;
-        Some((place, offers.get(place)?))
+        Some((place, exported_tools.get(place)?))
     }
 }
 
@@ -125,24 +127,27 @@ impl Content {
         left_out: LeftOut,
         held: Option<Held>,
     ) -> Result<Self, Rejection> {
-        let mut offers: Vec<Offer> = tools.into_iter().map(|tool| Offer::new(app, tool)).collect();
+        let mut exported_tools: Vec<ExportedTool> =
+            tools.into_iter().map(|tool| ExportedTool::new(app, tool)).collect();
         let mut contested = Vec::new();
-        for name in [Offer::qualified, Offer::bare] {
-            let twice = repeated(&offers, name);
+        for name in [ExportedTool::qualified, ExportedTool::bare] {
+            let twice = repeated(&exported_tools, name);
             if !twice.is_empty() {
                 let names: Vec<&str> = twice.iter().map(AsRef::as_ref).take(TOLD).collect();
                 let count = twice.len();
                 tracing::warn!(app = %app.name, ?names, count, "tools that claim one name are left out");
-                let claimed = |offer: &mut Offer| twice.contains(name(offer));
-                contested.extend(offers.extract_if(.., claimed).map(|offer| offer.qualified));
+                let claimed = |exported_tool: &mut ExportedTool| twice.contains(name(exported_tool));
+                contested.extend(
+                    exported_tools.extract_if(.., claimed).map(|exported_tool| exported_tool.qualified),
+                );
             }
         }
         contested.sort_unstable();
         contested.dedup();
         let mut content = Self {
-            by_qualified: ordered(&offers, Offer::qualified),
-            by_bare: ordered(&offers, Offer::bare),
-            offers: offers.into(),
+            by_qualified: ordered(&exported_tools, ExportedTool::qualified),
+            by_bare: ordered(&exported_tools, ExportedTool::bare),
+            exported_tools: exported_tools.into(),
             contested: contested.into(),
             left_out,
             broken: None,
@@ -170,13 +175,17 @@ impl Content {
     }
 
     fn weigh(&self) -> usize {
-        let names = self.offers.iter().flat_map(|offer| [offer.qualified.len(), offer.bare.len()]);
+        let names = self
+            .exported_tools
+            .iter()
+            .flat_map(|exported_tool| [exported_tool.qualified.len(), exported_tool.bare.len()]);
         let contested = self.contested.iter().map(|name| name.len());
         let names: usize = names.chain(contested).map(weight::allocation).sum();
-        let tools = self.offers.iter().map(|offer| offer.tool.held_bytes()).sum::<usize>();
+        let tools =
+            self.exported_tools.iter().map(|exported_tool| exported_tool.tool.held_bytes()).sum::<usize>();
         names
             + if self.held.is_some() { tools } else { 0 }
-            + weight::allocation(size_of_val(&*self.offers))
+            + weight::allocation(size_of_val(&*self.exported_tools))
             + 2 * weight::allocation(size_of_val(&*self.by_bare))
             + weight::allocation(size_of_val(&*self.contested))
             + size_of::<Self>()
@@ -185,8 +194,8 @@ impl Content {
     /// A digest of what it says, for finding another one that says the same.
     pub(crate) fn digest(&self, hasher: &impl BuildHasher) -> u64 {
         let mut state = hasher.build_hasher();
-        for offer in &self.offers {
-            offer.tool.definition().get().hash(&mut state);
+        for exported_tool in &self.exported_tools {
+            exported_tool.tool.definition().get().hash(&mut state);
         }
         self.contested.hash(&mut state);
         state.finish()
@@ -195,11 +204,12 @@ impl Content {
     /// Whether `other`, a list of the same app, says the same.
     pub(crate) fn says(&self, other: &Self) -> bool {
         let said = |content: &Self| (content.left_out, content.broken.as_ref().map(|broken| broken.reason));
-        (&self.offers, &self.contested, said(self)) == (&other.offers, &other.contested, said(other))
+        (&self.exported_tools, &self.contested, said(self))
+            == (&other.exported_tools, &other.contested, said(other))
     }
 }
 
-impl Offer {
+impl ExportedTool {
     fn new(app: &McpApp, tool: Tool) -> Self {
         let export = |namespace: &Namespace| namespace.export(tool.name()).into_boxed_str();
         Self { qualified: export(&app.namespace), bare: export(&Namespace::Disabled), tool }
@@ -220,17 +230,17 @@ impl Offer {
 }
 
 /// The names that several offers claim.
-fn repeated(offers: &[Offer], name: fn(&Offer) -> &str) -> HashSet<Box<str>> {
-    let mut claims: HashMap<&str, bool> = HashMap::with_capacity(offers.len());
-    for offer in offers {
-        claims.entry(name(offer)).and_modify(|again| *again = true).or_default();
+fn repeated(exported_tools: &[ExportedTool], name: fn(&ExportedTool) -> &str) -> HashSet<Box<str>> {
+    let mut claims: HashMap<&str, bool> = HashMap::with_capacity(exported_tools.len());
+    for exported_tool in exported_tools {
+        claims.entry(name(exported_tool)).and_modify(|again| *again = true).or_default();
     }
     claims.into_iter().filter(|(_, again)| *again).map(|(name, _)| name.into()).collect()
 }
 
 /// The places of offers, in the order of their names.
-fn ordered(offers: &[Offer], name: fn(&Offer) -> &str) -> Box<[u32]> {
-    let mut places: Vec<u32> = (0..).take(offers.len()).collect();
-    places.sort_unstable_by_key(|place| offers.get(*place as usize).map(name));
+fn ordered(exported_tools: &[ExportedTool], name: fn(&ExportedTool) -> &str) -> Box<[u32]> {
+    let mut places: Vec<u32> = (0..).take(exported_tools.len()).collect();
+    places.sort_unstable_by_key(|place| exported_tools.get(*place as usize).map(name));
     places.into()
 }

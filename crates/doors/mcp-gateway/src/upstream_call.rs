@@ -16,13 +16,15 @@ use gatehouse_mcp::rewrite::{ErrorAnswer, ResultKind, append_text, call_error, d
 use gatehouse_mcp::version::Version;
 
 use crate::McpGateway;
+use crate::app_catalog::AppCatalog;
 use crate::cancellation::Cancellation;
-use crate::listing::Listing;
 use crate::reply::Message;
-use crate::turn::{Turn, cancelled_call, dressed, failed_call, failed_upstream, with_request_id};
-use crate::upstream::aside::Aside;
+use crate::request_scope::{
+    RequestScope, cancelled_call, dressed, failed_call, failed_upstream, with_request_id,
+};
+use crate::upstream::answer_reader::{AnswerReader, TOO_LARGE};
 use crate::upstream::bridge::Answer;
-use crate::upstream::hearing::{Hearing, TOO_LARGE};
+use crate::upstream::cancel_on_drop::CancelOnDrop;
 use crate::upstream::wire::Deadline;
 use crate::upstream::{failed, unusable};
 
@@ -30,16 +32,16 @@ use crate::upstream::{failed, unusable};
 const LARGEST_PROGRESS: usize = 64 * 1024;
 
 /// A call that an MCP server is working on. Dropping it cancels the call.
-pub(crate) struct Talk {
-    pub(crate) hearing: Hearing,
+pub(crate) struct UpstreamCall {
+    pub(crate) reader: AnswerReader,
     /// The call's id in the gateway's own id space.
     pub(crate) sent: Id,
     /// Where progress goes, if the client wants any.
     pub(crate) progress: Option<Progress>,
     pub(crate) deadline: Deadline,
     /// Cancels the call at servers that have to be told.
-    pub(crate) aside: Option<Aside<ToolUse>>,
-    pub(crate) ending: Ending,
+    pub(crate) cancel: Option<CancelOnDrop<ToolUse>>,
+    pub(crate) completion: Completion,
 }
 
 /// The two names of one progress stream.
@@ -51,7 +53,7 @@ pub(crate) struct Progress {
 }
 
 /// One thing that the client is told.
-pub(crate) enum Said {
+pub(crate) enum CallEvent {
     /// A progress notification.
     Progress(String),
     /// The response, which ends the call.
@@ -59,10 +61,10 @@ pub(crate) enum Said {
 }
 
 /// How the call ends for the client and in the audit record.
-pub(crate) struct Ending {
+pub(crate) struct Completion {
     door: Arc<McpGateway>,
     app: Arc<McpApp>,
-    listing: Listing,
+    catalog: AppCatalog,
     context: Context<Verified>,
     version: Version,
     id: Id,
@@ -76,10 +78,10 @@ struct Watch {
     row: std::sync::Mutex<Option<Arc<AuditRow>>>,
 }
 
-impl Talk {
+impl UpstreamCall {
     /// Waits for the next thing to tell. Giving up waiting loses nothing: it can be called again.
-    pub(crate) async fn next(&mut self) -> Said {
-        let cancellation = self.ending.cancellation.clone();
+    pub(crate) async fn next(&mut self) -> CallEvent {
+        let cancellation = self.completion.cancellation.clone();
         let cancelled = async {
             match &cancellation {
                 Some(cancellation) => cancellation.requested().await,
@@ -88,30 +90,30 @@ impl Talk {
         };
         tokio::select! {
             biased;
-            () = cancelled => Said::Answer(self.ending.cancelled()),
+            () = cancelled => CallEvent::Answer(self.completion.cancelled()),
             said = self.listen() => said,
         }
     }
 
-    async fn listen(&mut self) -> Said {
+    async fn listen(&mut self) -> CallEvent {
         loop {
-            let heard = match self.hearing.next(self.deadline.next()).await {
+            let heard = match self.reader.next(self.deadline.next()).await {
                 Ok(Some(message)) => self.interpret(&message),
                 Ok(None) => {
-                    Aside::settle(&mut self.aside);
-                    Err(self.hearing.silence())
+                    CancelOnDrop::settle(&mut self.cancel);
+                    Err(self.reader.silence())
                 }
                 Err(rejection) => Err(rejection),
             };
             match heard {
                 Ok(None) => {}
                 Ok(Some(said)) => return said,
-                Err(rejection) => return Said::Answer(self.ending.failed(&rejection)),
+                Err(rejection) => return CallEvent::Answer(self.completion.failed(&rejection)),
             }
         }
     }
 
-    fn interpret(&mut self, message: &[u8]) -> Result<Option<Said>, Rejection> {
+    fn interpret(&mut self, message: &[u8]) -> Result<Option<CallEvent>, Rejection> {
         let broken = |error: gatehouse_mcp::message::ParseError| {
             unusable("upstream_garbage", "sent something that is not MCP").because(error.to_string())
         };
@@ -122,11 +124,11 @@ impl Talk {
                 if progress.is_some() {
                     self.deadline.heard();
                 }
-                Ok(progress.filter(|progress| progress.len() <= LARGEST_PROGRESS).map(Said::Progress))
+                Ok(progress.filter(|progress| progress.len() <= LARGEST_PROGRESS).map(CallEvent::Progress))
             }
             Rpc::Request(request) if request.method() == "ping" => {
-                if let Some(aside) = &self.aside {
-                    aside.pong(request.id());
+                if let Some(cancel) = &self.cancel {
+                    cancel.pong(request.id());
                 }
                 Ok(None)
             }
@@ -145,31 +147,31 @@ impl Talk {
                         "answered another request than the one it was sent",
                     ));
                 }
-                Aside::settle(&mut self.aside);
+                CancelOnDrop::settle(&mut self.cancel);
                 let json = std::str::from_utf8(message).unwrap_or_default();
-                self.hearing.count_besides(dressing(json, self.ending.version))?;
-                Ok(Some(Said::Answer(self.ending.outcome(response.into_outcome()))))
+                self.reader.count_besides(dressing(json, self.completion.version))?;
+                Ok(Some(CallEvent::Answer(self.completion.outcome(response.into_outcome()))))
             }
         }
     }
 }
 
-impl Ending {
+impl Completion {
     pub(crate) fn begin(
-        turn: &Turn<'_>,
-        (app, listing): (&Arc<McpApp>, &Listing),
+        scope: &RequestScope<'_>,
+        (app, catalog): (&Arc<McpApp>, &AppCatalog),
         id: &Id,
         cancellation: Option<Arc<Cancellation>>,
     ) -> Self {
         Self {
-            door: Arc::clone(turn.door),
-            listing: listing.clone(),
+            door: Arc::clone(scope.door),
+            catalog: catalog.clone(),
             app: Arc::clone(app),
-            context: turn.context.clone(),
-            version: turn.version,
+            context: scope.context.clone(),
+            version: scope.version,
             id: id.clone(),
             cancellation,
-            watch: Watch { started: Instant::now(), row: std::sync::Mutex::new(turn.context.audit.clone()) },
+            watch: Watch { started: Instant::now(), row: std::sync::Mutex::new(scope.context.audit.clone()) },
         }
     }
 
@@ -244,7 +246,7 @@ impl Ending {
                 let note = failed_upstream(&self.context, "upstream_rpc_error", &detail);
                 if matches!(error.code, -32602 | -32020) {
                     // Perhaps the tool is not what its list said any more.
-                    self.listing.doubt();
+                    self.catalog.doubt();
                 }
                 self.answered();
                 self.counted(match call_error(&error, self.version) {

@@ -26,7 +26,7 @@ use crate::resource::Endpoint;
 const LONGEST_DETAIL: usize = 200;
 
 /// The surroundings of one request.
-pub(crate) struct Turn<'a> {
+pub(crate) struct RequestScope<'a> {
     pub(crate) door: &'a Arc<McpGateway>,
     pub(crate) settings: &'a Settings,
     pub(crate) endpoint: &'a Endpoint,
@@ -45,7 +45,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) may_stream: bool,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> RequestScope<'a> {
     /// The apps that the endpoint serves.
     pub(crate) fn apps(&self) -> impl Iterator<Item = &'a Arc<McpApp>> {
         let only = self.endpoint.app.as_ref();

@@ -18,8 +18,8 @@ use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::namespace::Namespace;
 
-use crate::listing::Listing;
-use crate::listings::could_export;
+use crate::app_catalog::AppCatalog;
+use crate::catalog_cache::could_export;
 use crate::resource::Endpoint;
 use crate::session::Party;
 
@@ -28,13 +28,13 @@ const ROOM: u64 = 32 * 1024 * 1024;
 
 /// The names that apps have offered. Only digests of them are kept, eight bytes each under a key that nobody knows: two
 /// names with one digest would only keep a name from being called while an app is down.
-pub(crate) struct Remembered {
+pub(crate) struct KnownNames {
     names: Cache<Key, Arc<Names>>,
     hasher: RandomState,
 }
 
 /// An app that does not say what it offers, or not all of it.
-pub(crate) struct Silent<'a> {
+pub(crate) struct UnreachableApp<'a> {
     pub(crate) app: &'a Arc<McpApp>,
     /// Why it does not.
     pub(crate) rejection: Rejection,
@@ -57,7 +57,7 @@ struct Key {
     party: Option<Party>,
 }
 
-impl Default for Remembered {
+impl Default for KnownNames {
     fn default() -> Self {
         let weigh = |key: &Key, names: &Arc<Names>| key.weigh().saturating_add(names.weigh());
         let cache = Cache::builder().max_capacity(ROOM).weigher(weigh);
@@ -65,13 +65,13 @@ impl Default for Remembered {
     }
 }
 
-impl Remembered {
+impl KnownNames {
     /// Adds what `app` offers now to what it has offered before.
-    pub(crate) async fn add(&self, app: &McpApp, listing: &Listing, context: &Context<Verified>) {
+    pub(crate) async fn add(&self, app: &McpApp, catalog: &AppCatalog, context: &Context<Verified>) {
         if matches!(app.upstream, Upstream::Bridge { .. }) {
             return;
         }
-        let mut offered: Vec<u64> = listing.claims().map(|name| self.hasher.hash_one(name)).collect();
+        let mut offered: Vec<u64> = catalog.claims().map(|name| self.hasher.hash_one(name)).collect();
         offered.sort_unstable();
         offered.dedup();
         let entry = self.names.entry(key(app, context));
@@ -90,17 +90,22 @@ impl Remembered {
     }
 
     /// `app` as one that is silent because of `rejection`.
-    pub(crate) async fn silent<'a>(
+    pub(crate) async fn unreachable<'a>(
         &'a self,
         app: &'a Arc<McpApp>,
         rejection: Rejection,
         context: &Context<Verified>,
-    ) -> Silent<'a> {
-        Silent { app, rejection, names: self.names.get(&key(app, context)).await, hasher: &self.hasher }
+    ) -> UnreachableApp<'a> {
+        UnreachableApp {
+            app,
+            rejection,
+            names: self.names.get(&key(app, context)).await,
+            hasher: &self.hasher,
+        }
     }
 }
 
-impl Silent<'_> {
+impl UnreachableApp<'_> {
     /// What a caller is told who asks for a tool that may be the app's.
     pub(crate) fn into_rejection(self) -> Rejection {
         let Self { app, rejection, .. } = self;

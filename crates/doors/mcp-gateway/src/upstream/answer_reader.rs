@@ -28,7 +28,7 @@ const LEAST: usize = 4 * 1024;
 pub(crate) const TOO_LARGE: &str = "upstream_too_large";
 
 /// An answer under way.
-pub(crate) struct Hearing {
+pub(crate) struct AnswerReader {
     /// The HTTP status.
     pub(crate) status: u16,
     /// `Mcp-Session-Id`, when there is a usable one.
@@ -85,7 +85,7 @@ impl Lane {
     }
 }
 
-impl Hearing {
+impl AnswerReader {
     /// Begins to read an answer of at most `largest` bytes, which are counted in `account`.
     pub(super) fn begin(
         response: Response<Received>,
