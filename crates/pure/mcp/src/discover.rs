@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use crate::message::compose::push_json_string;
-use crate::message::{RawObject, compose};
+use crate::message::json_text::push_json_string;
+use crate::message::{RawObject, json_text};
 use crate::version::{Version, meta};
 
 /// The gateway's own introduction, the same in every era.
@@ -41,7 +41,7 @@ impl ServerFacts {
         out.push_str(r#","version":"#);
         push_json_string(&mut out, &self.version);
         out.push('}');
-        compose::raw(out)
+        json_text::raw(out)
     }
 
     /// Writes this server's name into a modern result's `_meta`, next to whatever else stands there.
@@ -58,19 +58,19 @@ impl ServerFacts {
 impl CacheHints {
     /// Writes the hints into a result. The scope is always `private`: lists depend on who asks.
     pub(crate) fn write(self, result: &mut RawObject<'_>) {
-        result.set("ttlMs", compose::to_raw(&self.ttl_ms));
-        result.set_borrowed("cacheScope", compose::constant(r#""private""#));
+        result.set("ttlMs", json_text::to_raw(&self.ttl_ms));
+        result.set_borrowed("cacheScope", json_text::constant(r#""private""#));
     }
 }
 
 /// The result of `server/discover`: versions of the modern era only, and the tools capability.
 pub fn result(server: &ServerFacts, cache: CacheHints) -> RawObject<'static> {
     let mut result = RawObject::default();
-    result.set_borrowed("resultType", compose::constant(r#""complete""#));
-    result.set("supportedVersions", compose::to_raw(&Version::modern()));
-    result.set_borrowed("capabilities", compose::constant(r#"{"tools":{}}"#));
+    result.set_borrowed("resultType", json_text::constant(r#""complete""#));
+    result.set("supportedVersions", json_text::to_raw(&Version::modern()));
+    result.set_borrowed("capabilities", json_text::constant(r#"{"tools":{}}"#));
     if let Some(instructions) = &server.instructions {
-        result.set("instructions", compose::to_raw(instructions));
+        result.set("instructions", json_text::to_raw(instructions));
     }
     cache.write(&mut result);
     server.sign(&mut result);

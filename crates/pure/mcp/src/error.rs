@@ -3,7 +3,7 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::message::{RawObject, compose};
+use crate::message::{RawObject, json_text};
 use crate::version::{Era, Version};
 
 /// The error codes that this gateway emits.
@@ -119,7 +119,7 @@ impl RpcError {
     /// The same error with a `data` member.
     #[must_use]
     pub fn with_data(self, data: &Value) -> Self {
-        Self { data: Some(compose::to_raw(data)), ..self }
+        Self { data: Some(json_text::to_raw(data)), ..self }
     }
 
     /// The code on the wire.
@@ -149,8 +149,8 @@ impl RpcError {
     /// The members of the `error` object.
     pub fn members(&self) -> RawObject<'static> {
         let mut members = RawObject::default();
-        members.set("code", compose::to_raw(&self.code));
-        members.set("message", compose::to_raw(&self.message));
+        members.set("code", json_text::to_raw(&self.code));
+        members.set("message", json_text::to_raw(&self.message));
         if let Some(data) = &self.data {
             members.set("data", data.clone());
         }

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::discover::ServerFacts;
 use crate::error::{ErrorCode, RpcError};
-use crate::message::{RawObject, Request, compose};
+use crate::message::{RawObject, Request, json_text};
 use crate::version::{Era, Version};
 
 /// What a session starts from.
@@ -39,11 +39,11 @@ impl Initialized {
     /// The result that answers the handshake.
     pub fn result(&self, server: &ServerFacts) -> RawObject<'static> {
         let mut result = RawObject::default();
-        result.set("protocolVersion", compose::to_raw(&self.version.as_str()));
-        result.set_borrowed("capabilities", compose::constant(r#"{"tools":{}}"#));
+        result.set("protocolVersion", json_text::to_raw(&self.version.as_str()));
+        result.set_borrowed("capabilities", json_text::constant(r#"{"tools":{}}"#));
         result.set("serverInfo", server.implementation(self.version));
         if let Some(instructions) = &server.instructions {
-            result.set("instructions", compose::to_raw(instructions));
+            result.set("instructions", json_text::to_raw(instructions));
         }
         result
     }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::discover::{CacheHints, ServerFacts};
 use crate::error::{ErrorCode, RpcError};
-use crate::message::{RawObject, compose};
+use crate::message::{RawObject, json_text};
 use crate::tool::{Tool, ToolError};
 use crate::version::{Era, Version};
 
@@ -162,11 +162,11 @@ pub fn page(
     let mut result = RawObject::default();
     let modern = rules.version.era() == Era::Modern;
     if modern {
-        result.set_borrowed("resultType", compose::constant(r#""complete""#));
+        result.set_borrowed("resultType", json_text::constant(r#""complete""#));
     }
-    result.set("tools", compose::raw(list));
+    result.set("tools", json_text::raw(list));
     if let Some(last) = shown.last().filter(|_| rest.len() > size) {
-        result.set("nextCursor", compose::to_raw(&write_cursor(last.exported)));
+        result.set("nextCursor", json_text::to_raw(&write_cursor(last.exported)));
     }
     if modern {
         rules.cache.write(&mut result);
@@ -179,7 +179,7 @@ pub fn page(
 fn definition_for<'a>(listed: &ListedTool<'a>, version: Version) -> RawObject<'a> {
     // Definitions were objects when they were read.
     let mut members = RawObject::parse(listed.tool.definition().get()).unwrap_or_default();
-    members.set("name", compose::to_raw(&listed.exported));
+    members.set("name", json_text::to_raw(&listed.exported));
     if version < Version::V2025_11_25 {
         members.retain(|name| !matches!(name, "execution" | "icons"));
     }

@@ -18,6 +18,7 @@ use crate::error::{ErrorCode, RpcError};
 mod batch;
 pub mod compose;
 mod id;
+pub mod json_text;
 mod object;
 mod strict;
 
@@ -294,7 +295,7 @@ impl<'a> Request<'a> {
         if params.is_none() {
             members.remove("params");
         } else if members.get("params").is_none() {
-            members.set("params", compose::raw_object(""));
+            members.set("params", json_text::raw_object(""));
         }
         members.write_with(&mut out, |name, out| match (name, params) {
             ("id", _) => {

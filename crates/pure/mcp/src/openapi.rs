@@ -31,6 +31,7 @@ pub mod request;
 pub mod result;
 mod schema;
 mod server;
+mod source;
 mod value;
 
 /// Methods whose operations become tools, in the order of listing.

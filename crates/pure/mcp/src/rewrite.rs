@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::discover::ServerFacts;
 use crate::error::{ErrorCode, RpcError};
-use crate::message::{ErrorObject, Notification, RawObject, compose};
+use crate::message::{ErrorObject, Notification, RawObject, json_text};
 use crate::version::{Era, Version, meta};
 use crate::weight;
 
@@ -67,7 +67,7 @@ pub fn call_result<'a>(
     }
     if client.era() == Era::Modern {
         if kind == ResultKind::Complete {
-            result.set_borrowed("resultType", compose::constant(r#""complete""#));
+            result.set_borrowed("resultType", json_text::constant(r#""complete""#));
         }
         server.sign(&mut result);
         return Ok(result);
@@ -117,7 +117,7 @@ pub fn call_error(error: &ErrorObject<'_>, client: Version) -> ErrorAnswer {
 pub fn tool_error(text: &str) -> RawObject<'static> {
     let mut result = RawObject::default();
     result.set("content", text_content(text));
-    result.set_borrowed("isError", compose::constant("true"));
+    result.set_borrowed("isError", json_text::constant("true"));
     result
 }
 
@@ -129,12 +129,12 @@ pub fn append_text(result: &mut RawObject<'_>, text: &str) {
     let comma = if items.trim_ascii_end().ends_with('[') { "" } else { "," };
     let item = json!({ "type": "text", "text": text });
     let content = format!("{items}{comma}{item}]");
-    result.set("content", compose::raw(content));
+    result.set("content", json_text::raw(content));
 }
 
 /// Content of one text.
 pub(crate) fn text_content(text: &str) -> Box<RawValue> {
-    compose::around_string(r#"[{"text":"#, text, r#","type":"text"}]"#)
+    json_text::around_string(r#"[{"text":"#, text, r#","type":"text"}]"#)
 }
 
 /// The most memory that [`call_result`] and the message around it take for a result of `json`, besides the result.
@@ -193,7 +193,7 @@ fn replace_resource_links(result: &mut RawObject<'_>) {
     let Some(raw) = result.get("content") else { return };
     let mut items = PlainItems { out: String::with_capacity(raw.get().len()), changed: false };
     if items.deserialize_all(raw).is_ok() && items.changed {
-        result.set("content", compose::raw(items.out));
+        result.set("content", json_text::raw(items.out));
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::hidden_text;
-use crate::message::{RawObject, compose};
+use crate::message::{RawObject, json_text};
 use crate::mirror::{Binding, BindingError};
 use crate::weight;
 
@@ -77,7 +77,7 @@ impl Tool {
         let schema = schema.filter(Value::is_object).ok_or_else(|| ToolError::InputSchema(name.clone()))?;
         let bindings = Binding::read(&schema).map_err(|why| ToolError::Header { name: name.clone(), why })?;
         let annotations = members.get("annotations").map_or(0..0, |raw| place_in(&visible, raw.get()));
-        let definition = compose::raw(visible.into_owned()).into();
+        let definition = json_text::raw(visible.into_owned()).into();
         Ok(Self { name: name.into(), definition, annotations, bindings: bindings.into() })
     }
 

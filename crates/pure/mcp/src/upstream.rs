@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::arguments::Arguments;
-use crate::message::{Id, RawObject, Request, compose};
+use crate::message::{Id, RawObject, Request, compose, json_text};
 use crate::mirror::{self, Field, HeaderFacts};
 use crate::tool::Tool;
 use crate::version::{Era, Version, meta};
@@ -61,7 +61,7 @@ pub fn discover(id: &Id, client: ClientFacts<'_>) -> UpstreamRequest {
 /// `initialize` of a legacy session.
 pub fn initialize(id: &Id, peer: Peer<'_>) -> UpstreamRequest {
     let mut params = RawObject::default();
-    params.set("protocolVersion", compose::raw_string(peer.version.as_str()));
+    params.set("protocolVersion", json_text::raw_string(peer.version.as_str()));
     params.set_borrowed("capabilities", peer.client.capabilities);
     params.set_borrowed("clientInfo", peer.client.info);
     // The version is still being negotiated, so no header names it.
@@ -77,7 +77,7 @@ pub fn initialized(version: Version) -> UpstreamRequest {
 /// `notifications/cancelled` for a request of ours that a legacy server is working on.
 pub fn cancelled(id: &Id, version: Version) -> UpstreamRequest {
     let mut params = RawObject::default();
-    params.set("requestId", compose::raw(id.as_json().to_owned()));
+    params.set("requestId", json_text::raw(id.as_json().to_owned()));
     let body = compose::notification("notifications/cancelled", &params);
     UpstreamRequest { headers: version_header(version), body }
 }
@@ -93,7 +93,7 @@ impl<'p> Peer<'p> {
     pub fn list_tools(&self, id: &Id, cursor: Option<&str>) -> UpstreamRequest {
         let mut params = RawObject::default();
         if let Some(cursor) = cursor {
-            params.set("cursor", compose::to_raw(&cursor));
+            params.set("cursor", json_text::to_raw(&cursor));
         }
         self.request(id, "tools/list", params)
     }
@@ -102,7 +102,7 @@ impl<'p> Peer<'p> {
     /// the gateway does not act on stays as the client wrote it.
     pub fn call_tool(&self, call: &Request<'_>, to: Retarget<'_>) -> UpstreamRequest {
         let mut params = call.params().cloned().unwrap_or_default();
-        params.set("name", compose::raw_string(to.tool.name()));
+        params.set("name", json_text::raw_string(to.tool.name()));
         // Task augmentation changes the shape of the answer and is not declared to upstreams.
         params.remove("task");
         // They answer questions of upstreams, and none is relayed.
@@ -115,7 +115,7 @@ impl<'p> Peer<'p> {
             meta.set_borrowed(meta::PROGRESS_TOKEN, token);
         }
         if let Some(traceparent) = to.traceparent {
-            meta.set("traceparent", compose::raw_string(traceparent));
+            meta.set("traceparent", json_text::raw_string(traceparent));
         }
         self.address(&mut meta);
         if meta.is_empty() {
@@ -144,7 +144,7 @@ impl<'p> Peer<'p> {
     fn address(&self, meta: &mut RawObject<'p>) {
         meta.retain(|name| !meta::MODERN.contains(&name));
         if self.version.era() == Era::Modern {
-            meta.set(meta::PROTOCOL_VERSION, compose::raw_string(self.version.as_str()));
+            meta.set(meta::PROTOCOL_VERSION, json_text::raw_string(self.version.as_str()));
             meta.set_borrowed(meta::CLIENT_CAPABILITIES, self.client.capabilities);
             meta.set_borrowed(meta::CLIENT_INFO, self.client.info);
         }

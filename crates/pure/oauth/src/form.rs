@@ -2,6 +2,11 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::time::Duration;
+
+use gatehouse_identity::scope::ScopeSet;
+
+use crate::error::{ErrorCode, OAuthError, invalid_request};
 
 /// The longest query that is read, and the longest body unless configured otherwise, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -85,6 +90,29 @@ impl Form {
     /// The values of a parameter, in order.
     pub fn all<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter that has to be there.
+    pub(crate) fn required(&self, name: &str) -> Result<&str, OAuthError> {
+        self.one(name).ok_or_else(|| invalid_request(format!("{name} is missing")))
+    }
+
+    /// `scope`, when it was sent.
+    pub(crate) fn scope(&self) -> Result<Option<ScopeSet>, OAuthError> {
+        self.one("scope")
+            .map(ScopeSet::parse)
+            .transpose()
+            .map_err(|error| OAuthError::new(ErrorCode::InvalidScope, error.to_string()))
+    }
+
+    /// `expires_in`: whole seconds from 1 on. It can only shorten the life of the token.
+    pub(crate) fn lifetime(&self) -> Result<Option<Duration>, OAuthError> {
+        let malformed = || invalid_request("expires_in must be a whole number of seconds, 1 or more");
+        let Some(text) = self.one("expires_in") else { return Ok(None) };
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let seconds =
+            text.parse::<u32>().ok().filter(|seconds| digits && *seconds > 0).ok_or_else(malformed)?;
+        Ok(Some(Duration::from_secs(seconds.into())))
     }
 }
 

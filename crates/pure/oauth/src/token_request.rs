@@ -104,7 +104,7 @@ fn grant_type(form: &Form) -> Result<GrantType, OAuthError> {
 fn code_request(form: &Form) -> Result<CodeRequest, OAuthError> {
     let verifier = form.one("code_verifier").map(Verifier::parse).transpose();
     Ok(CodeRequest {
-        code: Secret::new(required(form, "code")?.to_owned()),
+        code: Secret::new(form.required("code")?.to_owned()),
         redirect_uri: form.one("redirect_uri").map(str::to_owned),
         verifier: verifier
             .map_err(|error| OAuthError::new(ErrorCode::InvalidGrant, format!("code_verifier: {error}")))?,
@@ -113,37 +113,17 @@ fn code_request(form: &Form) -> Result<CodeRequest, OAuthError> {
 }
 
 fn refresh_request(form: &Form) -> Result<RefreshRequest, OAuthError> {
-    let token = RefreshToken::parse(required(form, "refresh_token")?)
+    let token = RefreshToken::parse(form.required("refresh_token")?)
         .map_err(|error| OAuthError::new(ErrorCode::InvalidGrant, error.to_string()))?;
-    Ok(RefreshRequest { token, scope: scope(form)?, targets: target::requested(form)? })
+    Ok(RefreshRequest { token, scope: form.scope()?, targets: target::requested(form)? })
 }
 
 fn client_credentials_request(form: &Form) -> Result<ClientCredentialsRequest, OAuthError> {
     Ok(ClientCredentialsRequest {
-        scope: scope(form)?,
+        scope: form.scope()?,
         targets: target::requested(form)?,
-        lifetime: requested_lifetime(form)?,
+        lifetime: form.lifetime()?,
     })
-}
-
-pub(crate) fn required<'a>(form: &'a Form, name: &str) -> Result<&'a str, OAuthError> {
-    form.one(name).ok_or_else(|| invalid_request(format!("{name} is missing")))
-}
-
-pub(crate) fn scope(form: &Form) -> Result<Option<ScopeSet>, OAuthError> {
-    form.one("scope")
-        .map(ScopeSet::parse)
-        .transpose()
-        .map_err(|error| OAuthError::new(ErrorCode::InvalidScope, error.to_string()))
-}
-
-/// `expires_in` of a request: whole seconds from 1 on. It can only shorten the life of the token.
-pub(crate) fn requested_lifetime(form: &Form) -> Result<Option<Duration>, OAuthError> {
-    let malformed = || invalid_request("expires_in must be a whole number of seconds, 1 or more");
-    let Some(text) = form.one("expires_in") else { return Ok(None) };
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let seconds = text.parse::<u32>().ok().filter(|seconds| digits && *seconds > 0).ok_or_else(malformed)?;
-    Ok(Some(Duration::from_secs(seconds.into())))
 }
 
 fn unsupported(grant: &str) -> OAuthError {

@@ -15,7 +15,7 @@ use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_mcp::detect::{self, Failure, Step};
 use gatehouse_mcp::discover::ServerFacts;
 use gatehouse_mcp::lost_session;
-use gatehouse_mcp::message::{Id, Message, Outcome, compose};
+use gatehouse_mcp::message::{Id, Message, Outcome, json_text};
 use gatehouse_mcp::upstream::{self, ClientFacts, Peer, UpstreamRequest};
 use gatehouse_mcp::version::{Era, Version};
 
@@ -245,7 +245,7 @@ impl Introduction {
     fn of(server: &ServerFacts) -> Self {
         // No capability: what a server asks of its client cannot be relayed yet.
         Self {
-            capabilities: compose::to_raw(&json!({})),
+            capabilities: json_text::to_raw(&json!({})),
             info: server.implementation(Version::NEWEST_MODERN),
         }
     }

@@ -8,7 +8,7 @@ use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::outbound::delegate::OutboundCredential;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::arguments::Arguments;
-use gatehouse_mcp::message::{Id, Request, compose};
+use gatehouse_mcp::message::{Id, Request, json_text};
 use gatehouse_mcp::tool::Tool;
 use gatehouse_mcp::upstream::{Peer, Retarget};
 use gatehouse_mcp::version::meta;
@@ -58,7 +58,7 @@ pub(crate) async fn call(
     }
     let Conversation { id, reader, cancel } = completion.or_settle(conversation)?;
     let token = request.meta().and_then(|meta| meta.get(meta::PROGRESS_TOKEN));
-    let progress = token.map(|token| Progress { sent: compose::to_raw(&id), original: token.to_owned() });
+    let progress = token.map(|token| Progress { sent: json_text::to_raw(&id), original: token.to_owned() });
     Ok(UpstreamCall { reader, sent: Id::number(id), progress, deadline: wire.deadline, cancel, completion })
 }
 
@@ -76,7 +76,7 @@ impl Ask<'_> {
                 tool: self.tool,
                 arguments: self.arguments,
                 received: scope.facts,
-                progress_token: Some(&compose::to_raw(&id)),
+                progress_token: Some(&json_text::to_raw(&id)),
                 traceparent: Some(&wire.line.traceparent),
             };
             peer.call_tool(request, to)

@@ -23,7 +23,7 @@ impl Id {
 
     /// An id of our own text space.
     pub fn text(text: &str) -> Self {
-        Self(super::compose::json_string(text).into())
+        Self(super::json_text::json_string(text).into())
     }
 
     pub(crate) fn parse(raw: &RawValue) -> Result<Self, ParseErrorKind> {

@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::ParseErrorKind;
-use super::compose::push_json_string;
+use super::json_text::push_json_string;
 use super::strict::same_but_for_case;
 use crate::weight;
 
@@ -209,7 +209,7 @@ impl<'a> RawObject<'a> {
 
     /// The object as one raw value.
     pub fn to_raw(&self) -> Box<RawValue> {
-        super::compose::raw(self.to_json())
+        super::json_text::raw(self.to_json())
     }
 
     /// The same object, owning all its bytes.

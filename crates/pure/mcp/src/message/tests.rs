@@ -139,7 +139,7 @@ fn edits_touch_nothing_else() {
     let text = r#"{ "x-first" : 1e400, "jsonrpc":"2.0", "params" : {"\u006eame":"a_b", "arguments":{"n":12345678901234567890123,"s":"\u00e9\/"},"_meta":{"traceparent":"t"} }, "id":7,"method":"tools/call","last":[ 1 , 2 ]}"#;
     let request = request(text);
     let mut params = request.params().expect("params").clone();
-    params.set("name", compose::to_raw(&"b"));
+    params.set("name", json_text::to_raw(&"b"));
     let rebuilt = request.rebuild(&Id::number(4711), Some(&params));
     assert_eq!(
         rebuilt,
@@ -190,9 +190,9 @@ proptest! {
         );
         let request = request(&text);
         let mut members = request.meta().expect("meta").clone();
-        members.set("progressToken", compose::to_raw(&"ours"));
+        members.set("progressToken", json_text::to_raw(&"ours"));
         let mut params = request.params().expect("params").clone();
-        params.set("name", compose::to_raw(&"b"));
+        params.set("name", json_text::to_raw(&"b"));
         params.set("_meta", members.to_raw());
         let expected = text
             .replacen(r#""id":1"#, r#""id":99"#, 1)

@@ -4,7 +4,7 @@ use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value, json};
 
 use super::Problem;
-use super::operation::Source;
+use super::source::Source;
 use crate::tool::{LARGEST_DEFINITION, Tool};
 
 /// Clients cut descriptions at 2 KB.

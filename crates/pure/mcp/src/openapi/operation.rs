@@ -13,6 +13,7 @@ use super::name::{self, Wish};
 use super::parameter::{Declared, Entry, Location, Parameter};
 use super::path::PathTemplate;
 use super::schema::{Direction, Schemas};
+use super::source::Source;
 use super::{BridgeTool, CompileOptions, METHODS, OTHER_METHODS, Output, OutputSchemas, Problem, answer};
 use crate::tool::{LARGEST_DEFINITION, Tool};
 
@@ -38,17 +39,6 @@ pub(super) struct Compiled {
     pub omitted: Vec<Problem>,
     /// Operations that there was no room for.
     pub left_out: usize,
-}
-
-/// One operation under way.
-pub(super) struct Source<'a> {
-    pub path: &'a str,
-    pub method: &'static str,
-    pub item: &'a Value,
-    pub operation: &'a Value,
-    pub at: String,
-    pub item_at: String,
-    pub name: String,
 }
 
 /// The arguments of a tool.

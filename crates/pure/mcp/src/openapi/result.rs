@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::BridgeTool;
 use super::media::{is_json, is_textual};
-use crate::message::{RawObject, compose, is_shallow};
+use crate::message::{RawObject, is_shallow, json_text};
 use crate::rewrite::{text_content, tool_error};
 use crate::weight;
 
@@ -133,7 +133,7 @@ fn unshown(tool: &BridgeTool, status: u16, why: &str) -> RawObject<'static> {
 fn done(tool: &BridgeTool, text: &str) -> RawObject<'static> {
     let mut result = text_result(text);
     if promises(tool) {
-        result.set_borrowed("structuredContent", compose::constant("{}"));
+        result.set_borrowed("structuredContent", json_text::constant("{}"));
     }
     result
 }

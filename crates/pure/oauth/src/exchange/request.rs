@@ -8,7 +8,6 @@ use gatehouse_identity::secret::Secret;
 use crate::error::{OAuthError, invalid_request};
 use crate::form::Form;
 use crate::target::{self, RequestedTargets};
-use crate::token_request::{requested_lifetime, required, scope};
 
 /// A well-formed exchange request; its tokens are not verified.
 pub struct ExchangeRequest {
@@ -63,16 +62,16 @@ impl ExchangeRequest {
             _ => return Err(invalid_request("actor_token and actor_token_type must be sent together")),
         };
         Ok(Self {
-            subject_token: Secret::new(required(form, "subject_token")?.to_owned()),
+            subject_token: Secret::new(form.required("subject_token")?.to_owned()),
             subject_token_type: DeclaredType::parse(
                 "subject_token_type",
-                required(form, "subject_token_type")?,
+                form.required("subject_token_type")?,
             )?,
             actor_token,
             issued_type: IssuedType::parse(form.one("requested_token_type"))?,
             targets: target::requested(form)?,
-            scope: scope(form)?,
-            lifetime: requested_lifetime(form)?,
+            scope: form.scope()?,
+            lifetime: form.lifetime()?,
         })
     }
 }

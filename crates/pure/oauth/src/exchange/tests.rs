@@ -1,6 +1,7 @@
 use gatehouse_identity::id::TokenId;
 use proptest::prelude::*;
 use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::client::fixtures::{
