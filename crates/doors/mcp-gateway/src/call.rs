@@ -14,14 +14,14 @@ use gatehouse_mcp::message::Request;
 use gatehouse_mcp::mirror;
 use gatehouse_policy::input::{Target as PolicyTarget, ToolCall};
 
+use crate::answer::{Message, cancelled_call, failed_call};
 use crate::app_catalog::{AppCatalog, ExportedTool};
 use crate::cancellation::Cancellation;
-use crate::catalog_cache::could_export;
-use crate::reply::{Message, Reply};
-use crate::request_scope::{RequestScope, cancelled_call, failed_call};
+use crate::reply::{CallEvent, Reply};
+use crate::request_scope::RequestScope;
 use crate::tools_list::{hints, may_list};
 use crate::upstream;
-use crate::upstream_call::{CallEvent, Completion};
+use crate::upstream_call::Completion;
 
 /// A tool, found by its exported name.
 struct Found<'a> {
@@ -70,7 +70,7 @@ pub(crate) async fn call(scope: &RequestScope<'_>, request: &Request<'_>) -> Rep
     tokio::select! {
         biased;
         () = cancellation.requested() => {
-            Reply::Message(cancelled_call(scope.door, scope.context, scope.version, request.id()))
+            Reply::Message(cancelled_call(&scope.door.upstreams.server, scope.context, scope.version, request.id()))
         }
         reply = answer(scope, request, Some(Arc::clone(&cancellation))) => reply,
     }
@@ -82,7 +82,13 @@ async fn answer(
     cancellation: Option<Arc<Cancellation>>,
 ) -> Reply {
     let failed = |rejection| {
-        Reply::Message(failed_call(scope.door, scope.context, scope.version, request.id(), &rejection))
+        Reply::Message(failed_call(
+            &scope.door.upstreams.server,
+            scope.context,
+            scope.version,
+            request.id(),
+            &rejection,
+        ))
     };
     let call = match read(scope, request).await {
         Ok(call) => call,
@@ -126,9 +132,10 @@ async fn read<'a>(scope: &RequestScope<'a>, request: &'a Request<'_>) -> Result<
 /// The one tool that is exported as `name` and that the caller may see. Apps that could not have it are not asked.
 /// While one that could have it is silent, the call goes to no other.
 async fn find<'a>(scope: &RequestScope<'a>, name: &str) -> Result<Found<'a>, Stop> {
-    let candidates = scope.apps().filter(|app| could_export(app, scope.endpoint, name));
-    let asked = candidates
-        .map(|app| async move { (app, scope.door.catalogs.of(scope.door, app, scope.context).await) });
+    let candidates = scope.apps().filter(|app| scope.endpoint.may_export(app, name));
+    let asked = candidates.map(|app| async move {
+        (app, scope.door.catalogs.of(&scope.door.upstreams, app, scope.context).await)
+    });
     let (mut found, mut unreachable, mut contested) = (Vec::new(), Vec::new(), false);
     for (app, listed) in join_all(asked).await {
         match listed {
@@ -136,14 +143,17 @@ async fn find<'a>(scope: &RequestScope<'a>, name: &str) -> Result<Found<'a>, Sto
                 contested |= catalog.contests(scope.endpoint, name);
                 if let Some(broken) = catalog.broken() {
                     let rejection = broken.clone();
-                    unreachable.push(scope.door.known_names.unreachable(app, rejection, scope.context).await);
+                    unreachable.push(
+                        scope.door.catalogs.known_names.unreachable(app, rejection, scope.context).await,
+                    );
                 }
                 if let Some((index, _)) = catalog.find(scope.endpoint, name) {
                     found.push(Found { app, catalog, index });
                 }
             }
             Err(rejection) => {
-                unreachable.push(scope.door.known_names.unreachable(app, rejection, scope.context).await);
+                unreachable
+                    .push(scope.door.catalogs.known_names.unreachable(app, rejection, scope.context).await);
             }
         }
     }
@@ -239,7 +249,7 @@ async fn forward(
             let mut answer = api.send(&permit, parts.clone(), &credential, scope).await;
             // Refused, so nothing was done. Perhaps the token was only revoked there.
             if answer.as_ref().is_ok_and(|answer| answer.status == 401)
-                && scope.door.parts.delegation.forget(&credential, scope.context.now).await
+                && scope.door.upstreams.parts.delegation.forget(&credential, scope.context.now).await
             {
                 let renewed = self::credential(scope, app, exported_tool, &permit).await;
                 answer = api.send(&permit, parts, &completion.or_settle(renewed)?, scope).await;
@@ -258,7 +268,7 @@ async fn forward(
                 match upstream_call.next().await {
                     CallEvent::Answer(message) => return Ok(Reply::Message(message)),
                     CallEvent::Progress(first) if scope.may_stream => {
-                        return Ok(Reply::Stream { first, upstream_call: Box::new(upstream_call) });
+                        return Ok(Reply::Stream { first, rest: upstream_call.into_events() });
                     }
                     CallEvent::Progress(_) => {}
                 }
@@ -275,6 +285,7 @@ async fn credential(
 ) -> Result<gatehouse_edge::outbound::delegate::OutboundCredential, Rejection> {
     scope
         .door
+        .upstreams
         .parts
         .delegation
         .credential(permit, &app.outbound, exported_tool.tool.name(), scope.context)

@@ -23,11 +23,10 @@ use gatehouse_edge::limits::Limit;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::static_key::KeyHash;
-use gatehouse_mcp::namespace::Namespace;
 
 use crate::app_catalog::{AppCatalog, Content, LeftOut};
-use crate::resource::Endpoint;
-use crate::{McpGateway, upstream};
+use crate::unreachable::KnownNames;
+use crate::upstream::{self, Upstreams};
 
 /// How long a list is kept at most.
 const KEPT: Duration = Duration::from_secs(60);
@@ -50,6 +49,7 @@ const ATTEMPTS: usize = 3;
 pub(crate) struct CatalogCache {
     cached: Cache<Key, Arc<CachedAnswer>>,
     by_app: Mutex<HashMap<String, Arc<AppCatalogs>>>,
+    pub(crate) known_names: KnownNames,
     hasher: RandomState,
 }
 
@@ -93,7 +93,12 @@ impl Default for CatalogCache {
     fn default() -> Self {
         let weigh = |key: &Key, cached: &Arc<CachedAnswer>| saturated(key.weigh() + cached.weigh());
         let cached = Cache::builder().max_capacity(ROOM_FOR_KEYS).weigher(weigh).time_to_live(KEPT);
-        Self { cached: cached.build(), by_app: Mutex::default(), hasher: RandomState::new() }
+        Self {
+            cached: cached.build(),
+            by_app: Mutex::default(),
+            known_names: KnownNames::default(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -104,7 +109,7 @@ impl CatalogCache {
     /// so whoever did not ask is shown it only when their request would be given that token as well.
     pub(crate) async fn of(
         &self,
-        door: &McpGateway,
+        upstreams: &Upstreams,
         app: &McpApp,
         context: &Context<Verified>,
     ) -> CatalogResult {
@@ -114,14 +119,14 @@ impl CatalogCache {
         {
             return listed;
         }
-        let app_catalogs = self.app_catalogs(door, app);
+        let app_catalogs = self.app_catalogs(upstreams, app);
         // What was refused to another request says nothing about this one: then it is asked once more.
         for _ in 0..ATTEMPTS {
             let mut asked_here = false;
             let mut own = None;
             let ask = async {
                 asked_here = true;
-                let (cached, content) = Box::pin(self.fresh(door, app, &app_catalogs, context)).await;
+                let (cached, content) = Box::pin(self.fresh(upstreams, app, &app_catalogs, context)).await;
                 own = content;
                 Arc::new(cached)
             };
@@ -135,7 +140,7 @@ impl CatalogCache {
                 Some(listed) if asked_here || key.holder == Holder::Service => return listed,
                 Some(Ok(catalog)) => {
                     let permit = Permit::discovery();
-                    let delegation = &door.parts.delegation;
+                    let delegation = &upstreams.parts.delegation;
                     Box::pin(delegation.confirm_listing(&permit, &app.outbound, context)).await?;
                     return Ok(catalog);
                 }
@@ -150,6 +155,7 @@ impl CatalogCache {
     /// Lets go of what is over. Without it, a process that nobody asks anything would keep its last lists.
     pub(crate) async fn sweep(&self) {
         self.cached.run_pending_tasks().await;
+        self.known_names.sweep().await;
         let by_app: Vec<Arc<AppCatalogs>> = {
             let mut by_app = self.by_app.lock().unwrap_or_else(PoisonError::into_inner);
             by_app.retain(|_, app_catalogs| app_catalogs.used().elapsed() < 2 * KEPT);
@@ -160,13 +166,13 @@ impl CatalogCache {
         }
     }
 
-    fn app_catalogs(&self, door: &McpGateway, app: &McpApp) -> Arc<AppCatalogs> {
+    fn app_catalogs(&self, upstreams: &Upstreams, app: &McpApp) -> Arc<AppCatalogs> {
         let largest = match &app.upstream {
             Upstream::Proxy(proxy) => proxy.list.bytes,
             // Its tools are held by the configuration; only names are held here.
             Upstream::Bridge { bridge, .. } => bridge.tools.len() * 1024 + 1024,
         };
-        let share = door.parts.outbound.memory().limits().per_holder as u64 / SHARE_OF_LISTS;
+        let share = upstreams.parts.outbound.memory().limits().per_holder as u64 / SHARE_OF_LISTS;
         let room = (LARGEST_LISTS * largest as u64).min(share);
         let mut by_app = self.by_app.lock().unwrap_or_else(PoisonError::into_inner);
         let known = by_app.get(app.name.as_str()).filter(|app_catalogs| app_catalogs.room == room);
@@ -178,12 +184,12 @@ impl CatalogCache {
 
     async fn fresh(
         &self,
-        door: &McpGateway,
+        upstreams: &Upstreams,
         app: &McpApp,
         app_catalogs: &AppCatalogs,
         context: &Context<Verified>,
     ) -> (CachedAnswer, Option<Arc<Content>>) {
-        let (content, kept) = match read(door, app, app_catalogs, context).await {
+        let (content, kept) = match read(upstreams, app, app_catalogs, context).await {
             Ok((content, kept)) => (Ok(app_catalogs.keep(content, &self.hasher).await), kept),
             Err(rejection) => (Err(rejection), FAILURE_KEPT),
         };
@@ -191,20 +197,24 @@ impl CatalogCache {
         match &content {
             Ok(content) => {
                 let catalog = AppCatalog::new(Arc::clone(content), &doubted);
-                door.apps.lists(app.name.as_str(), catalog.exported_tools().len(), door.parts.clock.now());
+                upstreams.apps.lists(
+                    app.name.as_str(),
+                    catalog.exported_tools().len(),
+                    upstreams.parts.clock.now(),
+                );
                 // The names of a list that broke off are not all that the app has.
                 if catalog.broken().is_none() {
-                    door.known_names.add(app, &catalog, context).await;
+                    self.known_names.add(app, &catalog, context).await;
                 }
             }
             Err(rejection) => {
-                door.apps.fails(app.name.as_str(), rejection.reason, door.parts.clock.now());
+                upstreams.apps.fails(app.name.as_str(), rejection.reason, upstreams.parts.clock.now());
                 let detail = &*rejection.detail();
                 tracing::warn!(app = %app.name, reason = rejection.reason, detail, "the tools of an app cannot be listed");
             }
         }
         let answer = content.as_ref().map(Arc::downgrade).map_err(Rejection::clone);
-        (CachedAnswer { answer, until: door.parts.clock.now().plus(kept), doubted }, content.ok())
+        (CachedAnswer { answer, until: upstreams.parts.clock.now().plus(kept), doubted }, content.ok())
     }
 }
 
@@ -264,16 +274,8 @@ impl Key {
     }
 }
 
-/// Whether `app` could export a tool under `name`: the others need not be asked.
-pub(crate) fn could_export(app: &McpApp, endpoint: &Endpoint, name: &str) -> bool {
-    match &app.namespace {
-        Namespace::Prefix(prefix) if endpoint.app.is_none() => name.starts_with(prefix.as_str()),
-        Namespace::Prefix(_) | Namespace::Disabled => true,
-    }
-}
-
 async fn read(
-    door: &McpGateway,
+    upstreams: &Upstreams,
     app: &McpApp,
     app_catalogs: &AppCatalogs,
     context: &Context<Verified>,
@@ -288,7 +290,7 @@ async fn read(
             Ok((Content::new(app, tools, left_out, None)?, KEPT))
         }
         Upstream::Proxy(proxy) => {
-            let found = upstream::list::list(door, app, proxy, &app_catalogs.slots, context).await?;
+            let found = upstream::list::list(upstreams, app, proxy, &app_catalogs.slots, context).await?;
             let broken = found.broken().cloned();
             let kept = match &broken {
                 Some(_) => KEPT_AT_LEAST,

@@ -28,9 +28,10 @@ use gatehouse_mcp::message::{Body, Message as Rpc, Request};
 use gatehouse_mcp::mirror::{Field, HeaderFacts, SESSION_ID};
 use gatehouse_mcp::version::{Era, Version};
 
+use crate::answer::{Message, accepted, refuse, refuse_quoting};
 use crate::client_info::{ClientInfo, Introduced};
-use crate::reply::{Message, Reply, accepted};
-use crate::request_scope::{RequestScope, refuse, refuse_quoting};
+use crate::reply::Reply;
+use crate::request_scope::RequestScope;
 use crate::resource::Endpoint;
 use crate::session::{Most, Opened, Party};
 use crate::{McpGateway, call, tools_list};
@@ -144,7 +145,7 @@ async fn answer(scope: &RequestScope<'_>, request: &Request<'_>) -> Reply {
         ("tools/list", _) => tools_list::list(scope, request).await,
         ("server/discover", Era::Modern) => {
             note(scope, EventKind::McpDiscover, request);
-            RequestScope::result(id, &discover::result(&scope.door.server, DISCOVERY_CACHE))
+            RequestScope::result(id, &discover::result(&scope.door.upstreams.server, DISCOVERY_CACHE))
         }
         ("ping", Era::Legacy) => {
             note(scope, EventKind::McpMessage, request);
@@ -165,9 +166,10 @@ fn initialize(scope: &RequestScope<'_>, request: &Request<'_>) -> Response<HttpB
         Ok(agreed) => agreed,
         Err(error) => return scope.error(request.id(), error).into_response(),
     };
-    let mut response = RequestScope::result(request.id(), &agreed.result(&scope.door.server)).into_response();
+    let mut response =
+        RequestScope::result(request.id(), &agreed.result(&scope.door.upstreams.server)).into_response();
     if scope.settings.sessions.enabled {
-        let id = SessionId::random(scope.door.parts.rng.as_ref());
+        let id = SessionId::random(scope.door.upstreams.parts.rng.as_ref());
         let party = Party::of(&scope.context.who.caller().principal);
         let client_info = agreed.client_info.as_deref().and_then(ClientInfo::new);
         let limits = &scope.settings.limits;

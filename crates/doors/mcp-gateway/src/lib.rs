@@ -1,11 +1,12 @@
 //! The MCP gateway: one endpoint in front of bridged REST APIs and proxied MCP servers.
 //!
-//! `endpoint` reads as the list of checks of path B in the architecture; `request_scope` is what the handling of one
-//! request may ask for. `catalog_cache` knows what each app offers, `app_catalog` under which names, `unreachable` which
-//! apps cannot say so; `tools_list` and `call` serve it, and `upstream_call` is a call on its way. `upstream` speaks to
-//! what is behind; `session` keeps the conversations of clients from before 2026-07-28; `resource` says what each
-//! endpoint is to OAuth; `dialect` words refusals.
+//! `routes` is what is served; `endpoint` reads as the list of checks of path B in the architecture; `request_scope` is what the
+//! handling of one request may ask for. `catalog_cache` knows what each app offers, `app_catalog` under which names,
+//! `unreachable` which apps cannot say so; `tools_list` and `call` serve it, `upstream_call` is a call on its way, `answer`
+//! words how it ends, `reply` sends that. `upstream` speaks to what is behind; `session` keeps the conversations of clients
+//! from before 2026-07-28; `resource` says what each endpoint is to OAuth; `dialect` words refusals.
 
+mod answer;
 mod app_catalog;
 mod call;
 mod cancellation;
@@ -17,6 +18,7 @@ mod gateway;
 mod reply;
 mod request_scope;
 mod resource;
+mod routes;
 mod session;
 mod tools_list;
 mod unreachable;
@@ -24,4 +26,5 @@ mod upstream;
 mod upstream_call;
 
 pub use self::dialect::render;
-pub use self::gateway::{McpGateway, Parts, Timeouts};
+pub use self::gateway::McpGateway;
+pub use self::upstream::{Parts, Timeouts};

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response};
 
-use gatehouse_config::snapshot::mcp::McpGateway as Settings;
+use gatehouse_config::snapshot::mcp::{McpApp, McpGateway as Settings};
 use gatehouse_edge::authn::resource::ResourceServer;
 use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::{Origins, Route};
 use gatehouse_identity::id::AppName;
+use gatehouse_mcp::namespace::Namespace;
 use gatehouse_mcp::protected_resource::ResourceMetadata;
 
 use crate::dialect::render;
@@ -36,6 +37,14 @@ impl Endpoint {
             Self { resource: format!("{origin}{path}"), app: Some(app.clone()), path }
         };
         std::iter::once(whole).chain(settings.apps.iter().map(|app| single(&app.name))).collect()
+    }
+
+    /// Whether a tool of `app` may have the name `exported` here: other apps need not be asked for it.
+    pub(crate) fn may_export(&self, app: &McpApp, exported: &str) -> bool {
+        match &app.namespace {
+            Namespace::Prefix(prefix) if self.app.is_none() => exported.starts_with(prefix.as_str()),
+            Namespace::Prefix(_) | Namespace::Disabled => true,
+        }
     }
 
     /// What is said of the endpoint, but for the authorization servers.

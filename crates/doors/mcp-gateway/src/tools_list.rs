@@ -17,8 +17,8 @@ use gatehouse_mcp::message::Request;
 use gatehouse_policy::Policy;
 use gatehouse_policy::input::{Target as PolicyTarget, ToolCall};
 
+use crate::answer::Message;
 use crate::app_catalog::{AppCatalog, ExportedTool};
-use crate::reply::Message;
 use crate::request_scope::RequestScope;
 use crate::unreachable::UnreachableApp;
 
@@ -41,23 +41,25 @@ pub(crate) async fn list(scope: &RequestScope<'_>, request: &Request<'_>) -> Mes
         Ok(cursor) => cursor,
         Err(error) => return scope.error(request.id(), error),
     };
-    let asked = scope
-        .apps()
-        .map(|app| async move { (app, scope.door.catalogs.of(scope.door, app, scope.context).await) });
+    let asked = scope.apps().map(|app| async move {
+        (app, scope.door.catalogs.of(&scope.door.upstreams, app, scope.context).await)
+    });
     let (mut catalogs, mut unreachable): (Vec<AppAndCatalog<'_>>, Vec<UnreachableApp<'_>>) =
         (Vec::new(), Vec::new());
     for (app, listed) in join_all(asked).await {
         match listed {
             Ok(catalog) => catalogs.push((app, catalog)),
             Err(rejection) => {
-                unreachable.push(scope.door.known_names.unreachable(app, rejection, scope.context).await);
+                unreachable
+                    .push(scope.door.catalogs.known_names.unreachable(app, rejection, scope.context).await);
             }
         }
     }
     note_target(scope, &catalogs, &unreachable);
     for (app, catalog) in &catalogs {
         if let Some(broken) = catalog.broken() {
-            unreachable.push(scope.door.known_names.unreachable(app, broken.clone(), scope.context).await);
+            unreachable
+                .push(scope.door.catalogs.known_names.unreachable(app, broken.clone(), scope.context).await);
         }
     }
     let visible = visible(scope, &catalogs, &unreachable).await;
@@ -66,7 +68,7 @@ pub(crate) async fn list(scope: &RequestScope<'_>, request: &Request<'_>) -> Mes
         size: PAGE,
         bytes: PAGE_BYTES,
         cache: PAGE_CACHE,
-        server: &scope.door.server,
+        server: &scope.door.upstreams.server,
     };
     let message = match page(visible, cursor.as_deref(), rules) {
         Ok(result) => RequestScope::result(request.id(), &result),

@@ -19,7 +19,6 @@ use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::namespace::Namespace;
 
 use crate::app_catalog::AppCatalog;
-use crate::catalog_cache::could_export;
 use crate::resource::Endpoint;
 use crate::session::Party;
 
@@ -124,7 +123,7 @@ impl UnreachableApp<'_> {
         match (self.names.as_deref(), &self.app.namespace, &owner.namespace) {
             (Some(Names::These(names)), _, _) => names.binary_search(&self.hasher.hash_one(exported)).is_ok(),
             (_, Namespace::Disabled, Namespace::Prefix(_)) => false,
-            _ => could_export(self.app, endpoint, exported),
+            _ => endpoint.may_export(self.app, exported),
         }
     }
 }

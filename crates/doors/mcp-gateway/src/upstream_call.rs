@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::stream;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -15,18 +16,16 @@ use gatehouse_mcp::message::{Id, Message as Rpc, Outcome, RawObject, compose};
 use gatehouse_mcp::rewrite::{ErrorAnswer, ResultKind, append_text, call_error, dressing, progress_for};
 use gatehouse_mcp::version::Version;
 
-use crate::McpGateway;
+use crate::answer::{Message, cancelled_call, dressed, failed_call, failed_upstream, with_request_id};
 use crate::app_catalog::AppCatalog;
 use crate::cancellation::Cancellation;
-use crate::reply::Message;
-use crate::request_scope::{
-    RequestScope, cancelled_call, dressed, failed_call, failed_upstream, with_request_id,
-};
+use crate::reply::{CallEvent, Events};
+use crate::request_scope::RequestScope;
 use crate::upstream::answer_reader::{AnswerReader, TOO_LARGE};
 use crate::upstream::bridge::Answer;
 use crate::upstream::cancel_on_drop::CancelOnDrop;
 use crate::upstream::wire::Deadline;
-use crate::upstream::{failed, unusable};
+use crate::upstream::{Upstreams, failed, unusable};
 
 /// The largest progress notification that is relayed.
 const LARGEST_PROGRESS: usize = 64 * 1024;
@@ -52,17 +51,9 @@ pub(crate) struct Progress {
     pub(crate) original: Box<RawValue>,
 }
 
-/// One thing that the client is told.
-pub(crate) enum CallEvent {
-    /// A progress notification.
-    Progress(String),
-    /// The response, which ends the call.
-    Answer(Message),
-}
-
 /// How the call ends for the client and in the audit record.
 pub(crate) struct Completion {
-    door: Arc<McpGateway>,
+    upstreams: Arc<Upstreams>,
     app: Arc<McpApp>,
     catalog: AppCatalog,
     context: Context<Verified>,
@@ -93,6 +84,17 @@ impl UpstreamCall {
             () = cancelled => CallEvent::Answer(self.completion.cancelled()),
             said = self.listen() => said,
         }
+    }
+
+    /// The same as a stream, up to the answer.
+    pub(crate) fn into_events(self) -> Events {
+        Box::pin(stream::unfold(Some(self), |call| async {
+            let mut call = call?;
+            Some(match call.next().await {
+                answer @ CallEvent::Answer(_) => (answer, None),
+                progress @ CallEvent::Progress(_) => (progress, Some(call)),
+            })
+        }))
     }
 
     async fn listen(&mut self) -> CallEvent {
@@ -164,7 +166,7 @@ impl Completion {
         cancellation: Option<Arc<Cancellation>>,
     ) -> Self {
         Self {
-            door: Arc::clone(scope.door),
+            upstreams: Arc::clone(&scope.door.upstreams),
             catalog: catalog.clone(),
             app: Arc::clone(app),
             context: scope.context.clone(),
@@ -195,19 +197,23 @@ impl Completion {
         }
         self.close();
         if rejection.kind.is_failure() {
-            self.door.apps.fails(self.app.name.as_str(), rejection.reason, self.door.parts.clock.now());
+            self.upstreams.apps.fails(
+                self.app.name.as_str(),
+                rejection.reason,
+                self.upstreams.parts.clock.now(),
+            );
         }
-        failed_call(&self.door, &self.context, self.version, &self.id, rejection)
+        failed_call(&self.upstreams.server, &self.context, self.version, &self.id, rejection)
     }
 
     fn cancelled(&self) -> Message {
         self.close();
-        cancelled_call(&self.door, &self.context, self.version, &self.id)
+        cancelled_call(&self.upstreams.server, &self.context, self.version, &self.id)
     }
 
     /// The upstream answered; what it said is between it and the caller.
     fn answered(&self) {
-        self.door.apps.answers(self.app.name.as_str());
+        self.upstreams.apps.answers(self.app.name.as_str());
         self.close();
     }
 
@@ -224,12 +230,16 @@ impl Completion {
                     let detail = format!("the API answered HTTP {status}");
                     let note = failed_upstream(&self.context, reason, &detail);
                     append_text(&mut result, &note);
-                    self.door.apps.fails(self.app.name.as_str(), reason, self.door.parts.clock.now());
+                    self.upstreams.apps.fails(
+                        self.app.name.as_str(),
+                        reason,
+                        self.upstreams.parts.clock.now(),
+                    );
                     self.close();
                 } else {
                     self.answered();
                 }
-                let message = self.counted(dressed(&self.door, self.version, &self.id, result));
+                let message = self.counted(dressed(&self.upstreams.server, self.version, &self.id, result));
                 drop(held);
                 message
             }
@@ -252,7 +262,7 @@ impl Completion {
                 self.counted(match call_error(&error, self.version) {
                     ErrorAnswer::Result(mut result) => {
                         append_text(&mut result, &note);
-                        dressed(&self.door, self.version, &self.id, result)
+                        dressed(&self.upstreams.server, self.version, &self.id, result)
                     }
                     ErrorAnswer::Error(error) => {
                         let error = with_request_id(error, &self.context.request_id);
@@ -278,7 +288,7 @@ impl Completion {
             }
             ResultKind::Complete => {
                 self.answered();
-                self.counted(dressed(&self.door, self.version, &self.id, result))
+                self.counted(dressed(&self.upstreams.server, self.version, &self.id, result))
             }
         }
     }

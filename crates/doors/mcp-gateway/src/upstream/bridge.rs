@@ -53,12 +53,12 @@ impl Api<'_> {
         credential: &OutboundCredential,
         scope: &RequestScope<'_>,
     ) -> Result<Answer, Rejection> {
-        let deadline = Deadline::of_call(scope.door.timeouts);
+        let deadline = Deadline::of_call(scope.door.upstreams.timeouts);
         let request = assemble(parts, credential, &scope.context.trace.traceparent())?;
-        let client = &scope.door.parts.outbound.egress(self.tls).upstreams;
+        let client = &scope.door.upstreams.parts.outbound.egress(self.tls).upstreams;
         let response = client.send(permit, request, deadline.left()).await?;
         let (head, body) = response.into_parts();
-        let account = scope.door.parts.outbound.memory().account(&super::holder(&self.app.name));
+        let account = scope.door.upstreams.parts.outbound.memory().account(&super::holder(&self.app.name));
         let mut held = account.hold(0).map_err(over_budget)?;
         let largest = self.app.largest_response;
         let body = read_whole(body, &mut held, largest, deadline.next()).await?;

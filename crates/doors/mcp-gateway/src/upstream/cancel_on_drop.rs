@@ -13,9 +13,8 @@ use gatehouse_mcp::message::Id;
 use gatehouse_mcp::upstream::{self, UpstreamRequest};
 use gatehouse_mcp::version::Era;
 
-use super::peer::Negotiated;
+use super::negotiated::Negotiated;
 use super::wire::Line;
-use crate::McpGateway;
 
 /// How long such a message may take.
 const WAIT: Duration = Duration::from_secs(5);
@@ -35,12 +34,12 @@ impl<P: 'static> CancelOnDrop<P> {
         line: &Arc<Line<P>>,
         negotiated: &Arc<Negotiated>,
         id: u64,
-        door: &McpGateway,
+        tasks: &TaskTracker,
     ) -> Option<Self> {
         (negotiated.version.era() == Era::Legacy).then(|| Self {
             line: Arc::clone(line),
             negotiated: Arc::clone(negotiated),
-            tasks: door.tasks.clone(),
+            tasks: tasks.clone(),
             id: Some(Id::number(id)),
         })
     }

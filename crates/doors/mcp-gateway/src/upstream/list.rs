@@ -22,13 +22,13 @@ use gatehouse_mcp::message::{Id, Message, Outcome};
 use gatehouse_mcp::tool::Tool;
 use gatehouse_mcp::upstream::Peer;
 
+use super::Upstreams;
 use super::answer_reader::{Lane, TOO_LARGE, over_budget};
 use super::cancel_on_drop::CancelOnDrop;
 use super::peer::Conversation;
 use super::proxy::{Reach, is_renewable, peer_key};
 use super::unusable;
 use super::wire::{Deadline, Wire};
-use crate::McpGateway;
 use crate::app_catalog::LeftOut;
 
 /// A cursor beyond this is not asked with: it would go out in a request of its size.
@@ -86,30 +86,30 @@ struct Read {
 /// Reads the list of tools of an app. A definition that cannot be offered is left out and logged. A server that
 /// refuses the token is shown another one, once. Large lists of the app take turns in `slots`.
 pub(crate) async fn list(
-    door: &McpGateway,
+    upstreams: &Upstreams,
     app: &McpApp,
     proxy: &ProxyUpstream,
     slots: &Arc<Semaphore>,
     context: &Context<Verified>,
 ) -> Result<Offered, Rejection> {
-    let (permit, deadline) = (Arc::new(Permit::discovery()), Deadline::of_listing(door.timeouts));
-    let (delegation, rule) = (&door.parts.delegation, &app.outbound);
+    let (permit, deadline) = (Arc::new(Permit::discovery()), Deadline::of_listing(upstreams.timeouts));
+    let (delegation, rule) = (&upstreams.parts.delegation, &app.outbound);
     let reach = Reach { app, proxy, largest: proxy.list.bytes };
     let credential = delegation.listing_credential(&permit, rule, context).await?;
-    let line = reach.line(Arc::clone(&permit), credential, door, context);
+    let line = reach.line(Arc::clone(&permit), credential, upstreams, context);
     let mut wire = Wire { line: Arc::new(line), deadline };
-    let mut offered = Reading::begin(&reach, slots, door)?.pages(&wire, door, context).await;
+    let mut offered = Reading::begin(&reach, slots, upstreams)?.pages(&wire, upstreams, context).await;
     let is_whole = offered.as_ref().is_ok_and(|offered| offered.broken().is_none());
-    if !is_whole && is_renewable(&wire.line, door, context).await {
+    if !is_whole && is_renewable(&wire.line, upstreams, context).await {
         let renewed = delegation.listing_credential(&permit, rule, context).await?;
-        wire.line = Arc::new(reach.line(permit, renewed, door, context));
-        let again = Reading::begin(&reach, slots, door)?.pages(&wire, door, context).await;
+        wire.line = Arc::new(reach.line(permit, renewed, upstreams, context));
+        let again = Reading::begin(&reach, slots, upstreams)?.pages(&wire, upstreams, context).await;
         if again.is_ok() || offered.is_err() {
             offered = again;
         }
     }
     if let Ok(offered) = &offered {
-        offered.tell(app, door, context);
+        offered.tell(app, upstreams, context);
     }
     offered
 }
@@ -123,10 +123,10 @@ impl Offered {
         }
     }
 
-    fn tell(&self, app: &McpApp, door: &McpGateway, context: &Context<Verified>) {
+    fn tell(&self, app: &McpApp, upstreams: &Upstreams, context: &Context<Verified>) {
         let (name, tools) = (&app.name, self.tools.len());
         let LeftOut { tools: left_out, unread } = self.left_out;
-        let lists = &door.parts.lists;
+        let lists = &upstreams.parts.lists;
         match &self.incomplete {
             Some(Incomplete::Circle) => {
                 lists.note(name.as_str(), "list_in_a_circle", context.now);
@@ -148,9 +148,9 @@ impl Offered {
 }
 
 impl<'a> Reading<'a> {
-    fn begin(reach: &Reach<'a>, slots: &Arc<Semaphore>, door: &McpGateway) -> Result<Self, Rejection> {
+    fn begin(reach: &Reach<'a>, slots: &Arc<Semaphore>, upstreams: &Upstreams) -> Result<Self, Rejection> {
         let Reach { app, proxy, .. } = *reach;
-        let account = door.parts.outbound.memory().account(&super::holder(&app.name));
+        let account = upstreams.parts.outbound.memory().account(&super::holder(&app.name));
         let held = account.hold(0).map_err(over_budget)?;
         let left_out = LeftOut::default();
         let offered = Offered { tools: Vec::new(), ttl: None, left_out, incomplete: None, held };
@@ -161,16 +161,16 @@ impl<'a> Reading<'a> {
     async fn pages(
         mut self,
         wire: &Wire<Discovery>,
-        door: &McpGateway,
+        upstreams: &Upstreams,
         context: &Context<Verified>,
     ) -> Result<Offered, Rejection> {
         let key = peer_key(self.app, context);
         let mut cursor: Option<String> = None;
         // Digests of the cursors that were asked with.
-        let mut cached = HashSet::new();
+        let mut cursors = HashSet::new();
         for page in 1.. {
             let compose = |peer: &Peer<'_>, id| peer.list_tools(&Id::number(id), cursor.as_deref());
-            let read = match door.peers.converse(wire, &key, door, compose).await {
+            let read = match upstreams.converse(wire, &key, compose).await {
                 Ok(conversation) => self.page(conversation, wire.deadline).await,
                 Err(rejection) => Err(rejection),
             };
@@ -195,7 +195,7 @@ impl<'a> Reading<'a> {
                 self.offered.left_out.unread = true;
                 break;
             }
-            if !is_new || !cached.insert(self.hasher.hash_one(&next)) {
+            if !is_new || !cursors.insert(self.hasher.hash_one(&next)) {
                 self.give_up(Incomplete::Circle);
                 break;
             }

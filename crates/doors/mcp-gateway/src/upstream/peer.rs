@@ -21,9 +21,9 @@ use gatehouse_mcp::version::{Era, Version};
 
 use super::answer_reader::AnswerReader;
 use super::cancel_on_drop::CancelOnDrop;
+use super::negotiated::Negotiated;
 use super::wire::Wire;
-use super::{refused_credential, unusable};
-use crate::McpGateway;
+use super::{Upstreams, refused_credential, unusable};
 use crate::session::Party;
 
 /// How long a revision is taken for granted.
@@ -48,12 +48,6 @@ pub(crate) struct PeerKey {
     pub(crate) revision: String,
     pub(crate) app: String,
     pub(crate) party: Party,
-}
-
-/// How to go on with a server.
-pub(crate) struct Negotiated {
-    pub(crate) version: Version,
-    pub(crate) session: Option<String>,
 }
 
 /// A request that a server is answering.
@@ -90,13 +84,6 @@ impl PeerKey {
     }
 }
 
-impl Negotiated {
-    fn weigh(&self) -> u32 {
-        let bytes = size_of::<Self>() + self.session.as_ref().map_or(0, String::len) + 64;
-        u32::try_from(bytes).unwrap_or(u32::MAX / 2)
-    }
-}
-
 impl Peers {
     /// Nothing known yet; servers are told that they talk to `server`.
     pub(crate) fn new(server: &ServerFacts) -> Self {
@@ -116,19 +103,20 @@ impl Peers {
         self.revisions.run_pending_tasks().await;
         self.open.run_pending_tasks().await;
     }
+}
 
+impl Upstreams {
     /// Sends what `compose` writes for the server's revision and an id of ours. A server that has lost the session,
     /// or that turns out to speak another revision by now, is asked once more: it has not processed anything.
     pub(crate) async fn converse<P: 'static>(
         &self,
         wire: &Wire<P>,
         key: &PeerKey,
-        door: &McpGateway,
         compose: impl Fn(&Peer<'_>, u64) -> UpstreamRequest,
     ) -> Result<Conversation<P>, Rejection> {
         let (mut again, mut contradicted) = (true, None::<Contradicted>);
         loop {
-            let negotiated = self.greet(wire, key, door).await?;
+            let negotiated = self.greet(wire, key).await?;
             if let Some(Contradicted { id, reader, .. }) =
                 contradicted.take_if(|before| before.version == negotiated.version)
             {
@@ -138,10 +126,10 @@ impl Peers {
                 }
                 return Err(status_failure(reader.status));
             }
-            let id = door.next_id();
-            let client = self.introduction.facts();
+            let id = self.next_id();
+            let client = self.peers.introduction.facts();
             let message = compose(&Peer { version: negotiated.version, client }, id);
-            let mut cancel = CancelOnDrop::of(&wire.line, &negotiated, id, door);
+            let mut cancel = CancelOnDrop::of(&wire.line, &negotiated, id, &self.tasks);
             let mut reader = match wire.post(message, negotiated.session.as_deref()).await {
                 Ok(reader) => reader,
                 Err(rejection) => {
@@ -165,57 +153,49 @@ impl Peers {
                 _ if !std::mem::take(&mut again) => return Err(status_failure(reader.status)),
                 Verdict::Contradicts => {
                     wire.line.refusal.doubt();
-                    self.open.invalidate(key).await;
-                    self.revisions.invalidate(&wire.line.url).await;
+                    self.peers.open.invalidate(key).await;
+                    self.peers.revisions.invalidate(&wire.line.url).await;
                     contradicted = Some(Contradicted { version: negotiated.version, id, reader });
                 }
                 Verdict::SessionGone | Verdict::Answers => {
                     wire.line.refusal.withdraw();
-                    self.open.invalidate(key).await;
+                    self.peers.open.invalidate(key).await;
                 }
             }
         }
     }
 
-    async fn greet<P>(
-        &self,
-        wire: &Wire<P>,
-        key: &PeerKey,
-        door: &McpGateway,
-    ) -> Result<Arc<Negotiated>, Rejection> {
-        let known = self.revisions.get(&wire.line.url).await;
+    async fn greet<P>(&self, wire: &Wire<P>, key: &PeerKey) -> Result<Arc<Negotiated>, Rejection> {
+        let known = self.peers.revisions.get(&wire.line.url).await;
         if let Some(version) = known.filter(|version| version.era() == Era::Modern) {
             return Ok(Arc::new(Negotiated { version, session: None }));
         }
-        let open = self.open.try_get_with(key.clone(), async {
-            self.handshake(wire, known.is_some(), door).await.map(Arc::new)
-        });
+        let open = self
+            .peers
+            .open
+            .try_get_with(key.clone(), async { self.handshake(wire, known.is_some()).await.map(Arc::new) });
         open.await.map_err(|shared: Arc<Rejection>| Rejection::clone(&shared))
     }
 
-    async fn handshake<P>(
-        &self,
-        wire: &Wire<P>,
-        known_legacy: bool,
-        door: &McpGateway,
-    ) -> Result<Negotiated, Rejection> {
+    async fn handshake<P>(&self, wire: &Wire<P>, known_legacy: bool) -> Result<Negotiated, Rejection> {
         let mut step = Step::Initialize(Version::NEWEST_LEGACY);
         if !known_legacy {
-            let id = door.message_id();
-            let (reader, answer) = ask(wire, &id, upstream::discover(&id, self.introduction.facts())).await?;
+            let id = self.message_id();
+            let (reader, answer) =
+                ask(wire, &id, upstream::discover(&id, self.peers.introduction.facts())).await?;
             step = detect::after_discover(reader.status, &answer);
         }
         let mut session = None;
         if let Step::Initialize(version) = step {
-            let id = door.message_id();
-            let peer = Peer { version, client: self.introduction.facts() };
+            let id = self.message_id();
+            let peer = Peer { version, client: self.peers.introduction.facts() };
             let (reader, answer) = ask(wire, &id, upstream::initialize(&id, peer)).await?;
             step = detect::after_initialize(reader.status, &answer);
             session = reader.session;
         }
         match step {
             Step::Modern(version) => {
-                self.revisions.insert(wire.line.url.clone(), version).await;
+                self.peers.revisions.insert(wire.line.url.clone(), version).await;
                 Ok(Negotiated { version, session: None })
             }
             Step::Legacy(version) => {
@@ -223,11 +203,11 @@ impl Peers {
                 if !(200..300).contains(&reader.status) {
                     return Err(status_failure(reader.status));
                 }
-                self.revisions.insert(wire.line.url.clone(), version).await;
+                self.peers.revisions.insert(wire.line.url.clone(), version).await;
                 Ok(Negotiated { version, session })
             }
             Step::Stop(failure) => {
-                self.revisions.invalidate(&wire.line.url).await;
+                self.peers.revisions.invalidate(&wire.line.url).await;
                 Err(stopped(&failure))
             }
             Step::Initialize(_) => Err(unusable("upstream_handshake", "does not finish its handshake")),

@@ -13,9 +13,9 @@ use gatehouse_mcp::tool::Tool;
 use gatehouse_mcp::upstream::{Peer, Retarget};
 use gatehouse_mcp::version::meta;
 
+use super::Upstreams;
 use super::peer::{Conversation, PeerKey};
 use super::wire::{Deadline, Line, Refusal, Room, Wire};
-use crate::McpGateway;
 use crate::request_scope::RequestScope;
 use crate::session::Party;
 use crate::upstream_call::{Completion, Progress, UpstreamCall};
@@ -44,16 +44,16 @@ pub(crate) async fn call(
     scope: &RequestScope<'_>,
     completion: Completion,
 ) -> Result<UpstreamCall, Rejection> {
-    let (permit, deadline) = (Arc::new(permit), Deadline::of_call(scope.door.timeouts));
+    let (permit, deadline) = (Arc::new(permit), Deadline::of_call(scope.door.upstreams.timeouts));
     let reach = Reach { app: ask.app, proxy: ask.proxy, largest: ask.app.largest_response };
-    let line = reach.line(Arc::clone(&permit), credential, scope.door, scope.context);
+    let line = reach.line(Arc::clone(&permit), credential, &scope.door.upstreams, scope.context);
     let mut wire = Wire { line: Arc::new(line), deadline };
     let mut conversation = ask.converse(&wire, request, scope).await;
-    if conversation.is_err() && is_renewable(&wire.line, scope.door, scope.context).await {
-        let (delegation, tool) = (&scope.door.parts.delegation, ask.tool.name());
+    if conversation.is_err() && is_renewable(&wire.line, &scope.door.upstreams, scope.context).await {
+        let (delegation, tool) = (&scope.door.upstreams.parts.delegation, ask.tool.name());
         let renewed = delegation.credential(&permit, &ask.app.outbound, tool, scope.context).await;
         let renewed = completion.or_settle(renewed)?;
-        wire.line = Arc::new(reach.line(permit, renewed, scope.door, scope.context));
+        wire.line = Arc::new(reach.line(permit, renewed, &scope.door.upstreams, scope.context));
         conversation = ask.converse(&wire, request, scope).await;
     }
     let Conversation { id, reader, cancel } = completion.or_settle(conversation)?;
@@ -81,7 +81,7 @@ impl Ask<'_> {
             };
             peer.call_tool(request, to)
         };
-        scope.door.peers.converse(wire, &key, scope.door, compose).await
+        scope.door.upstreams.converse(wire, &key, compose).await
     }
 }
 
@@ -90,10 +90,10 @@ impl Reach<'_> {
         &self,
         permit: Arc<Permit<P>>,
         credential: OutboundCredential,
-        door: &McpGateway,
+        upstreams: &Upstreams,
         context: &Context<Verified>,
     ) -> Line<P> {
-        let outbound = &door.parts.outbound;
+        let outbound = &upstreams.parts.outbound;
         let (memory, holder) = (outbound.memory().clone(), super::holder(&self.app.name));
         Line {
             client: outbound.upstreams(self.proxy.tls.as_ref(), self.proxy.connection).clone(),
@@ -108,8 +108,12 @@ impl Reach<'_> {
 }
 
 /// Whether the server refused the token, and another one can be had.
-pub(super) async fn is_renewable<P>(line: &Line<P>, door: &McpGateway, context: &Context<Verified>) -> bool {
-    line.refusal.is_all() && door.parts.delegation.forget(&line.credential, context.now).await
+pub(super) async fn is_renewable<P>(
+    line: &Line<P>,
+    upstreams: &Upstreams,
+    context: &Context<Verified>,
+) -> bool {
+    line.refusal.is_all() && upstreams.parts.delegation.forget(&line.credential, context.now).await
 }
 
 pub(super) fn peer_key(app: &McpApp, context: &Context<Verified>) -> PeerKey {

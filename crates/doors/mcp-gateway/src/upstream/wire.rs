@@ -19,8 +19,7 @@ use gatehouse_mcp::mirror::SESSION_ID;
 use gatehouse_mcp::upstream::UpstreamRequest;
 
 use super::answer_reader::AnswerReader;
-use super::failed;
-use crate::Timeouts;
+use super::{Timeouts, failed};
 
 const AGENT: &str = concat!("gatehouse/", env!("CARGO_PKG_VERSION"));
 
