@@ -35,6 +35,9 @@ pub(super) struct Init {
     /// The name of the first user
     #[arg(long, value_name = "NAME", default_value = "admin")]
     username: String,
+    /// Serve tools only: no models, and so no key of a model provider
+    #[arg(long)]
+    without_models: bool,
 }
 
 pub(super) fn run(init: &Init, config: Option<PathBuf>) -> Result<(), Failure> {
@@ -44,14 +47,15 @@ pub(super) fn run(init: &Init, config: Option<PathBuf>) -> Result<(), Failure> {
         return Err(exists(&path));
     }
     let password = Secret::new(SystemRng.token(PASSWORD_BYTES));
-    let key = static_key::generate(&SystemRng);
-    let (password_hash, key_hash) = (password_hash(&password)?, KeyHash::of(key.expose()).to_string());
+    let key = (!init.without_models).then(|| static_key::generate(&SystemRng));
+    let key_hash = key.as_ref().map(|key| KeyHash::of(key.expose()).to_string());
+    let password_hash = password_hash(&password)?;
     let text = |audit_key: &str| {
         let values = Starter {
             public_url: &init.public_url,
             username: &init.username,
             password_hash: &password_hash,
-            key_hash: &key_hash,
+            key_hash: key_hash.as_deref(),
             audit_key,
         };
         starter(&values).map_err(|error| Failure::new("the starter configuration", error))
@@ -75,16 +79,21 @@ pub(super) fn run(init: &Init, config: Option<PathBuf>) -> Result<(), Failure> {
         line(format!("{signing}: was there and signs the audit log"))?;
     }
     line(format!("sign-in:  {} / {}", init.username, password.expose()))?;
+    let url = init.public_url.as_str();
+    let claude = format!("`claude mcp add --transport http --client-id claude-code gatehouse {url}/mcp`");
+    let Some(key) = key else {
+        line("Keep it now: the file holds only its hash.")?;
+        line(format!("Next: run `gatehouse{named} check` and `gatehouse{named} serve`."))?;
+        return line(format!("Claude Code: {claude}."));
+    };
     line(format!("API key:  {}", key.expose()))?;
     line("Keep both now: the file holds only their hashes.")?;
     line(format!(
         "Next: put the key of your provider account into ANTHROPIC_API_KEY, then run `gatehouse{named} check` and \
          `gatehouse{named} serve`."
     ))?;
-    let url = init.public_url.as_str();
     line(format!(
-        "Claude Code: `claude mcp add --transport http --client-id claude-code gatehouse {url}/mcp`, and for models \
-         ANTHROPIC_BASE_URL={url} with the API key as ANTHROPIC_AUTH_TOKEN."
+        "Claude Code: {claude}, and for models ANTHROPIC_BASE_URL={url} with the API key as ANTHROPIC_AUTH_TOKEN."
     ))
 }
 

@@ -47,7 +47,7 @@ impl Sound {
             public_url: &"https://gw.example.com".parse().unwrap(),
             username: "admin",
             password_hash: PASSWORD_HASH,
-            key_hash: KEY_HASH,
+            key_hash: Some(KEY_HASH),
             audit_key: AUDIT_KEY,
         };
         let texts = vec![

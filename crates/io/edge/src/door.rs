@@ -30,7 +30,7 @@ use crate::lane::policy::PolicyLane;
 use crate::limits::Limits;
 use crate::memory::Memory;
 use crate::rejection::{Rejection, RejectionKind, excerpt};
-use crate::server::address::{ClientAddress, TrustedProxies};
+use crate::server::address::{ClientAddress, IgnoredForwarding, TrustedProxies};
 use crate::server::admission::{self, HostRules};
 use crate::server::body::{Body, discard};
 use crate::server::cutoff::Cutoff;
@@ -76,12 +76,17 @@ pub struct Fittings {
 pub struct Door {
     running: ArcSwap<Running>,
     fittings: Fittings,
+    ignored_forwarding: IgnoredForwarding,
 }
 
 impl Door {
     /// A door into `running`.
     pub fn new(running: Running, fittings: Fittings) -> Self {
-        Self { running: ArcSwap::from_pointee(running), fittings }
+        Self {
+            running: ArcSwap::from_pointee(running),
+            fittings,
+            ignored_forwarding: IgnoredForwarding::default(),
+        }
     }
 
     /// Puts another configuration in force for the requests that come from now on.
@@ -115,6 +120,7 @@ impl Door {
     ) -> Answered {
         let running = self.running.load_full();
         let located = running.proxies.locate(peer, &parts.headers);
+        self.ignored_forwarding.note(&running.proxies, peer, &parts.headers, self.fittings.clock.as_ref());
         let peer_ip = peer.to_canonical();
         let visit = Visit {
             source: located

@@ -16,8 +16,8 @@ pub struct Starter<'a> {
     pub username: &'a str,
     /// The argon2id PHC string of the first user's password.
     pub password_hash: &'a str,
-    /// The hash of the first static API key, as `hash-key` prints it.
-    pub key_hash: &'a str,
+    /// The hash of the first static API key for models, as `hash-key` prints it; without one, no models are served.
+    pub key_hash: Option<&'a str>,
     /// The key of audit checkpoints, or where it is, as `audit.checkpoints.key` takes it.
     pub audit_key: &'a str,
 }
@@ -110,16 +110,19 @@ impl FromStr for PublicUrl {
     }
 }
 
-/// The text of a starter configuration. It loads as it is, once `ANTHROPIC_API_KEY` is in the environment.
+/// The text of a starter configuration. It loads as it is; where it serves models, once `ANTHROPIC_API_KEY` is in the
+/// environment.
 pub fn starter(values: &Starter<'_>) -> Result<String, StarterError> {
     let fields = [
         ("public_url", values.public_url.as_str()),
         ("username", values.username),
         ("password_hash", values.password_hash),
-        ("key_hash", values.key_hash),
+        ("key_hash", values.key_hash.unwrap_or_default()),
         ("audit_key", values.audit_key),
     ];
-    let mut text = TEMPLATE
+    let models = values.key_hash.is_some();
+    let mut text = with_or_without_models(models)
+        .replace("@and_models@", if models { " and LLM gateway" } else { "" })
         .replace("@listener@", &values.public_url.listener())
         .replace("@admin_port@", &values.public_url.admin_port().to_string());
     for (name, value) in fields {
@@ -129,6 +132,22 @@ pub fn starter(values: &Starter<'_>) -> Result<String, StarterError> {
         text = text.replace(&format!("@{name}@"), value);
     }
     Ok(text)
+}
+
+/// The template with what stands between `@models@` and `@end@`, or without.
+fn with_or_without_models(models: bool) -> String {
+    let mut kept = String::with_capacity(TEMPLATE.len());
+    let mut about_models = false;
+    for line in TEMPLATE.split_inclusive('\n') {
+        match line.trim_end() {
+            "@models@" => about_models = true,
+            "@end@" => about_models = false,
+            _ if models || !about_models => kept.push_str(line),
+            _ => {}
+        }
+    }
+    // What stood before and after has an empty line of its own.
+    if models { kept } else { kept.replace("\n\n\n", "\n\n") }
 }
 
 /// The address of a loopback URL's host; names of this machine are IPv4 first.

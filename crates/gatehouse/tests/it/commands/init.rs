@@ -26,6 +26,18 @@ fn what_init_writes_passes_check() {
     assert!(checked.starts_with("gatehouse.yaml: ok, revision sha256:"), "{checked}");
 }
 
+/// Without models there is no key to ask for: the file loads in an empty environment.
+#[test]
+fn tools_alone_need_no_key_of_a_provider() {
+    let here = tempfile::tempdir().unwrap();
+    let out = gatehouse(here.path(), &["init", "--without-models"], "").ok();
+    assert!(!out.contains("API key") && !out.contains("ANTHROPIC"), "{out}");
+    let text = std::fs::read_to_string(here.path().join("gatehouse.yaml")).unwrap();
+    assert!(!text.contains("ANTHROPIC") && !text.contains("llmProvider"), "{text}");
+    let checked = gatehouse(here.path(), &["check"], "").ok();
+    assert!(checked.starts_with("gatehouse.yaml: ok, revision sha256:"), "{checked}");
+}
+
 #[test]
 fn a_file_that_exists_is_left_alone() {
     let here = tempfile::tempdir().unwrap();

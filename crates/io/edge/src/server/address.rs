@@ -1,6 +1,7 @@
 //! Who is at the other end: the socket peer, and the client behind trusted proxies.
 
 mod forwarded;
+mod ignored;
 
 use std::net::IpAddr;
 
@@ -8,6 +9,7 @@ use gatehouse_identity::address::ClientIp;
 use http::HeaderMap;
 use ipnet::IpNet;
 
+pub use self::ignored::IgnoredForwarding;
 use crate::rejection::Rejection;
 
 /// The addresses of one request, IPv4-mapped IPv6 already folded to IPv4.

@@ -5,6 +5,8 @@ use http::Method;
 use gatehouse_edge::context::Single;
 use gatehouse_edge::server::routes::Route;
 
+use gatehouse_testkit::heard::{Heard, Line};
+
 use crate::house::{House, Plan, Site, Verified, plain, text};
 use crate::peer::{ask, get, raw};
 
@@ -169,6 +171,32 @@ async fn only_trusted_proxies_speak_for_others() {
     let answer = get(behind.address(), "/who", &both).await;
     assert_eq!(answer.verdict(), (400, "client_address_contradictory"));
     assert_eq!(get(alone.address(), "/who", &both).await.status, 200);
+}
+
+/// Behind a proxy that nobody named all clients look alike: its operator reads so, once a minute however many requests
+/// come.
+#[tokio::test]
+async fn forwarding_headers_that_do_not_count_are_told_of() {
+    let alone = House::open(routes).await;
+    let trusting = Plan { trusted: vec!["127.0.0.0/8"], ..Plan::default() };
+    let behind = House::with(trusting, routes).await;
+    let heard = Heard::here();
+    let told = || {
+        let lines = heard.from_info_up();
+        let about = |line: &&Line| line.field("message") == "a forwarding header is ignored";
+        lines
+            .iter()
+            .filter(about)
+            .map(|line| (line.level, line.field("header").to_owned()))
+            .collect::<Vec<_>>()
+    };
+    get(alone.address(), "/who", &[("x-real-ip", "203.0.113.7")]).await;
+    get(behind.address(), "/who", &[("x-forwarded-for", "203.0.113.7")]).await;
+    assert_eq!(told(), []);
+    for header in ["x-forwarded-for", "forwarded", "x-forwarded-for"] {
+        get(alone.address(), "/who", &[(header, "for=203.0.113.7")]).await;
+    }
+    assert_eq!(told(), [("WARN", "x-forwarded-for".to_owned())]);
 }
 
 #[tokio::test]

@@ -1,11 +1,15 @@
 //! What a client will meet: a configuration that runs and serves nobody is told of before anybody tries.
 
+use gatehouse_oauth::claims::ClaimExpression;
 use url::Url;
 
 use super::compiler::{Compiler, origin_of};
 use super::issuer::implied_issuer;
 use crate::document::Root;
+use crate::document::app::App;
+use crate::document::client::{ClientApp, Grant};
 use crate::document::resource_server::{OauthProtection, TrustedServer};
+use crate::document::spot::Placed;
 
 pub(crate) fn check(root: &Root, compiler: &mut Compiler<'_>) {
     if let Some(mcp) = root.mcp_provider.as_ref().filter(|provider| provider.enabled) {
@@ -14,6 +18,32 @@ pub(crate) fn check(root: &Root, compiler: &mut Compiler<'_>) {
     let llm = root.llm_provider.as_ref().filter(|provider| provider.enabled);
     if let Some(oauth) = llm.and_then(|provider| provider.authorization.oauth.as_ref()) {
         check_servers(oauth, compiler);
+    }
+    for app in &root.apps {
+        if let App::Client(client) = app {
+            check_claims(client, compiler);
+        }
+    }
+}
+
+/// Only tokens of a sign-in have claims about the person: whoever exchanges one gets the subject and nothing more of it, and
+/// a client that acts for itself acts for nobody.
+fn check_claims(client: &ClientApp, compiler: &mut Compiler<'_>) {
+    let signs_in =
+        |grants: &Vec<Placed<Grant>>| grants.iter().any(|grant| grant.value == Grant::AuthorizationCode);
+    if client.grant_types.as_ref().is_none_or(signs_in) {
+        return;
+    }
+    for (name, written) in client.access_token.claims.iter() {
+        if ClaimExpression::parse(written).is_ok_and(|claim| claim.is_of_a_person()) {
+            let message = format!(
+                "no token of this client has the claim `{}`: nobody signs in to it, and exchanged tokens have no \
+                 attributes of people",
+                name.value
+            );
+            let hint = "read the claims of the presented token in a token minting policy: `input.subject_token.claims`";
+            compiler.report.warning(&written.place, message, hint);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ const HASH: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 
 fn written(public_url: &str, username: &str) -> Result<String, StarterError> {
     let public_url = &public_url.parse().unwrap();
-    starter(&Starter { public_url, username, password_hash: PHC, key_hash: HASH, audit_key: AUDIT_KEY })
+    starter(&Starter { public_url, username, password_hash: PHC, key_hash: Some(HASH), audit_key: AUDIT_KEY })
 }
 
 fn loaded(public_url: &str) -> Snapshot {
@@ -40,6 +40,22 @@ fn loads_without_a_word() {
         assert!(snapshot.authorization_server.is_some() && snapshot.mcp.is_some() && snapshot.llm.is_some());
         assert_eq!(snapshot.authorization_server.unwrap().metadata_clients.unwrap().pinned.len(), 2);
     }
+}
+
+#[test]
+fn tools_alone_need_no_model_provider() {
+    let public_url = &"http://localhost:9420".parse().unwrap();
+    let values =
+        Starter { public_url, username: "ada", password_hash: PHC, key_hash: None, audit_key: AUDIT_KEY };
+    let text = starter(&values).unwrap();
+    assert!(!text.contains("@models@") && !text.contains("@end@"), "{text}");
+    assert!(!text.contains("ANTHROPIC") && !text.contains("LLM") && !text.contains("\n\n\n"), "{text}");
+    let loader = MemoryLoader::empty();
+    let snapshot = Document::read(&Source::new("gatehouse.yaml", text), &Environment::default(), &loader)
+        .and_then(|document| snapshot::compile(document, &loader))
+        .unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert_eq!(snapshot.warnings, []);
+    assert!(snapshot.authorization_server.is_some() && snapshot.mcp.is_some() && snapshot.llm.is_none());
 }
 
 #[test]

@@ -463,6 +463,55 @@ fn a_gateway_that_sends_its_clients_elsewhere_is_a_warning() {
     }
 }
 
+/// Tokens that somebody exchanges carry the subject, and nothing else that is known of the person.
+#[test]
+fn claims_that_never_reach_a_token_are_warnings() {
+    const BATCH: &str = "    credentials: { secrets: [\"{{ env.BATCH_SECRET }}\"] }\n";
+    let with = |claims: &str| {
+        let text = changed(BATCH, &format!("{BATCH}    accessToken: {{ claims: {{ {claims} }} }}\n"));
+        warnings(&loaded(&text))
+    };
+    for (claims, name) in [
+        ("mail: staff.email", "mail"),
+        ("groups: user.groups", "groups"),
+        ("who: user.upstream_sub", "who"),
+        ("tier: \"'gold'\", country: staff.address.country", "country"),
+    ] {
+        let found = with(claims);
+        let said = format!("no token of this client has the claim `{name}`: nobody signs in to it");
+        assert!(found.len() == 1 && found[0].contains(&said), "{claims}: {found:?}");
+    }
+    assert_eq!(with("tier: \"'gold'\", app: client.name, how: request.grant_type"), [""; 0]);
+}
+
+/// An exchange for nobody in particular is refused at every call.
+#[test]
+fn an_exchange_without_an_audience_is_a_warning() {
+    const STATIC: &str =
+        "        type: static\n        static: { header: X-Key, value: \"{{ env.EMPLOYEES_KEY }}\" }\n";
+    const AUDIENCES: &str = "    allowedAudiences: [https://gw.example.com/mcp]\n\n  - name: employees";
+    const CONNECTOR: &str = "  - { name: own, type: oidc, oauthClientID: batch, oauthClientSecret: \"{{ env.BATCH_SECRET }}\", \
+         oidcWellKnownURL: https://gw.example.com/.well-known/openid-configuration }\n\noidcProvider:\n";
+    let at = |audience: &str, audiences: &str| {
+        let exchange =
+            format!("        type: tokenExchange\n        tokenExchange: {{ idp: own{audience} }}\n");
+        let text = changed(STATIC, &exchange)
+            .replacen(AUDIENCES, &format!("    {audiences}\n\n  - name: employees"), 1)
+            .replacen("\noidcProvider:\n", CONNECTOR, 1);
+        warnings(&loaded(&text))
+    };
+    const TWO: &str = "allowedAudiences: [https://gw.example.com/mcp, https://employees.example.com/]";
+    let found = at("", TWO);
+    let said =
+        "tokenExchange.audience: it is not clear whom the token is for: the client `batch` has no default";
+    assert!(found.len() == 1 && found[0].contains(said), "{found:?}");
+    // Each of these says it.
+    assert_eq!(at(", audience: https://employees.example.com/", TWO), [""; 0]);
+    assert_eq!(at("", "allowedAudiences: [https://employees.example.com/]"), [""; 0]);
+    let default = format!("{TWO}\n    defaultAudience: https://employees.example.com/");
+    assert_eq!(at("", &default), [""; 0]);
+}
+
 /// A proxy of ours listens where it was told to.
 #[test]
 fn the_port_behind_a_trusted_proxy_is_not_talked_about() {

@@ -112,6 +112,26 @@ impl ClaimExpression {
         }
     }
 
+    /// Whether the value is one of a signed-in person.
+    pub fn is_of_a_person(&self) -> bool {
+        match &self.0 {
+            Source::Literal(_) => false,
+            Source::Attribute { .. } => true,
+            Source::Fact(fact) => match fact {
+                Fact::ClientId
+                | Fact::ClientName
+                | Fact::RequestScope
+                | Fact::RequestAudience
+                | Fact::RequestGrantType => false,
+                Fact::UserSub
+                | Fact::UserConnector
+                | Fact::UserGroups
+                | Fact::UserUpstreamSub
+                | Fact::UserUpstreamIssuer => true,
+            },
+        }
+    }
+
     /// Whom the value tells apart, as far as can be said before anybody signs in: an attribute is taken for one that
     /// its connector gives to one person only.
     pub fn distinguishes(&self) -> Distinction {
