@@ -16,6 +16,6 @@ use crate::upstream::Call;
 pub(crate) async fn count(serving: Arc<Serving>, body: Incoming, context: Context<Verified>) -> Outcome {
     let request = read(body, &context).await?;
     let asked = find(&request, settings(&context)?, &context)?;
-    let call = Call { operation: Operation::CountTokens, first_byte: serving.patience.counting };
+    let call = Call { operation: Operation::CountTokens, first_byte: serving.timeouts.token_count };
     dispatch(&serving, &call, &request, asked, &context).await
 }

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 
 use gatehouse_audit::event::EventKind;
 use gatehouse_config::snapshot::Snapshot;
-use gatehouse_config::snapshot::llm::LlmGateway as Settings;
+use gatehouse_config::snapshot::llm::{LlmGateway as Settings, Timeouts};
 use gatehouse_edge::authn::resource::ResourceServer;
 use gatehouse_edge::context::Context;
 use gatehouse_edge::outbound::Outbound;
@@ -14,7 +14,6 @@ use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::routes::{Origins, ProtectedSpec, Route};
 
 use crate::dialect::{json, render};
-use crate::patience::Patience;
 use crate::providers::Providers;
 use crate::recurring::Recurring;
 use crate::{count_tokens, messages, models};
@@ -22,14 +21,13 @@ use crate::{count_tokens, messages, models};
 /// The door to models.
 pub struct LlmGateway {
     outbound: Arc<Outbound>,
-    patience: Patience,
     recurring: Arc<Recurring>,
 }
 
 /// The door as the routes of one snapshot have it.
 pub(crate) struct Serving {
     pub(crate) outbound: Arc<Outbound>,
-    pub(crate) patience: Patience,
+    pub(crate) timeouts: Timeouts,
     pub(crate) providers: Providers,
     pub(crate) recurring: Arc<Recurring>,
 }
@@ -37,12 +35,7 @@ pub(crate) struct Serving {
 impl LlmGateway {
     /// A gateway that reaches providers through `outbound`.
     pub fn new(outbound: Arc<Outbound>) -> Arc<Self> {
-        Self::with_patience(outbound, Patience::default())
-    }
-
-    /// The same with other limits of time.
-    pub fn with_patience(outbound: Arc<Outbound>, patience: Patience) -> Arc<Self> {
-        Arc::new(Self { outbound, patience, recurring: Arc::default() })
+        Arc::new(Self { outbound, recurring: Arc::default() })
     }
 
     /// What is served under `settings`, which must be those of the snapshot that requests enter with, guarded by `gate`.
@@ -57,7 +50,7 @@ impl LlmGateway {
         };
         let serving = Arc::new(Serving {
             outbound: Arc::clone(&self.outbound),
-            patience: self.patience,
+            timeouts: settings.timeouts,
             providers: Providers::new(settings),
             recurring: Arc::clone(&self.recurring),
         });

@@ -7,6 +7,7 @@ use http::Response;
 use tokio::time::Instant;
 
 use gatehouse_audit::event::{Attempt as Recorded, Target};
+use gatehouse_config::snapshot::llm::Timeouts;
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::rejection::Rejection;
@@ -16,7 +17,6 @@ use gatehouse_llm::anthropic::request::MessagesRequest;
 use gatehouse_llm::model::UnknownModel;
 use gatehouse_llm::route::{Attempt, Failure, Fault, most_telling};
 
-use crate::Patience;
 use crate::door::Serving;
 use crate::providers::Provider;
 use crate::upstream;
@@ -125,8 +125,8 @@ impl<'a> Failures<'a> {
         let caller = self.context.who.caller().principal.subject().as_str();
         let path = self.context.head.uri.path();
         let request = serving.recurring.key(caller, path, self.request.body());
-        let Patience { failing, limited, .. } = serving.patience;
-        let bearable = if telling == Failure::Status(429) { limited } else { failing };
+        let Timeouts { retries, rate_limited_retries, .. } = serving.timeouts;
+        let bearable = if telling == Failure::Status(429) { rate_limited_retries } else { retries };
         if serving.recurring.has_lasted(request, bearable, Instant::now()) {
             RetryAdvice::Pointless
         } else {

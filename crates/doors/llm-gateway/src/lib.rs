@@ -10,7 +10,6 @@ mod failures;
 mod messages;
 mod models;
 mod offers;
-mod patience;
 mod providers;
 mod recurring;
 mod stream;
@@ -19,5 +18,4 @@ mod upstream;
 
 pub use self::dialect::render;
 pub use self::door::LlmGateway;
-pub use self::patience::Patience;
 pub use self::unserved::PLACES;

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use gatehouse_audit::event::{RequestFacts, Target};
-use gatehouse_config::snapshot::llm::LlmGateway as Settings;
+use gatehouse_config::snapshot::llm::{LlmGateway as Settings, Timeouts};
 use gatehouse_edge::authorize::{ModelUse, Permit, authorize, user_of};
 use gatehouse_edge::context::{Context, Head, List, Single, Verified};
 use gatehouse_edge::limits::Limit;
@@ -23,7 +23,6 @@ use gatehouse_llm::model::pattern::Asked;
 use gatehouse_llm::route::{Attempt, attempts};
 use gatehouse_policy::input::ModelCall;
 
-use crate::Patience;
 use crate::door::{Serving, settings};
 use crate::failures::{Failures, Try, unknown};
 use crate::providers::{Operation, Provider};
@@ -35,7 +34,7 @@ pub(crate) async fn create(serving: Arc<Serving>, body: Incoming, context: Conte
     let request = read(body, &context).await?;
     let settings = settings(&context)?;
     let asked = find(&request, settings, &context)?;
-    let Patience { first_event, whole_reply, .. } = serving.patience;
+    let Timeouts { first_event, whole_reply, .. } = serving.timeouts;
     let first_byte = if request.stream() { first_event } else { whole_reply };
     let call = Call { operation: Operation::Messages, first_byte };
     dispatch(&serving, &call, &request, asked, &context).await
@@ -68,7 +67,7 @@ pub(crate) async fn dispatch(
         match upstream::send(&serving.outbound, &permit, call, provider, body, context).await {
             Reply::Passed(response) => {
                 failures.passed(tried, response.status().as_u16());
-                return Ok(meter(response, asked.model, provider, serving.patience, context));
+                return Ok(meter(response, asked.model, provider, serving.timeouts, context));
             }
             Reply::Failed(failed) => {
                 let failed = upstream::understood(failed, asked.is_open(), call.operation).await;
@@ -188,7 +187,7 @@ fn meter(
     response: Response<Received>,
     model: &Model,
     provider: &Provider,
-    patience: Patience,
+    timeouts: Timeouts,
     context: &Context<Verified>,
 ) -> Response<Body> {
     let meter = Meter::new(model.price, &provider.account, context);
@@ -201,7 +200,7 @@ fn meter(
     let metered = if streamed {
         // Pings and a last error event may come on top of what the provider sends.
         head.headers.remove(CONTENT_LENGTH);
-        Metered::stream(body, meter, patience)
+        Metered::stream(body, meter, timeouts)
     } else {
         Metered::whole(body, meter)
     };

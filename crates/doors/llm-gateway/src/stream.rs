@@ -10,7 +10,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
 use gatehouse_audit::event::{Outcome, TokenUsage};
-use gatehouse_config::snapshot::llm::Account;
+use gatehouse_config::snapshot::llm::{Account, Timeouts};
 use gatehouse_edge::context::{AuditRow, Context, Verified};
 use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::outbound::gathered::Gathered;
@@ -22,8 +22,6 @@ use gatehouse_llm::anthropic::error::ErrorType;
 use gatehouse_llm::anthropic::reply::{ReplyFacts, ReplyScanner};
 use gatehouse_llm::anthropic::stream::{PING, StreamEnd, UsageScanner};
 use gatehouse_llm::price::PriceList;
-
-use crate::Patience;
 
 /// A reply on its way to the client. Dropping it cancels the provider's work.
 pub(crate) struct Metered {
@@ -58,7 +56,7 @@ enum Broken {
 
 /// Notices silence. The timer is not touched per event: it wakes up now and then and looks at the time.
 struct Watch {
-    patience: Patience,
+    timeouts: Timeouts,
     started: Instant,
     heard: Instant,
     timer: Timer,
@@ -66,9 +64,9 @@ struct Watch {
 
 impl Metered {
     /// A stream of server-sent events.
-    pub(crate) fn stream(upstream: Received, meter: Meter, patience: Patience) -> Body {
+    pub(crate) fn stream(upstream: Received, meter: Meter, timeouts: Timeouts) -> Body {
         let now = Instant::now();
-        let watch = Watch { patience, started: now, heard: now, timer: Timer::new(now + patience.ping) };
+        let watch = Watch { timeouts, started: now, heard: now, timer: Timer::new(now + timeouts.ping) };
         Self::body(upstream, Scanner::Stream { scanner: UsageScanner::new(), watch }, meter)
     }
 
@@ -114,7 +112,7 @@ impl Metered {
     /// Pings the client while the provider is silent; ends a stream that is silent for too long.
     fn watch(&mut self, task: &mut TaskContext<'_>) -> Poll<Option<Bytes>> {
         let Scanner::Stream { scanner, watch, .. } = &mut self.scanner else { return Poll::Pending };
-        let Patience { ping, idle, total, .. } = watch.patience;
+        let Timeouts { ping, idle, total, .. } = watch.timeouts;
         while watch.timer.poll(task).is_ready() {
             let now = Instant::now();
             if now.duration_since(watch.started) >= total {

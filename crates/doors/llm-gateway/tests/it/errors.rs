@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use gatehouse_llm_gateway::Patience;
 use gatehouse_testkit::heard::{Heard, Line};
 
 use crate::client::{ask, message, post};
@@ -108,9 +107,8 @@ async fn what_lasts_is_not_to_be_tried_again() {
         let gateway = Gateway::before(&provider).await;
         assert_eq!(message(&gateway, ASK).await.header("x-should-retry"), advice, "{status}");
     }
-    let patience = Patience { whole_reply: Duration::from_millis(100), ..Patience::default() };
     let silent = Provider::always(Reply::silence()).await;
-    let gateway = Gateway::start(&silent, &Plan { patience, ..Plan::default() }).await;
+    let gateway = Gateway::start(&silent, &Plan { timeouts: "wholeReply: 100ms", ..Plan::default() }).await;
     let answer = message(&gateway, ASK).await;
     assert_eq!((answer.status, answer.header("x-should-retry")), (504, Some("false")));
 }
@@ -133,8 +131,7 @@ async fn one_route_that_may_recover_is_worth_another_try() {
 #[tokio::test]
 async fn a_request_that_keeps_failing_is_told_to_stop() {
     let provider = Provider::always(Reply::json("500 Down", &envelope("api_error"))).await;
-    let patience = Patience { failing: Duration::from_millis(200), ..Patience::default() };
-    let gateway = Gateway::start(&provider, &Plan { patience, ..Plan::default() }).await;
+    let gateway = Gateway::start(&provider, &Plan { timeouts: "retries: 200ms", ..Plan::default() }).await;
     let advice =
         async |body: &[u8]| message(&gateway, body).await.header("x-should-retry").map(str::to_owned);
     let other = br#"{"model":"claude-opus","max_tokens":8,"messages":[]}"#;

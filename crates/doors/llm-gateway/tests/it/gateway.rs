@@ -16,7 +16,7 @@ use gatehouse_edge::outbound::jwks::IssuerKeys;
 use gatehouse_edge::server::routes::RouteTable;
 use gatehouse_identity::clock::Clock;
 use gatehouse_identity::static_key::KeyHash;
-use gatehouse_llm_gateway::{LlmGateway, Patience};
+use gatehouse_llm_gateway::LlmGateway;
 use gatehouse_testkit::authority::Authority;
 use gatehouse_testkit::configuration::snapshot;
 use gatehouse_testkit::recorded::Records;
@@ -43,6 +43,7 @@ oidcProvider:
   discovery: { issuer: "http://ADDRESS" }
 llmProvider:
   enabled: true
+  timeouts: { TIMEOUTS }
   authorization:
     oauth:
       servers:
@@ -86,7 +87,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) models: &'a str,
     /// The provider behind the second account.
     pub(crate) second: Option<&'a Provider>,
-    pub(crate) patience: Patience,
+    /// Members of `llmProvider.timeouts`.
+    pub(crate) timeouts: &'a str,
 }
 
 /// A running gateway.
@@ -109,7 +111,7 @@ impl Gateway {
         let snapshot = Arc::new(snapshot(&text(address, provider, plan)));
         let (clock, records) = (Arc::<HandClock>::default(), Arc::<Records>::default());
         let own = Authority::new(format!("http://{address}"));
-        let running = run(&snapshot, &own, &clock, plan.patience);
+        let running = run(&snapshot, &own, &clock);
         let serving = port.serve(running, fittings(&clock, &records));
         Self { address, clock, records, own, _serving: serving }
     }
@@ -162,9 +164,10 @@ fn text(address: SocketAddr, provider: &Provider, plan: &Plan<'_>) -> String {
         .replace("SERVERS", plan.servers)
         .replace("INBOUND", &inbound)
         .replace("MODELS", plan.models)
+        .replace("TIMEOUTS", plan.timeouts)
 }
 
-fn run(snapshot: &Arc<Snapshot>, own: &Authority, clock: &Arc<HandClock>, patience: Patience) -> Running {
+fn run(snapshot: &Arc<Snapshot>, own: &Authority, clock: &Arc<HandClock>) -> Running {
     let settings = snapshot.llm.as_ref().unwrap();
     let outbound = Arc::new(Outbound::new([], Memory::default()).unwrap());
     let own = Arc::new(LocalKeys::new(vec![own.signing_key()]));
@@ -189,7 +192,7 @@ fn run(snapshot: &Arc<Snapshot>, own: &Authority, clock: &Arc<HandClock>, patien
         settings.keys.clone(),
         Arc::default(),
     );
-    let door = LlmGateway::with_patience(Arc::clone(&outbound), patience);
+    let door = LlmGateway::new(Arc::clone(&outbound));
     let fallback = vec![("/v1".to_owned(), gatehouse_llm_gateway::render as _)];
     let routes = door.routes(settings, &Arc::new(gate));
     let table = RouteTable::build(routes, fallback, gatehouse_llm_gateway::render).unwrap();

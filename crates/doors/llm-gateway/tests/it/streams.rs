@@ -6,7 +6,6 @@ use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout};
 
-use gatehouse_llm_gateway::Patience;
 use gatehouse_testkit::heard::Heard;
 use gatehouse_testkit::patience::until;
 
@@ -193,20 +192,13 @@ async fn a_client_that_leaves_before_the_reply_cancels_it() {
     assert_eq!(gateway.records.only().await["reason"], "client_gone");
 }
 
-fn hurried() -> Patience {
-    Patience {
-        first_event: Duration::from_millis(300),
-        ping: Duration::from_millis(100),
-        idle: Duration::from_millis(700),
-        ..Patience::default()
-    }
-}
+const HURRIED: &str = "firstEvent: 300ms, ping: 100ms, idle: 700ms";
 
 #[tokio::test]
 async fn silence_within_a_stream_is_bridged_by_pings_and_ended_in_words() {
     let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3}}}\n\n";
     let provider = Provider::always(Reply::stream(&[start.as_bytes()]).hanging()).await;
-    let gateway = Gateway::start(&provider, &Plan { patience: hurried(), ..Plan::default() }).await;
+    let gateway = Gateway::start(&provider, &Plan { timeouts: HURRIED, ..Plan::default() }).await;
     let answer = message(&gateway, ASK).await;
     let text = answer.text();
     let rest = text.strip_prefix(start).unwrap();
@@ -226,7 +218,7 @@ async fn silence_within_a_stream_is_bridged_by_pings_and_ended_in_words() {
 async fn no_ping_tears_an_event_apart() {
     let torn = "event: content_block_delta\ndata: {\"type\":\"content_blo";
     let provider = Provider::always(Reply::stream(&[torn.as_bytes()]).hanging()).await;
-    let gateway = Gateway::start(&provider, &Plan { patience: hurried(), ..Plan::default() }).await;
+    let gateway = Gateway::start(&provider, &Plan { timeouts: HURRIED, ..Plan::default() }).await;
     let text = message(&gateway, ASK).await.text();
     let rest = text.strip_prefix(torn).unwrap();
     assert!(rest.starts_with("\nevent: error\ndata: ") && !rest.contains("ping"), "{rest}");
@@ -235,7 +227,7 @@ async fn no_ping_tears_an_event_apart() {
 #[tokio::test]
 async fn a_provider_that_does_not_begin_is_given_up() {
     let provider = Provider::always(Reply::silence()).await;
-    let gateway = Gateway::start(&provider, &Plan { patience: hurried(), ..Plan::default() }).await;
+    let gateway = Gateway::start(&provider, &Plan { timeouts: HURRIED, ..Plan::default() }).await;
     let answer = message(&gateway, ASK).await;
     assert_eq!(answer.error(), (504, "timeout_error".to_owned()));
     assert_eq!(gateway.records.only().await["reason"], "provider_timeout");
@@ -257,7 +249,7 @@ async fn a_reply_that_breaks_off_is_one_line() {
     ] {
         let heard = Heard::here();
         let provider = Provider::always(reply).await;
-        let gateway = Gateway::start(&provider, &Plan { patience: hurried(), ..Plan::default() }).await;
+        let gateway = Gateway::start(&provider, &Plan { timeouts: HURRIED, ..Plan::default() }).await;
         let answer = message(&gateway, ASK).await;
         let record = gateway.records.only().await;
         assert_eq!(record["reason"], reason);

@@ -1,5 +1,7 @@
 //! `llmProvider` and the provider accounts behind it.
 
+use std::time::Duration;
+
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::secret::Secret;
 use url::Url;
@@ -18,6 +20,7 @@ section! {
         authorization: LlmAuthorization = nested("authorization"),
         models: Vec<ModelEntry> = list("models"),
         limits: LlmLimits = nested("limits"),
+        timeouts: LlmTimeouts = nested("timeouts"),
     }
     also {
         refused("budgets", "leave it empty until budgets are built");
@@ -30,6 +33,22 @@ section! {
     /// `llmProvider.limits`.
     LlmLimits {
         body_bytes: Placed<u64> = or("bodyBytes", Placed::unwritten(33_554_432)),
+    }
+}
+
+section! {
+    /// `llmProvider.timeouts`.
+    LlmTimeouts {
+        first_event: Placed<Duration> = or("firstEvent", Placed::unwritten(Duration::from_mins(2))),
+        // As long as the SDKs wait for a whole reply.
+        whole_reply: Placed<Duration> = or("wholeReply", Placed::unwritten(Duration::from_mins(10))),
+        token_count: Placed<Duration> = or("tokenCount", Placed::unwritten(Duration::from_mins(1))),
+        // Well before anything between the client and us takes the stream for dead.
+        ping: Placed<Duration> = or("ping", Placed::unwritten(Duration::from_secs(15))),
+        idle: Placed<Duration> = or("idle", Placed::unwritten(Duration::from_mins(1))),
+        total: Placed<Duration> = or("total", Placed::unwritten(Duration::from_hours(1))),
+        retries: Placed<Duration> = or("retries", Placed::unwritten(Duration::from_secs(15))),
+        rate_limited_retries: Placed<Duration> = or("rateLimitedRetries", Placed::unwritten(Duration::from_mins(1))),
     }
 }
 

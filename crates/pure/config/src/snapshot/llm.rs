@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::id::{AppName, Issuer};
@@ -20,7 +21,7 @@ use super::protection::{self, Gateway, Protection};
 use super::tls::TlsProfile;
 use crate::document::Root;
 use crate::document::app::App;
-use crate::document::llm::{ApiKey, LlmApp, LlmProvider, ModelEntry, Price};
+use crate::document::llm::{ApiKey, LlmApp, LlmProvider, LlmTimeouts, ModelEntry, Price};
 use crate::document::scalar::Written;
 use crate::document::spot::Placed;
 
@@ -44,6 +45,29 @@ pub struct LlmGateway {
     pub accounts: BTreeMap<AppName, Arc<Account>>,
     /// The largest request, in bytes.
     pub body_limit: usize,
+    /// How long providers may take.
+    pub timeouts: Timeouts,
+}
+
+/// How long providers may take, and clients may try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until a streamed reply begins.
+    pub first_event: Duration,
+    /// Until a whole reply begins.
+    pub whole_reply: Duration,
+    /// Until tokens are counted.
+    pub token_count: Duration,
+    /// Within a stream that is silent, until the client gets a ping.
+    pub ping: Duration,
+    /// Within a stream that is silent, until it is given up.
+    pub idle: Duration,
+    /// For a stream in all.
+    pub total: Duration,
+    /// How long a client may keep trying a request that keeps failing, before it is told to stop.
+    pub retries: Duration,
+    /// The same where the provider asks for patience (429).
+    pub rate_limited_retries: Duration,
 }
 
 /// An account at a model provider.
@@ -96,6 +120,7 @@ pub(crate) fn compile(root: &Root, compiler: &mut Compiler<'_>) -> Option<LlmGat
     }
     let inbound = policy::compile_point(&authorization.inbound, Point::ModelCall, compiler);
     let models = models(provider, root, compiler);
+    let timeouts = timeouts(&provider.timeouts, compiler);
     let body_limit = compiler.within(&provider.limits.body_bytes, 1_024..=256 * 1024 * 1024);
     Some(LlmGateway {
         path: provider.path.0.clone(),
@@ -106,7 +131,34 @@ pub(crate) fn compile(root: &Root, compiler: &mut Compiler<'_>) -> Option<LlmGat
         models: models?,
         accounts,
         body_limit: usize::try_from(body_limit?).ok()?,
+        timeouts: timeouts?,
     })
+}
+
+/// From a millisecond to a day each, and pings before the end.
+fn timeouts(written: &LlmTimeouts, compiler: &mut Compiler<'_>) -> Option<Timeouts> {
+    let mut within = |written: &Placed<Duration>| {
+        let sound = (Duration::from_millis(1)..=Duration::from_hours(24)).contains(&written.value);
+        if !sound {
+            compiler.report.error(&written.place, format!("expected 1ms to 24h, found {:?}", written.value));
+        }
+        sound.then_some(written.value)
+    };
+    let timeouts = Timeouts {
+        first_event: within(&written.first_event)?,
+        whole_reply: within(&written.whole_reply)?,
+        token_count: within(&written.token_count)?,
+        ping: within(&written.ping)?,
+        idle: within(&written.idle)?,
+        total: within(&written.total)?,
+        retries: within(&written.retries)?,
+        rate_limited_retries: within(&written.rate_limited_retries)?,
+    };
+    if timeouts.ping >= timeouts.idle {
+        let message = format!("a stream would be given up after {:?}, before its first ping", timeouts.idle);
+        compiler.report.warning(&written.ping.place, message, "write less than for `idle`");
+    }
+    Some(timeouts)
 }
 
 /// Our clients, and the audiences that each may ask for by name.

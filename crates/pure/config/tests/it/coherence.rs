@@ -512,6 +512,30 @@ fn an_exchange_without_an_audience_is_a_warning() {
     assert_eq!(at("", &default), [""; 0]);
 }
 
+#[test]
+fn timeouts_of_models_have_bounds_and_pings_come_before_the_end() {
+    let with = |timeouts: &str| {
+        load(&changed("llmProvider:\n", &format!("llmProvider:\n  timeouts: {{ {timeouts} }}\n")))
+    };
+    let timeouts = with("idle: 5m, total: 3h").unwrap().llm.unwrap().timeouts;
+    assert_eq!((timeouts.idle, timeouts.total), (Duration::from_mins(5), Duration::from_hours(3)));
+    assert_eq!(timeouts.ping, Duration::from_secs(15));
+    for (wrong, said) in [
+        ("idle: 0s", "llmProvider.timeouts.idle: expected 1ms to 24h, found 0ns"),
+        ("total: 25h", "llmProvider.timeouts.total: expected 1ms to 24h"),
+        ("firstEvent: 30", "llmProvider.timeouts.firstEvent: expected a duration such as"),
+        ("firstToken: 30s", "llmProvider.timeouts.firstToken: unknown key"),
+    ] {
+        let found = with(wrong).map(|_| ()).map_err(|problems| printed(&problems)).unwrap_err();
+        assert!(found.contains(said), "{wrong}: {found}");
+    }
+    let told = warnings(&with("idle: 10s").unwrap());
+    assert!(
+        told.len() == 1 && told[0].contains("would be given up after 10s, before its first ping"),
+        "{told:?}"
+    );
+}
+
 /// A proxy of ours listens where it was told to.
 #[test]
 fn the_port_behind_a_trusted_proxy_is_not_talked_about() {
