@@ -492,6 +492,7 @@ fn an_exchange_without_an_audience_is_a_warning() {
     const AUDIENCES: &str = "    allowedAudiences: [https://gw.example.com/mcp]\n\n  - name: employees";
     const CONNECTOR: &str = "  - { name: own, type: oidc, oauthClientID: batch, oauthClientSecret: \"{{ env.BATCH_SECRET }}\", \
          oidcWellKnownURL: https://gw.example.com/.well-known/openid-configuration }\n\noidcProvider:\n";
+    const TWO: &str = "allowedAudiences: [https://gw.example.com/mcp, https://employees.example.com/]";
     let at = |audience: &str, audiences: &str| {
         let exchange =
             format!("        type: tokenExchange\n        tokenExchange: {{ idp: own{audience} }}\n");
@@ -500,7 +501,6 @@ fn an_exchange_without_an_audience_is_a_warning() {
             .replacen("\noidcProvider:\n", CONNECTOR, 1);
         warnings(&loaded(&text))
     };
-    const TWO: &str = "allowedAudiences: [https://gw.example.com/mcp, https://employees.example.com/]";
     let found = at("", TWO);
     let said =
         "tokenExchange.audience: it is not clear whom the token is for: the client `batch` has no default";
