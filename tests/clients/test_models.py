@@ -15,7 +15,7 @@ from upstreams.model_provider import GREETING, KEY, ModelProvider
 class Starter:
     """What `gatehouse init` writes, served before a scripted provider."""
 
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, timeouts: str = ""):
         folder.mkdir()
         self.provider, port = ModelProvider(), free_port()
         file = folder / "written.yaml"
@@ -25,6 +25,7 @@ class Starter:
         text = file.read_text()
         text = re.sub(r"(?m)^(admin:\n  address: 127\.0\.0\.1:)\d+$", r"\g<1>@ADMIN_PORT@", text)
         text = text.replace("    provider: anthropic\n", f"    provider: anthropic\n    baseURL: {self.provider.origin}\n")
+        text = text.replace("llmProvider:\n", f"llmProvider:\n  timeouts: {{ {timeouts} }}\n")
         self.provider.__enter__()
         self.gateway = Gateway.start(binary, text, folder, port=port, env={"ANTHROPIC_API_KEY": KEY})
         self.url = f"http://localhost:{port}"
@@ -36,6 +37,13 @@ class Starter:
     def lines(self, message: str) -> list[dict]:
         """The log lines with this message."""
         return [line for line in self.gateway.log() if line["message"] == message]
+
+    def lines_after(self, before: int, message: str) -> list[dict]:
+        """Those after the first `before`, once there is one: a line may be written after the client has its answer."""
+        end = time.monotonic() + 10
+        while len(told := self.lines(message)) <= before and time.monotonic() < end:
+            time.sleep(0.05)
+        return told[before:]
 
     def last_record(self) -> dict:
         """The last record of a model call."""
@@ -56,6 +64,16 @@ def starter(binary, tmp_path_factory):
     yield starter
     starter.gateway.stop()
     starter.provider.__exit__()
+
+
+@pytest.fixture(scope="module")
+def hurried(binary, tmp_path_factory):
+    """The same, and no provider may take long."""
+    timeouts = "firstEvent: 4s, wholeReply: 4s, ping: 1s, idle: 4s, total: 6s, retries: 4s, rateLimitedRetries: 4s"
+    hurried = Starter(binary, tmp_path_factory.mktemp("hurried") / "house", timeouts)
+    yield hurried
+    hurried.gateway.stop()
+    hurried.provider.__exit__()
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +144,7 @@ def test_a_model_that_nobody_has_is_refused_at_once(starter, claude):
     starter.provider.failure = (404, "not_found_error")
     answer = starter.ask(claude, "--model", "claude-none-1", expect=1)
     assert answer["api_error_status"] == 400 and "`claude-none-1` is not available" in answer["result"]
-    assert "claude-none-1" in [line["model"] for line in starter.lines("model provider refused a request")]
+    assert "claude-none-1" in [line["model"] for line in starter.lines_after(0, "model provider refused a request")]
 
 
 def test_the_picker_shows_what_the_provider_lists(starter, claude):
@@ -162,7 +180,7 @@ def test_what_lasts_is_shown_at_once(starter, claude, status, kind, shown, says,
     answer = starter.ask(claude, expect=1)
     assert time.monotonic() - began < 15, "the client tried again"
     assert answer["api_error_status"] == shown and says in answer["result"]
-    told = starter.lines(line)[before:]
+    told = starter.lines_after(before, line)
     assert told and told[0]["app"] == "anthropic" and told[0]["status"] == status
     assert starter.last_record()["attempts"][0]["status"] == status
 
@@ -213,6 +231,45 @@ def test_answers_that_are_none_end_in_words(starter, claude, kind):
     # A stream that breaks off is asked for once more, and then as a whole, which works here.
     starter.ask(claude, expect=0 if kind == "breaks" else 1)
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    ("hangs", "reason", "line"),
+    [
+        ("before", "provider_timeout", "model provider failed"),
+        ("within", "stream_idle", "model reply broke off"),
+        ("never ends", "stream_too_long", "model reply broke off"),
+    ],
+)
+def test_a_provider_that_takes_too_long_does_not_hang_the_client(hurried, claude, hangs, reason, line):
+    hurried.provider.reset()
+    hurried.provider.hangs = hangs
+    began, before = time.monotonic(), len(hurried.lines(line))
+    answer = hurried.ask(claude, expect=1)
+    took = time.monotonic() - began
+    hurried.provider.hangs = ""
+    # After a stream that broke off it asks for the whole reply, which is the answer that is shown.
+    assert answer["api_error_status"] == 504 and "the model provider did not answer in time" in answer["result"]
+    assert reason in [told["reason"] for told in hurried.lines_after(before, line)]
+    assert took < 30
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "says"),
+    [
+        (429, "rate_limit_error", "Request rejected (429) · scripted rate_limit_error"),
+        (529, "overloaded_error", "Repeated 529 Overloaded errors"),
+    ],
+)
+def test_a_provider_that_asks_for_patience_is_shown_in_the_end(hurried, claude, status, kind, says):
+    hurried.provider.reset()
+    hurried.provider.failure = (status, kind)
+    began, before = time.monotonic(), len(hurried.provider.messages())
+    answer = hurried.ask(claude, expect=1)
+    took = time.monotonic() - began
+    assert answer["api_error_status"] == status and says in answer["result"]
+    assert len(hurried.provider.messages()) - before > 1, "it is tried again"
+    assert took < 30
 
 
 def test_a_provider_that_is_not_there_is_named(binary, claude, tmp_path):

@@ -13,7 +13,9 @@ class ModelProvider(Upstream):
     """Greets, unless `tool_call` holds (name, input): then it asks for that tool once and repeats what came back.
     It thinks for `pause` seconds before it asks for a tool; `failure` (status, type) is its only answer while set;
     the next `breaks` streams end in the middle; `answer` (status, headers, body) is its only answer, byte for byte,
-    while set; `refusals` says of which models it refuses what is asked, by category. It lists the models `listed`."""
+    while set; `refusals` says of which models it refuses what is asked, by category; of the next streams it sends nothing at
+    all (`hangs` is "before"), only the beginning ("within"), or a word every half second without end ("never ends"). It
+    lists the models `listed`."""
 
     def __init__(self):
         super().__init__(self._serve)
@@ -23,12 +25,13 @@ class ModelProvider(Upstream):
         self.breaks = 0
         self.answer: tuple[int, dict[str, str], bytes] | None = None
         self.refusals: dict[str, str] = {}
+        self.hangs = ""
         self.listed = ["claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5"]
 
     def reset(self) -> None:
         """Forgets its script, not what it has seen."""
         self.tool_call, self.failure, self.pause, self.breaks = None, None, 0.0, 0
-        self.answer, self.refusals = None, {}
+        self.answer, self.refusals, self.hangs = None, {}, ""
 
     def models(self) -> list[str]:
         """The models that it was asked for, in order."""
@@ -59,6 +62,9 @@ class ModelProvider(Upstream):
         refused = self.refusals.get(request["model"])
         if self.pause and self._asks_for_tool(request):
             await asyncio.sleep(self.pause)
+        if self.hangs and scope["path"] == "/v1/messages":
+            how = self.hangs if request.get("stream") else "before"  # a whole reply has no middle
+            return await _hang(send, receive, request["model"], how)
         match scope["path"]:
             case "/v1/messages/count_tokens":
                 return await answer(send, 200, {"input_tokens": max(1, len(body) // 4)})
@@ -150,6 +156,28 @@ async def _stream(send, model: str, content: list[dict], breaks: bool = False, r
     if breaks:
         raise ConnectionAbortedError("a scripted break")  # the server drops the connection
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _hang(send, receive, model: str, how: str) -> None:
+    async def event(name: str, data: dict) -> None:
+        chunk = f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n".encode()
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    gone = asyncio.create_task(_disconnect(receive))
+    if how != "before":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        await event("message_start", {"message": {**_message(model, []), "stop_reason": None}})
+        await event("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}})
+    while how == "never ends" and not gone.done():
+        await event("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "and "}})
+        await asyncio.wait([gone], timeout=0.5)
+    await gone
+    raise ConnectionAbortedError("whoever asked is gone")
+
+
+async def _disconnect(receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _pieces(text: str) -> list[str]:
