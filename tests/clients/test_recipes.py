@@ -1,6 +1,8 @@
 """Commands of the documentation, run as they are written, with the worst values that they may be given."""
 
+import base64
 import hashlib
+import json
 import re
 import subprocess
 
@@ -167,3 +169,130 @@ def test_environment_files(binary, tmp_path, known_hash, kind):
     script = script.replace("/etc/gatehouse/environment", str(environment))
     script = re.sub(r"exec gatehouse .*", 'printf %s "$NIGHTLY_SECRET"', script)
     assert shell(script, binary, tmp_path) == HOSTILE[kind]
+
+
+def test_signing_keys(gateway, binary, tmp_path, known_hash):
+    """Keys from the recipe sign: the first of them, and both are published."""
+    shell(commands("guides/keys-and-secrets.md", "openssl genpkey"), binary, tmp_path)
+    env = {
+        "SIGNING_KEY": (tmp_path / "es256.pem").read_text(),
+        "SIGNING_KEY_RSA": (tmp_path / "rs256.pem").read_text(),
+        "S": HOSTILE["plain"],
+    }
+    page = (REPOSITORY / "docs" / "guides/keys-and-secrets.md").read_text()
+    [jwks] = re.findall(r"^  jwks:\n(?:    - .*\n)+", page, re.M)
+    text = configuration(known_hash, '"{{ env.S }}"').replace("oidcProvider:\n", f"oidcProvider:\n{jwks}")
+    running = gateway(text, env=env)
+    published = httpx.get(f"{running.url}/oauth2/jwks", trust_env=False).json()["keys"]
+    assert [key["alg"] for key in published] == ["ES256", "RS256"]
+    recipe = commands("recipes/anthropic-sdks.md", "/oauth2/token").replace(PUBLIC, running.url)
+    token = shell(f'{recipe}\nprintf %s "$TOKEN"', binary, tmp_path, NIGHTLY_SECRET=HOSTILE["plain"])
+    header = json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))
+    assert (header["alg"], header["kid"]) == ("ES256", published[0]["kid"])
+
+
+def test_backup_and_restore(gateway, binary, tmp_path, known_hash):
+    """A store that is damaged is put out of the way and comes back from its copy, keys and all."""
+    running = gateway(configuration(known_hash, HOSTILE["plain"]))
+    backup = tmp_path / "backup"
+    backup.mkdir()
+
+    def run(word: str) -> str:
+        script = commands("guides/backups.md", word).replace("sudo -u gatehouse ", "").replace("/backup/", f"{backup}/")
+        # What the service manager does is done by the test.
+        lines = [line for line in script.splitlines() if not line.startswith("systemctl ")]
+        return "\n".join(lines).replace("/var/lib/gatehouse", str(running.folder))
+
+    def keys() -> list[str]:
+        return [key["kid"] for key in httpx.get(f"{running.url}/oauth2/jwks", trust_env=False).json()["keys"]]
+
+    known = keys()
+    shell(run("backup --out"), binary, running.folder)
+    assert (backup / "gatehouse-monday.db").stat().st_mode & 0o777 == 0o600
+    assert running.stop() == 0
+    (running.folder / "gatehouse.db").write_bytes(b"this is no database at all" * 400)
+    with pytest.raises(AssertionError, match="what is there is no store"):
+        shell(run("restore --from"), binary, running.folder)
+    shell(run("mkdir -m 700 damaged"), binary, running.folder)
+    shell(run("restore --from"), binary, running.folder)
+    running.process = type(running.process)(running.process.command, cwd=running.folder, env=running.process.env)
+    running.wait_until_ready(60)
+    assert keys() == known
+
+
+def test_a_call_by_hand(house, binary, tmp_path):
+    """What clients do themselves, with curl: a tool of a REST API answers."""
+    recipe = commands("recipes/bridge-a-rest-api.md", "tools/call").replace(PUBLIC, house.url)
+    recipe = recipe.replace("employees_", "directory_").replace("curl ", "curl -s ")
+    answer = json.loads(shell(recipe, binary, tmp_path, TOKEN=house.token()))
+    assert answer["id"] == 1 and answer["result"]["resultType"] == "complete", answer
+    assert not answer["result"].get("isError"), answer
+
+
+# Who runs each block of commands of the documentation, by page and first line: a test of this folder or of the program,
+# or why it cannot be run here.
+RUN_BY = {
+    ("README.md", "cargo run --release -- demo"): "CI itself: `cargo xtask test` runs the demo",
+    ("README.md", "gatehouse demo --check"): "CI itself: `cargo xtask test` runs the demo",
+    ("README.md", "claude mcp add"): "test_claude_code.py",
+    ("README.md", "gatehouse init"): "what_init_writes_passes_check",
+    ("docs/LOGGING.md", "sed -n 7p"): "docs::queries",
+    ("docs/LOGGING.md", "jq -s"): "docs::queries",
+    ("docs/LOGGING.md", "gatehouse-audit-checkpoint/1"): "no command: the text that is signed",
+    ("docs/guides/audit.md", "gatehouse audit tail"): "commands::audit",
+    ("docs/guides/audit.md", "gatehouse audit verify /var"): "commands::audit",
+    ("docs/guides/audit.md", "# What did Ada do"): "docs::queries",
+    ("docs/guides/audit.md", "gatehouse audit new-key"): "commands::audit",
+    ("docs/guides/audit.md", "gatehouse audit verify"): "commands::audit",
+    ("docs/guides/audit.md", "$ gatehouse audit verify"): "commands::audit",
+    ("docs/guides/audit.md", "gatehouse audit verify --expect"): "commands::audit",
+    ("docs/guides/backups.md", "sudo -u gatehouse gatehouse --config /var"): "test_backup_and_restore",
+    ("docs/guides/backups.md", "systemctl stop"): "test_backup_and_restore",
+    ("docs/guides/backups.md", "cd /var/lib/gatehouse"): "test_backup_and_restore",
+    ("docs/guides/backups.md", "sudo -u gatehouse gatehouse --config /etc"): "drills/test_failover.py",
+    ("docs/guides/backups.md", "gatehouse --config /etc"): "drills/test_failover.py",
+    ("docs/guides/deploy.md", "systemd-run"): "no test: nothing here has a service manager",
+    ("docs/guides/deploy.md", "sudo -u gatehouse sh -c"): "test_environment_files",
+    ("docs/guides/identity-providers.md", "gatehouse revoke"): "revoke",
+    ("docs/guides/identity-providers.md", "printf %s"): "test_passwords",
+    ("docs/guides/keys-and-secrets.md", "openssl genpkey"): "test_signing_keys",
+    ("docs/guides/keys-and-secrets.md", "gatehouse new-key"): "test_keys",
+    ("docs/guides/policies.md", "gatehouse policy eval"): "commands::policy",
+    ("docs/guides/policies.md", "gatehouse policy test"): "commands::policy",
+    ("docs/guides/several-processes.md", "gatehouse migrate"): "commands::migrate",
+    ("docs/guides/several-processes.md", "gatehouse restore"): "drills/test_failover.py",
+    ("docs/recipes/anthropic-sdks.md", "TOKEN="): "test_client_credentials",
+    ("docs/recipes/bridge-a-rest-api.md", "gatehouse check"): "what_init_writes_passes_check",
+    ("docs/recipes/bridge-a-rest-api.md", "curl "): "test_a_call_by_hand",
+    ("docs/recipes/claude-code.md", "claude mcp add --transport http --client-id"): "test_claude_code.py",
+    ("docs/recipes/claude-code.md", "claude mcp add --transport http gatehouse"): "test_claude_code.py",
+    ("docs/recipes/claude-code.md", "MCP_CLIENT_SECRET="): "test_claude_code.py",
+    ("docs/recipes/claude-code.md", "export ANTHROPIC"): "test_models.py",
+    ("docs/recipes/static-keys.md", "gatehouse new-key"): "test_keys",
+    ("docs/recipes/static-keys.md", "ANTHROPIC_BASE_URL="): "test_models.py",
+}
+
+
+def test_every_block_of_commands_is_run_by_somebody():
+    """A block that is new on a page is run by a test, or the list says why not."""
+    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+    found = set()
+    for page in pages:
+        name = str(page.relative_to(REPOSITORY))
+        if name.startswith("docs/adr/") or name in ("docs/PERFORMANCE.md", "docs/ARCHITECTURE.md"):
+            continue
+        for first in re.findall(r"^```(?:text|sh)[^\n]*\n([^\n]*)", page.read_text(), re.M):
+            keys = [key for key in RUN_BY if key[0] == name and first.startswith(key[1])]
+            assert keys, f"{name}: nobody runs the block that begins with {first!r}"
+            found.add(max(keys, key=lambda key: len(key[1])))
+    assert found == set(RUN_BY), "these are on no page any more"
+    here = (REPOSITORY / "tests" / "clients").glob("**/*.py")
+    program = (REPOSITORY / "crates" / "gatehouse" / "tests").glob("**/*.rs")
+    files = {path for path in [*here, *program] if "node_modules" not in path.parts and ".venv" not in path.parts}
+    texts = "\n".join(path.read_text() for path in files)
+    for by in RUN_BY.values():
+        if ":" in by and "::" not in by:
+            continue
+        file = by.replace("::", "/")
+        known = any(str(path).endswith((file, f"{file}.rs", f"{file}.py")) for path in files)
+        assert known or re.search(rf"(?:def|fn|mod) {by}\b", texts), f"no test is called {by}"
