@@ -45,13 +45,16 @@ pub(crate) async fn authorize(door: Arc<AuthServer>, body: Incoming, context: Co
     let registered = door.clients.find(&id, &context).await.map_err(as_bad_request)?;
     let client = &registered.client;
     note_client(client, &context);
-    let request = match AuthorizationRequest::parse(&form, client, &rules(server)) {
+    let mut request = match AuthorizationRequest::parse(&form, client, &rules(server)) {
         Ok(request) => request,
         Err(AuthorizationError::Show { mismatch: Some(mismatch), .. }) => {
             return unregistered(&mismatch, client, &context);
         }
         Err(error) => return refuse(&error, &context),
     };
+    if session::is_signed_out(&context)? {
+        request.prompt.insert(Prompt::SelectAccount);
+    }
     let session = session::current(&door, &context).await?;
     let session = session.and_then(|user| still_welcome(&user, client, &context));
     let session = match session {

@@ -175,11 +175,7 @@ fn ask(
     context: &Context<Public>,
 ) -> Result<http::Response<Body>, Rejection> {
     let (title, says) = client_names(client);
-    let name = ["name", "preferred_username", "email"]
-        .iter()
-        .find_map(|claim| grant.user.attributes.get(*claim)?.as_str())
-        .unwrap_or(&grant.user.upstream_subject);
-    let name = readable(name);
+    let name = readable(grant.user.shown_name());
     let request = &grant.request;
     let resources: Vec<&str> = request.audiences.iter().map(Audience::as_str).collect();
     let words = |scope| WORDS.iter().find(|(name, _)| *name == scope).map_or(scope, |(_, words)| *words);

@@ -19,7 +19,10 @@ const GUESSED: [&str; 3] = ["/authorize", "/oauth/authorize", "/oauth2/authorize
 /// They give way to whatever else is served at these paths.
 pub fn landing_routes(snapshot: &Snapshot) -> Vec<Route> {
     let page = dialect::page;
-    let root = Route::public("landing", Method::GET, "/", page, |_body, context| ready(landing(&context)));
+    let signout = snapshot.authorization_server.as_ref().map(|server| server.endpoints.signout.clone());
+    let root = Route::public("landing", Method::GET, "/", page, move |_body, context| {
+        ready(landing(signout.as_deref(), &context))
+    });
     let endpoint =
         snapshot.authorization_server.as_ref().map(|server| server.endpoints.authorization.clone());
     let guessed = endpoint.into_iter().flat_map(|endpoint| {
@@ -33,7 +36,7 @@ pub fn landing_routes(snapshot: &Snapshot) -> Vec<Route> {
     std::iter::once(root).chain(guessed).collect()
 }
 
-fn landing(context: &Context<Public>) -> Outcome {
+fn landing(signout: Option<&str>, context: &Context<Public>) -> Outcome {
     let message = Message {
         nonce: context.request_id.as_str(),
         title: "This is a Gatehouse",
@@ -41,7 +44,7 @@ fn landing(context: &Context<Public>) -> Outcome {
             "Programs such as Claude sign people in here, and reach tools and models through it.",
             "There is nothing to do on this page: start in your application, and it will bring you to the right one.",
         ],
-        link: None,
+        link: signout.map(|path| (path, "Sign out of this browser")),
         request_id: None,
     };
     page::show(&message, StatusCode::OK, message.nonce, &[])

@@ -25,6 +25,7 @@ mod refusal;
 mod revocation;
 mod server;
 mod session;
+mod signout;
 mod token;
 mod transaction;
 mod userinfo;

@@ -60,6 +60,16 @@ pub(crate) struct Consent<'a> {
     pub(crate) csrf: &'a str,
 }
 
+/// Who is signed in, and the button that ends it.
+#[derive(Template)]
+#[template(path = "signout.html")]
+pub(crate) struct SignOut<'a> {
+    pub(crate) nonce: &'a str,
+    pub(crate) user: &'a str,
+    pub(crate) action: &'a str,
+    pub(crate) csrf: &'a str,
+}
+
 /// Something to read, with at most one way on.
 #[derive(Template)]
 #[template(path = "message.html")]

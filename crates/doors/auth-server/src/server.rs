@@ -28,7 +28,8 @@ use crate::beginnings::Beginnings;
 use crate::connector::local::PasswordChecks;
 use crate::connector::oidc::Upstreams;
 use crate::{
-    authorize, consent, dialect, federation, introspection, login, metadata, revocation, token, userinfo,
+    authorize, consent, dialect, federation, introspection, login, metadata, revocation, signout, token,
+    userinfo,
 };
 
 /// What the door is made of.
@@ -121,6 +122,9 @@ impl AuthServer {
                 .with_audit(EventKind::ConsentGranted),
             Route::public("consent.decision", post, consent, page, self.handler(consent::decide))
                 .with_audit(EventKind::ConsentDenied),
+            Route::public("signout.page", Method::GET, &endpoints.signout, page, self.handler(signout::show)),
+            Route::public("signout", Method::POST, &endpoints.signout, page, self.handler(signout::end))
+                .with_audit(EventKind::Signout),
         ];
         routes.extend(federation::callback_paths(snapshot).into_iter().map(|path| {
             let handler = self.handler(federation::callback);

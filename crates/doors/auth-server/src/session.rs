@@ -6,12 +6,17 @@ use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::SessionId;
+use gatehouse_identity::secret::Secret;
 use gatehouse_oauth::grant::{AuthenticatedUser, SessionHash};
+use gatehouse_store::fingerprint::Fingerprint;
 use gatehouse_store::session::Session;
 use gatehouse_store::transition::Transition;
 
 use crate::cookie::Cookies;
 use crate::server::{AuthServer, configured, store_failed};
+
+/// In place of a session's id, which is longer.
+const SIGNED_OUT: &str = "signed-out";
 
 /// The session of the browser, which this request keeps alive.
 pub(crate) async fn current(
@@ -72,6 +77,28 @@ pub(crate) async fn end(door: &AuthServer, context: &Context<Public>) -> Result<
 /// `Set-Cookie` that takes the session's cookie away.
 pub(crate) fn forget(context: &Context<Public>) -> Result<HeaderValue, Rejection> {
     Cookies::of(configured(context)?).set(&context.snapshot.session.cookie_name, "", 0)
+}
+
+/// `Set-Cookie` after somebody has signed out: the next sign-in offers a free choice of account, also at an identity
+/// provider that still knows the person.
+pub(crate) fn mark_signed_out(context: &Context<Public>) -> Result<HeaderValue, Rejection> {
+    let rules = &context.snapshot.session;
+    Cookies::of(configured(context)?).set(&rules.cookie_name, SIGNED_OUT, rules.max_lifetime.as_secs())
+}
+
+/// Whether the last person to sign in with this browser has signed out.
+pub(crate) fn is_signed_out(context: &Context<Public>) -> Result<bool, Rejection> {
+    let jar = Cookies::of(configured(context)?);
+    Ok(jar.read(&context.head, &context.snapshot.session.cookie_name) == Some(SIGNED_OUT))
+}
+
+/// What forms about the session carry. It follows from the cookie and from nothing that others learn, as they learn the
+/// session's hash from ID tokens.
+pub(crate) fn form_token(context: &Context<Public>) -> Result<Option<Secret>, Rejection> {
+    let jar = Cookies::of(configured(context)?);
+    let value = jar.read(&context.head, &context.snapshot.session.cookie_name);
+    let token = |value: &str| Secret::new(Fingerprint::of(["csrf", value, "session"]).to_string());
+    Ok(value.filter(|value| !value.is_empty()).map(token))
 }
 
 fn first_end(now: Timestamp, rules: &gatehouse_config::snapshot::platform::SessionRules) -> Timestamp {

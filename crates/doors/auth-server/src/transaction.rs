@@ -105,11 +105,7 @@ impl Transaction {
         if form.one("csrf").is_some_and(|sent| self.csrf.matches(sent)) {
             return Ok(());
         }
-        Err(Rejection::new(
-            RejectionKind::Forbidden,
-            "csrf_token_wrong",
-            "This form did not come from our own page. Go back to the application and start again.",
-        ))
+        Err(foreign_form())
     }
 
     /// The grant, while the user has not signed in.
@@ -143,5 +139,14 @@ fn foreign(method: &Method) -> Rejection {
         kind,
         "transaction_unknown",
         "This sign-in was begun in another browser, or it took too long. Go back to the application and start again.",
+    )
+}
+
+/// A form that is none of ours: another site may have made the browser send it.
+pub(crate) fn foreign_form() -> Rejection {
+    Rejection::new(
+        RejectionKind::Forbidden,
+        "csrf_token_wrong",
+        "This form did not come from our own page. Go back to the application and start again.",
     )
 }

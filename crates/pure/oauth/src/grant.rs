@@ -198,6 +198,16 @@ pub struct AuthenticatedUser {
     pub session: Option<SessionHash>,
 }
 
+impl AuthenticatedUser {
+    /// How pages call the person: as chosen by whoever the user comes from, so not to be trusted.
+    pub fn shown_name(&self) -> &str {
+        ["name", "preferred_username", "email"]
+            .iter()
+            .find_map(|claim| self.attributes.get(*claim)?.as_str())
+            .unwrap_or(&self.upstream_subject)
+    }
+}
+
 /// Of sign-ins from before the question was asked.
 const fn complete() -> bool {
     true

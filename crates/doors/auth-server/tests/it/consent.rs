@@ -82,6 +82,42 @@ async fn somebody_else_can_take_over_at_the_page() {
     assert_eq!(server.claims(tokens["access_token"].as_str().unwrap())["sub"], "bob");
 }
 
+/// Where no page asks, there is one to go to: the next sign-in can be somebody else's.
+#[tokio::test]
+async fn a_person_can_sign_out_of_the_browser() {
+    let server = Server::start().await;
+    let portal = server.portal();
+    let mut browser = Browser::new(&server);
+    browser.visit("/signout").await.assert_page(200, "Nobody is signed in");
+    let page = consent_page(&mut browser, &portal, &[]).await;
+    browser.decide(&page, "approve").await;
+    // Signed in, agreed and remembered: nothing is asked any more.
+    assert!(browser.visit(&portal.authorization_url(&[])).await.redirected_with("code").is_some());
+
+    let page = browser.visit("/signout").await;
+    page.assert_page(200, "You are signed in as");
+    let before = browser.cookies.clone();
+    let forged: Vec<_> = page.fields().into_iter().map(|(name, _)| (name, "forged".to_owned())).collect();
+    for fields in [Vec::new(), forged] {
+        browser.post("/signout", &fields).await.assert_page(403, "did not come from our own page");
+    }
+    browser.visit("/signout").await.assert_page(200, "You are signed in as");
+    let out = browser.post("/signout", &page.fields()).await;
+    browser.follow(out).await.assert_page(200, "Nobody is signed in");
+    let signouts = server.records.all().into_iter().filter(|record| record["event"] == "signout");
+    let ends: Vec<_> =
+        signouts.map(|record| (record["outcome"].clone(), record["actor"]["sub"].clone())).collect();
+    assert_eq!(ends.last().unwrap(), &(json!("allow"), json!("ada")), "{ends:?}");
+
+    let login = browser.visit(&portal.authorization_url(&[])).await;
+    login.assert_page(200, "name=\"password\"");
+    browser.sign_in(&login, "bob", PASSWORD).await.assert_page(200, "Bob");
+    // The session is over for whoever kept its cookie, too.
+    let mut thief = Browser::new(&server);
+    thief.cookies = before;
+    thief.visit("/signout").await.assert_page(200, "Nobody is signed in");
+}
+
 /// Only the page itself can end a session: another site cannot sign people out.
 #[tokio::test]
 async fn nobody_else_can_switch_the_account() {

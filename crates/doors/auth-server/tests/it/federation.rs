@@ -132,6 +132,25 @@ async fn another_account_is_asked_for_at_the_provider() {
     assert_eq!(again.redirected_with("prompt").as_deref(), Some("select_account"));
 }
 
+/// Whoever has signed out of the browser is not signed in again by a provider that still knows them.
+#[tokio::test]
+async fn after_signing_out_the_provider_asks_who_it_is() {
+    let idp = Idp::start().await;
+    let server = setup(&idp, "").start().await;
+    let mut leg = Leg::begin(&server, &idp, &[]).await;
+    leg.give_signed(&json!({}));
+    let consent = leg.come_back(&[]).await;
+    leg.browser.decide(&consent, "approve").await;
+    let page = leg.browser.visit("/signout").await;
+    leg.browser.post("/signout", &page.fields()).await;
+    let again = leg.browser.visit(&fed(&server).authorization_url(&[])).await;
+    assert!(again.location().starts_with(&format!("{}/authorize?", idp.issuer())), "{again:#?}");
+    assert_eq!(again.redirected_with("prompt").as_deref(), Some("select_account"));
+    // Nobody is signed in, and nothing may be asked: the client is told so.
+    let silent = leg.browser.visit(&fed(&server).authorization_url(&[("prompt", "none")])).await;
+    assert_eq!(silent.redirected_with("error").as_deref(), Some("login_required"), "{silent:#?}");
+}
+
 /// Sign-in, consent, tokens and calls of one person are found under one name and one grant, whatever subject the
 /// client's tokens have.
 #[tokio::test]

@@ -66,6 +66,11 @@ fn assert_documented(entry: &Entry, response: &Response) {
             assert!(response.text().contains("This is a Gatehouse"), "{what}");
             assert!(response.header("content-security-policy").contains("default-src 'none'"), "{what}");
         }
+        "signout.page" => {
+            assert_eq!(response.status, 200, "{what}");
+            assert!(response.text().contains("Nobody is signed in"), "{what}");
+            assert!(response.header("content-security-policy").contains("default-src 'none'"), "{what}");
+        }
         "landing.authorize" => {
             assert_eq!(response.status, 404, "{what}");
             assert!(response.text().contains("applications send people to /oauth2/auth"), "{what}");
@@ -73,7 +78,7 @@ fn assert_documented(entry: &Entry, response: &Response) {
         }
         // A page, never a redirect: nothing is known of whoever asks.
         "oauth.authorize" | "signin.page" | "signin.password" | "consent.page" | "consent.decision"
-        | "signin.callback" => {
+        | "signin.callback" | "signout" => {
             assert!((400..404).contains(&response.status), "{what}");
             assert_eq!(response.header("location"), "", "{what}");
             assert!(

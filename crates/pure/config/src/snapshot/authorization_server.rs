@@ -75,6 +75,8 @@ pub struct Endpoints {
     pub login: String,
     /// The consent page.
     pub consent: String,
+    /// The page where people sign out of their browser.
+    pub signout: String,
 }
 
 /// The scopes of OpenID Connect that every client may ask for.
@@ -197,6 +199,7 @@ fn endpoints(provider: &OidcProvider, issuer: Option<&Url>, compiler: &mut Compi
         revocation: path(written.revocation.as_ref(), "/oauth2/revoke"),
         login: "/login".into(),
         consent: "/consent".into(),
+        signout: "/signout".into(),
     };
     if let Some(well_known) = &written.well_known {
         path(Some(well_known), "");

@@ -11,7 +11,7 @@ use super::TrustedProxies;
 /// How long nothing more is said, in seconds.
 const QUIET: i64 = 60;
 
-/// Says that forwarding headers are ignored, once a minute: behind a proxy that nobody named, all clients have its
+/// Says that forwarding headers are ignored, once a minute for a listener: behind a proxy that nobody named, all clients have its
 /// address, for policies, limits and records. But anybody may send such a header.
 #[derive(Debug, Default)]
 pub struct IgnoredForwarding {
@@ -25,7 +25,7 @@ impl IgnoredForwarding {
         let names = ["x-forwarded-for", "forwarded"];
         let Some(header) = names.into_iter().find(|name| headers.contains_key(*name)) else { return };
         if !proxies.contains(peer) && self.is_due(clock.now().unix_seconds()) {
-            tracing::warn!(peer.ip = %peer.to_canonical(), header, "a forwarding header is ignored");
+            tracing::warn!(peer.ip = %peer.to_canonical(), header, "forwarding header ignored, as http.trustedProxies does not name its sender");
         }
     }
 
