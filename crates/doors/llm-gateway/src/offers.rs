@@ -48,11 +48,15 @@ impl Offers {
             return Arc::clone(&known.models);
         }
         let good_for = match ask(provider, outbound, now + LIST_TIME).await {
-            Ok(models) => {
+            Listed { models, broken: None } => {
                 known.models = models.into();
                 FRESH
             }
-            Err(detail) => {
+            Listed { models, broken: Some(detail) } => {
+                // Pages that came are better than none, and worse than a whole list of before.
+                if known.models.len() < models.len() {
+                    known.models = models.into();
+                }
                 let (app, detail) = (provider.account.name.as_str(), detail.as_str());
                 tracing::warn!(app, detail, "the models of a provider cannot be listed");
                 RETRY
@@ -63,26 +67,42 @@ impl Offers {
     }
 }
 
-async fn ask(provider: &Provider, outbound: &Outbound, until: Instant) -> Result<Vec<Offered>, String> {
-    let (mut models, mut cursor) = (Vec::new(), None::<String>);
-    for _ in 0..MOST_PAGES {
-        let query =
-            cursor.as_deref().map(|id| format!("&after_id={}", utf8_percent_encode(id, NON_ALPHANUMERIC)));
-        let uri = format!("{}?limit=1000{}", provider.models(), query.unwrap_or_default());
-        let uri = uri.parse::<Uri>().map_err(|error| error.to_string())?;
-        let page = read(provider, outbound, uri, until).await?;
-        let page = OfferedPage::parse(&page).map_err(|error| error.to_string())?;
-        models.extend(page.models);
-        // A provider that shows the same page for ever has shown it once.
-        if page.next.is_none() || page.next == cursor {
-            break;
-        }
-        cursor = page.next;
-    }
-    Ok(models)
+/// What came of a list, and why there is no more of it.
+#[derive(Default)]
+struct Listed {
+    models: Vec<Offered>,
+    broken: Option<String>,
 }
 
-async fn read(provider: &Provider, outbound: &Outbound, uri: Uri, until: Instant) -> Result<Bytes, String> {
+async fn ask(provider: &Provider, outbound: &Outbound, until: Instant) -> Listed {
+    let mut listed = Listed::default();
+    listed.broken = listed.read(provider, outbound, until).await.err();
+    listed
+}
+
+impl Listed {
+    async fn read(&mut self, provider: &Provider, outbound: &Outbound, until: Instant) -> Result<(), String> {
+        let mut cursor = None::<String>;
+        for _ in 0..MOST_PAGES {
+            let query = cursor
+                .as_deref()
+                .map(|id| format!("&after_id={}", utf8_percent_encode(id, NON_ALPHANUMERIC)));
+            let uri = format!("{}?limit=1000{}", provider.models(), query.unwrap_or_default());
+            let uri = uri.parse::<Uri>().map_err(|error| error.to_string())?;
+            let page = page(provider, outbound, uri, until).await?;
+            let page = OfferedPage::parse(&page).map_err(|error| error.to_string())?;
+            self.models.extend(page.models);
+            // A provider that shows the same page for ever has shown it once.
+            if page.next.is_none() || page.next == cursor {
+                break;
+            }
+            cursor = page.next;
+        }
+        Ok(())
+    }
+}
+
+async fn page(provider: &Provider, outbound: &Outbound, uri: Uri, until: Instant) -> Result<Bytes, String> {
     let mut request = Request::new(body::empty());
     *request.method_mut() = Method::GET;
     *request.uri_mut() = uri;

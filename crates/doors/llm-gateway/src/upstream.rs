@@ -58,7 +58,7 @@ pub(crate) async fn send(
         .send(permit, request, call.first_byte)
         .await
     {
-        Ok(response) if response.status().is_success() => match check_is_reply(response.headers()) {
+        Ok(response) if response.status().is_success() => match check_is_reply(&response) {
             Ok(()) => Reply::Passed(pass_headers(response)),
             Err(rejection) => failed(&rejection),
         },
@@ -92,7 +92,9 @@ fn described(headers: &HeaderMap) -> String {
 
 /// A success that is neither JSON nor an event stream is the page of something between us and the provider. Nobody could
 /// say what it used, and no client could read it.
-fn check_is_reply(headers: &HeaderMap) -> Result<(), Rejection> {
+fn check_is_reply(response: &Response<Received>) -> Result<(), Rejection> {
+    response.body().check()?;
+    let headers = response.headers();
     if is_json(headers) || is(headers, "text/event-stream") {
         return Ok(());
     }

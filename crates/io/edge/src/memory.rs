@@ -286,6 +286,19 @@ impl Drop for Held {
     }
 }
 
+impl OverBudget {
+    /// What `upstream` answers is too much, which is not its caller's doing: the caller may have nothing in flight.
+    pub fn of_upstream(self, upstream: &str) -> Rejection {
+        let mut rejection = Rejection::from(self);
+        if rejection.kind == RejectionKind::RateLimited {
+            rejection.kind = RejectionKind::Unavailable;
+            rejection.public =
+                format!("Too much of what {upstream} answers is in flight at once; try again shortly.");
+        }
+        rejection
+    }
+}
+
 impl From<OverBudget> for Rejection {
     /// 429 for a holder that has its share, 503 when there is no room for anybody.
     fn from(over: OverBudget) -> Self {

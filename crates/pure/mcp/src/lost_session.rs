@@ -5,7 +5,7 @@
 //! same request may be sent again in a new session. Answers with another status say nothing of the kind: a success or a
 //! failure of the server may have done its work.
 
-use crate::message::{Message, Outcome};
+use crate::message::{Id, Message, Outcome};
 
 /// How much of an answer is looked at, in bytes: such answers are short.
 const LONGEST: usize = 4 * 1024;
@@ -40,14 +40,23 @@ pub fn is_lost(status: u16, body: &[u8]) -> bool {
 
 fn names_it(status: u16, body: &[u8]) -> bool {
     if let Ok(Message::Response(response)) = Message::parse_upstream(body) {
+        // Who names the request has read it, and perhaps begun it: then only a code that speaks of the envelope or the
+        // session will do, with words that say which.
+        let is_read = response.id().is_some_and(is_ours);
         return match response.outcome() {
             // What the official servers answer from before they look at the request.
-            Outcome::Error(error) if status == 400 && error.code == -32000 => true,
+            Outcome::Error(error) if status == 400 && error.code == -32000 && !is_read => true,
+            Outcome::Error(error) if is_read && !matches!(error.code, -32600 | -32001 | -32000) => false,
             Outcome::Error(error) => says_so(start(error.message.as_bytes())),
             Outcome::Result(_) => false,
         };
     }
     says_so(start(body))
+}
+
+/// Our ids are numbers; what servers write where they have read none is `null` or a word.
+fn is_ours(id: &Id) -> bool {
+    id.as_json().bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn start(text: &[u8]) -> &[u8] {

@@ -121,6 +121,22 @@ async fn what_cannot_be_read_is_no_reply() {
     }
 }
 
+/// The status of an answer that cannot be read is known all the same: our own key was refused, or patience is asked for.
+#[tokio::test]
+async fn the_status_of_what_cannot_be_read_counts() {
+    for (status, reason, advice) in [
+        ("401 No", "provider_refused_credential", Some("false")),
+        ("429 Slow", "provider_error", None),
+        ("529 Over", "provider_error", None),
+    ] {
+        let provider = Provider::always(reply(status, "application/json", "deflate", b"x")).await;
+        let gateway = Gateway::before(&provider).await;
+        let answer = message(&gateway, ASK).await;
+        assert_eq!(answer.header("x-should-retry"), advice, "{status}: {answer:?}");
+        assert_eq!(gateway.records.only().await["reason"], reason, "{status}");
+    }
+}
+
 /// JSON that says nothing of tokens may be anything; whoever looks for calls without a count finds it.
 #[tokio::test]
 async fn a_reply_without_usage_is_no_plain_success() {

@@ -1,7 +1,5 @@
 //! Event streams: passed on byte for byte however they are cut, and never ended in silence.
 
-use std::time::Duration;
-
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout};

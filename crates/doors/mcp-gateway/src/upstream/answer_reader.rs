@@ -291,14 +291,7 @@ pub(crate) async fn read_whole(
 
 /// The upstream has as much in flight as it may.
 pub(crate) fn over_budget(over: OverBudget) -> Rejection {
-    let mut rejection = Rejection::from(over);
-    if rejection.kind == RejectionKind::RateLimited {
-        // The upstream has its share; its caller may have none of it.
-        rejection.kind = RejectionKind::Unavailable;
-        let public = "Too much of what the tool's server answers is in flight at once; try again shortly.";
-        public.clone_into(&mut rejection.public);
-    }
-    rejection
+    over.of_upstream("the tool's server")
 }
 
 fn too_large(largest: usize) -> Rejection {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use http::Request;
 use http::header::CONTENT_TYPE;
+use http::{Request, Response};
 
 use gatehouse_config::snapshot::mcp::McpApp;
 use gatehouse_config::snapshot::tls::TlsProfile;
 use gatehouse_edge::authorize::{Permit, ToolUse};
 use gatehouse_edge::limits::Limit;
 use gatehouse_edge::memory::Held;
+use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::outbound::delegate::OutboundCredential;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body;
@@ -17,9 +18,10 @@ use gatehouse_mcp::error::RpcError;
 use gatehouse_mcp::message::{RawObject, Request as RpcRequest};
 use gatehouse_mcp::openapi::BridgeTool;
 use gatehouse_mcp::openapi::request::{self, HttpRequestParts};
-use gatehouse_mcp::openapi::result::{Content, HttpAnswer, cost, to_content};
+use gatehouse_mcp::openapi::result::{Content, HttpAnswer, cost, is_write, to_content};
 
 use super::answer_reader::{over_budget, read_whole};
+use super::failed;
 use super::wire::{self, Deadline};
 use crate::request_scope::RequestScope;
 
@@ -57,11 +59,30 @@ impl Api<'_> {
         let request = assemble(parts, credential, &scope.context.trace.traceparent())?;
         let client = &scope.door.upstreams.parts.outbound.egress(self.tls).upstreams;
         let response = client.send(permit, request, deadline.left()).await?;
+        let status = response.status().as_u16();
+        // From here on something may have been done, and whoever reads of a failure does it again.
+        self.read(response, deadline, scope).await.map_err(|rejection| {
+            let carried_out = (200..300).contains(&status) && is_write(self.tool);
+            if carried_out { answer_lost(status, &rejection) } else { rejection }
+        })
+    }
+
+    async fn read(
+        &self,
+        response: Response<Received>,
+        deadline: Deadline,
+        scope: &RequestScope<'_>,
+    ) -> Result<Answer, Rejection> {
         let (head, body) = response.into_parts();
         let account = scope.door.upstreams.parts.outbound.memory().account(&super::holder(&self.app.name));
         let mut held = account.hold(0).map_err(over_budget)?;
         let largest = self.app.largest_response;
-        let body = read_whole(body, &mut held, largest, deadline.next()).await?;
+        let body = match body.check() {
+            // The status of a failure says enough.
+            Err(_) if !head.status.is_success() => Vec::new(),
+            Err(unreadable) => return Err(unreadable.into()),
+            Ok(()) => read_whole(body, &mut held, largest, deadline.next()).await?,
+        };
         let status = head.status.as_u16();
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if body.len() > largest {
@@ -79,6 +100,15 @@ impl Api<'_> {
         held.shrink_to(result.written_len());
         Ok(Answer { status, result, held })
     }
+}
+
+/// A call that the API says it has carried out, and whose answer could not be had.
+fn answer_lost(status: u16, rejection: &Rejection) -> Rejection {
+    let public = format!(
+        "The API answered HTTP {status}, so the call was carried out: do not repeat it. Its answer could not be read."
+    );
+    let detail = format!("{}: {}", rejection.reason, rejection.detail());
+    failed("upstream_answer_lost", public).because(detail)
 }
 
 fn assemble(

@@ -147,6 +147,9 @@ impl<P> Line<P> {
         if response.status() == StatusCode::UNAUTHORIZED {
             self.refusal.heard.store(true, Ordering::Relaxed);
         }
+        if response.status().is_success() {
+            response.body().check()?;
+        }
         let Room { memory, holder, largest } = &self.room;
         AnswerReader::begin(response, memory.account(holder), *largest)
     }

@@ -89,3 +89,38 @@ async fn what_is_not_coded_as_it_says_is_no_answer() {
     let reasons: Vec<_> = records.iter().map(|record| record["reason"].as_str().unwrap()).collect();
     assert!(reasons.ends_with(&["upstream_cut", "upstream_encoded"]), "{reasons:?}");
 }
+
+/// What an API says that it has done is not to be done again, whatever became of its answer.
+#[tokio::test]
+async fn a_write_that_was_carried_out_is_told_so() {
+    for (what, coding, body) in [
+        ("an unknown coding", "deflate", b"x".to_vec()),
+        ("not what it says", "gzip", b"{}".to_vec()),
+        ("cut off", "gzip", coded("gzip", b"{\"name\":\"Bob\"}")[..12].to_vec()),
+    ] {
+        let api = Upstream::start(move |_| {
+            let mut script = Script::status(201, "");
+            script.pieces = vec![(std::time::Duration::ZERO, body.clone())];
+            script.headers.push(("content-type", "application/json".to_owned()));
+            script.headers.push(("content-encoding", coding.to_owned()));
+            script
+        })
+        .await;
+        let gateway = Gateway::start(&bridge("staff", &api, OPEN)).await;
+        let ada = Modern::new(&gateway, "ada");
+        let hired = ada.call("staff_hire", r#"{"body":{"name":"Bob"}}"#).await.tool_error();
+        assert!(hired.contains("HTTP 201, so the call was carried out: do not repeat it"), "{what}: {hired}");
+        let read = ada.call("staff_person", r#"{"id":"1"}"#).await.tool_error();
+        assert!(!read.contains("carried out"), "{what}: {read}");
+    }
+    // Where there is no body there is nothing to read, whatever it is said to be coded in.
+    let api = Upstream::start(|_| {
+        let mut script = Script::status(204, "");
+        script.headers.push(("content-encoding", "deflate".to_owned()));
+        script
+    })
+    .await;
+    let gateway = Gateway::start(&bridge("staff", &api, OPEN)).await;
+    let fired = Modern::new(&gateway, "ada").call("staff_fire", r#"{"id":"7"}"#).await;
+    assert_eq!(fired.json()["result"]["content"][0]["text"], "Done (HTTP 204, no content).", "{fired:?}");
+}

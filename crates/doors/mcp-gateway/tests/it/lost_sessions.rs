@@ -70,12 +70,17 @@ async fn a_list_is_asked_for_in_a_new_session_too() {
 #[tokio::test]
 async fn what_may_have_been_done_is_not_done_again() {
     type Body = fn(&Value) -> String;
-    let answers: [(u16, Body); 5] = [
+    let answers: [(u16, Body); 9] = [
         (400, |_| String::new()),
         (400, |_| "Bad Request".to_owned()),
         (500, |_| "Session not found".to_owned()),
         (502, |_| "session closed".to_owned()),
         (200, |id| error(id, -32001, "Session not found")),
+        // Who names the request has read it.
+        (400, |id| error(id, -32000, "Payment booked, mail failed")),
+        (400, |id| error(id, -32602, "the argument session_id is required")),
+        (409, |id| error(id, -32010, "the booking session is closed")),
+        (422, |id| error(id, -32603, "the session of the account has expired")),
     ];
     for (status, body) in answers {
         let upstream = forgetful(status, body, true).await;
@@ -87,11 +92,10 @@ async fn what_may_have_been_done_is_not_done_again() {
 
 #[tokio::test]
 async fn a_server_that_knows_no_session_is_asked_twice_and_its_answer_reaches_the_client() {
-    let upstream = forgetful(400, |id| error(id, -32602, "the argument session_id is required"), true).await;
+    let upstream = forgetful(400, |id| error(id, -32600, "Session not found"), true).await;
     let gateway = Gateway::start(&proxy("up", &upstream, OPEN)).await;
     let answer = Modern::new(&gateway, "ada").call("up_echo", "{}").await;
-    assert_eq!(answer.error_code(), -32602, "{answer:?}");
-    assert!(answer.text.contains("session_id is required"), "{answer:?}");
+    assert!(answer.text.contains("Session not found"), "{answer:?}");
     assert_eq!(upstream.rpc("tools/call").len(), 2);
 
     let upstream = forgetful(401, |_| "Unauthorized: Session not found".to_owned(), true).await;

@@ -22,6 +22,7 @@ use gatehouse_oauth::form::Form;
 
 use self::budget::{Budget, Standing};
 use crate::context::{Context, Head, Single};
+use crate::outbound::coding::Unreadable;
 use crate::outbound::fetch::{FetchError, Fetcher, Trust};
 use crate::rejection::{Rejection, RejectionKind, loggable};
 
@@ -197,13 +198,15 @@ fn not_had(url: &ClientMetadataUrl, error: &FetchError) -> Rejection {
         | FetchError::Blocked(_)
         | FetchError::Undeclared { .. }
         | FetchError::Body(_)
-        | FetchError::Coded { .. }
+        | FetchError::Coded { why: Unreadable::Coding(_), .. }
         | FetchError::Status { status: StatusCode::NOT_FOUND | StatusCode::GONE, .. } => {
             unusable(&ClientId::new(url.as_str()), &error.to_string())
         }
         FetchError::Unreachable { .. }
         | FetchError::Timeout(_)
         | FetchError::Status { .. }
+        // There is no room here, which is not the host's word.
+        | FetchError::Coded { why: Unreadable::Room(_), .. }
         | FetchError::NotJson { .. } => {
             Rejection::unavailable("client_document_unavailable", error.to_string())
         }

@@ -102,7 +102,7 @@ impl UpstreamClient {
             Ok(Ok(response)) => {
                 let (mut head, body) = response.into_parts();
                 strip_hop_by_hop(&mut head.headers);
-                let body = Received::begin(&mut head.headers, body, &self.memory, host)?;
+                let body = Received::begin(&mut head.headers, body, &self.memory, host);
                 Ok(Response::from_parts(head, body))
             }
             Ok(Err(error)) => Err(Rejection::new(

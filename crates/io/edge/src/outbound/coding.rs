@@ -3,7 +3,8 @@
 //! Whatever is asked for from here is asked for as it is, since it is read here: counted, searched, rewritten. What is
 //! coded nevertheless, as some servers and many things in front of them do, is decoded before anybody reads it, piece
 //! by piece, so that whoever reads it counts what it has become. What a decoder remembers is counted for the
-//! upstream. An answer in a coding that is not known here is refused before its first byte.
+//! upstream. An answer in a coding that is not known here has a status and no body that can be read: whoever passes
+//! bodies on asks for that before the first byte.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ static OF_CODED_BYTES: [HeaderName; 6] = [
 pub struct Received {
     body: Incoming,
     decoding: Option<Box<Decoding>>,
+    unreadable: Option<Unreadable>,
 }
 
 /// Why a body did not come to its end.
@@ -53,10 +55,13 @@ pub enum ReceiveError {
     /// It is not coded as it says, or the coded bytes have no end.
     #[error("the body cannot be decoded: {0}")]
     Coding(#[from] io::Error),
+    /// It is not read at all.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
 }
 
 /// Why a body is not read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Unreadable {
     /// It is coded in a way that is not known here.
     #[error("the answer is coded as {0:?} although it was asked for as it is")]
@@ -108,18 +113,26 @@ pub(crate) fn ask_for_identity(headers: &mut HeaderMap) {
 impl Received {
     /// The body behind a head with `headers`, of which it takes what no longer holds. Its decoder is counted in `memory`
     /// for `holder`.
-    pub(crate) fn begin(
-        headers: &mut HeaderMap,
-        body: Incoming,
-        memory: &Memory,
-        holder: &str,
-    ) -> Result<Self, Unreadable> {
-        let Some(coding) = coding(headers)? else { return Ok(Self { body, decoding: None }) };
-        let held = memory.account(&Holder::Upstream(Arc::from(holder))).hold(coding.remembers())?;
-        for name in &OF_CODED_BYTES {
-            headers.remove(name);
+    pub(crate) fn begin(headers: &mut HeaderMap, body: Incoming, memory: &Memory, holder: &str) -> Self {
+        // Where nothing follows there is nothing to decode.
+        if body.is_end_stream() {
+            return Self { body, decoding: None, unreadable: None };
         }
-        Ok(Self { body, decoding: Some(Box::new(Decoding::new(coding, held))) })
+        match Decoding::of(headers, memory, holder) {
+            Ok(None) => Self { body, decoding: None, unreadable: None },
+            Ok(decoding) => {
+                for name in &OF_CODED_BYTES {
+                    headers.remove(name);
+                }
+                Self { body, decoding: decoding.map(Box::new), unreadable: None }
+            }
+            Err(why) => Self { body, decoding: None, unreadable: Some(why) },
+        }
+    }
+
+    /// Whether the body can be read.
+    pub fn check(&self) -> Result<(), Unreadable> {
+        self.unreadable.clone().map_or(Ok(()), Err)
     }
 }
 
@@ -201,6 +214,13 @@ impl Decoder {
 }
 
 impl Decoding {
+    /// Of a body behind `headers`; `None` where it is not coded.
+    fn of(headers: &HeaderMap, memory: &Memory, holder: &str) -> Result<Option<Self>, Unreadable> {
+        let Some(coding) = coding(headers)? else { return Ok(None) };
+        let held = memory.account(&Holder::Upstream(Arc::from(holder))).hold(coding.remembers())?;
+        Ok(Some(Self::new(coding, held)))
+    }
+
     fn new(coding: Coding, held: Held) -> Self {
         let decoder = Decoder::of(coding);
         Self { decoder, input: Bytes::new(), full: false, stage: Stage::Before, _held: held }
@@ -236,8 +256,16 @@ impl Decoding {
         self.full = output.has_no_spare_space();
         let (read, written) = (input.written_len(), output.written_len());
         drop(self.input.split_to(read));
-        piece.truncate(written);
-        Ok((written > 0).then(|| piece.freeze()))
+        // Whoever keeps what is decoded keeps no more than that: a piece that is nearly empty would hold all its room.
+        let decoded = piece.get(..written).unwrap_or_default();
+        Ok(match written {
+            0 => None,
+            few if few < PIECE / 2 => Some(Bytes::copy_from_slice(decoded)),
+            _ => {
+                piece.truncate(written);
+                Some(piece.freeze())
+            }
+        })
     }
 }
 
@@ -249,8 +277,11 @@ impl Body for Received {
         mut self: Pin<&mut Self>,
         task: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ReceiveError>>> {
-        let Self { body, decoding } = &mut *self;
+        let Self { body, decoding, unreadable } = &mut *self;
         let Some(decoding) = decoding else {
+            if let Some(why) = unreadable {
+                return Poll::Ready(Some(Err(why.clone().into())));
+            }
             return Pin::new(body).poll_frame(task).map_err(ReceiveError::Http);
         };
         loop {
@@ -290,10 +321,10 @@ impl From<Unreadable> for Rejection {
                 RejectionKind::UpstreamFailed,
                 "upstream_encoded",
                 "The upstream compressed its answer in a way that cannot be read here.",
-            ),
-            Unreadable::Room(over) => Self::from(over),
+            )
+            .because(why),
+            Unreadable::Room(over) => over.of_upstream("the upstream"),
         }
-        .because(why)
     }
 }
 

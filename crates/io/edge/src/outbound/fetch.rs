@@ -323,7 +323,8 @@ where
         .map_err(Failed::Http)?;
     let talk = async {
         let (mut head, body) = sender.send_request(request).await.map_err(Failed::Http)?.into_parts();
-        let body = Received::begin(&mut head.headers, body, memory, host).map_err(Failed::Coded)?;
+        let body = Received::begin(&mut head.headers, body, memory, host);
+        body.check().map_err(Failed::Coded)?;
         let bytes = Limited::new(body, limit).collect().await.map_err(|_| Failed::Body)?.to_bytes();
         Ok((Response::from_parts(head, ()), bytes))
     };

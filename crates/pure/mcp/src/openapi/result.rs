@@ -143,7 +143,8 @@ fn promises(tool: &BridgeTool) -> bool {
 }
 
 /// Whether the call changes something.
-fn is_write(tool: &BridgeTool) -> bool {
+/// Whether a call may change something, so that it must not be repeated once it was carried out.
+pub fn is_write(tool: &BridgeTool) -> bool {
     tool.method != "GET"
 }
 
