@@ -121,7 +121,12 @@ impl<'a> Schemas<'a> {
             }
             let document = self.document;
             if let Some(target) = document.root().pointer(&pointer) {
-                let converted = self.schema(target, Place { at: &pointer, depth: 0, hidden: &hidden })?;
+                // As where the schema stands in place: what cannot be said costs that part, not the tool.
+                let converted = self.schema(target, Place { at: &pointer, depth: 0, hidden: &hidden });
+                let converted = converted.unwrap_or_else(|problem| {
+                    self.omitted.push(problem);
+                    json!({})
+                });
                 self.definitions.insert(name, converted);
             }
             next += 1;

@@ -26,10 +26,11 @@ impl<'a> OneWay<'a> {
         Self { document, mark }
     }
 
-    /// Names of the properties that do not travel, in a schema and in everything that it is composed of.
+    /// Names of the properties that do not travel, in a schema and in all parts of it. Alternatives are no parts: what one
+    /// of them hides another may demand, so each hides its own.
     pub(super) fn hidden(self, members: &Map<String, Value>) -> BTreeSet<String> {
         let mut hidden = BTreeSet::new();
-        self.visit(members, &COMPOSED, &mut Vec::new(), &mut |part| {
+        self.visit(members, &["allOf"], &mut Vec::new(), &mut |part| {
             let properties = part.get("properties").and_then(Value::as_object).into_iter().flatten();
             hidden.extend(
                 properties.filter(|(_, schema)| self.is_marked(schema)).map(|(name, _)| name.clone()),

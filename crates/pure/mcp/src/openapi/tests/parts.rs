@@ -194,6 +194,21 @@ fn what_only_the_api_writes_is_never_demanded_of_a_caller() {
             json!({ "stamp": "s" }),
             json!({}),
         ),
+        (
+            "hidden_in_another_alternative",
+            json!({ "oneOf": [
+                { "required": ["name"], "properties": { "id": { "readOnly": true }, "name": {} }, "additionalProperties": false },
+                { "required": ["id"], "properties": { "id": { "type": "string" } }, "additionalProperties": false },
+            ] }),
+            json!({ "id": "7" }),
+            json!({}),
+        ),
+        (
+            "hidden_in_this_alternative",
+            json!({ "anyOf": [{ "required": ["id", "name"], "properties": { "id": { "readOnly": true }, "name": {} } }] }),
+            json!({ "name": "a" }),
+            json!({}),
+        ),
         ("in_a_list", json!({ "type": "array", "items": base }), json!([{ "name": "a" }]), json!([{}])),
     ];
     for (name, schema, fits, lacks) in bodies {
@@ -219,4 +234,22 @@ fn what_only_the_api_writes_is_never_demanded_of_a_caller() {
 
 fn base_of(components: &Value) -> Value {
     components["schemas"]["Base"].clone()
+}
+
+/// A schema costs as much behind a reference as in place.
+#[test]
+fn a_parameter_behind_a_reference_costs_itself_only() {
+    let odd = json!({ "type": "string", "$anchor": "here" });
+    let components = json!({ "schemas": { "Odd": odd } });
+    for (name, schema) in
+        [("in_place", odd.clone()), ("referred", json!({ "$ref": "#/components/schemas/Odd" }))]
+    {
+        let parameter = json!({ "name": "q", "in": "query", "schema": schema });
+        let paths =
+            json!({ "/x": { "get": { "operationId": "x", "parameters": [parameter], "responses": {} } } });
+        let bridge = compiled(&paths, &components);
+        assert_eq!(bridge.tools.len(), 1, "{name}: {:?}", omitted(&bridge));
+        assert!(!bridge.omitted.is_empty(), "{name}");
+        assert!(call(&bridge, "x", "{}").is_ok(), "{name}");
+    }
 }
