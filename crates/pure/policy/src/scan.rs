@@ -291,6 +291,10 @@ impl Scanner<'_> {
         if self.at - start > MAX_NUMBER {
             return Err(self.refuse(format!("a number may have {MAX_NUMBER} characters")));
         }
+        let text = self.bytes.get(start..self.at).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        if text.and_then(|text| text.parse::<f64>().ok()).is_some_and(f64::is_infinite) {
+            return Err(self.refuse(format!("a number may be {:e} at most", f64::MAX)));
+        }
         self.operand()
     }
 
