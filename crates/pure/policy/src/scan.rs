@@ -110,6 +110,11 @@ impl Scanner<'_> {
                 }
                 b'0'..=b'9' => self.number()?,
                 b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word()?,
+                b'$' => {
+                    let message =
+                        "template strings (`$\"…\"`) are not offered; `sprintf` makes texts of values";
+                    return Err(PolicyError::at(PolicyErrorKind::Syntax, self.line, self.column(), message));
+                }
                 _ => self.operator()?,
             }
         }
