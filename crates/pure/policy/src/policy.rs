@@ -387,7 +387,8 @@ fn failure(error: &anyhow::Error) -> (DenyReason, String) {
 }
 
 fn is_conflict(message: &str) -> bool {
-    ["conflict", "multiple outputs", "multiple values"].iter().any(|words| message.contains(words))
+    let words = ["conflict", "multiple outputs", "multiple values", "multiple times"];
+    words.iter().any(|words| message.contains(words))
 }
 
 const fn timer(limit: Duration) -> ExecutionTimerConfig {

@@ -95,10 +95,40 @@ impl Rules {
         Defined::Not
     }
 
+    /// Refuses a path that [`overlooked`] rules have to do with.
+    pub(crate) fn reach(&self, path: &str) -> Result<(), String> {
+        overlooked(&self.0, path).map_or(Ok(()), |by| Err(ambiguous(path, by)))
+    }
+
     /// The names of all that are no functions.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter(|(_, is_function)| !**is_function).map(|(name, _)| name.as_str())
     }
+}
+
+/// The rule with a computed name that the engine would not ask for what is at `path`.
+///
+/// It asks the rules of the longest name that `path` begins with. Where `q[name] := 1` stands beside `q.b := 2`, it would
+/// find what is at `q.b` without what the first rule has there.
+fn overlooked<'a, T>(index: &'a BTreeMap<String, T>, path: &str) -> Option<&'a str> {
+    let parents = path.match_indices('.').filter_map(|(at, _)| path.split_at_checked(at));
+    parents.filter_map(|(parent, rest)| Some((index.get_key_value(parent)?.0, parent, rest))).find_map(
+        |(by, parent, rest)| {
+            let step = rest.get(1..)?.split('.').next()?;
+            let name = format!("{parent}.{step}");
+            let below = format!("{name}.");
+            let within =
+                index.range(below.clone()..).next().is_some_and(|(name, _)| name.starts_with(&below));
+            (within || index.contains_key(&name)).then_some(by.as_str())
+        },
+    )
+}
+
+fn ambiguous(path: &str, by: &str) -> String {
+    format!(
+        "`{path}` is defined by its name and by rules of `{by}` with computed names: read it as `x := {by}[name]…`, with \
+         the name in a variable"
+    )
 }
 
 /// Checks `modules` and names what they use.
@@ -195,7 +225,10 @@ impl Program {
     }
 
     /// The rules that a path reads: those at it, under it, and the one it reaches into.
-    fn referenced(&mut self, path: &str) -> Result<Vec<usize>, PolicyError> {
+    fn referenced(&mut self, path: &str, (line, column): (u32, u32)) -> Result<Vec<usize>, PolicyError> {
+        if let Some(by) = overlooked(&self.index, path) {
+            return Err(PolicyError::at(PolicyErrorKind::Conflict, line, column, ambiguous(path, by)));
+        }
         let mut found = Vec::new();
         let mut prefix = path;
         loop {

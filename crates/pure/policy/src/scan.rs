@@ -110,6 +110,11 @@ impl Scanner<'_> {
                 }
                 b'0'..=b'9' => self.number()?,
                 b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word()?,
+                b'$' => {
+                    let message =
+                        "template strings (`$\"…\"`) are not offered; `sprintf` makes texts of values";
+                    return Err(PolicyError::at(PolicyErrorKind::Syntax, self.line, self.column(), message));
+                }
                 _ => self.operator()?,
             }
         }
@@ -290,6 +295,10 @@ impl Scanner<'_> {
         }
         if self.at - start > MAX_NUMBER {
             return Err(self.refuse(format!("a number may have {MAX_NUMBER} characters")));
+        }
+        let text = self.bytes.get(start..self.at).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        if text.and_then(|text| text.parse::<f64>().ok()).is_some_and(f64::is_infinite) {
+            return Err(self.refuse(format!("a number may be {:e} at most", f64::MAX)));
         }
         self.operand()
     }

@@ -41,10 +41,16 @@ pub(super) fn number(arguments: &[Value]) -> Fitted {
     if arguments.iter().any(spaced) { Err(Misfit::Undefined) } else { Ok(arguments.to_vec()) }
 }
 
-/// `units.parse` and `units.parse_bytes`: no units beyond exa.
+/// `units.parse` and `units.parse_bytes`: no units beyond exa, and an exponent of six digits at most.
 pub(super) fn units(arguments: &[Value]) -> Fitted {
-    let beyond = |value: &Value| value.as_string().is_ok_and(|text| text.contains(['Z', 'z', 'Y', 'y']));
-    if arguments.iter().any(beyond) { Err(Misfit::Undefined) } else { Ok(arguments.to_vec()) }
+    let beyond = |text: &str| text.contains(['Z', 'z', 'Y', 'y']);
+    let large = |text: &str| {
+        text.split(['e', 'E']).skip(1).any(|rest| {
+            rest.trim_start_matches(['+', '-']).bytes().take_while(u8::is_ascii_digit).count() > 6
+        })
+    };
+    let misfit = |value: &Value| value.as_string().is_ok_and(|text| beyond(text) || large(text));
+    if arguments.iter().any(misfit) { Err(Misfit::Undefined) } else { Ok(arguments.to_vec()) }
 }
 
 /// `format_int`: a number of 64 bits.

@@ -30,6 +30,8 @@ struct Directive {
 enum Printed<'a> {
     Text(&'a str),
     Whole(i128),
+    /// A whole number that Go's 64 bits do not hold, which prints itself.
+    Large(i128),
     Fraction(f64),
     Other(String),
 }
@@ -59,7 +61,7 @@ pub(super) fn sprintf(arguments: &[Value], meter: &Meter) -> Result<Value, Excee
             },
         }
     }
-    let extra: Vec<String> = left.map(|value| Printed::of(value).described()).collect();
+    let extra: Vec<String> = left.map(|value| Printed::of(value).extra()).collect();
     if !extra.is_empty() {
         made.extend(["%!(EXTRA ", &extra.join(", "), ")"]);
     }
@@ -71,7 +73,8 @@ impl<'a> Printed<'a> {
         match value {
             Value::String(text) => Self::Text(text),
             Value::Number(_) => match (value.as_i128(), value.as_f64()) {
-                (Ok(whole), _) => Self::Whole(whole),
+                (Ok(whole), _) if i64::try_from(whole).is_ok() => Self::Whole(whole),
+                (Ok(large), _) => Self::Large(large),
                 (Err(_), Ok(number)) => Self::Fraction(number),
                 _ => Self::Other(value.to_string()),
             },
@@ -86,7 +89,7 @@ impl<'a> Printed<'a> {
     fn plain(&self) -> String {
         match self {
             Self::Text(text) => (*text).to_owned(),
-            Self::Whole(number) => number.to_string(),
+            Self::Whole(number) | Self::Large(number) => number.to_string(),
             Self::Fraction(number) => shortest(*number),
             Self::Other(text) => text.clone(),
         }
@@ -97,9 +100,16 @@ impl<'a> Printed<'a> {
         let kind = match self {
             Self::Text(_) | Self::Other(_) => "string",
             Self::Whole(_) => "int64",
+            Self::Large(_) => "big.Int",
             Self::Fraction(_) => "float64",
         };
         format!("{kind}={}", self.plain())
+    }
+
+    /// As Go describes what no directive prints.
+    fn extra(&self) -> String {
+        let by_pointer = if matches!(self, Self::Large(_)) { "*" } else { "" };
+        format!("{by_pointer}{}", self.described())
     }
 }
 
@@ -125,7 +135,7 @@ impl Directive {
 
     fn print(self, verb: char, value: &Printed<'_>, made: &mut String) -> Result<(), Exceeded> {
         let text = match (verb, value) {
-            ('v', Printed::Whole(number)) if !self.alternate => {
+            ('v', Printed::Whole(number) | Printed::Large(number)) if !self.alternate => {
                 self.number(&number.to_string(), made);
                 return Ok(());
             }
@@ -133,11 +143,12 @@ impl Directive {
                 self.number(&shortest(*number), made);
                 return Ok(());
             }
-            ('d' | 'b' | 'o' | 'x' | 'X', Printed::Whole(number)) => {
+            ('d' | 'b' | 'o' | 'x' | 'X', Printed::Whole(number) | Printed::Large(number))
+            | ('s', Printed::Large(number)) => {
                 let base = match verb {
                     'b' => 2,
                     'o' => 8,
-                    'd' => 10,
+                    'd' | 's' => 10,
                     _ => 16,
                 };
                 self.whole(*number, base, verb == 'X', made);

@@ -13,14 +13,6 @@ pub(super) fn matches(arguments: &[Value], meter: &Meter) -> Result<Value, Excee
     let (Ok(glob), Some(delimiters)) = (glob.as_string(), delimiters_of(delimiters)) else {
         return Ok(Value::Undefined);
     };
-    let is_special = |letter: char| "*?[]{}\\".contains(letter);
-    if let (Some((before, after)), Ok(text)) = (glob.split_once("**"), text.as_string())
-        && !before.contains(is_special)
-        && !after.contains(is_special)
-    {
-        // Between two texts it may also be nothing that they share, as `a/**/b` fits `a/b`.
-        return Ok(Value::from(text.starts_with(before) && text.ends_with(after)));
-    }
     let Some(pattern) = expression(glob, &delimiters) else { return Ok(Value::Undefined) };
     Ok(call_engine("regex.match", &[Value::from(pattern), text.clone()]))
 }

@@ -1,4 +1,4 @@
-//! Versions, read as leniently as OPA reads them and compared as semver.org has it (Semantic Versioning 2.0.0 §11).
+//! Versions, read as OPA reads them and compared as semver.org has it (Semantic Versioning 2.0.0 §2, §9 to §11).
 
 use std::cmp::Ordering;
 
@@ -12,21 +12,23 @@ struct Version<'a> {
 }
 
 impl<'a> Version<'a> {
-    /// `v` before it and leading zeros are allowed, as is nothing after `-` and `+`.
+    /// `v` before it is allowed.
     fn parse(text: &'a str) -> Option<Self> {
         let text = text.strip_prefix('v').unwrap_or(text);
-        let (text, metadata) = text.split_once('+').unwrap_or((text, ""));
-        let (core, pre_release) = text.split_once('-').unwrap_or((text, ""));
-        let mut parts = core.split('.').map(|part| {
-            let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let (text, metadata) = optional(text, '+');
+        let (core, pre_release) = optional(text, '-');
+        let number = |part: &str| {
+            let is_number = is_number(part) && !has_leading_zero(part);
             is_number.then(|| part.parse::<i64>().ok()).flatten()
-        });
+        };
+        let mut parts = core.split('.').map(number);
         let core = [parts.next()??, parts.next()??, parts.next()??];
-        if parts.next().is_some() || !is_identifiers(metadata) || !is_identifiers(pre_release) {
-            return None;
-        }
-        let pre_release = if pre_release.is_empty() { Vec::new() } else { pre_release.split('.').collect() };
-        Some(Self { core, pre_release })
+        let metadata_is_sound = metadata.is_none_or(|metadata| metadata.split('.').all(is_identifier));
+        let pre_release: Vec<&str> =
+            pre_release.map(|pre_release| pre_release.split('.').collect()).unwrap_or_default();
+        let is_sound = |part: &&str| is_identifier(part) && !(is_number(part) && has_leading_zero(part));
+        let is_version = parts.next().is_none() && metadata_is_sound && pre_release.iter().all(is_sound);
+        is_version.then_some(Self { core, pre_release })
     }
 
     fn compare(&self, other: &Self) -> Ordering {
@@ -41,22 +43,27 @@ impl<'a> Version<'a> {
     }
 }
 
-fn is_identifiers(text: &str) -> bool {
-    let is_identifier = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    text.is_empty() || text.split('.').all(is_identifier)
+/// What stands before `separator`, and what behind it.
+fn optional(text: &str, separator: char) -> (&str, Option<&str>) {
+    text.split_once(separator).map_or((text, None), |(before, behind)| (before, Some(behind)))
 }
 
-/// Numbers by their value and before all others, others by their text.
+fn is_identifier(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+fn is_number(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn has_leading_zero(number: &str) -> bool {
+    number.len() > 1 && number.starts_with('0')
+}
+
+/// Numbers by their value, which grows with their length, and before all others; others by their text.
 fn identifiers(one: &str, other: &str) -> Ordering {
-    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let digits = |text: &str| text.trim_start_matches('0').len();
     match (is_number(one), is_number(other)) {
-        (true, true) => {
-            let (one, other) = (one.trim_start_matches('0'), other.trim_start_matches('0'));
-            digits(one).cmp(&digits(other)).then_with(|| one.cmp(other))
-        }
+        (true, true) => one.len().cmp(&other.len()).then_with(|| one.cmp(other)),
         (true, false) => Ordering::Less,
         (false, true) => Ordering::Greater,
         (false, false) => one.cmp(other),

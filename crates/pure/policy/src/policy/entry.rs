@@ -38,6 +38,7 @@ impl Entry {
             return Err(PolicyError::at(PolicyErrorKind::Entry, 1, 1, message));
         }
         let answer = format!("{expected}.{entry}");
+        rules.reach(&answer).map_err(|message| PolicyError::new(PolicyErrorKind::Entry, message))?;
         let rule = match rules.at(&answer) {
             Defined::Rule => answer.clone(),
             Defined::Parts => ask_for(&answer, package, engine)?,

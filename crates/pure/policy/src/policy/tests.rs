@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::*;
 
+mod opa;
+
 fn compile(text: &str) -> Result<Policy, PolicyError> {
     Policy::compile(&PolicySource { name: "p".into(), text: text.into() }, &PolicyOptions::default())
 }

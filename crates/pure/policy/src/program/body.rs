@@ -325,7 +325,8 @@ impl<'a> Collector<'a> {
         self.refer(expr, Vec::new());
         if !path.is_empty() && !self.is_local(&path) {
             let absolute = self.names.absolute(&path);
-            let found = self.program.referenced(&absolute)?;
+            let span = expr.span();
+            let found = self.program.referenced(&absolute, (span.line, span.col))?;
             self.body.references.extend(found);
         }
         let mut growth = Growth::default();

@@ -37,10 +37,12 @@ pub(super) fn check(modules: &[Ref<Module>]) -> Result<(), PolicyError> {
                 let message = "a member needs its value in this version: write `… = true { … }`";
                 return Err(PolicyError::at(PolicyErrorKind::Conflict, span.line, span.col, message));
             }
+            // What has a computed name is one of several things, beside which there may be others.
             let is_set = matches!(rule.as_ref(), Rule::Spec { head: RuleHead::Set { .. }, .. });
-            extent.is_set |= is_set;
+            let is_closed = is_written_out(rule);
+            extent.is_set |= is_set && is_closed;
             extent.is_value |= !is_set;
-            extent.is_closed |= is_set || is_written_out(rule);
+            extent.is_closed |= is_closed;
             if extent.is_set && extent.is_value {
                 let name = defined(rule).join(".");
                 let message = format!("`{name}` is a set in one rule and none in another");
