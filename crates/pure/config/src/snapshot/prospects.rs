@@ -34,10 +34,6 @@ fn check_claims(client: &ClientApp, compiler: &mut Compiler<'_>) {
     if client.grant_types.as_ref().is_none_or(signs_in) {
         return;
     }
-    if let Some((_, written)) = client.claims_mapping.iter().next() {
-        let message = "nobody signs in to this client, so it gets no ID token, and its tokens name nobody by this mapping";
-        compiler.report.warning(&written.place, message, "leave `claimsMapping` out");
-    }
     for (name, written) in client.access_token.claims.iter() {
         if ClaimExpression::parse(written).is_ok_and(|claim| claim.is_of_a_person()) {
             let message = format!(

@@ -482,10 +482,6 @@ fn claims_that_never_reach_a_token_are_warnings() {
         assert!(found.len() == 1 && found[0].contains(&said), "{claims}: {found:?}");
     }
     assert_eq!(with("tier: \"'gold'\", app: client.name, how: request.grant_type"), [""; 0]);
-    let mapping = format!("{BATCH}    claimsMapping: {{ email: staff.email }}\n");
-    let found = warnings(&loaded(&changed(BATCH, &mapping)));
-    let said = "claimsMapping.email: nobody signs in to this client, so it gets no ID token";
-    assert!(found.len() == 1 && found[0].contains(said), "{found:?}");
 }
 
 /// An exchange for nobody in particular is refused at every call.
