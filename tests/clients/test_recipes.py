@@ -215,8 +215,7 @@ def test_backup_and_restore(gateway, binary, tmp_path, known_hash):
         shell(run("restore --from"), binary, running.folder)
     shell(run("mkdir -m 700 damaged"), binary, running.folder)
     shell(run("restore --from"), binary, running.folder)
-    running.process = type(running.process)(running.process.command, cwd=running.folder, env=running.process.env)
-    running.wait_until_ready(60)
+    running.start_again()
     assert keys() == known
 
 

@@ -83,8 +83,12 @@ class Gateway:
 
     def restart(self) -> None:
         """Ends it with SIGTERM and starts it again, with the same configuration on the same ports."""
+        assert self.stop() == 0, self.process.transcript()
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Starts it after it has ended, with the same configuration on the same ports."""
         ended = self.process
-        assert self.stop() == 0, ended.transcript()
         self._earlier += [*ended.out, *ended.err]
         self.process = Background(ended.command, cwd=self.folder, env=ended.env)
         self.wait_until_ready(60)

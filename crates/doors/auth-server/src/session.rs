@@ -1,5 +1,7 @@
 //! Browser sessions: server-side, known by a hash, new at every sign-in.
 
+use std::time::Duration;
+
 use http::header::HeaderValue;
 
 use gatehouse_edge::context::{Context, Public};
@@ -61,9 +63,7 @@ pub(crate) async fn begin(
     if !sessions.insert(&hash, &session).await.map_err(store_failed)?.is_won() {
         return Err(Rejection::internal("session_not_begun", "a fresh session id was taken"));
     }
-    let jar = Cookies::of(configured(context)?);
-    let cookie = jar.set(&rules.cookie_name, id.as_str(), rules.max_lifetime.as_secs())?;
-    Ok((user, cookie))
+    Ok((user, cookie(context, id.as_str(), rules.max_lifetime)?))
 }
 
 /// Ends the browser's session, if it has one.
@@ -76,29 +76,25 @@ pub(crate) async fn end(door: &AuthServer, context: &Context<Public>) -> Result<
 
 /// `Set-Cookie` that takes the session's cookie away.
 pub(crate) fn forget(context: &Context<Public>) -> Result<HeaderValue, Rejection> {
-    Cookies::of(configured(context)?).set(&context.snapshot.session.cookie_name, "", 0)
+    cookie(context, "", Duration::ZERO)
 }
 
 /// `Set-Cookie` after somebody has signed out: the next sign-in offers a free choice of account, also at an identity
 /// provider that still knows the person.
 pub(crate) fn mark_signed_out(context: &Context<Public>) -> Result<HeaderValue, Rejection> {
-    let rules = &context.snapshot.session;
-    Cookies::of(configured(context)?).set(&rules.cookie_name, SIGNED_OUT, rules.max_lifetime.as_secs())
+    cookie(context, SIGNED_OUT, context.snapshot.session.max_lifetime)
 }
 
 /// Whether the last person to sign in with this browser has signed out.
 pub(crate) fn is_signed_out(context: &Context<Public>) -> Result<bool, Rejection> {
-    let jar = Cookies::of(configured(context)?);
-    Ok(jar.read(&context.head, &context.snapshot.session.cookie_name) == Some(SIGNED_OUT))
+    Ok(value(context)? == Some(SIGNED_OUT))
 }
 
 /// What forms about the session carry. It follows from the cookie and from nothing that others learn, as they learn the
 /// session's hash from ID tokens.
 pub(crate) fn form_token(context: &Context<Public>) -> Result<Option<Secret>, Rejection> {
-    let jar = Cookies::of(configured(context)?);
-    let value = jar.read(&context.head, &context.snapshot.session.cookie_name);
-    let token = |value: &str| Secret::new(Fingerprint::of(["csrf", value, "session"]).to_string());
-    Ok(value.filter(|value| !value.is_empty()).map(token))
+    let token = |id: &str| Secret::new(Fingerprint::of(["csrf", id, "session"]).to_string());
+    Ok(id(context)?.map(token))
 }
 
 fn first_end(now: Timestamp, rules: &gatehouse_config::snapshot::platform::SessionRules) -> Timestamp {
@@ -106,7 +102,22 @@ fn first_end(now: Timestamp, rules: &gatehouse_config::snapshot::platform::Sessi
 }
 
 fn presented(context: &Context<Public>) -> Result<Option<SessionHash>, Rejection> {
+    Ok(id(context)?.map(SessionHash::of))
+}
+
+/// The id of a session that the browser shows.
+fn id(context: &Context<Public>) -> Result<Option<&str>, Rejection> {
+    Ok(value(context)?.filter(|value| !value.is_empty() && *value != SIGNED_OUT))
+}
+
+/// What the session's cookie holds.
+fn value(context: &Context<Public>) -> Result<Option<&str>, Rejection> {
     let jar = Cookies::of(configured(context)?);
-    let value = jar.read(&context.head, &context.snapshot.session.cookie_name);
-    Ok(value.filter(|value| !value.is_empty()).map(SessionHash::of))
+    Ok(jar.read(&context.head, &context.snapshot.session.cookie_name))
+}
+
+/// `Set-Cookie` of the session's cookie.
+fn cookie(context: &Context<Public>, value: &str, lifetime: Duration) -> Result<HeaderValue, Rejection> {
+    let jar = Cookies::of(configured(context)?);
+    jar.set(&context.snapshot.session.cookie_name, value, lifetime.as_secs())
 }

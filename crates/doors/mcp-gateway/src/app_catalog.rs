@@ -30,7 +30,7 @@ pub(crate) struct AppCatalog {
 /// The tools of one app. Callers whose lists say the same share it.
 pub(crate) struct Content {
     exported_tools: Box<[ExportedTool]>,
-    /// Places of the offers, in the order of their qualified names.
+    /// Places of the exported tools, in the order of their qualified names.
     by_qualified: Box<[u32]>,
     /// The same, in the order of their bare names.
     by_bare: Box<[u32]>,
@@ -229,7 +229,7 @@ impl ExportedTool {
     }
 }
 
-/// The names that several offers claim.
+/// The names that several tools claim.
 fn repeated(exported_tools: &[ExportedTool], name: fn(&ExportedTool) -> &str) -> HashSet<Box<str>> {
     let mut claims: HashMap<&str, bool> = HashMap::with_capacity(exported_tools.len());
     for exported_tool in exported_tools {
@@ -238,7 +238,7 @@ fn repeated(exported_tools: &[ExportedTool], name: fn(&ExportedTool) -> &str) ->
     claims.into_iter().filter(|(_, again)| *again).map(|(name, _)| name.into()).collect()
 }
 
-/// The places of offers, in the order of their names.
+/// The places of tools, in the order of their names.
 fn ordered(exported_tools: &[ExportedTool], name: fn(&ExportedTool) -> &str) -> Box<[u32]> {
     let mut places: Vec<u32> = (0..).take(exported_tools.len()).collect();
     places.sort_unstable_by_key(|place| exported_tools.get(*place as usize).map(name));

@@ -130,7 +130,7 @@ async fn read<'a>(scope: &RequestScope<'a>, request: &'a Request<'_>) -> Result<
 }
 
 /// The one tool that is exported as `name` and that the caller may see. Apps that could not have it are not asked.
-/// While one that could have it is silent, the call goes to no other.
+/// While one that could have it is unreachable, the call goes to no other.
 async fn find<'a>(scope: &RequestScope<'a>, name: &str) -> Result<Found<'a>, Stop> {
     let candidates = scope.apps().filter(|app| scope.endpoint.may_export(app, name));
     let asked = candidates.map(|app| async move {

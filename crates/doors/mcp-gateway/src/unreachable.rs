@@ -88,7 +88,7 @@ impl KnownNames {
         self.names.run_pending_tasks().await;
     }
 
-    /// `app` as one that is silent because of `rejection`.
+    /// `app` as one that is unreachable because of `rejection`.
     pub(crate) async fn unreachable<'a>(
         &'a self,
         app: &'a Arc<McpApp>,

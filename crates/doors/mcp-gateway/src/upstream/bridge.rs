@@ -18,7 +18,7 @@ use gatehouse_mcp::error::RpcError;
 use gatehouse_mcp::message::{RawObject, Request as RpcRequest};
 use gatehouse_mcp::openapi::BridgeTool;
 use gatehouse_mcp::openapi::request::{self, HttpRequestParts};
-use gatehouse_mcp::openapi::result::{Content, HttpAnswer, cost, is_write, to_content};
+use gatehouse_mcp::openapi::result::{Content, HttpAnswer, carried_out, cost, to_content};
 
 use super::answer_reader::{over_budget, read_whole};
 use super::failed;
@@ -61,9 +61,9 @@ impl Api<'_> {
         let response = client.send(permit, request, deadline.left()).await?;
         let status = response.status().as_u16();
         // From here on something may have been done, and whoever reads of a failure does it again.
-        self.read(response, deadline, scope).await.map_err(|rejection| {
-            let carried_out = (200..300).contains(&status) && is_write(self.tool);
-            if carried_out { answer_lost(status, &rejection) } else { rejection }
+        self.read(response, deadline, scope).await.map_err(|rejection| match carried_out(self.tool, status) {
+            Some(told) => answer_lost(&told, &rejection),
+            None => rejection,
         })
     }
 
@@ -103,12 +103,9 @@ impl Api<'_> {
 }
 
 /// A call that the API says it has carried out, and whose answer could not be had.
-fn answer_lost(status: u16, rejection: &Rejection) -> Rejection {
-    let public = format!(
-        "The API answered HTTP {status}, so the call was carried out: do not repeat it. Its answer could not be read."
-    );
+fn answer_lost(told: &str, rejection: &Rejection) -> Rejection {
     let detail = format!("{}: {}", rejection.reason, rejection.detail());
-    failed("upstream_answer_lost", public).because(detail)
+    failed("upstream_answer_lost", format!("{told} Its answer could not be read.")).because(detail)
 }
 
 fn assemble(

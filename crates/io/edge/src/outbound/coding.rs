@@ -42,8 +42,8 @@ static OF_CODED_BYTES: [HeaderName; 6] = [
 /// The body of an answer, as it was before it was coded for the way.
 pub struct Received {
     body: Incoming,
-    decoding: Option<Box<Decoding>>,
-    unreadable: Option<Unreadable>,
+    /// `None` where it came as it is.
+    decoding: Result<Option<Box<Decoding>>, Unreadable>,
 }
 
 /// Why a body did not come to its end.
@@ -115,30 +115,28 @@ impl Received {
     /// for `holder`.
     pub(crate) fn begin(headers: &mut HeaderMap, body: Incoming, memory: &Memory, holder: &str) -> Self {
         // Where nothing follows there is nothing to decode.
-        if body.is_end_stream() {
-            return Self { body, decoding: None, unreadable: None };
-        }
-        match Decoding::of(headers, memory, holder) {
-            Ok(None) => Self { body, decoding: None, unreadable: None },
-            Ok(decoding) => {
-                for name in &OF_CODED_BYTES {
-                    headers.remove(name);
-                }
-                Self { body, decoding: decoding.map(Box::new), unreadable: None }
+        let decoding = if body.is_end_stream() { Ok(None) } else { Decoding::of(headers, memory, holder) };
+        if matches!(decoding, Ok(Some(_))) {
+            for name in &OF_CODED_BYTES {
+                headers.remove(name);
             }
-            Err(why) => Self { body, decoding: None, unreadable: Some(why) },
         }
+        Self { body, decoding }
+    }
+
+    fn is_plain(&self) -> bool {
+        matches!(self.decoding, Ok(None))
     }
 
     /// Whether the body can be read.
     pub fn check(&self) -> Result<(), Unreadable> {
-        self.unreadable.clone().map_or(Ok(()), Err)
+        self.decoding.as_ref().map(|_| ()).map_err(Unreadable::clone)
     }
 }
 
 impl fmt::Debug for Received {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Received").field("coded", &self.decoding.is_some()).finish_non_exhaustive()
+        out.debug_struct("Received").field("coded", &!self.is_plain()).finish_non_exhaustive()
     }
 }
 
@@ -215,10 +213,10 @@ impl Decoder {
 
 impl Decoding {
     /// Of a body behind `headers`; `None` where it is not coded.
-    fn of(headers: &HeaderMap, memory: &Memory, holder: &str) -> Result<Option<Self>, Unreadable> {
+    fn of(headers: &HeaderMap, memory: &Memory, holder: &str) -> Result<Option<Box<Self>>, Unreadable> {
         let Some(coding) = coding(headers)? else { return Ok(None) };
         let held = memory.account(&Holder::Upstream(Arc::from(holder))).hold(coding.remembers())?;
-        Ok(Some(Self::new(coding, held)))
+        Ok(Some(Box::new(Self::new(coding, held))))
     }
 
     fn new(coding: Coding, held: Held) -> Self {
@@ -277,12 +275,11 @@ impl Body for Received {
         mut self: Pin<&mut Self>,
         task: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ReceiveError>>> {
-        let Self { body, decoding, unreadable } = &mut *self;
-        let Some(decoding) = decoding else {
-            if let Some(why) = unreadable {
-                return Poll::Ready(Some(Err(why.clone().into())));
-            }
-            return Pin::new(body).poll_frame(task).map_err(ReceiveError::Http);
+        let Self { body, decoding } = &mut *self;
+        let decoding = match decoding {
+            Ok(Some(decoding)) => decoding,
+            Ok(None) => return Pin::new(body).poll_frame(task).map_err(ReceiveError::Http),
+            Err(why) => return Poll::Ready(Some(Err(why.clone().into()))),
         };
         loop {
             match decoding.next() {
@@ -302,14 +299,11 @@ impl Body for Received {
 
     fn is_end_stream(&self) -> bool {
         // What is coded has an end of its own, which is only known when it was read.
-        self.decoding.is_none() && self.body.is_end_stream()
+        self.is_plain() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.decoding {
-            None => self.body.size_hint(),
-            Some(_) => SizeHint::default(),
-        }
+        if self.is_plain() { self.body.size_hint() } else { SizeHint::default() }
     }
 }
 

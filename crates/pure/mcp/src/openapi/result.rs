@@ -107,11 +107,7 @@ fn json_result(tool: &BridgeTool, status: u16, text: &str) -> Content {
     let breach = violation(tool, &structured);
     if let Some(why) = breach.as_ref().filter(|_| promises(tool)) {
         let shown: String = text.chars().take(LONGEST_FAILURE).collect();
-        let told = if is_write(tool) {
-            format!("The API answered HTTP {status}, so the call was carried out: do not repeat it. ")
-        } else {
-            String::new()
-        };
+        let told = carried_out(tool, status).map(|told| format!("{told} ")).unwrap_or_default();
         let told = format!("{told}The API's answer does not fit its declared schema ({why}): {shown}");
         return Content { result: tool_error(&told), breach };
     }
@@ -143,9 +139,15 @@ fn promises(tool: &BridgeTool) -> bool {
 }
 
 /// Whether the call changes something.
-/// Whether a call may change something, so that it must not be repeated once it was carried out.
-pub fn is_write(tool: &BridgeTool) -> bool {
+fn is_write(tool: &BridgeTool) -> bool {
     tool.method != "GET"
+}
+
+/// What to say of a call that may have changed something and that the API says it has carried out, where its answer is
+/// not shown: an error invites to do it again.
+pub fn carried_out(tool: &BridgeTool, status: u16) -> Option<String> {
+    let done = is_write(tool) && (200..300).contains(&status);
+    done.then(|| format!("The API answered HTTP {status}, so the call was carried out: do not repeat it."))
 }
 
 fn violation(tool: &BridgeTool, structured: &RawValue) -> Option<String> {
