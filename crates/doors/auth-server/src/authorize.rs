@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method};
+use http::Method;
 use hyper::body::Incoming;
 
 use gatehouse_audit::event::ClientKind;
@@ -28,6 +28,7 @@ use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{AuthenticatedUser, Grant, Stage};
 use gatehouse_oauth::mint::subject_of;
+use gatehouse_store::transition::Transition;
 
 use crate::beginnings::UnderWay;
 use crate::error_response::{refuse, unregistered};
@@ -67,6 +68,7 @@ pub(crate) async fn authorize(door: Arc<AuthServer>, body: Incoming, context: Co
         return refuse(&request.refuse(client, error), &context);
     }
     let (begun, under_way) = begin(&door, request, &context).await?;
+    context.note(|event| event.with_grant(&begun.grant.id));
     let grants = door.store.grants();
     let id = begun.grant.id.clone();
     let path = match session.filter(|_| step == SignIn::UseSession) {
@@ -79,6 +81,12 @@ pub(crate) async fn authorize(door: Arc<AuthServer>, body: Incoming, context: Co
             let grant = Grant::Authenticated(grant);
             let moved = grants.advance(Stage::Pending, &grant, context.now).await.map_err(store_failed)?;
             if !moved.is_won() {
+                return Err(transaction::over());
+            }
+            // Whoever ends all that a person has ends the sessions first and the grants then: either the grant was seen
+            // there, or it is seen here that the session is over.
+            if session::current(&door, &context).await?.is_none() {
+                let _ended: Transition = grants.abandon(&id).await.map_err(store_failed)?;
                 return Err(transaction::over());
             }
             &server.endpoints.consent
@@ -96,7 +104,6 @@ async fn begin<'d>(
 ) -> Result<(Begun, UnderWay<'d>), Rejection> {
     let under_way = door.sign_ins.beginnings.enter(context)?;
     let begun = transaction::begin(door, request, context)?;
-    context.note(|event| event.with_grant(&begun.grant.id));
     door.sign_ins.beginnings.admit(door, &begun.grant.id, begun.grant.expires_at, context).await?;
     if !door.store.grants().insert(&begun.grant).await.map_err(store_failed)?.is_won() {
         return Err(Rejection::internal("grant_not_begun", "a fresh grant id was taken"));
@@ -104,15 +111,15 @@ async fn begin<'d>(
     Ok((begun, under_way))
 }
 
-/// Begins the same sign-in again with a free choice of account.
+/// Begins the same sign-in again with a free choice of account. The record at hand stays that of what was before.
 pub(crate) async fn begin_as_another(
     door: &AuthServer,
     mut request: AuthorizationRequest,
     context: &Context<Public>,
-) -> Result<(String, Vec<HeaderValue>), Rejection> {
+) -> Result<Begun, Rejection> {
     request.prompt.insert(Prompt::SelectAccount);
     let (begun, _under_way) = begin(door, request, context).await?;
-    Ok((step_url(&configured(context)?.endpoints.login, &begun.grant.id), begun.cookies))
+    Ok(begun)
 }
 
 /// The URL of a page of a transaction.

@@ -19,6 +19,7 @@ use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{Authenticated, Grant, Stage, new_code};
 use gatehouse_store::consent::Consent;
+use gatehouse_store::transition::Transition;
 
 use crate::authorize::{begin_as_another, note_client, posted, step_url};
 use crate::error_response::{self, refuse};
@@ -148,18 +149,22 @@ async fn deny(
     page::redirect(&location, [transaction::end(&grant.id, server)?])
 }
 
-/// Somebody else sits at the browser than who is signed in there: the session ends, and the sign-in begins again.
+/// Somebody else sits at the browser than who is signed in there: the session ends, and the sign-in begins again. It
+/// begins first: where the limits of sign-ins forbid that, nothing is taken from the person who is signed in.
 async fn switch(door: &AuthServer, grant: Authenticated, context: &Context<Public>) -> Outcome {
     context.note(|event| event.with_kind(EventKind::Signout));
-    if !door.store.grants().abandon(&grant.id).await.map_err(store_failed)?.is_won() {
+    let begun = begin_as_another(door, grant.request.clone(), context).await?;
+    let grants = door.store.grants();
+    if !grants.abandon(&grant.id).await.map_err(store_failed)?.is_won() {
+        let _begun_for_nothing: Transition = grants.abandon(&begun.grant.id).await.map_err(store_failed)?;
+        door.sign_ins.beginnings.over(&begun.grant.id);
         return Err(transaction::over());
     }
     session::end(door, context).await?;
     door.sign_ins.beginnings.over(&grant.id);
     let mut cookies = vec![transaction::end(&grant.id, configured(context)?)?, session::forget(context)?];
-    let (login, begun) = begin_as_another(door, grant.request, context).await?;
-    cookies.extend(begun);
-    page::redirect(&login, cookies)
+    cookies.extend(begun.cookies);
+    page::redirect(&step_url(&configured(context)?.endpoints.login, &begun.grant.id), cookies)
 }
 
 /// What the person was asked to allow, for the log.

@@ -86,7 +86,7 @@ pub(crate) fn unregistered(
     );
     let received = format!("Received: {}", mismatch.received);
     let nearest = mismatch.nearest.as_ref().map(|nearest| {
-        if nearest.is_at_same_host() {
+        if nearest.at_same_place {
             format!("It {nearest}.")
         } else {
             "No address at this host is registered.".to_owned()

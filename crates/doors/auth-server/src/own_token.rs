@@ -14,7 +14,7 @@ use gatehouse_identity::audience::Audience;
 use gatehouse_identity::id::{ClientId, GrantId};
 use gatehouse_identity::jose::strict_json::parse_object;
 use gatehouse_identity::jose::token::UnverifiedToken;
-use gatehouse_identity::jose::verify::{Expectations, TokenType, VerifiedToken};
+use gatehouse_identity::jose::verify::{Expectations, ExpiredToken, TokenType, VerifiedToken};
 use gatehouse_oauth::claims::texts;
 use gatehouse_oauth::exchange::Standing;
 use gatehouse_oauth::grant::{AuthenticatedUser, Grant};
@@ -31,17 +31,33 @@ pub(crate) fn verify(
     token_type: TokenType,
     context: &Context<Public>,
 ) -> Option<VerifiedToken> {
-    let expected = Expectations {
+    let expected = expectations(door, token, token_type);
+    let keys = door.issuer.keys().verification_keys();
+    let verified = UnverifiedToken::parse(token).ok()?.verify(keys, &expected, context.now).ok()?;
+    (verified.expires_at() > context.now).then_some(verified)
+}
+
+/// A token of ours whose time is over, for the record of its refusal.
+pub(crate) fn expired(
+    door: &AuthServer,
+    token: &str,
+    token_type: TokenType,
+    context: &Context<Public>,
+) -> Option<ExpiredToken> {
+    let expected = Expectations { leeway: Duration::ZERO, ..expectations(door, token, token_type) };
+    let keys = door.issuer.keys().verification_keys();
+    UnverifiedToken::parse(token).ok()?.expired(keys, &expected, context.now)
+}
+
+fn expectations(door: &AuthServer, token: &str, token_type: TokenType) -> Expectations {
+    Expectations {
         issuer: door.issuer.issuer().clone(),
         audiences: named_audiences(token),
         algorithms: door.issuer.keys().algorithms(),
         token_type,
         leeway: LEEWAY,
         max_lifetime: LONGEST_LIFE,
-    };
-    let keys = door.issuer.keys().verification_keys();
-    let verified = UnverifiedToken::parse(token).ok()?.verify(keys, &expected, context.now).ok()?;
-    (verified.expires_at() > context.now).then_some(verified)
+    }
 }
 
 /// The audiences that a token names for itself. They prove nothing before the signature, and after it say only that

@@ -14,7 +14,7 @@ use gatehouse_edge::server::body::Body;
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_identity::id::SubjectId;
 use gatehouse_identity::jose::verify::TokenType;
-use gatehouse_identity::principal::{ClaimRules, Principal};
+use gatehouse_identity::principal::{ClaimRules, Principal, RefusedPrincipal};
 use gatehouse_identity::scope::ScopeSet;
 use gatehouse_oauth::claims::ClaimSources;
 use gatehouse_oauth::client::GrantType;
@@ -23,7 +23,7 @@ use gatehouse_oauth::exchange::Standing;
 use gatehouse_oauth::lineage::is_exchanged;
 use gatehouse_oauth::userinfo as rules;
 
-use crate::own_token::{GrantedBy, behind, verify};
+use crate::own_token::{GrantedBy, behind, expired, verify};
 use crate::refusal;
 use crate::server::AuthServer;
 
@@ -34,12 +34,17 @@ pub(crate) async fn userinfo(door: Arc<AuthServer>, _body: Incoming, context: Co
         Presented::NoToken => return refuse(Some(&invalid_token()), "credential_malformed", &context),
         Presented::Token(token) => token,
     };
+    let rules_of_ours = ClaimRules { of_gatehouse: true, ..ClaimRules::default() };
     let Some(verified) = verify(&door, token, TokenType::AccessTokenStrict, &context) else {
+        let over = expired(&door, token, TokenType::AccessTokenStrict, &context);
+        if let Some(Ok(holder)) = over.map(|token| RefusedPrincipal::of_expired(&token, &rules_of_ours)) {
+            context.note_party(holder.attribution());
+        }
         return refuse(Some(&invalid_token()), "token_not_valid", &context);
     };
     // Whatever is told or refused from here on, the record says by which token.
-    if let Ok(holder) = Principal::from_token(&verified, &ClaimRules::default()) {
-        context.note_caller(&holder);
+    if let Ok(holder) = Principal::from_token(&verified, &rules_of_ours) {
+        context.note_party(holder.attribution());
     }
     let claims = verified.claims();
     let behind = behind(&door, claims, &context).await?;

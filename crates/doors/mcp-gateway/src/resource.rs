@@ -80,11 +80,13 @@ fn route(path: String, metadata: ResourceMetadata, gate: &Arc<ResourceServer>) -
         let (mut metadata, gate) = (metadata.clone(), Arc::clone(&gate));
         async move {
             let servers = gate.authorization_servers().await;
-            metadata.authorization_servers = servers.iter().map(ToString::to_string).collect();
+            metadata.authorization_servers = servers.issuers.iter().map(ToString::to_string).collect();
             let mut response = Response::new(body::full(metadata.document().to_string()));
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+            // What is only supposed may be otherwise a moment later.
+            let keep = if servers.stated { "public, max-age=60" } else { "no-store" };
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static(keep));
             Ok(response)
         }
     })

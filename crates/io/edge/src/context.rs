@@ -10,7 +10,7 @@ use gatehouse_audit::event::{Event, EventKind, Outcome};
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{GrantId, RequestId, SubjectId};
-use gatehouse_identity::principal::{Principal, PrincipalKind};
+use gatehouse_identity::principal::{Attribution, PrincipalKind};
 use gatehouse_oauth::grant::federated_subject;
 use gatehouse_oauth::sign_in;
 
@@ -92,25 +92,22 @@ impl Proven for Verified {
     }
 }
 
-/// `event` with the caller, and with the one name under which all records of a person are found: the subject at the
-/// server where they signed in, whatever the subject of this token is. It is in the token where that server says so; of
-/// a token that comes straight from an identity provider it is made as for people who sign in through one. Who vouches
-/// for it is the issuer.
-pub(crate) fn of_caller(event: Event, principal: &Principal) -> Event {
-    let event = event.with_principal(principal);
-    let claims = principal.claims();
-    let event = match sign_in::grant(claims) {
+/// `event` with whoever sent the credential, and with the one name under which all records of a person are found: the
+/// subject at the server where they signed in, whatever the subject of this token is. A Gatehouse says that name in its
+/// tokens; of a token that comes straight from an identity provider it is made as for people who sign in through one.
+pub(crate) fn of_party(event: Event, party: Attribution<'_>) -> Event {
+    let event = event.with_party(party);
+    let sign_in = party.sign_in();
+    let event = match sign_in.and_then(sign_in::grant) {
         Some(grant) => event.with_grant(&GrantId::new(grant)),
         None => event,
     };
-    match (sign_in::user(claims), sign_in::read(claims)) {
-        (Some(user), Some((connector, _))) => {
-            event.with_user(&SubjectId::new(user)).with_connector(connector)
+    match sign_in.and_then(|claims| sign_in::user(claims).zip(sign_in::read(claims))) {
+        Some((user, (connector, _))) => event.with_user(&SubjectId::new(user)).with_connector(connector),
+        None if party.kind() == PrincipalKind::User => {
+            event.with_user(&federated_subject(party.issuer(), party.subject().as_str()))
         }
-        _ if principal.kind() == PrincipalKind::User => {
-            event.with_user(&federated_subject(principal.issuer(), principal.subject().as_str()))
-        }
-        _ => event,
+        None => event,
     }
 }
 
@@ -147,9 +144,9 @@ impl<Who> Context<Who> {
         }
     }
 
-    /// Says in the record who calls with the credential of `principal`.
-    pub fn note_caller(&self, principal: &Principal) {
-        self.note(|event| of_caller(event, principal));
+    /// Says in the record whose credential was sent.
+    pub fn note_party(&self, party: Attribution<'_>) {
+        self.note(|event| of_party(event, party));
     }
 
     /// Whom the request is about, as far as its record knows, for log lines.

@@ -25,7 +25,7 @@ use gatehouse_identity::rng::Rng;
 pub use self::cors::OriginRules;
 use self::reply::AuditedBody;
 use crate::authn::resource::ResourceServer;
-use crate::context::{AuditRow, Context, Named, Public, Single, Trace, Verified, of_caller};
+use crate::context::{AuditRow, Context, Named, Public, Single, Trace, Verified, of_party};
 use crate::lane::policy::PolicyLane;
 use crate::limits::Limits;
 use crate::memory::Memory;
@@ -211,7 +211,7 @@ impl Door {
                     Ok(caller) => {
                         let kind = route.audit.unwrap_or(EventKind::CredentialRefused);
                         let row = self.begin_row(kind, &context, visit);
-                        row.note(|event| of_caller(event, &caller.principal));
+                        row.note(|event| of_party(event, caller.principal.attribution()));
                         context.audit = Some(Arc::clone(&row));
                         let context = context.with_who(Verified(caller));
                         (Some(row), AssertUnwindSafe(handler(body, context)).catch_unwind().await)
@@ -221,8 +221,8 @@ impl Door {
                         // With a challenge that says where to sign in, this is how every sign-in begins.
                         let is_routine = !sent && gate.resource_metadata.is_some();
                         let row = self.begin_row(EventKind::CredentialRefused, &context, visit);
-                        if let Some(former) = &rejection.former {
-                            row.note(|event| event.with_former_principal(former));
+                        if let Some(refused) = &rejection.refused {
+                            row.note(|event| of_party(event, refused.attribution()));
                         }
                         row.conclude(Outcome::Deny, rejection.reason);
                         row.answered(rejection.kind.status().as_u16());

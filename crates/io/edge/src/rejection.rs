@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use gatehouse_identity::principal::FormerPrincipal;
+use gatehouse_identity::principal::RefusedPrincipal;
 use gatehouse_identity::scope::ScopeSet;
 
 /// Most of a text that goes into one field of a log line, in bytes.
@@ -29,8 +29,8 @@ pub struct Rejection {
     pub internal: Option<String>,
     /// When it makes sense to try again.
     pub retry_after: Option<Duration>,
-    /// Whose credential it was that is over.
-    pub former: Option<Arc<FormerPrincipal>>,
+    /// Whose credential was refused, where it says so and is proven.
+    pub refused: Option<Arc<RefusedPrincipal>>,
 }
 
 /// The closed list of ways to be refused.
@@ -104,7 +104,7 @@ impl RejectionKind {
 impl Rejection {
     /// A refusal whose public sentence says all there is to say.
     pub fn new(kind: RejectionKind, reason: &'static str, public: impl Into<String>) -> Self {
-        Self { kind, reason, public: public.into(), internal: None, retry_after: None, former: None }
+        Self { kind, reason, public: public.into(), internal: None, retry_after: None, refused: None }
     }
 
     /// The caller broke a rule of the protocol.

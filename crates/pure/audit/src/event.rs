@@ -11,7 +11,7 @@ use gatehouse_identity::address::ClientIp;
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{ClientId, GrantId, Issuer, RequestId, SubjectId};
-use gatehouse_identity::principal::{FormerPrincipal, Principal};
+use gatehouse_identity::principal::Attribution;
 use serde::{Serialize, Serializer};
 
 pub use self::actor::ClientKind;
@@ -211,17 +211,10 @@ impl Event {
         self
     }
 
-    /// Who asked: subject, client, delegation chain and credential.
+    /// Who asked, or whose credential was refused: subject, client, delegation chain and credential.
     #[must_use]
-    pub fn with_principal(mut self, principal: &Principal) -> Self {
-        self.actor.set_party(principal.attribution());
-        self
-    }
-
-    /// Whose credential was refused because it is over.
-    #[must_use]
-    pub fn with_former_principal(mut self, principal: &FormerPrincipal) -> Self {
-        self.actor.set_party(principal.attribution());
+    pub fn with_party(mut self, party: Attribution<'_>) -> Self {
+        self.actor.set_party(party);
         self
     }
 

@@ -27,6 +27,7 @@ pub struct Principal {
     pub(crate) groups_complete: bool,
     pub(crate) credential: Credential,
     pub(crate) claims: Arc<Map<String, Value>>,
+    pub(crate) of_gatehouse: bool,
 }
 
 /// What kind of party the subject is.
@@ -56,18 +57,21 @@ pub enum Credential {
     },
 }
 
-/// Which claims name the user and the groups of tokens from one issuer.
+/// How the claims of tokens from one issuer are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimRules {
     /// The claim that identifies the user for good: `sub`, or `oid` for Entra ID.
     pub user: String,
     /// The claim that lists group names.
     pub groups: String,
+    /// Whether the issuer is a Gatehouse, which says in its tokens of which sign-in of whom they are. Whatever another
+    /// issuer puts into the same claims is its users' to choose, for all we know.
+    pub of_gatehouse: bool,
 }
 
 impl Default for ClaimRules {
     fn default() -> Self {
-        Self { user: "sub".into(), groups: "groups".into() }
+        Self { user: "sub".into(), groups: "groups".into(), of_gatehouse: false }
     }
 }
 
@@ -115,6 +119,7 @@ impl Principal {
                 expires_at: token.expires_at(),
             },
             claims: Arc::clone(token.shared_claims()),
+            of_gatehouse: rules.of_gatehouse,
         })
     }
 
@@ -175,28 +180,44 @@ impl Principal {
 
     /// Who it is, for a record.
     pub fn attribution(&self) -> Attribution<'_> {
-        Attribution { principal: self, expired: false }
+        Attribution { principal: self, credential_is: CredentialState::Good }
     }
 }
 
-/// Whoever came with a credential that was good once and is over. It is no [`Principal`]: it opens nothing, and only
-/// says whose credential was refused.
+/// Whoever came with a credential that says who they are and yet opens nothing. It is no [`Principal`]: it only says
+/// whose credential was refused.
 #[derive(Clone, Debug)]
-pub struct FormerPrincipal(Box<Principal>);
+pub struct RefusedPrincipal {
+    principal: Arc<Principal>,
+    credential_is: CredentialState,
+}
 
-impl FormerPrincipal {
+/// What has become of a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialState {
+    /// It is good.
+    Good,
+    /// Its time is over.
+    Expired,
+    /// It was ended before its time. Whoever sends it may be who it was taken from as well as who took it.
+    Revoked,
+}
+
+impl RefusedPrincipal {
     /// The party that `token` spoke for.
-    pub fn from_token(token: &ExpiredToken, rules: &ClaimRules) -> Result<Self, PrincipalError> {
-        Principal::from_token(token.as_it_was(), rules).map(Self::of)
+    pub fn of_expired(token: &ExpiredToken, rules: &ClaimRules) -> Result<Self, PrincipalError> {
+        Principal::from_token(token.as_it_was(), rules)
+            .map(|principal| Self::new(Arc::new(principal), CredentialState::Expired))
     }
 
-    pub(crate) fn of(principal: Principal) -> Self {
-        Self(Box::new(principal))
+    /// A party whose credential is as said, and who is refused all the same.
+    pub fn new(principal: Arc<Principal>, credential_is: CredentialState) -> Self {
+        Self { principal, credential_is }
     }
 
-    /// Who it was, for a record.
+    /// Who it is or was, for a record.
     pub fn attribution(&self) -> Attribution<'_> {
-        Attribution { principal: &self.0, expired: true }
+        Attribution { principal: &self.principal, credential_is: self.credential_is }
     }
 }
 
@@ -204,7 +225,7 @@ impl FormerPrincipal {
 #[derive(Clone, Copy, Debug)]
 pub struct Attribution<'a> {
     principal: &'a Principal,
-    expired: bool,
+    credential_is: CredentialState,
 }
 
 impl<'a> Attribution<'a> {
@@ -253,14 +274,19 @@ impl<'a> Attribution<'a> {
         &self.principal.claims
     }
 
+    /// The claims in which a Gatehouse says of which sign-in of whom the token is; `None` where the issuer is none.
+    pub fn sign_in(&self) -> Option<&'a Map<String, Value>> {
+        self.principal.of_gatehouse.then_some(&*self.principal.claims)
+    }
+
     /// The `email` claim.
     pub fn email(&self) -> Option<&'a str> {
         self.principal.claims.get("email").and_then(Value::as_str)
     }
 
-    /// Whether the credential was over.
-    pub fn is_expired(&self) -> bool {
-        self.expired
+    /// What has become of the credential.
+    pub fn credential_is(&self) -> CredentialState {
+        self.credential_is
     }
 }
 

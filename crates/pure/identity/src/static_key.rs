@@ -11,7 +11,7 @@ use serde_json::Map;
 use crate::clock::Timestamp;
 use crate::delegation::DelegationChain;
 use crate::id::{Issuer, SubjectId};
-use crate::principal::{Credential, FormerPrincipal, Principal, PrincipalKind};
+use crate::principal::{Credential, CredentialState, Principal, PrincipalKind, RefusedPrincipal};
 use crate::rng::Rng;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -94,7 +94,7 @@ pub enum KeyError {
     Unknown,
     /// The key's time is over; whose it was.
     #[error("API key `{}` has expired", .0.attribution().subject())]
-    Expired(FormerPrincipal),
+    Expired(RefusedPrincipal),
 }
 
 impl KeyTable {
@@ -118,7 +118,10 @@ impl KeyTable {
         let key = self.keys.get(presented).ok_or(KeyError::Unknown)?;
         let principal = self.holder(key);
         if key.expires_at.is_some_and(|end| end <= now) {
-            return Err(KeyError::Expired(FormerPrincipal::of(principal)));
+            return Err(KeyError::Expired(RefusedPrincipal::new(
+                Arc::new(principal),
+                CredentialState::Expired,
+            )));
         }
         Ok(principal)
     }
@@ -135,6 +138,7 @@ impl KeyTable {
             groups_complete: true,
             credential: Credential::StaticKey { name: key.name.clone() },
             claims: Arc::new(Map::new()),
+            of_gatehouse: false,
         }
     }
 }

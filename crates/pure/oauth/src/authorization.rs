@@ -107,7 +107,7 @@ pub enum AuthorizationError {
         /// What to show.
         error: OAuthError,
         /// For the log, when the redirect URI was the reason: exactly what came and what was nearest.
-        mismatch: Option<RedirectMismatch>,
+        mismatch: Option<Box<RedirectMismatch>>,
     },
     /// The client may be told at its redirect URI.
     #[error("{error}")]

@@ -24,7 +24,7 @@ pub use self::expression::{ClaimExpression, ClaimExpressionError, Distinction};
 pub use self::texts::texts;
 
 /// Claims that only the issuer writes: no declarative claim or mapping replaces them.
-const PROTECTED: [&str; 35] = [
+const PROTECTED: [&str; 42] = [
     "iss",
     "sub",
     "aud",
@@ -36,6 +36,13 @@ const PROTECTED: [&str; 35] = [
     "azp",
     "scope",
     "scp",
+    // By these, resource servers tell what kind of token it is and who is behind it.
+    "typ",
+    "token_use",
+    "idtyp",
+    "gty",
+    "appid",
+    "cid",
     "act",
     "act_assurance",
     "may_act",
@@ -54,6 +61,7 @@ const PROTECTED: [&str; 35] = [
     "grant_login",
     "grant_user",
     "grant_generation",
+    "grant_audiences",
     "parent_jti",
     "ancestor_jti",
     "groups_complete",

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Timestamp;
+use gatehouse_identity::groups;
 use gatehouse_identity::id::{ClientId, ConnectorName, GrantId, Issuer, SubjectId};
 use gatehouse_identity::rng::Rng;
 use gatehouse_identity::scope::ScopeSet;
@@ -187,9 +188,10 @@ pub struct AuthenticatedUser {
     pub attributes: Map<String, Value>,
     /// Group names.
     pub groups: Vec<String>,
-    /// Whether these are all groups that the upstream IdP knows; see [`gatehouse_identity::groups`].
-    #[serde(default = "complete")]
-    pub groups_complete: bool,
+    /// Whether these are all groups that the upstream IdP knows. Sign-ins from before this was asked do not say it:
+    /// [`Self::has_all_groups`] goes by their attributes.
+    #[serde(default)]
+    pub groups_complete: Option<bool>,
     /// When the user proved who they are.
     pub auth_time: Timestamp,
     /// How (RFC 8176).
@@ -199,6 +201,11 @@ pub struct AuthenticatedUser {
 }
 
 impl AuthenticatedUser {
+    /// Whether all groups that the upstream IdP knows are in the list; see [`gatehouse_identity::groups`].
+    pub fn has_all_groups(&self) -> bool {
+        self.groups_complete.unwrap_or_else(|| groups::are_complete(&self.attributes, "groups"))
+    }
+
     /// How pages call the person: as chosen by whoever the user comes from, so not to be trusted.
     pub fn shown_name(&self) -> &str {
         ["name", "preferred_username", "email"]
@@ -206,11 +213,6 @@ impl AuthenticatedUser {
             .find_map(|claim| self.attributes.get(*claim)?.as_str())
             .unwrap_or(&self.upstream_subject)
     }
-}
-
-/// Of sign-ins from before the question was asked.
-const fn complete() -> bool {
-    true
 }
 
 /// A step that the grant cannot take.

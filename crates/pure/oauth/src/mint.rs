@@ -64,6 +64,8 @@ pub struct IdTokenClaims<'a> {
     pub subject: &'a SubjectId,
     /// The signed-in user.
     pub user: &'a AuthenticatedUser,
+    /// `grant_audiences`: those of the access token beside it.
+    pub audiences: &'a [Audience],
     /// `nonce` of the authorization request.
     pub nonce: Option<&'a str>,
     /// `grant_id`, by which a revoked grant is recognised when the token is exchanged.
@@ -194,6 +196,8 @@ pub fn mint_id_token(token: &IdTokenClaims<'_>, now: Timestamp) -> Map<String, V
     if let Some(nonce) = token.nonce {
         claims.insert("nonce".into(), text(nonce));
     }
+    let audiences = token.audiences.iter().map(|audience| text(audience.as_str()));
+    claims.insert(sign_in::AUDIENCES.into(), audiences.collect());
     if let Some(session) = &token.user.session {
         claims.insert("sid".into(), text(session.as_str()));
     }

@@ -7,6 +7,7 @@
 //! | `grant_login` | stands for what the connector knew the user by: the embedded user, or the issuer of the upstream IdP |
 //! | `grant_user` | the user's subject at this server, where `claimsMapping.sub` gave the token another one |
 //! | `grant_generation` | which refresh token of the grant the token was issued beside, from 1 on |
+//! | `grant_audiences` | of an ID token: the audiences of the access token that was issued beside it |
 //! | `groups_complete` | `false` when the upstream IdP left groups out; absent otherwise |
 //!
 //! A token that is exchanged for another one hands them on.
@@ -28,6 +29,8 @@ pub const LOGIN: &str = "grant_login";
 pub const USER: &str = "grant_user";
 /// The generation of the grant's refresh token.
 pub const GENERATION: &str = "grant_generation";
+/// The audiences of the access token beside an ID token.
+pub(crate) const AUDIENCES: &str = "grant_audiences";
 /// The claims about the sign-in that the result of an exchange has from its subject token.
 pub(crate) const HANDED_ON: [&str; 8] =
     ["auth_time", "acr", "amr", CONNECTOR, LOGIN, USER, GENERATION, groups::COMPLETE];
@@ -88,7 +91,7 @@ impl std::borrow::Borrow<str> for LoginReference {
 pub(crate) fn write(user: &AuthenticatedUser, claims: &mut Map<String, Value>) {
     claims.insert(CONNECTOR.into(), user.connector.as_str().into());
     claims.insert(LOGIN.into(), LoginReference::of_user(user).0.into());
-    if !user.groups_complete {
+    if !user.has_all_groups() {
         claims.insert(groups::COMPLETE.into(), false.into());
     }
 }
@@ -116,6 +119,12 @@ pub fn user(claims: &Map<String, Value>) -> Option<&str> {
 /// The grant that a token comes from.
 pub fn grant(claims: &Map<String, Value>) -> Option<&str> {
     claims.get("grant_id").and_then(Value::as_str)
+}
+
+/// The audiences of the access token that was issued beside an ID token.
+pub fn audiences(claims: &Map<String, Value>) -> Vec<&str> {
+    let audiences = claims.get(AUDIENCES).and_then(Value::as_array);
+    audiences.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 /// The generation of refresh tokens that a token belongs to; `None` for one without a grant.

@@ -253,9 +253,15 @@ impl Policy {
         self.decide(to_rego(input), now_ns).0
     }
 
-    /// The attributes of a person that the policy can see, by name.
-    pub fn user_claims_seen(&self) -> Seen<'_> {
-        self.reads.seen(&["user", "claims"])
+    /// The attributes of a person that the policy can see, by name: in `user.claims`, and in what is made of them.
+    pub fn user_attributes_seen(&self) -> Seen<'_> {
+        let mut seen = self.reads.seen(&["user", "claims"]);
+        if let Seen::Members(names) = &mut seen
+            && ["groups", "groups_complete"].iter().any(|part| self.reads.sees(&["user", part]))
+        {
+            names.push("groups");
+        }
+        seen
     }
 
     #[cfg(test)]

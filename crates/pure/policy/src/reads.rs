@@ -53,12 +53,20 @@ pub enum Seen<'a> {
 impl Reads {
     /// What is seen of the object at `path`.
     pub(crate) fn seen(&self, path: &[&str]) -> Seen<'_> {
-        let below = path.iter().try_fold(self, |reads, name| reads.member(name));
-        match below {
+        match self.below(path) {
             None => Seen::Members(Vec::new()),
             Some(Self::All) => Seen::Everything,
             Some(Self::Members(members)) => Seen::Members(members.iter().map(|(name, _)| &**name).collect()),
         }
+    }
+
+    /// Whether anything at `path` is read.
+    pub(crate) fn sees(&self, path: &[&str]) -> bool {
+        self.below(path).is_some()
+    }
+
+    fn below(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |reads, name| reads.member(name))
     }
 }
 

@@ -68,7 +68,7 @@ fn signed_in(
         connector: connector.name.clone(),
         upstream_issuer: None,
         upstream_subject: username.to_owned(),
-        groups_complete: true,
+        groups_complete: Some(true),
         groups: texts(user.claims.get("groups")),
         attributes: user.claims.clone(),
         auth_time: now,

@@ -70,6 +70,11 @@ async fn somebody_else_can_take_over_at_the_page() {
     login.assert_page(200, "name=\"password\"");
     let record = server.records.all().into_iter().find(|record| record["event"] == "signout").unwrap();
     assert_eq!((&record["outcome"], &record["actor"]["sub"]), (&json!("allow"), &json!("ada")));
+    let asked = server.records.all().into_iter().find(|record| record["event"] == "signin.success").unwrap();
+    assert_eq!(
+        record["actor"]["grant"], asked["actor"]["grant"],
+        "it is about her sign-in, not about the next one"
+    );
     // The page of before decides nothing any more, and the session of before is over.
     assert_eq!(browser.decide(&page, "approve").await.status, 403);
     let mut thief = Browser::new(&server);

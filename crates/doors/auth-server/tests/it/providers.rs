@@ -209,11 +209,11 @@ async fn an_id_token_that_came_with_something_else_is_refused() {
 #[tokio::test]
 async fn userinfo_that_fails_costs_what_only_it_knows() {
     // Everything that is mapped stands in the ID token: name is asked for and not mapped.
-    let scene = Scene::of(Brand::Okta).await;
     for broken in [json!("http://127.0.0.1:1/userinfo"), json!("no URL"), json!("ftp://x/"), json!(null)] {
+        // Each is met by a server that has not read the metadata before.
+        let scene = Scene::of(Brand::Okta).await;
         scene.provider.publish("userinfo_endpoint", broken);
         assert_eq!(scene.sign_in(&json!({ "name": null })).await["mail"], "grace@corp.example");
-        scene.server.clock.advance(std::time::Duration::from_secs(0));
     }
     // It fails, and the address is known to it alone.
     let scene = Scene::of(Brand::EntraV2).await;
@@ -240,6 +240,8 @@ async fn userinfo_that_fails_costs_what_a_policy_goes_by() {
     for (condition, fails) in [
         ("input.user.claims.left", true),
         ("input.user.claims[input.revision]", true),
+        ("\"leavers\" in input.user.groups", true),
+        ("not input.user.groups_complete", true),
         ("input.user.claims.email == \"x\"", false),
         ("input.source.ip == \"x\"", false),
     ] {
@@ -249,10 +251,12 @@ async fn userinfo_that_fails_costs_what_a_policy_goes_by() {
              'package orchestrator\n\n        default result := {{\"allowed\": true}}\n\n        \
              result := {{\"allowed\": false}} if {condition}' }}] }} }} }},\n      accessToken:"
         );
-        let setup = setup(&provider, "corp.email", "").edit("accessToken:", &policy);
+        let setup = setup(&provider, "corp.email", "")
+            .edit(", groups: user.groups", "")
+            .edit("accessToken:", &policy);
         let scene = Scene { server: setup.start().await, provider };
         let mut leg = scene.begin().await;
-        leg.give(&json!({ "name": null }));
+        leg.give(&json!({ "name": null, "groups": null }));
         assert_eq!(leg.come_back(&[]).await.status, if fails { 502 } else { 200 }, "{condition}");
     }
 }

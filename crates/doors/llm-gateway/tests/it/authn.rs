@@ -184,8 +184,16 @@ async fn an_id_token_of_our_own_counts_for_clients_that_may_come() {
     let provider = Provider::always(Reply::json("200 OK", r#"{"usage":{"input_tokens":1}}"#)).await;
     let gateway = Gateway::before(&provider).await;
     let bearer = |token: &str| format!("Bearer {token}");
+    let gateway_url = format!("http://{}/v1", gateway.address);
+    let beside = |audiences: Value| gateway.id_token_beside("cli", "ada", audiences);
     for (token, expected, reason) in [
         (gateway.id_token("cli", "ada"), 200, Value::Null),
+        (beside(json!(["https://elsewhere.example", gateway_url])), 200, Value::Null),
+        // The minting policies agreed to something else.
+        (beside(json!(["https://elsewhere.example"])), 401, json!("token_wrong_audience")),
+        (beside(json!([])), 401, json!("token_wrong_audience")),
+        (beside(Value::Null), 401, json!("token_wrong_audience")),
+        (beside(json!(gateway_url)), 401, json!("token_wrong_audience")),
         (gateway.token("ada"), 200, Value::Null),
         (gateway.id_token("other", "ada"), 401, json!("token_wrong_audience")),
         (gateway.id_token("stranger", "ada"), 401, json!("token_wrong_audience")),
@@ -296,6 +304,18 @@ async fn every_call_is_put_down_to_somebody() {
     let (status, former) = send(over.clone()).await;
     assert_eq!((status, &former["sub"], &former["groups"]), (401, &json!("object-id"), &json!(["red"])));
     assert_eq!(former["credential_expired"], true);
+    // Of which sign-in of whom a token is, a Gatehouse alone says; nobody else can put a call under another name.
+    let forged = json!({
+        "teams": ["red"], "grant_id": "g-of-grace", "grant_user": "https://idp.example|grace",
+        "grant_connector": "staff", "grant_login": "x",
+    });
+    for changes in [Value::Null, over.clone()] {
+        let mut claims = forged.clone();
+        claims.as_object_mut().unwrap().extend(changes.as_object().cloned().unwrap_or_default());
+        let (_, person) = send(claims).await;
+        assert_eq!(person["user"], format!("{}|object-id", directory.authority.issuer), "{person}");
+        assert!(person.get("grant").is_none() && person.get("connector").is_none(), "{person}");
+    }
     // Whoever is not proven is not named.
     let mut elsewhere = over;
     elsewhere["aud"] = json!("another-client");

@@ -122,11 +122,17 @@ impl Gateway {
         self.own.sign("at+jwt", &self.claims(issuer, &format!("{issuer}/v1"), subject))
     }
 
-    /// An ID token of our own for `subject`, made for `client`.
+    /// An ID token of our own for `subject`, made for `client` beside an access token for the gateway.
     pub(crate) fn id_token(&self, client: &str, subject: &str) -> String {
+        self.id_token_beside(client, subject, json!([format!("{}/v1", self.own.issuer)]))
+    }
+
+    /// The same beside an access token for `audiences`.
+    pub(crate) fn id_token_beside(&self, client: &str, subject: &str, audiences: Value) -> String {
         let mut claims = self.claims(&self.own.issuer, client, subject);
         claims.remove("client_id");
         claims.insert("nonce".into(), "n".into());
+        claims.insert("grant_audiences".into(), audiences);
         self.own.sign("JWT", &claims)
     }
 

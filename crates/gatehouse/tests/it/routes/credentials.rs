@@ -1,5 +1,7 @@
 //! What callers send instead of a credential.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatehouse_testkit::authority::{Authority, now};
@@ -28,6 +30,8 @@ pub(super) struct Case {
     pub(super) sent: bool,
     /// 401; 400 when the request contradicts itself.
     pub(super) status: u16,
+    /// Whose credential it is, where it is genuine and only not good any more.
+    pub(super) whose: Option<&'static str>,
 }
 
 impl Case {
@@ -35,6 +39,12 @@ impl Case {
         let request =
             if self.query.is_empty() { request } else { request.target(&format!("{path}?{}", self.query)) };
         self.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
+    }
+
+    pub(super) fn repeats_a_header(&self) -> bool {
+        let names: BTreeSet<String> =
+            self.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        names.len() < self.headers.len()
     }
 
     /// The secrets in it, which must not come back anywhere.
@@ -53,7 +63,8 @@ struct Cases(Vec<Case>);
 impl Cases {
     fn add(&mut self, name: &str, headers: &[(&'static str, &str)]) -> &mut Case {
         let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes().to_vec())).collect();
-        self.0.push(Case { name: name.to_owned(), headers, query: String::new(), sent: true, status: 401 });
+        let (name, query) = (name.to_owned(), String::new());
+        self.0.push(Case { name, headers, query, sent: true, status: 401, whose: None });
         self.0.last_mut().unwrap()
     }
 
@@ -152,10 +163,16 @@ fn wrong_claims(cases: &mut Cases, world: &World, door: Door) {
         Door::Mcp | Door::Userinfo => (&world.own, RESOURCE),
     };
     let now = now();
+    let over = json!({ "iat": now - 1200, "nbf": now - 1200, "exp": now - 600 });
+    cases.bearer("expired", &authority.token_with(audience, "eve", &over)).whose = Some("eve");
+    if door == Door::Userinfo {
+        // It takes tokens for any audience of ours; that nobody was granted this one is what counts.
+        let token = authority.token_with(audience, "eve", &json!({ "sub": "ada" }));
+        cases.bearer("no grant behind it", &token).whose = Some("ada");
+    }
     let mut changed = |name: &str, changes: Value| {
         cases.bearer(name, &authority.token_with(audience, "eve", &changes));
     };
-    changed("expired", json!({ "iat": now - 1200, "nbf": now - 1200, "exp": now - 600 }));
     changed("expires as text", json!({ "exp": (now + 600).to_string() }));
     changed("expires never", json!({ "exp": null }));
     changed("expires at no number", json!({ "exp": true }));
@@ -169,8 +186,6 @@ fn wrong_claims(cases: &mut Cases, world: &World, door: Door) {
     changed("issuer in capitals", json!({ "iss": authority.issuer.to_uppercase() }));
     changed("two issuers", json!({ "iss": [authority.issuer] }));
     if door == Door::Userinfo {
-        // It takes tokens for any audience of ours; that nobody was granted this one is what counts.
-        changed("no grant behind it", json!({ "sub": "ada" }));
         return;
     }
     changed("no audience", json!({ "aud": null }));

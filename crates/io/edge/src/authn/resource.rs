@@ -1,32 +1,28 @@
 //! The resource-server side: bearer tokens and static keys become a [`Principal`] (RFC 6750, RFC 9068).
 
+mod issuer;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use moka::sync::Cache;
 
 use gatehouse_config::snapshot::Snapshot;
-use gatehouse_config::snapshot::protection::TrustedServer;
-use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Timestamp;
-use gatehouse_identity::groups::IncompleteGroups;
 use gatehouse_identity::id::Issuer;
-use gatehouse_identity::issuer::ExpectedIssuer;
-use gatehouse_identity::jose::algorithm::Algorithm;
-use gatehouse_identity::jose::jwk::KeySet;
 use gatehouse_identity::jose::token::{TokenError, UnverifiedToken};
-use gatehouse_identity::jose::verify::{Expectations, TokenType, VerifiedToken};
-use gatehouse_identity::principal::{ClaimRules, FormerPrincipal, Principal};
+use gatehouse_identity::jose::verify::VerifiedToken;
+use gatehouse_identity::principal::{CredentialState, Principal, RefusedPrincipal};
 use gatehouse_identity::secret::Secret;
 use gatehouse_identity::static_key::{self, KeyError, KeyHash, KeyTable};
 
+pub use self::issuer::{KeySource, TrustedIssuer};
 use crate::context::{Head, Single};
-use crate::issuer::keys::LocalKeys;
 use crate::issuer::revocations::Revocations;
 use crate::issuer::standing;
 use crate::memory;
-use crate::outbound::jwks::IssuerKeys;
-use crate::rejection::{Rejection, RejectionKind, excerpt, loggable};
+use crate::rejection::Rejection;
 
 /// How long a verified token is remembered; also the longest time that a removed key keeps working.
 const REMEMBER: Duration = Duration::from_secs(60);
@@ -42,39 +38,6 @@ pub enum CredentialPlaces {
     Bearer,
     /// `Authorization: Bearer` or `x-api-key`, as clients of the Messages API send it.
     BearerOrApiKey,
-}
-
-/// An issuer whose tokens are accepted.
-pub struct TrustedIssuer {
-    /// Its identifier, as far as it is configured.
-    pub issuer: ExpectedIssuer,
-    /// Where its keys come from.
-    pub keys: KeySource,
-    /// Accepted `aud` values.
-    pub audiences: Vec<Audience>,
-    /// Accepted signature algorithms.
-    pub algorithms: Vec<Algorithm>,
-    /// Which kinds of token count.
-    pub token_type: TokenType,
-    /// Clock difference that is forgiven.
-    pub leeway: Duration,
-    /// The longest life of a token that is accepted.
-    pub max_lifetime: Duration,
-    /// Which claims name user and groups.
-    pub claims: ClaimRules,
-    /// How its ID tokens are accepted besides, where they are.
-    pub id_tokens: Option<Box<TrustedIssuer>>,
-    /// What becomes of people whose groups it left out.
-    pub incomplete_groups: IncompleteGroups,
-}
-
-/// Where an issuer's keys come from.
-#[derive(Clone)]
-pub enum KeySource {
-    /// Our own authorization server, never asked over the network.
-    Local(Arc<LocalKeys>),
-    /// Another authorization server.
-    Remote(Arc<IssuerKeys>),
 }
 
 /// A caller who has been let in.
@@ -246,8 +209,8 @@ impl ResourceServer {
             Err(KeyError::Unknown) if self.takes_for_token(credential) => {}
             Err(error) => {
                 let mut rejection = Rejection::unauthenticated("key_refused", error.to_string());
-                if let KeyError::Expired(former) = error {
-                    rejection.former = Some(Arc::new(former));
+                if let KeyError::Expired(holder) = error {
+                    rejection.refused = Some(Arc::new(holder));
                 }
                 return Err(rejection);
             }
@@ -255,7 +218,9 @@ impl ResourceServer {
         let remembered = self.remembered.get(&key).filter(|hit| now < hit.until);
         let caller =
             if let Some(hit) = remembered { hit.caller } else { self.remember(key, credential, now).await? };
-        standing::check_bearer(standing::of_token(caller.principal.claims(), snapshot, &self.revocations))?;
+        let standing = standing::of_token(caller.principal.claims(), snapshot, &self.revocations);
+        standing::check_bearer(standing)
+            .map_err(|rejection| about(rejection, &caller.principal, CredentialState::Revoked))?;
         Ok(caller)
     }
 
@@ -298,12 +263,15 @@ impl ResourceServer {
         };
         let principal = Principal::from_token(&verified, &issuer.claims)
             .map_err(|error| Rejection::unauthenticated("principal_unusable", error.to_string()))?;
-        issuer.check_groups(&principal)?;
+        let principal = Arc::new(principal);
+        issuer
+            .check_groups(&principal)
+            .map_err(|rejection| about(rejection, &principal, CredentialState::Good))?;
         if matches!(issuer.keys, KeySource::Local(_)) {
             self.revocations.sightings().note(verified.claims());
         }
         let token = BearerToken { text: Secret::new(credential.to_owned()), hash, verified };
-        Ok(Caller { principal: Arc::new(principal), token: Some(Arc::new(token)) })
+        Ok(Caller { principal, token: Some(Arc::new(token)) })
     }
 
     /// The trusted issuer that may call itself `claimed`.
@@ -314,105 +282,22 @@ impl ResourceServer {
     }
 
     /// The identifiers of the authorization servers, as they state them themselves: clients compare what they are told
-    /// here with what they read there (RFC 9728 §3.2, RFC 8414 §3.3). One that cannot be asked now is named as it is
-    /// configured.
-    pub async fn authorization_servers(&self) -> Vec<Issuer> {
-        let mut named = Vec::with_capacity(self.issuers.len());
-        for trusted in &self.issuers {
-            let published = match (&trusted.keys, &trusted.issuer) {
-                (KeySource::Remote(keys), ExpectedIssuer::Derived(_)) => keys.published(None).await.ok(),
-                (KeySource::Local(_) | KeySource::Remote(_), _) => None,
-            };
-            let configured = || trusted.issuer.as_configured().clone();
-            named.push(published.map_or_else(configured, |published| published.metadata.issuer.clone()));
-        }
-        named
+    /// here with what they read there (RFC 9728 §3.2, RFC 8414 §3.3).
+    pub async fn authorization_servers(&self) -> AuthorizationServers {
+        let named = join_all(self.issuers.iter().map(TrustedIssuer::stated)).await;
+        let stated = named.iter().all(|(_, stated)| *stated);
+        AuthorizationServers { issuers: named.into_iter().map(|(issuer, _)| issuer).collect(), stated }
     }
 }
 
-impl TrustedIssuer {
-    /// The issuer that `server` configures, whose tokens may also name one of `more` as their audience.
-    pub fn of(server: &TrustedServer, keys: KeySource, more: &[Audience]) -> Self {
-        let id_tokens = (!server.id_tokens_of.is_empty()).then(|| {
-            let (audiences, id_tokens_of) = (server.id_tokens_of.clone(), Vec::new());
-            let theirs =
-                TrustedServer { audiences, id_tokens_of, token_type: TokenType::IdToken, ..server.clone() };
-            Box::new(Self::of(&theirs, keys.clone(), &[]))
-        });
-        Self {
-            id_tokens,
-            issuer: server.issuer.clone(),
-            keys,
-            audiences: server.audiences.iter().chain(more).cloned().collect(),
-            algorithms: server.algorithms.clone(),
-            token_type: server.token_type,
-            leeway: server.clock_skew,
-            max_lifetime: server.max_lifetime,
-            claims: server.claims.clone(),
-            incomplete_groups: server.incomplete_groups,
-        }
-    }
-
-    /// What is demanded of a token of this kind, as it says of itself; the signature proves it.
-    fn for_kind_of(&self, token: &UnverifiedToken<'_>) -> &Self {
-        match &self.id_tokens {
-            Some(id_tokens) if !token.says_access_token() => id_tokens,
-            _ => self,
-        }
-    }
-
-    /// Verifies a token with the keys of the issuer, which calls itself `stated`. Whose token has expired is told with
-    /// the refusal.
-    fn verify(
-        &self,
-        token: &UnverifiedToken<'_>,
-        keys: &KeySet,
-        stated: &Issuer,
-        now: Timestamp,
-    ) -> Result<VerifiedToken, Rejection> {
-        let expectations = self.expectations(stated.clone());
-        token.verify(keys, &expectations, now).map_err(|error| {
-            let mut rejection = Rejection::unauthenticated(error.code(), error.to_string());
-            if error == TokenError::Expired {
-                let expired = token.expired(keys, &expectations, now);
-                let former = expired.and_then(|token| FormerPrincipal::from_token(&token, &self.claims).ok());
-                rejection.former = former.map(Arc::new);
-            }
-            rejection
-        })
-    }
-
-    /// A policy that denies by group must not let somebody pass whose groups it does not see.
-    fn check_groups(&self, principal: &Principal) -> Result<(), Rejection> {
-        if principal.groups_complete() {
-            return Ok(());
-        }
-        let who = format!("{} of {}", principal.subject(), principal.issuer());
-        if self.incomplete_groups == IncompleteGroups::Allow {
-            tracing::warn!(user = %loggable(excerpt(&who)), "groups of a user are not all known");
-            return Ok(());
-        }
-        Err(Rejection::new(
-            RejectionKind::Forbidden,
-            "groups_incomplete",
-            "Your token does not list all groups that you are in, and they decide what you may do here.",
-        )
-        .because(format!(
-            "the token of {who} says that groups were left out; let the provider send fewer of them, or write \
-             `onIncompleteGroups: allow` for it"
-        )))
-    }
-
-    fn expectations(&self, issuer: Issuer) -> Expectations {
-        Expectations {
-            issuer,
-            audiences: self.audiences.clone(),
-            algorithms: self.algorithms.clone(),
-            token_type: self.token_type,
-            leeway: self.leeway,
-            max_lifetime: self.max_lifetime,
-        }
-    }
+/// The authorization servers of a resource.
+#[derive(Clone, Debug)]
+pub struct AuthorizationServers {
+    /// Their identifiers.
+    pub issuers: Vec<Issuer>,
+    /// Whether each is as the server states it. One that could not be asked is named as it is configured, and may call
+    /// itself otherwise.
+    pub stated: bool,
 }
 
 /// What is no JWT may be a token all the same: one that only its issuer can read.
@@ -426,6 +311,12 @@ fn unreadable(error: &TokenError) -> Rejection {
         error => error.to_string(),
     };
     Rejection::unauthenticated(error.code(), why)
+}
+
+/// `rejection`, with whose credential it refuses.
+fn about(mut rejection: Rejection, principal: &Arc<Principal>, credential_is: CredentialState) -> Rejection {
+    rejection.refused = Some(Arc::new(RefusedPrincipal::new(Arc::clone(principal), credential_is)));
+    rejection
 }
 
 fn credential(head: &Head, field: Single) -> Result<Option<&str>, Rejection> {

@@ -106,7 +106,12 @@ impl Revocations {
         self.enter_epochs(store, now).await?;
         let mut ended = Vec::new();
         loop {
-            let page = store.revocations().revoked_since(self.position.load(Ordering::Acquire), now).await?;
+            let page = store.revocations().revoked_since(self.position.load(Ordering::Acquire), now).await;
+            let page = match page {
+                // The position has moved past them, so they are told now or never; the failure shows again soon enough.
+                Err(_) if !ended.is_empty() => return Ok(ended),
+                page => page?,
+            };
             let full = page.len() >= FEED_PAGE;
             if self.caught_up.load(Ordering::Acquire) {
                 ended.extend(page.iter().filter_map(|entry| ended_user(&entry.token)));

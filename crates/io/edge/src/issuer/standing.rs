@@ -65,7 +65,7 @@ pub fn of_user<'a>(
             if user.upstream_issuer.as_ref().is_some_and(|issuer| oidc.issuer.accepts(issuer.as_str())) =>
         {
             // Whoever came in while that was allowed has to sign in again.
-            if !user.groups_complete && oidc.incomplete_groups == IncompleteGroups::Deny {
+            if !user.has_all_groups() && oidc.incomplete_groups == IncompleteGroups::Deny {
                 return Err(Standing::UserDisabled);
             }
             Ok(Cow::Borrowed(user))

@@ -403,7 +403,7 @@ async fn an_issuer_is_called_what_it_states() {
         assert_eq!(asked(&gate, &site, &[("authorization", &bearer(stated))]).await, "ada");
         assert_eq!(asked(&gate, &site, &[("authorization", &bearer(other))]).await, "401 token_wrong_issuer");
         let named = gate.authorization_servers().await;
-        assert_eq!(named.iter().map(Issuer::as_str).collect::<Vec<_>>(), [stated]);
+        assert_eq!(named.issuers.iter().map(Issuer::as_str).collect::<Vec<_>>(), [stated]);
 
         let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
         let mut claims = site.claims("ada");
@@ -442,7 +442,29 @@ async fn whose_credential_is_over_is_told_with_the_refusal() {
         let head = Head::admit(Arc::new(parts)).unwrap();
         let answer = gate.authenticate(&head, &site.snapshot, site.clock.now()).await;
         let rejection = answer.err().unwrap();
-        let former = rejection.former.map(|former| former.attribution().subject().to_string());
+        let former = rejection.refused.map(|refused| refused.attribution().subject().to_string());
         assert_eq!(former.as_deref(), expected, "{}", rejection.reason);
+    }
+}
+
+/// A credential that proves who sent it and is refused all the same is put down to them.
+#[tokio::test]
+async fn whoever_is_refused_with_a_token_of_theirs_is_named() {
+    let site = Site::anywhere();
+    let gate = site.gate(CredentialPlaces::Bearer);
+    let mut incomplete = site.claims("ada");
+    incomplete.insert("hasgroups".to_owned(), json!(true));
+    let mut fallen = site.claims("ada");
+    fallen.insert("grant_connector".to_owned(), json!("removed"));
+    fallen.insert("grant_login".to_owned(), json!("x"));
+    for (claims, reason) in [(incomplete, "groups_incomplete"), (fallen, "token_connector_removed")] {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        let bearer = HeaderValue::from_str(&format!("Bearer {}", site.sign(&claims))).unwrap();
+        parts.headers.append("authorization", bearer);
+        let head = Head::admit(Arc::new(parts)).unwrap();
+        let rejection = gate.authenticate(&head, &site.snapshot, site.clock.now()).await.err().unwrap();
+        assert_eq!(rejection.reason, reason);
+        let refused = rejection.refused.unwrap();
+        assert_eq!(refused.attribution().subject().as_str(), "ada", "{reason}");
     }
 }

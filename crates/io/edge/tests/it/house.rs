@@ -258,6 +258,7 @@ impl Site {
     pub(crate) fn trusting(&self, keys: KeySource, issuer: Issuer) -> TrustedIssuer {
         TrustedIssuer {
             id_tokens: None,
+            resources: None,
             issuer: ExpectedIssuer::Exactly(issuer),
             keys,
             audiences: vec![Audience::new(format!("http://{}/mcp", self.address))],
@@ -265,7 +266,7 @@ impl Site {
             token_type: TokenType::AccessToken,
             leeway: Duration::from_secs(30),
             max_lifetime: Duration::from_hours(24),
-            claims: ClaimRules { user: "sub".to_owned(), groups: "groups".to_owned() },
+            claims: ClaimRules { user: "sub".to_owned(), groups: "groups".to_owned(), of_gatehouse: true },
             incomplete_groups: IncompleteGroups::Deny,
         }
     }

@@ -71,7 +71,7 @@ fn user(person: Person, context: &Public) -> AuthenticatedUser {
         upstream_issuer: None,
         upstream_subject: person.upstream.to_owned(),
         attributes: Map::from_iter([("email".to_owned(), json!("ada@example.com"))]),
-        groups_complete: true,
+        groups_complete: Some(true),
         groups: Vec::new(),
         auth_time: context.now,
         amr: vec!["pwd".to_owned()],

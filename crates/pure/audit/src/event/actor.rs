@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::delegation::DelegationChain;
 use gatehouse_identity::id::{ClientId, GrantId, Issuer, SubjectId};
-use gatehouse_identity::principal::{Attribution, Credential, PrincipalKind};
+use gatehouse_identity::principal::{Attribution, Credential, CredentialState, PrincipalKind};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -113,11 +113,11 @@ impl Actor {
     pub(super) fn set_party(&mut self, principal: Attribution<'_>) {
         let proven = self.proven;
         self.set_subject(principal.issuer(), principal.subject());
-        if principal.is_expired() {
+        if principal.credential_is() != CredentialState::Good {
             // It is known whose credential it was, not who sent it: refusals of it are counted like those of strangers.
             self.proven = proven;
-            self.credential_expired = Some(true);
         }
+        self.credential_expired = (principal.credential_is() == CredentialState::Expired).then_some(true);
         self.kind = Some(match principal.kind() {
             PrincipalKind::User => "user",
             PrincipalKind::Workload => "workload",

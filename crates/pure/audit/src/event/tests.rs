@@ -89,7 +89,7 @@ fn a_model_call_names_the_holder_of_a_static_key() {
         .authenticate("gwk_test", NOW)
         .expect("the key is known");
     let event = Event::new(EventKind::ModelCall, Outcome::Allow, NOW)
-        .with_principal(&principal)
+        .with_party(principal.attribution())
         .with_tokens(TokenUsage { input: 10, output: 3, cost_micro_usd: Some(125), ..TokenUsage::default() });
     let text = written(&event);
     assert!(text.contains(

@@ -29,6 +29,7 @@ section! {
         user_claim: Option<String> = optional("userClaim"),
         groups_claim: Option<String> = optional("groupsClaim"),
         on_incomplete_groups: OnIncompleteGroups = or("onIncompleteGroups", OnIncompleteGroups::Deny),
+        gatehouse: bool = or("gatehouse", false),
     }
 }
 

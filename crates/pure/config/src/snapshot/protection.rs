@@ -120,7 +120,7 @@ pub(crate) fn compile(
         token_type: TokenType::AccessTokenStrict,
         clock_skew: Duration::from_secs(15),
         max_lifetime: USUAL_LIFETIME,
-        claims: ClaimRules::default(),
+        claims: ClaimRules { of_gatehouse: true, ..ClaimRules::default() },
         id_tokens_of: Vec::new(),
         incomplete_groups: IncompleteGroups::Allow,
     };
@@ -169,7 +169,7 @@ fn compile_server(
     Some(TrustedServer {
         id_tokens_of,
         token_type: token_type(jwt.token_type.as_ref(), local, gateway, compiler)?,
-        claims: claim_rules(server, &issuer),
+        claims: claim_rules(server, &issuer, local),
         clock_skew: jwt.clock_skew.value,
         max_lifetime,
         // Whether such people may come in was decided when they signed in here.
@@ -239,13 +239,14 @@ fn token_type(
 
 /// `oid` for Entra ID, whose `sub` differs from app to app; `sub` elsewhere. It is known by its issuer, wherever its
 /// document is read.
-fn claim_rules(server: &WrittenServer, issuer: &ExpectedIssuer) -> ClaimRules {
+fn claim_rules(server: &WrittenServer, issuer: &ExpectedIssuer, local: bool) -> ClaimRules {
     let defaults = ClaimRules::default();
     let issuer = Url::parse(issuer.as_configured().as_str()).ok();
     let entra =
         [server.well_known.host_str(), issuer.as_ref().and_then(Url::host_str)].into_iter().any(is_entra);
     let user = server.user_claim.clone().unwrap_or(if entra { "oid".into() } else { defaults.user });
-    ClaimRules { user, groups: server.groups_claim.clone().unwrap_or(defaults.groups) }
+    let groups = server.groups_claim.clone().unwrap_or(defaults.groups);
+    ClaimRules { user, groups, of_gatehouse: local || server.gatehouse }
 }
 
 /// The longest life of a token, within reason.

@@ -49,6 +49,8 @@ const HASHES: [&str; 3] = ["at_hash", "c_hash", "s_hash"];
 /// Claims of access tokens only: RFC 9068 §2.2, and what Entra ID and Okta write in their place.
 const ACCESS_TOKEN_MARKS: [&str; 8] =
     ["scope", "scp", "client_id", "cid", "appid", "appidacr", "azpacr", "idtyp"];
+/// Those of them that say what the token is good for.
+const SCOPES: [&str; 2] = ["scope", "scp"];
 
 /// What a verified token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,7 +215,12 @@ impl UnverifiedToken<'_> {
         match wanted {
             TokenType::AccessTokenStrict if at_jwt && !like_id => Ok(VerifiedType::AccessToken),
             TokenType::AccessToken if !like_id => Ok(VerifiedType::AccessToken),
-            TokenType::IdToken if found != Some(VerifiedType::AccessToken) => Ok(VerifiedType::IdToken),
+            // A `nonce` alone is in access tokens of some issuers too.
+            TokenType::IdToken
+                if found != Some(VerifiedType::AccessToken) && (is_id || has(&HASHES) || !has(&SCOPES)) =>
+            {
+                Ok(VerifiedType::IdToken)
+            }
             TokenType::Either => Ok(found.unwrap_or(VerifiedType::IdToken)),
             TokenType::AccessTokenStrict | TokenType::AccessToken | TokenType::IdToken => {
                 Err(TokenError::Type)

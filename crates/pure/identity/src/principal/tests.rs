@@ -1,6 +1,8 @@
 use serde_json::{Value, json};
 
-use super::{ClaimRules, Credential, FormerPrincipal, Principal, PrincipalError, PrincipalKind};
+use super::{
+    ClaimRules, Credential, CredentialState, Principal, PrincipalError, PrincipalKind, RefusedPrincipal,
+};
 use crate::clock::Timestamp;
 use crate::delegation::DelegationError;
 use crate::id::TokenId;
@@ -34,7 +36,7 @@ fn a_token_names_its_party() {
 
 #[test]
 fn the_user_claim_decides_who_it_is() {
-    let entra = ClaimRules { user: "oid".into(), groups: "roles".into() };
+    let entra = ClaimRules { user: "oid".into(), groups: "roles".into(), ..ClaimRules::default() };
     let user = principal(json!({"oid": "0000-1", "roles": "one", "groups": ["unused"]}), &entra).unwrap();
     assert_eq!(user.subject().as_str(), "0000-1");
     assert_eq!(user.groups(), ["one"]);
@@ -86,14 +88,14 @@ fn whoever_came_too_late_is_known_and_nothing_more() {
         let token = key(Algorithm::Es256).sign("at+jwt", &claims(changes)).unwrap();
         let token = UnverifiedToken::parse(&token).unwrap();
         let expired = token.expired(&key_set(), &expectations(), now())?;
-        Some(FormerPrincipal::from_token(&expired, &ClaimRules::default()).unwrap())
+        Some(RefusedPrincipal::of_expired(&expired, &ClaimRules::default()).unwrap())
     };
     let over = json!({"iat": NOW - 900, "exp": NOW - 300, "groups": ["a"]});
     let ada = former(over.clone()).unwrap();
     let was = ada.attribution();
     assert_eq!(
-        (was.subject().as_str(), &**was.groups(), was.is_expired()),
-        ("ada", &["a".to_owned()][..], true)
+        (was.subject().as_str(), &**was.groups(), was.credential_is()),
+        ("ada", &["a".to_owned()][..], CredentialState::Expired)
     );
     // Only of a token that would have been good.
     assert!(former(json!({})).is_none(), "it is good");

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::{KeyError, KeyHash, KeyTable, StaticKey};
 use crate::clock::Timestamp;
 use crate::id::Issuer;
+use crate::principal::CredentialState;
 
 fn table() -> KeyTable {
     let key = |name: &str, value: &str, expires_at| StaticKey {
@@ -35,8 +36,8 @@ fn unknown_prefix_of_and_expired_keys_are_refused() {
     };
     let was = former.attribution();
     assert_eq!(
-        (was.subject().as_str(), &**was.groups(), was.is_expired()),
-        ("dated", &["team-a".to_owned()][..], true)
+        (was.subject().as_str(), &**was.groups(), was.credential_is()),
+        ("dated", &["team-a".to_owned()][..], CredentialState::Expired)
     );
 }
 

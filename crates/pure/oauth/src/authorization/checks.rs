@@ -35,7 +35,7 @@ pub(super) fn registered_redirect(
             Ok(uri) => Ok((uri, RedirectParameter::Sent)),
             Err(mismatch) => Err(AuthorizationError::Show {
                 error: invalid_request("redirect_uri is not registered for this client"),
-                mismatch: Some(mismatch),
+                mismatch: Some(Box::new(mismatch)),
             }),
         };
     }

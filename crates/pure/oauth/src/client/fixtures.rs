@@ -143,7 +143,7 @@ pub(crate) fn user() -> AuthenticatedUser {
         upstream_issuer: Some(issuer),
         upstream_subject: "u-1".into(),
         attributes: attributes.as_object().unwrap().clone(),
-        groups_complete: true,
+        groups_complete: Some(true),
         groups: vec!["eng".into()],
         auth_time: NOW,
         amr: vec!["pwd".into()],

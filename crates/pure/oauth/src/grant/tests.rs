@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 use crate::client::fixtures::{CountingRng, NOW, request, scopes, user};
 
@@ -77,5 +79,31 @@ fn every_stage_survives_storage() {
         assert_eq!(grant.code().is_some(), matches!(stage, Stage::Consented | Stage::Active));
         assert_eq!(grant.user().is_some(), stage != Stage::Pending);
         assert!(grant.expires_at() > NOW);
+    }
+}
+
+/// Sign-ins that were stored before it was asked whether the groups are all there must not count as whole.
+#[test]
+fn a_sign_in_from_before_the_question_goes_by_its_attributes() {
+    let stored = |attributes: Value, said: Value| {
+        let mut user = serde_json::to_value(user()).unwrap();
+        user["attributes"] = attributes;
+        match said {
+            Value::Null => user.as_object_mut().unwrap().remove("groups_complete"),
+            said => user.as_object_mut().unwrap().insert("groups_complete".into(), said),
+        };
+        serde_json::from_value::<AuthenticatedUser>(user).unwrap().has_all_groups()
+    };
+    let overage = json!({ "_claim_names": { "groups": "src1" } });
+    for (attributes, said, complete) in [
+        (json!({}), Value::Null, true),
+        (json!({ "groups": ["a"] }), Value::Null, true),
+        (overage.clone(), Value::Null, false),
+        (json!({ "hasgroups": true }), Value::Null, false),
+        // What was found out at the sign-in counts: userinfo may have told the whole list.
+        (overage, json!(true), true),
+        (json!({}), json!(false), false),
+    ] {
+        assert_eq!(stored(attributes.clone(), said.clone()), complete, "{attributes} {said}");
     }
 }

@@ -149,6 +149,7 @@ fn an_id_token_is_for_the_client_and_carries_what_is_mapped() {
         issuer: &Issuer::new(ISSUER),
         subject: &SubjectId::new("ada"),
         user: &user,
+        audiences: &[Audience::new("https://gw/mcp"), Audience::new("https://gw/v1")],
         nonce: Some("n-1"),
         grant: Some(&GrantId::new("g-1")),
         generation: Some(3),

@@ -19,6 +19,8 @@ pub struct Nearest {
     pub registered: String,
     /// The parts that differ, in the order of a URI; never none.
     pub differences: Vec<Difference>,
+    /// Whether both lead to the same host, in whatever letter case, or, without hosts, have the same scheme.
+    pub at_same_place: bool,
 }
 
 /// One part of a URI in which two differ.
@@ -26,10 +28,10 @@ pub struct Nearest {
 pub struct Difference {
     /// Which.
     pub part: Part,
-    /// What the client sent there, empty for nothing.
-    pub received: String,
-    /// What is registered there, empty for nothing.
-    pub registered: String,
+    /// What the client sent there; `None` where it did not even send the delimiter.
+    pub received: Option<String>,
+    /// What is registered there, likewise.
+    pub registered: Option<String>,
 }
 
 /// A part of a URI (RFC 3986 §3).
@@ -51,8 +53,9 @@ pub enum Part {
     Fragment,
 }
 
-/// A URI taken apart at its delimiters, whatever it is: it has passed no check.
-struct Parts<'a>([(Part, &'a str); 7]);
+/// A URI taken apart at its delimiters, whatever it is: it has passed no check. Whether a delimiter is there counts, so
+/// that two texts that differ do so in some part.
+struct Parts<'a>([(Part, Option<&'a str>); 7]);
 
 impl RedirectMismatch {
     pub(super) fn of<'r>(requested: &str, registered: impl Iterator<Item = &'r str>) -> Self {
@@ -65,6 +68,7 @@ impl RedirectMismatch {
         let nearest = nearest.map(|(uri, parts)| Nearest {
             registered: uri.to_owned(),
             differences: received.differences(&parts),
+            at_same_place: received.is_at_place_of(&parts),
         });
         Self { received: requested.to_owned(), nearest }
     }
@@ -77,13 +81,6 @@ impl RedirectMismatch {
     /// The nearest registered URI, likewise.
     pub fn nearest_bare(&self) -> Option<String> {
         self.nearest.as_ref().map(|nearest| bare(&nearest.registered))
-    }
-}
-
-impl Nearest {
-    /// Whether both lead to the same host.
-    pub fn is_at_same_host(&self) -> bool {
-        !self.differences.iter().any(|difference| difference.part == Part::Host)
     }
 }
 
@@ -120,27 +117,51 @@ impl Part {
 
 impl<'a> Parts<'a> {
     fn split(uri: &'a str) -> Self {
-        let (rest, fragment) = uri.split_once('#').unwrap_or((uri, ""));
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (scheme, rest) = rest.split_once(':').unwrap_or(("", rest));
-        let (authority, path) = match rest.strip_prefix("//") {
-            Some(rest) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
-            None => ("", rest),
+        let (rest, fragment) = cut(uri, uri.find('#'));
+        let (rest, query) = cut(rest, rest.find('?'));
+        let (scheme, rest) = match rest.split_once(':') {
+            Some((scheme, rest)) => (Some(scheme), rest),
+            None => (None, rest),
         };
-        let (user, address) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (host, port) = match address.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, port),
-            _ => (address, ""),
+        let (authority, path) = match rest.strip_prefix("//") {
+            Some(rest) => {
+                let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                (Some(authority), path)
+            }
+            None => (None, rest),
+        };
+        let (user, address) = match authority.and_then(|authority| authority.rsplit_once('@')) {
+            Some((user, address)) => (Some(user), Some(address)),
+            None => (None, authority),
+        };
+        let (host, port) = match address.map(|address| cut(address, address.rfind(':'))) {
+            Some((host, Some(port))) if !port.contains(']') => (Some(host), Some(port)),
+            _ => (address, None),
         };
         Self([
             (Part::Scheme, scheme),
             (Part::UserInformation, user),
             (Part::Host, host),
             (Part::Port, port),
-            (Part::Path, path),
+            (Part::Path, Some(path)),
             (Part::Query, query),
             (Part::Fragment, fragment),
         ])
+    }
+
+    fn is_at_place_of(&self, other: &Self) -> bool {
+        let same = |part: Part| {
+            let of =
+                |parts: &Self| parts.0.iter().find(|(each, _)| *each == part).and_then(|(_, text)| *text);
+            (of(self).filter(|text| !text.is_empty()), of(other))
+        };
+        match same(Part::Host) {
+            (Some(host), Some(other)) => host.eq_ignore_ascii_case(other),
+            (None, None) => {
+                matches!(same(Part::Scheme), (Some(scheme), Some(other)) if scheme.eq_ignore_ascii_case(other))
+            }
+            _ => false,
+        }
     }
 
     /// How many parts are the same as in `other`, and how telling those are.
@@ -155,10 +176,18 @@ impl<'a> Parts<'a> {
         differing
             .map(|((part, received), (_, registered))| Difference {
                 part: *part,
-                received: (*received).to_owned(),
-                registered: (*registered).to_owned(),
+                received: received.map(str::to_owned),
+                registered: registered.map(str::to_owned),
             })
             .collect()
+    }
+}
+
+/// What stands before and behind the delimiter at `at`.
+fn cut(text: &str, at: Option<usize>) -> (&str, Option<&str>) {
+    match at.map(|at| text.split_at(at)) {
+        Some((before, behind)) => (before, behind.get(1..)),
+        None => (text, None),
     }
 }
 
@@ -173,7 +202,11 @@ fn bare(uri: &str) -> String {
 /// `port: 51307, registered 29352`; of parts that may hold a credential only the name.
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or_none = |text: &str| if text.is_empty() { "none" } else { text }.to_owned();
+        let or_none = |text: &Option<String>| match text.as_deref() {
+            None => "none".to_owned(),
+            Some("") => "nothing".to_owned(),
+            Some(text) => text.to_owned(),
+        };
         f.write_str(self.part.as_str())?;
         if self.part.is_tellable() {
             write!(f, ": {}, registered {}", or_none(&self.received), or_none(&self.registered))?;

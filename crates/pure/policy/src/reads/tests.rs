@@ -112,7 +112,7 @@ fn what_is_seen_of_a_person_has_names_or_has_none() {
         let text = format!("package orchestrator\n{rules}\n");
         let source = PolicySource { name: "test".into(), text };
         let policy = Policy::compile(&source, &PolicyOptions::default()).unwrap();
-        match policy.user_claims_seen() {
+        match policy.user_attributes_seen() {
             Seen::Everything => None,
             Seen::Members(mut names) => {
                 names.sort_unstable();
@@ -123,6 +123,12 @@ fn what_is_seen_of_a_person_has_names_or_has_none() {
     assert_eq!(seen(r#"result := {"allowed": input.source.ip == "x"}"#).as_deref(), Some(""));
     let two = r#"result := {"allowed": input.user.claims.left} if input.user.claims["unit"].name == "a""#;
     assert_eq!(seen(two).as_deref(), Some("left unit"));
+    for groups in
+        [r#""x" in input.user.groups"#, "input.user.groups_complete", "input.user[\"groups\"][_] == 1"]
+    {
+        let rules = format!(r#"result := {{"allowed": input.user.claims.unit == 1}} if {groups}"#);
+        assert_eq!(seen(&rules).as_deref(), Some("groups unit"), "{groups}");
+    }
     for everything in
         ["input.user.claims[input.revision]", "count(input.user.claims)", "count(input.user)", "count(input)"]
     {

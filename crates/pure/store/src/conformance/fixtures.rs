@@ -57,7 +57,7 @@ impl Scene<'_> {
             upstream_issuer: None,
             upstream_subject: name.to_owned(),
             attributes: Map::from_iter([("email".to_owned(), json!(format!("{name}@example.com")))]),
-            groups_complete: true,
+            groups_complete: Some(true),
             groups: vec!["eng".to_owned(), "größe \u{1f511} 'quoted'".to_owned()],
             auth_time: self.now,
             amr: vec!["pwd".to_owned()],

@@ -117,7 +117,7 @@ pub(crate) async fn user(
         upstream_issuer: Some(proven.issuer),
         upstream_subject: subject,
         groups: texts(claims.get("groups")),
-        groups_complete,
+        groups_complete: Some(groups_complete),
         auth_time: auth_time.unwrap_or(unknown).min(expected.now),
         amr: texts(claims.get("amr")),
         attributes: claims,

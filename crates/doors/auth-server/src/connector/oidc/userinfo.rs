@@ -93,7 +93,7 @@ impl<'a> Needed<'a> {
         let mut named: BTreeSet<&str> = asking.connector.mapped.iter().map(String::as_str).collect();
         let mut any = false;
         for policy in asking.snapshot.minting_policies() {
-            match policy.user_claims_seen() {
+            match policy.user_attributes_seen() {
                 Seen::Everything => any = true,
                 Seen::Members(names) => named.extend(names),
             }

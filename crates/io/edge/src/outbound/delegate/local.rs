@@ -15,7 +15,7 @@ use gatehouse_oauth::token_request::TokenRequest;
 
 use super::ask::Ask;
 use super::{Delegation, OutboundToken, refusal, refused};
-use crate::context::{Context, Verified, of_caller};
+use crate::context::{Context, Verified, of_party};
 use crate::issuer::{Issuance, IssueError, Party, standing};
 use crate::rejection::Rejection;
 
@@ -50,7 +50,7 @@ impl Delegation {
         let kind = if ask.subject.is_some() { EventKind::TokenExchange } else { EventKind::TokenIssue };
         let row = context.beside(kind);
         if let Some(row) = &row {
-            row.note(|event| of_caller(event, &context.who.caller().principal));
+            row.note(|event| of_party(event, context.who.caller().principal.attribution()));
         }
         let minted = self.mint_recorded(ask, &Context { audit: row.clone(), ..context.clone() }).await;
         if let (Err(rejection), Some(row)) = (&minted, &row) {

@@ -5,7 +5,6 @@ fn forms_of_other_programs_are_known() {
     for (text, name) in [
         ("${CLIENT_SECRET}", "CLIENT_SECRET"),
         ("$CLIENT_SECRET", "CLIENT_SECRET"),
-        ("$client_secret", "client_secret"),
         (" ${ CLIENT_SECRET } ", "CLIENT_SECRET"),
         ("${CLIENT_SECRET:-changeme}", "CLIENT_SECRET"),
         ("$(CLIENT_SECRET)", "CLIENT_SECRET"),
@@ -16,7 +15,17 @@ fn forms_of_other_programs_are_known() {
         ("$ENV:CLIENT_SECRET", "CLIENT_SECRET"),
         ("https://${HOST}/mcp", "HOST"),
     ] {
-        assert_eq!(variable(text), Some(name), "{text}");
+        assert_eq!(reference(text), Some(Reference { name: Some(name) }), "{text}");
+    }
+}
+
+/// A secret may begin and end like a reference.
+#[test]
+fn what_may_be_a_secret_is_not_repeated() {
+    for text in
+        ["$client_secret", "$kT4mZq9vWx2LbN7c", "%aQ8rTz2mKp5w%", "{{hR7kQ2mW9x}}", "${x9Kp}", "$ENV:pW3k"]
+    {
+        assert_eq!(reference(text), Some(Reference { name: None }), "{text}");
     }
 }
 
@@ -36,6 +45,6 @@ fn other_texts_are_left_alone() {
         "{{",
         "<vault.secret>",
     ] {
-        assert_eq!(variable(text), None, "{text}");
+        assert_eq!(reference(text), None, "{text}");
     }
 }

@@ -273,7 +273,7 @@ fn with(claims: &Value, more: Value) -> Value {
     claims
 }
 
-/// Which token passes which door (AC-18); the reader of a change here should think twice.
+/// Which token passes which door; the reader of a change here should think twice.
 #[test]
 fn type_matrix() {
     use TokenType::{AccessToken, AccessTokenStrict, Either, IdToken};
@@ -312,7 +312,12 @@ fn type_matrix() {
         ("JWT", with(&plain, json!({"scp": "user_impersonation"})), vec![AccessToken, Either]),
         ("JWT", with(&plain, json!({"scp": ["a"], "cid": "c"})), vec![AccessToken, Either]),
         ("JWT", with(&plain, json!({"appid": "c", "idtyp": "app"})), vec![AccessToken, Either]),
-        ("JWT", with(&id, json!({"scope": "openid"})), vec![IdToken, Either]),
+        // Both at once: an ID token only where it says so itself, or carries what no access token does.
+        ("JWT", with(&id, json!({"scope": "openid"})), vec![Either]),
+        ("JWT", with(&id, json!({"scp": "a"})), vec![Either]),
+        ("JWT", with(&id, json!({"client_id": "c"})), vec![IdToken, Either]),
+        ("JWT", with(&id, json!({"scope": "openid", "typ": "ID"})), vec![IdToken, Either]),
+        ("JWT", with(&hashed, json!({"scope": "openid"})), vec![IdToken, Either]),
         ("logout+jwt", plain.clone(), vec![]),
         ("secevent+jwt", plain.clone(), vec![]),
         ("dpop+jwt", plain.clone(), vec![]),

@@ -46,6 +46,10 @@ fn the_nearest_differs_in_the_fewest_parts() {
             "https://claude.ai/api/mcp/auth_callback differs in host: CLAUDE.ai, registered claude.ai",
         ),
         (
+            "http://localhost:/callback",
+            "http://localhost:29352/callback differs in port: nothing, registered 29352",
+        ),
+        (
             "http://127.0.0.1:3334/oauth/callback",
             "http://localhost:3334/oauth/callback differs in host: 127.0.0.1, registered localhost",
         ),
@@ -61,6 +65,9 @@ fn what_may_hold_a_credential_is_named_and_not_told() {
     let registered = ["https://a.example/cb", "com.example.app:/cb"];
     let cases = [
         ("https://a.example/cb?code=s3cret", "https://a.example/cb", "query"),
+        ("https://a.example/cb?", "https://a.example/cb", "query"),
+        ("https://a.example/cb#", "https://a.example/cb", "fragment"),
+        ("https://@a.example/cb", "https://a.example/cb", "user information"),
         ("https://a.example/cb#code=s3cret", "https://a.example/cb", "fragment"),
         ("https://ada:s3cret@a.example/cb", "https://a.example/cb", "user information"),
         ("com.example.app:/cb?code=s3cret", "com.example.app:/cb", "query"),
@@ -83,4 +90,27 @@ fn what_is_no_uri_is_taken_apart_all_the_same() {
     }
     let v6 = RedirectMismatch::of("http://[::1]:80/cb", ["http://[::1]:90/cb"].into_iter());
     assert_eq!(v6.to_string(), "differs in port: 80, registered 90");
+}
+
+/// What is registered elsewhere is shown to nobody.
+#[test]
+fn the_place_is_the_host_in_any_case_or_the_scheme_where_there_is_none() {
+    let near = |received: &str, registered: &'static str| {
+        RedirectMismatch::of(received, std::iter::once(registered)).nearest.unwrap().at_same_place
+    };
+    for (received, registered, same) in [
+        ("https://a.example/x", "https://a.example/cb", true),
+        ("https://A.Example/cb", "https://a.example/cb", true),
+        ("http://a.example:1/cb", "https://a.example/cb", true),
+        ("https://b.example/cb", "https://a.example/cb", false),
+        ("com.example.app:/x", "com.example.app:/cb", true),
+        ("com.example.other:/cb", "com.example.app:/cb", false),
+        ("cb", "com.example.app:/cb", false),
+        ("", "com.example.app:/cb", false),
+        ("https:/cb", "https://a.example/cb", false),
+        ("https:///cb", "https://a.example/cb", false),
+        ("https:///cb", "com.example.app:/cb", false),
+    ] {
+        assert_eq!(near(received, registered), same, "{received} {registered}");
+    }
 }
