@@ -19,7 +19,8 @@ use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::GrantId;
 
 use self::pending::Pending;
-use crate::server::{AuthServer, configured, store_failed};
+use crate::server::AuthServer;
+use crate::settings::{configured, store_failed};
 use crate::windows::{Full, Windows};
 
 /// How long a beginning counts for its network.

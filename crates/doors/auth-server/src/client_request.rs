@@ -14,9 +14,10 @@ use gatehouse_oauth::client::{AuthenticatedClient, PresentedCredentials, authent
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::form::Form;
 
-use crate::authorize::{audited_kind, note_claimed};
+use crate::step::{audited_kind, note_claimed};
 use crate::refusal::Refusal;
-use crate::server::{AuthServer, configured};
+use crate::server::AuthServer;
+use crate::settings::configured;
 
 /// A form and the registration of the client that claims to send it.
 pub(crate) struct ClientRequest {

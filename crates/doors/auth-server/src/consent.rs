@@ -21,11 +21,13 @@ use gatehouse_oauth::grant::{Authenticated, Grant, Stage, new_code};
 use gatehouse_store::consent::Consent;
 use gatehouse_store::transition::Transition;
 
-use crate::authorize::{begin_as_another, note_client, posted, step_url};
+use crate::authorize::begin_as_another;
+use crate::step::{note_client, posted, step_url};
 use crate::error_response::{self, refuse};
 use crate::evidence::with_user;
 use crate::page::{self, client_names, form_target, readable};
-use crate::server::{AuthServer, configured, store_failed};
+use crate::server::AuthServer;
+use crate::settings::{configured, store_failed};
 use crate::session;
 use crate::transaction::{self, Transaction};
 

@@ -14,7 +14,8 @@ use gatehouse_identity::clock::Timestamp;
 use gatehouse_store::fingerprint::Fingerprint;
 
 use crate::cookie::Cookies;
-use crate::server::{AuthServer, configured};
+use crate::server::AuthServer;
+use crate::settings::configured;
 
 /// How long a browser is known after its last sign-in.
 const LIFETIME: Duration = Duration::from_hours(24 * 180);

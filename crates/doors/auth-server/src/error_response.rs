@@ -12,7 +12,7 @@ use gatehouse_oauth::client::Client;
 use gatehouse_oauth::redirect::RedirectMismatch;
 
 use crate::page::{self, Message, client_names};
-use crate::server::configured;
+use crate::settings::configured;
 
 /// Answers a refused authorization request, and says so in record and log.
 pub(crate) fn refuse(error: &AuthorizationError, context: &Context<Public>) -> Outcome {

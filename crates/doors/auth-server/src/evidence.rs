@@ -10,7 +10,7 @@ use gatehouse_oauth::client::{Client, GrantType};
 use gatehouse_oauth::grant::AuthenticatedUser;
 use gatehouse_oauth::mint::subject_of;
 
-use crate::server::configured;
+use crate::settings::configured;
 
 /// Puts a person into the record: under the subject that tokens for `client` have, and under their own name.
 pub(crate) fn note_user(

@@ -15,14 +15,15 @@ use gatehouse_edge::server::routes::Outcome;
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{Grant, Pending, Stage};
 
-use crate::authorize::note_client;
+use crate::step::note_client;
 use crate::connector::oidc;
 use crate::connector::oidc::answer::{self, NoUser};
 use crate::error_response;
-use crate::login;
 use crate::metadata::origin;
 use crate::page;
-use crate::server::{AuthServer, configured, store_failed};
+use crate::server::AuthServer;
+use crate::settings::{configured, store_failed};
+use crate::signed_in;
 use crate::transaction::{self, Transaction};
 
 /// The paths at which answers of upstream IdPs come in: those that are configured as redirect URLs, and for each
@@ -93,7 +94,7 @@ pub(crate) async fn callback(door: Arc<AuthServer>, _body: Incoming, context: Co
     };
     let fetcher = &door.outbound.egress(connector.tls.as_ref()).fetcher;
     match answer::user(&door.upstreams, fetcher, &response, &expected).await {
-        Ok(user) => login::complete(&door, &registered, pending, user, &context).await,
+        Ok(user) => signed_in::complete(&door, &registered, pending, user, &context).await,
         Err(NoUser::Rejected(rejection)) => Err(*rejection),
         Err(NoUser::Refused(upstream)) => {
             if let Some(row) = &context.audit {

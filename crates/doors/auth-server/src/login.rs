@@ -16,14 +16,15 @@ use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{AuthenticatedUser, Grant, Pending, Stage};
 
 use crate::attempts::{Attempt, Locked};
-use crate::authorize::{hint_allows, note_client, posted, step_url};
+use crate::step::{hint_allows, note_client, posted, step_url};
 use crate::connector::local::{self, Claim, Password};
 use crate::device;
 use crate::error_response::refuse;
 use crate::evidence::note_user;
 use crate::federation;
 use crate::page::{self, Choice, Choose, Login, client_names, form_target};
-use crate::server::{AuthServer, configured, store_failed};
+use crate::server::AuthServer;
+use crate::settings::{configured, store_failed};
 use crate::session;
 use crate::transaction::{self, Transaction};
 
@@ -113,7 +114,7 @@ pub(crate) async fn submit(door: Arc<AuthServer>, body: Incoming, context: Conte
             let mut pending = transaction.into_pending()?;
             // A leg to an upstream IdP that was begun and left is given up: its answer will find no state.
             pending.upstream = None;
-            let mut answer = complete(&door, &registered, pending, signed_in, &context).await?;
+            let mut answer = signed_in::complete(&door, &registered, pending, signed_in, &context).await?;
             if let Some(user) = user {
                 for cookie in device::remember(&door, user, &context)? {
                     answer.headers_mut().append(header::SET_COOKIE, cookie);
@@ -122,36 +123,6 @@ pub(crate) async fn submit(door: Arc<AuthServer>, body: Incoming, context: Conte
             Ok(answer)
         }
     }
-}
-
-/// What follows a proven sign-in: a new session, the next stage of the grant, the consent page.
-pub(crate) async fn complete(
-    door: &AuthServer,
-    registered: &RegisteredClient,
-    pending: Pending,
-    user: AuthenticatedUser,
-    context: &Context<Public>,
-) -> Outcome {
-    let server = configured(context)?;
-    let (client, request) = (&registered.client, &pending.request);
-    let too_old = request.max_age.is_some_and(|limit| context.now.since(user.auth_time).as_secs() > limit);
-    context.note(|event| event.with_kind(EventKind::SigninSuccess));
-    note_user(&user, client, context)?;
-    if too_old || !hint_allows(door, request, client, &user, server, context) {
-        let error =
-            OAuthError::new(ErrorCode::LoginRequired, "this sign-in is not the one that was asked for");
-        return refuse(&request.refuse(client, error), context);
-    }
-    let (user, cookie) = session::begin(door, user, context).await?;
-    let grant = pending
-        .authenticate(user, context.now)
-        .map_err(|error| Rejection::malformed("signin_too_late", format!("Sorry: {error}.")))?;
-    let id = grant.id.clone();
-    let moved = door.store.grants().advance(Stage::Pending, &Grant::Authenticated(grant), context.now).await;
-    if !moved.map_err(store_failed)?.is_won() {
-        return Err(transaction::over());
-    }
-    page::redirect(&step_url(&server.endpoints.consent, &id), [cookie])
 }
 
 /// The connectors of a client that are in force, in its order.

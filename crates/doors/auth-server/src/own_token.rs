@@ -19,7 +19,8 @@ use gatehouse_oauth::claims::texts;
 use gatehouse_oauth::exchange::Standing;
 use gatehouse_oauth::grant::{AuthenticatedUser, Grant};
 
-use crate::server::{AuthServer, configured, store_failed};
+use crate::server::AuthServer;
+use crate::settings::{configured, store_failed};
 
 /// How far the clocks of two nodes may be apart.
 const LEEWAY: Duration = Duration::from_secs(5);

@@ -13,7 +13,7 @@ use gatehouse_edge::server::routes::Outcome;
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_store::error::StoreError;
 
-use crate::server::store_failed;
+use crate::settings::store_failed;
 
 /// A request that is refused, in OAuth's words or before OAuth had a word in it.
 pub(crate) enum Refusal {

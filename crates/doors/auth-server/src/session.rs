@@ -15,7 +15,8 @@ use gatehouse_store::session::Session;
 use gatehouse_store::transition::Transition;
 
 use crate::cookie::Cookies;
-use crate::server::{AuthServer, configured, store_failed};
+use crate::server::AuthServer;
+use crate::settings::{configured, store_failed};
 
 /// In place of a session's id, which is longer.
 const SIGNED_OUT: &str = "signed-out";

@@ -9,9 +9,10 @@ use hyper::body::Incoming;
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::server::routes::Outcome;
 
-use crate::authorize::posted;
+use crate::step::posted;
 use crate::page::{self, Message, readable};
-use crate::server::{AuthServer, configured};
+use crate::server::AuthServer;
+use crate::settings::configured;
 use crate::session;
 use crate::transaction;
 

@@ -18,7 +18,8 @@ use gatehouse_oauth::grant::{Authenticated, BrowserBinding, Grant, Pending};
 use gatehouse_store::fingerprint::Fingerprint;
 
 use crate::cookie::Cookies;
-use crate::server::{AuthServer, configured, store_failed};
+use crate::server::AuthServer;
+use crate::settings::{configured, store_failed};
 
 /// How long a person may take from the authorization request to the decision.
 const LIFETIME: Duration = Duration::from_mins(10);

@@ -7,7 +7,7 @@ use gatehouse_oauth::token_request::ClientCredentialsRequest;
 
 use super::{Asking, Granted};
 use crate::refusal::Refusal;
-use crate::server::configured;
+use crate::settings::configured;
 
 /// A token for the client itself.
 pub(super) async fn grant(

@@ -21,7 +21,7 @@ use gatehouse_oauth::sign_in;
 use super::{Asking, Granted};
 use crate::own_token::{behind, verify};
 use crate::refusal::Refusal;
-use crate::server::configured;
+use crate::settings::configured;
 
 /// A token for the subject of another one, which names who acts.
 pub(super) async fn exchange(asking: &Asking<'_>, request: &ExchangeRequest) -> Result<Granted, Refusal> {

@@ -16,11 +16,11 @@ use gatehouse_oauth::refresh::{
 use gatehouse_oauth::token_request::RefreshRequest;
 
 use super::{Asking, Granted};
-use crate::authorize::audited_kind;
+use crate::step::audited_kind;
 use crate::evidence::with_user;
 use crate::refusal::Refusal;
 use crate::revocation::revoke_grant;
-use crate::server::configured;
+use crate::settings::configured;
 
 /// How often a lost write is followed by another look at the family. Each loss means that somebody else's write won,
 /// after which this request gets that one's successor; more than a few losses cannot happen to one token.

@@ -20,27 +20,9 @@ use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{AuthenticatedUser, UpstreamLeg, federated_subject};
 
+use super::expected::{Beside, Expected, LIMIT, refused};
 use super::userinfo::{self, Attributes};
 use super::{Upstreams, id_token, unreachable_provider};
-
-/// Largest answer of a token or userinfo endpoint.
-pub(super) const LIMIT: usize = 128 * 1024;
-
-/// What the answer is checked against.
-pub(crate) struct Expected<'a> {
-    /// The configuration in force.
-    pub(crate) snapshot: &'a Snapshot,
-    /// The connector of the transaction.
-    pub(crate) connector: &'a OidcConnector,
-    /// What was sent.
-    pub(crate) leg: &'a UpstreamLeg,
-    /// Where the answer came in.
-    pub(crate) redirect_uri: &'a str,
-    /// The oldest acceptable sign-in, in seconds, when the provider was told one.
-    pub(crate) max_age: Option<u64>,
-    /// The time of the request.
-    pub(crate) now: Timestamp,
-}
 
 /// Why there is no user.
 pub(crate) enum NoUser {
@@ -68,13 +50,6 @@ impl From<Rejection> for NoUser {
 struct Tokens {
     id_token: Option<String>,
     access_token: Option<String>,
-}
-
-/// What came together with an ID token, which may say that it did (OpenID Connect Core §3.1.3.6, §3.3.2.11).
-pub(super) struct Beside<'a> {
-    pub(super) access_token: Option<&'a str>,
-    pub(super) code: &'a str,
-    pub(super) state: Option<&'a str>,
 }
 
 /// Redeems the code of an authorization response and verifies what comes back.
@@ -241,10 +216,4 @@ fn mixed_up(why: String) -> Rejection {
         "The answer comes from another identity provider than the one that was asked.",
     )
     .because(why)
-}
-
-pub(super) fn refused(connector: &OidcConnector, why: &str) -> Rejection {
-    let public = "The identity provider's answer does not prove who you are. Go back and start again.";
-    Rejection::new(RejectionKind::Forbidden, "upstream_answer_refused", public)
-        .because(format!("connector {}: {why}", connector.name))
 }

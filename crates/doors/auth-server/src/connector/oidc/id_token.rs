@@ -13,7 +13,7 @@ use gatehouse_identity::jose::verify::{Expectations, TokenType};
 use gatehouse_identity::secret::Secret;
 
 use super::Upstreams;
-use super::answer::{Beside, Expected, refused};
+use super::expected::{Beside, Expected, refused};
 
 /// How far the provider's clock may be off.
 const LEEWAY: Duration = Duration::from_secs(60);

@@ -17,7 +17,7 @@ use gatehouse_identity::secret::Secret;
 use gatehouse_oauth::claims::{find, is_protected};
 use gatehouse_policy::Seen;
 
-use super::answer::{LIMIT, refused};
+use super::expected::{LIMIT, refused};
 use super::unreachable_provider;
 
 /// What is known of a person.
