@@ -2,39 +2,32 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Method;
 use hyper::body::Incoming;
 
-use gatehouse_audit::event::ClientKind;
 use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::issuer::standing;
-use gatehouse_edge::limits::Limit;
-use gatehouse_edge::rejection::{Rejection, RejectionKind, loggable};
-use gatehouse_edge::server::body;
+use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::routes::Outcome;
-use gatehouse_identity::audience::Audience;
-use gatehouse_identity::id::{ClientId, GrantId};
-use gatehouse_identity::jose::token::UnverifiedToken;
-use gatehouse_identity::jose::verify::{Expectations, TokenType};
+use gatehouse_identity::id::ClientId;
 use gatehouse_oauth::authorization::{
     AuthorizationError, AuthorizationRequest, PkceDemand, Prompt, ServerRules, SignIn,
 };
-use gatehouse_oauth::claims::ClaimSources;
-use gatehouse_oauth::client::{Client, ClientOrigin, GrantType};
+use gatehouse_oauth::client::Client;
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{AuthenticatedUser, Grant, Stage};
-use gatehouse_oauth::mint::subject_of;
 use gatehouse_store::transition::Transition;
 
 use crate::beginnings::UnderWay;
 use crate::error_response::{refuse, unregistered};
+use crate::evidence::{note_claimed, note_client};
 use crate::page;
 use crate::server::AuthServer;
 use crate::settings::{configured, store_failed};
+use crate::step::{bad_form, hint_allows, posted, step_url};
 use crate::transaction::Begun;
 use crate::{session, transaction};
 
@@ -105,7 +98,10 @@ async fn begin<'d>(
 ) -> Result<(Begun, UnderWay<'d>), Rejection> {
     let under_way = door.sign_ins.beginnings.enter(context)?;
     let begun = transaction::begin(door, request, context)?;
-    door.sign_ins.beginnings.admit(door, &begun.grant.id, begun.grant.expires_at, context).await?;
+    door.sign_ins
+        .beginnings
+        .admit(door.store.grants(), &begun.grant.id, begun.grant.expires_at, context)
+        .await?;
     if !door.store.grants().insert(&begun.grant).await.map_err(store_failed)?.is_won() {
         return Err(Rejection::internal("grant_not_begun", "a fresh grant id was taken"));
     }

@@ -17,9 +17,9 @@ use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::address::network;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::GrantId;
+use gatehouse_store::grant::GrantRepository;
 
 use self::pending::Pending;
-use crate::server::AuthServer;
 use crate::settings::{configured, store_failed};
 use crate::windows::{Full, Windows};
 
@@ -83,7 +83,7 @@ impl Beginnings {
     /// for it is removed from the store.
     pub(crate) async fn admit(
         &self,
-        door: &AuthServer,
+        grants: &dyn GrantRepository,
         id: &GrantId,
         until: Timestamp,
         context: &Context<Public>,
@@ -94,7 +94,7 @@ impl Beginnings {
             .map_err(|limit| refused(limit, limits, context))?;
         if let Some((gave_way, limit)) = gave_way {
             context.limits.hit(limit);
-            let removed = door.store.grants().abandon(&gave_way).await;
+            let removed = grants.abandon(&gave_way).await;
             // One that was consented to meanwhile is none of these any more.
             let _was_there = removed.map_err(store_failed)?;
         }

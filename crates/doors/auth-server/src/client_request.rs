@@ -14,7 +14,7 @@ use gatehouse_oauth::client::{AuthenticatedClient, PresentedCredentials, authent
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::form::Form;
 
-use crate::step::{audited_kind, note_claimed};
+use crate::evidence::{audited_kind, note_claimed};
 use crate::refusal::Refusal;
 use crate::server::AuthServer;
 use crate::settings::configured;

@@ -22,13 +22,14 @@ use gatehouse_store::consent::Consent;
 use gatehouse_store::transition::Transition;
 
 use crate::authorize::begin_as_another;
-use crate::step::{note_client, posted, step_url};
 use crate::error_response::{self, refuse};
+use crate::evidence::note_client;
 use crate::evidence::with_user;
 use crate::page::{self, client_names, form_target, readable};
 use crate::server::AuthServer;
-use crate::settings::{configured, store_failed};
 use crate::session;
+use crate::settings::{configured, store_failed};
+use crate::step::{posted, step_url};
 use crate::transaction::{self, Transaction};
 
 /// How long an agreement is remembered.

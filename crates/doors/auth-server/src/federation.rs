@@ -15,10 +15,11 @@ use gatehouse_edge::server::routes::Outcome;
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{Grant, Pending, Stage};
 
-use crate::step::note_client;
 use crate::connector::oidc;
 use crate::connector::oidc::answer::{self, NoUser};
+use crate::connector::oidc::expected::Expected;
 use crate::error_response;
+use crate::evidence::note_client;
 use crate::metadata::origin;
 use crate::page;
 use crate::server::AuthServer;
@@ -84,7 +85,7 @@ pub(crate) async fn callback(door: Arc<AuthServer>, _body: Incoming, context: Co
     }
     let redirect_uri = redirect_uri(connector, &context)?;
     let max_age = pending.request.max_age;
-    let expected = answer::Expected {
+    let expected = Expected {
         snapshot: &context.snapshot,
         connector,
         leg: &leg,

@@ -5,28 +5,26 @@ use std::sync::Arc;
 use http::{HeaderValue, StatusCode, header};
 use hyper::body::Incoming;
 
-use gatehouse_audit::event::{EventKind, Outcome as Verdict};
+use gatehouse_audit::event::Outcome as Verdict;
 use gatehouse_config::snapshot::client::RegisteredClient;
 use gatehouse_config::snapshot::connector::Connector;
 use gatehouse_edge::context::{Context, Named, Public};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::routes::Outcome;
-use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::form::Form;
-use gatehouse_oauth::grant::{AuthenticatedUser, Grant, Pending, Stage};
+use gatehouse_oauth::grant::Grant;
 
 use crate::attempts::{Attempt, Locked};
-use crate::step::{hint_allows, note_client, posted, step_url};
 use crate::connector::local::{self, Claim, Password};
 use crate::device;
-use crate::error_response::refuse;
-use crate::evidence::note_user;
+use crate::evidence::note_client;
 use crate::federation;
 use crate::page::{self, Choice, Choose, Login, client_names, form_target};
 use crate::server::AuthServer;
-use crate::settings::{configured, store_failed};
-use crate::session;
-use crate::transaction::{self, Transaction};
+use crate::settings::configured;
+use crate::signed_in;
+use crate::step::{posted, step_url};
+use crate::transaction::Transaction;
 
 /// What the form says about the attempt before.
 enum Attempted {

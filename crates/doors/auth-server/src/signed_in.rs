@@ -1,6 +1,22 @@
 //! What follows a proven sign-in, whichever way the person came.
 
-USES
+use gatehouse_audit::event::EventKind;
+use gatehouse_config::snapshot::client::RegisteredClient;
+use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::rejection::Rejection;
+use gatehouse_edge::server::routes::Outcome;
+use gatehouse_oauth::error::{ErrorCode, OAuthError};
+use gatehouse_oauth::grant::{AuthenticatedUser, Grant, Pending, Stage};
+
+use crate::error_response::refuse;
+use crate::evidence::note_user;
+use crate::page;
+use crate::server::AuthServer;
+use crate::session;
+use crate::settings::{configured, store_failed};
+use crate::step::{hint_allows, step_url};
+use crate::transaction;
+
 /// What follows a proven sign-in: a new session, the next stage of the grant, the consent page.
 pub(crate) async fn complete(
     door: &AuthServer,

@@ -9,11 +9,11 @@ use hyper::body::Incoming;
 use gatehouse_edge::context::{Context, Public};
 use gatehouse_edge::server::routes::Outcome;
 
-use crate::step::posted;
 use crate::page::{self, Message, readable};
 use crate::server::AuthServer;
-use crate::settings::configured;
 use crate::session;
+use crate::settings::configured;
+use crate::step::posted;
 use crate::transaction;
 
 /// `GET /signout`: who is signed in, and the button. That a page is opened ends nothing.

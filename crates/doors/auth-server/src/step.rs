@@ -1,6 +1,28 @@
 //! What the steps of a sign-in share: the request for authorization, the pages, the way back from an identity provider.
 
-USES
+use std::time::Duration;
+
+use hyper::body::Incoming;
+
+use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
+use gatehouse_edge::context::{Context, Public};
+use gatehouse_edge::limits::Limit;
+use gatehouse_edge::rejection::Rejection;
+use gatehouse_edge::server::body;
+use gatehouse_identity::audience::Audience;
+use gatehouse_identity::id::GrantId;
+use gatehouse_identity::jose::token::UnverifiedToken;
+use gatehouse_identity::jose::verify::{Expectations, TokenType};
+use gatehouse_oauth::authorization::AuthorizationRequest;
+use gatehouse_oauth::claims::ClaimSources;
+use gatehouse_oauth::client::{Client, GrantType};
+use gatehouse_oauth::form::{Form, FormError};
+use gatehouse_oauth::grant::AuthenticatedUser;
+use gatehouse_oauth::mint::subject_of;
+
+use crate::server::AuthServer;
+use crate::settings::configured;
+
 /// The URL of a page of a transaction.
 pub(crate) fn step_url(path: &str, transaction: &GrantId) -> String {
     format!("{path}?transaction={transaction}")
@@ -42,26 +64,6 @@ pub(crate) fn hint_allows(
     request.honours_hint(hinted, subject.as_str()).is_ok()
 }
 
-/// Puts the client into the audit record.
-pub(crate) fn note_client(client: &Client, context: &Context<Public>) {
-    context.note(|event| event.with_client(&client.id, audited_kind(client), None));
-}
-
-/// Puts the client into the audit record that a request claims to come from, and which may not exist: anything may stand
-/// there, also a URL with a credential in its query.
-pub(crate) fn note_claimed(id: &ClientId, context: &Context<Public>) {
-    let id = ClientId::new(loggable(id.as_str()));
-    context.note(|event| event.with_client(&id, ClientKind::Unknown, None));
-}
-
-/// How audit records call the origin of a client.
-pub(crate) fn audited_kind(client: &Client) -> ClientKind {
-    match client.origin {
-        ClientOrigin::Registered => ClientKind::Registered,
-        ClientOrigin::MetadataDocument { .. } => ClientKind::MetadataDocument,
-    }
-}
-
 /// The form in the body of a request.
 pub(crate) async fn posted(body: Incoming, context: &Context<Public>) -> Result<Form, Rejection> {
     let longest = configured(context)?.form_limit;
@@ -70,7 +72,7 @@ pub(crate) async fn posted(body: Incoming, context: &Context<Public>) -> Result<
     Form::parse_within(&bytes, longest).map_err(|error| bad_form(&error))
 }
 
-pub(crate) fn bad_form(error: &gatehouse_oauth::form::FormError) -> Rejection {
+pub(crate) fn bad_form(error: &FormError) -> Rejection {
     Rejection::malformed(
         "parameters_malformed",
         format!("The parameters of this request cannot be read: {error}."),

@@ -2,6 +2,7 @@
 //!
 //! Reading collects every problem of the file; what is read is compiled by [`crate::snapshot`].
 
+pub(crate) mod algorithm;
 pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod connector;
@@ -12,6 +13,7 @@ pub(crate) mod platform;
 pub(crate) mod policy;
 pub(crate) mod resource_server;
 pub(crate) mod scalar;
+pub(crate) mod scope;
 pub(crate) mod section;
 pub(crate) mod session;
 pub(crate) mod spot;

@@ -14,6 +14,7 @@ pub mod llm;
 pub mod mcp;
 mod minting;
 mod names;
+pub(crate) mod origin;
 pub mod outbound;
 pub mod pinned;
 pub mod platform;
@@ -21,6 +22,7 @@ mod policy;
 mod preset;
 mod prospects;
 pub mod protection;
+mod scopes;
 mod subjects;
 pub mod tls;
 
@@ -109,6 +111,7 @@ impl Snapshot {
 pub fn compile(document: Document, loader: &dyn Loader) -> Result<Snapshot, Vec<Problem>> {
     let Document { root, file, content, warnings } = document;
     let mut compiler = Compiler::new(&file, &content, loader, &root);
+    tls::files::read(&root, &mut compiler);
     let snapshot = assemble(&root, &mut compiler);
     let dated = std::mem::take(&mut compiler.dated);
     let (findings, revision, failed) = compiler.finish();

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
-use crate::snapshot::compiler::{is_loopback, origin_of};
+use crate::snapshot::origin::{is_loopback, origin_of};
 
 /// What a starter configuration is filled with; everything is fresh and known to nobody else.
 #[derive(Clone, Copy)]

@@ -1,6 +1,7 @@
 //! OpenID Connect providers: we are the relying party (OpenID Connect Core §3.1).
 
 pub(crate) mod answer;
+pub(crate) mod expected;
 mod id_token;
 mod userinfo;
 

@@ -16,7 +16,7 @@ use gatehouse_oauth::refresh::{
 use gatehouse_oauth::token_request::RefreshRequest;
 
 use super::{Asking, Granted};
-use crate::step::audited_kind;
+use crate::evidence::audited_kind;
 use crate::evidence::with_user;
 use crate::refusal::Refusal;
 use crate::revocation::revoke_grant;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use gatehouse_identity::secret::Secret;
 
+use super::algorithm::KeyAlgorithm;
 use super::mcp::ExchangeKind;
-use super::oidc_provider::KeyAlgorithm;
 use super::policy::TokenMinting;
 use super::scalar::Seconds;
+use super::scope::ScopeList;
 use super::section::{choice, section};
 use super::spot::{Entries, Placed};
 
@@ -110,20 +111,6 @@ section! {
         allow_offline_access: bool = or("allowOfflineAccess", true),
         lifetime: Seconds = or("lifetimeSeconds", Seconds::new(2_592_000)),
         idle_timeout: Option<Placed<Duration>> = optional("idleTimeout"),
-    }
-}
-
-section! {
-    /// `customScopes`, and the scopes of an outbound tool.
-    ScopeList {
-        scopes: Vec<ScopeName> = list("scopes"),
-    }
-}
-
-section! {
-    /// One scope.
-    ScopeName {
-        name: Placed<String> = required("name"),
     }
 }
 

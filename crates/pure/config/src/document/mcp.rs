@@ -6,12 +6,15 @@ use gatehouse_identity::secret::Secret;
 use serde_json::Value as Json;
 use url::Url;
 
-use super::client::ScopeName;
 use super::policy::OpaPoint;
 use super::resource_server::OauthProtection;
 use super::scalar::UrlPath;
+use super::scope::ScopeName;
 use super::section::{choice, section};
 use super::spot::Placed;
+
+/// The path of the endpoint when none is written.
+const PATH: &str = "/mcp";
 
 section! {
     /// `mcpProvider`.
@@ -20,6 +23,15 @@ section! {
         transports: Transports = nested("transports"),
         authorization: McpAuthorization = nested("authorization"),
         limits: McpLimits = nested("limits"),
+    }
+}
+
+impl McpProvider {
+    /// The path of the endpoint, as written or as usual.
+    pub(crate) fn path(&self) -> String {
+        let stream = &self.transports.stream;
+        let written = stream.path.as_ref().or(stream.endpoint_path.as_ref());
+        written.map_or_else(|| PATH.to_owned(), |path| path.0.clone())
     }
 }
 

@@ -3,8 +3,10 @@
 use gatehouse_identity::secret::Secret;
 use url::Url;
 
-use super::client::{AccessToken, Authentication, Authorization, RefreshToken, ScopeList};
-use super::section::{choice, section};
+use super::algorithm::KeyAlgorithm;
+use super::client::{AccessToken, Authentication, Authorization, RefreshToken};
+use super::scope::ScopeList;
+use super::section::section;
 use super::spot::{Entries, Placed};
 
 section! {
@@ -69,25 +71,6 @@ section! {
         algorithm: KeyAlgorithm = required("algorithm"),
         public_key: Option<Placed<String>> = optional("publicKey"),
         private_key: Placed<Secret> = required("privateKey"),
-    }
-}
-
-choice! {
-    /// A signature algorithm, in the spelling of JOSE or of the older documents.
-    pub(crate) KeyAlgorithm {
-        /// ECDSA with P-256.
-        Es256 = "ES256" | "ECDSA256",
-        /// RSASSA-PKCS1-v1_5 with SHA-256.
-        Rs256 = "RS256" | "RSA256",
-        /// RSASSA-PSS with SHA-256.
-        Ps256 = "PS256",
-        /// Ed25519.
-        EdDsa = "EdDSA",
-    }
-    refused {
-        "RS384" | "RS512" | "RSA384" | "RSA512" => "use `RS256`",
-        "ES384" | "ES512" | "PS384" | "PS512" => "use `ES256`",
-        "HS256" | "HS384" | "HS512" | "none" => "tokens are signed with asymmetric keys only; use `ES256`",
     }
 }
 

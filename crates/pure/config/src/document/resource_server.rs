@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::algorithm::KeyAlgorithm;
 use super::scalar::UrlPath;
 use super::section::{choice, section};
 use super::spot::Placed;
@@ -57,7 +58,7 @@ section! {
         clock_skew: Placed<Duration> = or("clockSkew", Placed::unwritten(Duration::from_secs(15))),
         max_lifetime: Placed<Duration> = or("maxLifetime", Placed::unwritten(Duration::from_hours(24))),
         token_type: Option<Placed<AcceptedToken>> = optional("tokenType"),
-        algorithms: Vec<super::oidc_provider::KeyAlgorithm> = list("algorithms"),
+        algorithms: Vec<KeyAlgorithm> = list("algorithms"),
     }
 }
 

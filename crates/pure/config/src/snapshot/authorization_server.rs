@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::id::{ClientId, ConnectorName, Issuer, SubjectId};
-use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::jose::sign::SigningKey;
 use gatehouse_identity::scope::ScopeSet;
 use url::Url;
 
 use super::client::{self, RegisteredClient};
-use super::compiler::{Compiler, is_loopback, origin_of};
+use super::compiler::Compiler;
 use super::connector::Connector;
+use super::origin::{is_loopback, origin_of};
 use super::pinned::{self, MetadataClients};
+pub use super::scopes::STANDARD_SCOPES;
 use crate::document::Root;
 use crate::document::app::App;
 use crate::document::oidc_provider::{
-    Endpoints as WrittenEndpoints, KeyAlgorithm, OidcLimits as WrittenLimits, OidcProvider, SigningKeyPair,
+    Endpoints as WrittenEndpoints, OidcLimits as WrittenLimits, OidcProvider, SigningKeyPair,
 };
 use crate::document::spot::Placed;
 
@@ -78,9 +79,6 @@ pub struct Endpoints {
     /// The page where people sign out of their browser.
     pub signout: String,
 }
-
-/// The scopes of OpenID Connect that every client may ask for.
-pub const STANDARD_SCOPES: &str = "openid profile email offline_access";
 
 pub(crate) fn compile(
     root: &Root,
@@ -250,7 +248,7 @@ impl Endpoints {
 }
 
 fn signing_key(pair: &SigningKeyPair, compiler: &mut Compiler<'_>) -> Option<SigningKey> {
-    let key = match SigningKey::from_pkcs8_pem(algorithm(pair.algorithm), pair.private_key.expose()) {
+    let key = match SigningKey::from_pkcs8_pem(pair.algorithm.jose(), pair.private_key.expose()) {
         Ok(key) => key,
         Err(error) => {
             compiler.report.error(&pair.private_key.place, error.to_string());
@@ -267,14 +265,4 @@ fn signing_key(pair: &SigningKeyPair, compiler: &mut Compiler<'_>) -> Option<Sig
         );
     }
     Some(key)
-}
-
-/// The JOSE name of a configured algorithm.
-pub(crate) fn algorithm(written: KeyAlgorithm) -> Algorithm {
-    match written {
-        KeyAlgorithm::Es256 => Algorithm::Es256,
-        KeyAlgorithm::Rs256 => Algorithm::Rs256,
-        KeyAlgorithm::Ps256 => Algorithm::Ps256,
-        KeyAlgorithm::EdDsa => Algorithm::EdDsa,
-    }
 }

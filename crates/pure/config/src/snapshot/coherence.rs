@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use gatehouse_identity::secret::Secret;
 use url::Url;
 
-use super::compiler::{Compiler, is_loopback, origin_of};
+use super::compiler::Compiler;
 use super::issuer::{implied_issuer, is_own};
+use super::origin::{is_loopback, origin_of};
 use crate::document::Root;
 use crate::document::app::App;
 use crate::document::client::ClientApp;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::Issuer;
 use sha2::{Digest as _, Sha256};
-use url::Url;
 
-use super::tls::{self, TlsProfile};
+use super::origin::public_origin;
+use super::tls::TlsProfile;
 use crate::document::Root;
 use crate::document::app::App;
 use crate::document::connector::Connector;
@@ -44,15 +44,10 @@ impl<'a> Compiler<'a> {
             dated: Vec::new(),
             tls: BTreeMap::new(),
             tls_names: root.tls.iter().map(|(name, _)| name.value.clone()).collect(),
-            origin: super::platform::public_origin(root),
+            origin: public_origin(root),
             issuer: provider.map(|provider| Issuer::new(provider.discovery.issuer.value.clone())),
         };
         compiler.fold(file, content);
-        for (name, profile) in root.tls.iter() {
-            if let Some(profile) = tls::compile(name, profile, &mut compiler) {
-                compiler.tls.insert(name.value.clone(), Arc::new(profile));
-            }
-        }
         compiler
     }
 
@@ -191,19 +186,4 @@ impl<'a> Compiler<'a> {
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
-/// `scheme://host[:port]` of a URL.
-pub(crate) fn origin_of(url: &Url) -> String {
-    url.origin().ascii_serialization()
-}
-
-/// Whether the URL's host is this computer.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }

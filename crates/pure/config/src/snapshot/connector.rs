@@ -13,10 +13,11 @@ use gatehouse_oauth::sign_in::LoginReference;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::compiler::{Compiler, is_loopback};
+use super::compiler::Compiler;
 use super::discovery::{self, Discovery};
 use super::issuer::issuer_of;
 use super::minting;
+use super::origin::is_loopback;
 use super::protection::{incomplete, lifetime};
 use super::tls::TlsProfile;
 use crate::document::Root;

@@ -2,7 +2,8 @@
 
 use url::{Origin, Url};
 
-use super::compiler::{Compiler, is_loopback};
+use super::compiler::Compiler;
+use super::origin::is_loopback;
 use crate::document::spot::Placed;
 
 /// The metadata document of an issuer (RFC 8414 §3, OpenID Connect Discovery §4) and the hosts that it may name.

@@ -4,7 +4,8 @@ use gatehouse_identity::id::Issuer;
 use gatehouse_identity::issuer::ExpectedIssuer;
 use url::Url;
 
-use super::compiler::{Compiler, is_loopback};
+use super::compiler::Compiler;
+use super::origin::is_loopback;
 use crate::document::connector::OidcConnector;
 use crate::document::spot::Placed;
 
@@ -44,7 +45,7 @@ pub(crate) fn issuer_of(
 /// What a URL alone says of its issuer.
 pub(crate) fn implied_issuer(url: &Url) -> Option<ExpectedIssuer> {
     const NAMES: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
-    let origin = super::compiler::origin_of(url);
+    let origin = super::origin::origin_of(url);
     NAMES.iter().find_map(|name| {
         let (before, after) = url.path().split_once(name)?;
         let path = match (before, after) {

@@ -15,7 +15,8 @@ use gatehouse_policy::Policy;
 use gatehouse_policy::input::Point;
 use url::Url;
 
-use super::compiler::{Compiler, is_loopback};
+use super::compiler::Compiler;
+use super::origin::is_loopback;
 use super::policy;
 use super::protection::{self, Gateway, Protection};
 use super::tls::TlsProfile;

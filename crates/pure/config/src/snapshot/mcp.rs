@@ -12,16 +12,15 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::compiler::{Compiler, hexadecimal, is_loopback, origin_of};
+use super::compiler::{Compiler, hexadecimal};
+use super::origin::{is_loopback, origin_of};
 use super::outbound::{self, Outbound};
 use super::policy;
 use super::protection::{self, Gateway, Protection};
 use super::tls::TlsProfile;
 use crate::document::Root;
 use crate::document::app::App;
-use crate::document::mcp::{
-    AppAuthorization, BridgeApp, McpLimits, McpProvider, OutputSchema, ProxyApp, ToolNamespace,
-};
+use crate::document::mcp::{AppAuthorization, BridgeApp, McpLimits, OutputSchema, ProxyApp, ToolNamespace};
 use crate::document::scalar::json;
 use crate::document::spot::Placed;
 use crate::problem::{Problem, Report, Severity};
@@ -143,19 +142,10 @@ pub struct Connection {
     pub max_idle: u32,
 }
 
-/// The path of the endpoint when none is written.
-const PATH: &str = "/mcp";
 /// The most that any limit in bytes allows.
 const LARGEST: u64 = 1024 * 1024 * 1024;
 /// The largest API description, in bytes.
 const MAX_SPEC_BYTES: usize = 16 * 1024 * 1024;
-
-/// The configured endpoint path.
-pub(crate) fn path(provider: &McpProvider) -> String {
-    let stream = &provider.transports.stream;
-    let written = stream.path.as_ref().or(stream.endpoint_path.as_ref());
-    written.map_or_else(|| PATH.to_owned(), |path| path.0.clone())
-}
 
 pub(crate) fn compile(root: &Root, compiler: &mut Compiler<'_>) -> Option<McpGateway> {
     let Some(provider) = root.mcp_provider.as_ref().filter(|provider| provider.enabled) else {
@@ -175,7 +165,7 @@ pub(crate) fn compile(root: &Root, compiler: &mut Compiler<'_>) -> Option<McpGat
             .report
             .error(&stream.place.child("endpointPath"), "`path` says the same; remove one of them");
     }
-    let path = path(provider);
+    let path = provider.path();
     let resource = format!("{}{path}", compiler.origin);
     let gateway = Gateway { resource: &resource, id_tokens: false, clients: Vec::new() };
     let protection = protection::compile(&provider.authorization.oauth, &gateway, compiler);

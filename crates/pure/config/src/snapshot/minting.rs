@@ -8,14 +8,16 @@ use gatehouse_identity::scope::ScopeSet;
 use gatehouse_oauth::claims::{ClaimExpression, is_protected};
 use gatehouse_oauth::client::{AccessTokenProfile, RefreshCondition, RefreshProfile, RotationProfile};
 
-use super::authorization_server::{STANDARD_SCOPES, algorithm};
 use super::compiler::Compiler;
 use super::issuer::is_own;
+use super::scopes::{STANDARD_SCOPES, scopes};
 use crate::document::Root;
+use crate::document::algorithm::KeyAlgorithm;
 use crate::document::app::App;
-use crate::document::client::{AccessToken, RefreshToken, ScopeName};
+use crate::document::client::{AccessToken, RefreshToken};
 use crate::document::connector::Connector;
 use crate::document::scalar::Seconds;
+use crate::document::scope::ScopeName;
 use crate::document::spot::{Entries, Placed};
 
 /// The life of a refresh family when none is written.
@@ -28,7 +30,7 @@ pub(crate) fn access_token(
 ) -> AccessTokenProfile {
     AccessTokenProfile {
         lifetime: written.lifetime.0,
-        algorithm: written.algorithm.map(algorithm),
+        algorithm: written.algorithm.map(KeyAlgorithm::jose),
         claims: claims(&written.claims, &[], root, compiler),
     }
 }
@@ -66,7 +68,7 @@ pub(crate) fn default_audience(
         return Some(Audience::new(written.value.clone()));
     }
     let provider = root.mcp_provider.as_ref().filter(|provider| provider.enabled)?;
-    let gateway = Audience::new(format!("{}{}", compiler.origin, super::mcp::path(provider)));
+    let gateway = Audience::new(format!("{}{}", compiler.origin, provider.path()));
     (allowed.is_empty() || allowed.contains(&gateway)).then_some(gateway)
 }
 
@@ -146,21 +148,6 @@ pub(crate) fn default_scopes(
         }
     }
     Some(defaults)
-}
-
-/// A list of scope names as a set.
-pub(crate) fn scopes(written: &[ScopeName], compiler: &mut Compiler<'_>) -> ScopeSet {
-    written.iter().fold(ScopeSet::none(), |all, scope| match ScopeSet::parse(&scope.name) {
-        Ok(one) if one.iter().count() == 1 => all.union(&one),
-        Ok(_) => {
-            compiler.report.error(&scope.name.place, "one scope name, without spaces");
-            all
-        }
-        Err(error) => {
-            compiler.report.error(&scope.name.place, error.to_string());
-            all
-        }
-    })
 }
 
 /// Names of connectors that can sign people in: the listed ones, else all there are.

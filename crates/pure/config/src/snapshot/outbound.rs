@@ -13,7 +13,7 @@ use gatehouse_identity::secret::Secret;
 use super::compiler::Compiler;
 use super::discovery::{self, Discovery};
 use super::issuer::issuer_of;
-use super::minting::scopes;
+use super::scopes::scopes;
 use super::tls::TlsProfile;
 use crate::document::Root;
 use crate::document::app::App;

@@ -11,7 +11,8 @@ use gatehouse_identity::secret::Secret;
 use ipnet::IpNet;
 use url::Url;
 
-use super::compiler::{Compiler, is_loopback, origin_of};
+use super::compiler::Compiler;
+use super::origin::{is_loopback, origin_of};
 use super::tls::TlsProfile;
 use crate::document::Root;
 use crate::document::platform as written;
@@ -253,31 +254,6 @@ fn listener_tls(
         return Err(Reported);
     }
     Ok(Some(profile))
-}
-
-/// The configured public URL, else the issuer's origin, else that of the first audience that is a URL of ours,
-/// else the listener itself.
-pub(crate) fn public_origin(root: &Root) -> String {
-    if let Some(url) = &root.http.public_url {
-        return origin_of(url);
-    }
-    let issuer = root.oidc_provider.as_ref().and_then(|provider| Url::parse(&provider.discovery.issuer).ok());
-    let audience = || {
-        let servers = &root.mcp_provider.as_ref()?.authorization.oauth.servers;
-        let mut audiences = servers.iter().flat_map(|server| &server.token_validation.expected_audiences);
-        audiences.find_map(|audience| Url::parse(audience).ok().filter(Url::has_host))
-    };
-    if let Some(url) = issuer.or_else(audience) {
-        return origin_of(&url);
-    }
-    let scheme = if root.http.tls.is_some() || !root.http.hosts.is_empty() { "https" } else { "http" };
-    let address = root.http.address;
-    let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { host_text(address) };
-    format!("{scheme}://{host}:{}", address.port())
-}
-
-fn host_text(address: SocketAddr) -> String {
-    if address.is_ipv6() { format!("[{}]", address.ip()) } else { address.ip().to_string() }
 }
 
 pub(crate) fn ingress(root: &Root, compiler: &mut Compiler<'_>) -> Ingress {

@@ -3,8 +3,9 @@
 use gatehouse_oauth::claims::ClaimExpression;
 use url::Url;
 
-use super::compiler::{Compiler, origin_of};
+use super::compiler::Compiler;
 use super::issuer::implied_issuer;
+use super::origin::origin_of;
 use crate::document::Root;
 use crate::document::app::App;
 use crate::document::client::{ClientApp, Grant};
@@ -71,5 +72,5 @@ fn check_servers(protection: &OauthProtection, compiler: &mut Compiler<'_>) {
 /// Whether two addresses differ in scheme, port or the name of this computer only.
 fn is_alike(one: &Url, other: &Url) -> bool {
     one.host_str() == other.host_str()
-        || (super::compiler::is_loopback(one) && super::compiler::is_loopback(other))
+        || (super::origin::is_loopback(one) && super::origin::is_loopback(other))
 }

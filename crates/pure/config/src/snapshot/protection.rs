@@ -11,11 +11,13 @@ use gatehouse_identity::jose::verify::TokenType;
 use gatehouse_identity::principal::ClaimRules;
 use url::Url;
 
-use super::compiler::{Compiler, is_loopback};
+use super::compiler::Compiler;
 use super::discovery::{self, Discovery};
 use super::issuer::{is_entra, issuer_of};
+use super::origin::is_loopback;
 use super::tls::TlsProfile;
 use crate::document::Root;
+use crate::document::algorithm::KeyAlgorithm;
 use crate::document::app::App;
 use crate::document::resource_server::{
     AcceptedToken, OauthProtection, OnIncompleteGroups, TrustedServer as WrittenServer,
@@ -154,7 +156,7 @@ fn compile_server(
     }
     let algorithms = match jwt.algorithms.as_slice() {
         [] => Algorithm::ALL.to_vec(),
-        named => named.iter().copied().map(super::authorization_server::algorithm).collect(),
+        named => named.iter().copied().map(KeyAlgorithm::jose).collect(),
     };
     let discovery = discovery::compile(&server.well_known, &server.allowed_hosts, compiler);
     let keys = if local {
@@ -269,7 +271,7 @@ pub(crate) fn incomplete(written: OnIncompleteGroups) -> IncompleteGroups {
 pub(crate) fn own_resources(root: &Root, origin: &str) -> Vec<Audience> {
     let mut resources = Vec::new();
     if let Some(provider) = root.mcp_provider.as_ref().filter(|provider| provider.enabled) {
-        let endpoint = format!("{origin}{}", super::mcp::path(provider));
+        let endpoint = format!("{origin}{}", provider.path());
         let apps = root.apps.iter().filter(|app| matches!(app, App::Bridge(_) | App::Proxy(_)));
         let apps = apps.map(|app| Audience::new(format!("{endpoint}/{}", app.name().value)));
         resources.extend(apps.collect::<Vec<_>>());

@@ -6,7 +6,6 @@ use serde_json::Value;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::connector::OidcConnector;
 use gatehouse_edge::outbound::fetch::{Fetcher, Trust};
 use gatehouse_edge::outbound::jwks::Metadata;
@@ -18,7 +17,7 @@ use gatehouse_oauth::claims::texts;
 use gatehouse_oauth::client::basic_authorization;
 use gatehouse_oauth::error::{ErrorCode, OAuthError};
 use gatehouse_oauth::form::Form;
-use gatehouse_oauth::grant::{AuthenticatedUser, UpstreamLeg, federated_subject};
+use gatehouse_oauth::grant::{AuthenticatedUser, federated_subject};
 
 use super::expected::{Beside, Expected, LIMIT, refused};
 use super::userinfo::{self, Attributes};
