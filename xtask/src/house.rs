@@ -1,6 +1,7 @@
 //! `cargo xtask house`: the architecture as far as a program can check it.
 
 mod arrows;
+mod circles;
 mod dependencies;
 mod functions;
 mod metadata;
@@ -21,6 +22,7 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
     problems.extend(Rules::read(root)?.check(&metadata, root));
     problems.extend(sources.iter().flat_map(Source::problems));
     problems.extend(sizes::check(&sources));
+    problems.extend(circles::check(&sources)?);
     println!("{}", sizes::report(&sources));
     println!("{} packages held against deny.toml", metadata.packages.len());
     if problems.is_empty() {

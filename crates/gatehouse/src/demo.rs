@@ -8,6 +8,7 @@ pub(crate) mod directory;
 pub(crate) mod guide;
 pub(crate) mod ledger;
 pub(crate) mod peers;
+pub(crate) mod ports;
 pub(crate) mod provider;
 pub(crate) mod seen;
 pub(crate) mod world;

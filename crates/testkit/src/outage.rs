@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use gatehouse_audit::chain::Head;
+use gatehouse_audit::head::Head;
 use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_identity::id::{ClientId, GrantId, Issuer, SubjectId, TokenId};
 use gatehouse_oauth::grant::{Active, CodeHash, Grant, Pending, SessionHash, Stage};

@@ -7,9 +7,9 @@ use hyper::body::Incoming;
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::server::routes::Outcome;
 
-use crate::door::{Serving, settings};
 use crate::messages::{dispatch, find, read};
 use crate::providers::Operation;
+use crate::serving::{Serving, settings};
 use crate::upstream::Call;
 
 /// Counting passes the same checks as a message, and is answered by the same routes.

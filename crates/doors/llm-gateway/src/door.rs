@@ -5,31 +5,21 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 
 use gatehouse_audit::event::EventKind;
-use gatehouse_config::snapshot::Snapshot;
-use gatehouse_config::snapshot::llm::{LlmGateway as Settings, Timeouts};
+use gatehouse_config::snapshot::llm::LlmGateway as Settings;
 use gatehouse_edge::authn::resource::ResourceServer;
-use gatehouse_edge::context::Context;
 use gatehouse_edge::outbound::Outbound;
-use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::routes::{Origins, ProtectedSpec, Route};
 
 use crate::dialect::{json, render};
 use crate::providers::Providers;
 use crate::recurring::Recurring;
+use crate::serving::Serving;
 use crate::{count_tokens, messages, models};
 
 /// The door to models.
 pub struct LlmGateway {
     outbound: Arc<Outbound>,
     recurring: Arc<Recurring>,
-}
-
-/// The door as the routes of one snapshot have it.
-pub(crate) struct Serving {
-    pub(crate) outbound: Arc<Outbound>,
-    pub(crate) timeouts: Timeouts,
-    pub(crate) providers: Providers,
-    pub(crate) recurring: Arc<Recurring>,
 }
 
 impl LlmGateway {
@@ -89,13 +79,4 @@ impl LlmGateway {
             .with_origins(Origins::Any),
         ]
     }
-}
-
-/// The settings of this door; a request cannot reach it while there are none.
-pub(crate) fn settings<Who>(context: &Context<Who>) -> Result<&Settings, Rejection> {
-    let snapshot: &Snapshot = &context.snapshot;
-    snapshot
-        .llm
-        .as_ref()
-        .ok_or_else(|| Rejection::internal("no_llm_gateway", "the snapshot has no LLM gateway"))
 }

@@ -3,13 +3,11 @@
 
 use std::time::Duration;
 
-use http::Response;
 use tokio::time::Instant;
 
 use gatehouse_audit::event::{Attempt as Recorded, Target};
 use gatehouse_config::snapshot::llm::Timeouts;
 use gatehouse_edge::context::{Context, Verified};
-use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::routes::Outcome;
 use gatehouse_llm::anthropic::error::RetryAdvice;
@@ -17,8 +15,9 @@ use gatehouse_llm::anthropic::request::MessagesRequest;
 use gatehouse_llm::model::UnknownModel;
 use gatehouse_llm::route::{Attempt, Failure, Fault, most_telling};
 
-use crate::door::Serving;
+use crate::failed::Failed;
 use crate::providers::Provider;
+use crate::serving::Serving;
 use crate::upstream;
 
 /// One route, tried or passed over, at its provider.
@@ -27,13 +26,6 @@ pub(crate) struct Try<'a> {
     pub(crate) attempt: &'a Attempt<'a>,
     pub(crate) provider: &'a Provider,
     pub(crate) started: Instant,
-}
-
-/// An attempt without a reply: with the provider's answer, if there was one, and what operators may read of it.
-pub(crate) struct Failed {
-    pub(crate) failure: Failure,
-    pub(crate) response: Option<Response<Received>>,
-    pub(crate) detail: String,
 }
 
 /// What became of the routes so far.

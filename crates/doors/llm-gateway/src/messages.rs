@@ -23,9 +23,9 @@ use gatehouse_llm::model::pattern::Asked;
 use gatehouse_llm::route::{Attempt, attempts};
 use gatehouse_policy::input::ModelCall;
 
-use crate::door::{Serving, settings};
 use crate::failures::{Failures, Try, unknown};
 use crate::providers::{Operation, Provider};
+use crate::serving::{Serving, settings};
 use crate::stream::{Meter, Metered};
 use crate::upstream::{self, Call, Reply};
 

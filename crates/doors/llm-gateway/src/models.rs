@@ -20,8 +20,8 @@ use gatehouse_llm::route::attempts;
 use gatehouse_policy::input::ModelCall;
 
 use crate::dialect;
-use crate::door::{Serving, settings};
 use crate::providers::Provider;
+use crate::serving::{Serving, settings};
 
 /// The models that the caller may call, a page at a time.
 pub(crate) async fn list(serving: &Serving, context: &Context<Verified>) -> Outcome {
@@ -54,7 +54,7 @@ async fn visible<'a>(
     let patterns = settings.models.iter().filter(|model| model.is_pattern());
     let asked = patterns.flat_map(|model| &model.routes).filter_map(|route| {
         let provider = serving.providers.find(&route.app).ok()?;
-        Some(provider.offers.of(provider, &serving.outbound))
+        Some(provider.offers.get(&serving.outbound))
     });
     join_all(asked).await;
     for model in settings.models.iter() {
@@ -82,7 +82,7 @@ impl Visible<'_, '_> {
         let mut seen = HashSet::new();
         for route in &pattern.routes {
             let Ok(provider) = self.serving.providers.find(&route.app) else { continue };
-            for offered in provider.offers.of(provider, &self.serving.outbound).await.iter() {
+            for offered in provider.offers.get(&self.serving.outbound).await.iter() {
                 let Some(id) = pattern.id_of(&route.model, &offered.id) else { continue };
                 // A more exact entry speaks for itself.
                 let Ok(asked) = self.settings.models.find(&id) else { continue };

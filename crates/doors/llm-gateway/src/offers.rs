@@ -4,19 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, HeaderValue};
+use http::header::{ACCEPT, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
+use gatehouse_config::snapshot::llm::Account;
 use gatehouse_edge::authorize::Permit;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::server::body;
 use gatehouse_llm::model::listing::{Offered, OfferedPage};
-
-use crate::providers::Provider;
 
 /// Claude Code gives a list of models three seconds.
 const LIST_TIME: Duration = Duration::from_millis(2_000);
@@ -30,8 +29,20 @@ const PAGE_LIMIT: usize = 4 * 1024 * 1024;
 const MOST_PAGES: usize = 5;
 
 /// A provider's list, asked for when somebody wants to see it. One asks; the others wait for what comes.
-#[derive(Default)]
-pub(crate) struct Offers(Mutex<Known>);
+pub(crate) struct Offers {
+    source: Source,
+    known: Mutex<Known>,
+}
+
+/// Where the list is, and what it takes to read it.
+pub(crate) struct Source {
+    /// The provider's account.
+    pub(crate) account: Arc<Account>,
+    /// The URL of the list, without a query.
+    pub(crate) url: String,
+    /// What requests carry; sensitive.
+    pub(crate) credential: (HeaderName, HeaderValue),
+}
 
 #[derive(Default)]
 struct Known {
@@ -40,14 +51,19 @@ struct Known {
 }
 
 impl Offers {
-    /// What `provider` offers. While it cannot say, what it said last; a provider that never could offers nothing.
-    pub(crate) async fn of(&self, provider: &Provider, outbound: &Outbound) -> Arc<[Offered]> {
-        let mut known = self.0.lock().await;
+    /// Nothing was asked of `source` yet.
+    pub(crate) fn of(source: Source) -> Self {
+        Self { source, known: Mutex::default() }
+    }
+
+    /// What the provider offers. While it cannot say, what it said last; a provider that never could offers nothing.
+    pub(crate) async fn get(&self, outbound: &Outbound) -> Arc<[Offered]> {
+        let mut known = self.known.lock().await;
         let now = Instant::now();
         if known.ask_again.is_some_and(|again| now < again) {
             return Arc::clone(&known.models);
         }
-        let good_for = match ask(provider, outbound, now + LIST_TIME).await {
+        let good_for = match ask(&self.source, outbound, now + LIST_TIME).await {
             Listed { models, broken: None } => {
                 known.models = models.into();
                 FRESH
@@ -57,7 +73,7 @@ impl Offers {
                 if known.models.len() < models.len() {
                     known.models = models.into();
                 }
-                let (app, detail) = (provider.account.name.as_str(), detail.as_str());
+                let (app, detail) = (self.source.account.name.as_str(), detail.as_str());
                 tracing::warn!(app, detail, "the models of a provider cannot be listed");
                 RETRY
             }
@@ -74,22 +90,22 @@ struct Listed {
     broken: Option<String>,
 }
 
-async fn ask(provider: &Provider, outbound: &Outbound, until: Instant) -> Listed {
+async fn ask(source: &Source, outbound: &Outbound, until: Instant) -> Listed {
     let mut listed = Listed::default();
-    listed.broken = listed.read(provider, outbound, until).await.err();
+    listed.broken = listed.read(source, outbound, until).await.err();
     listed
 }
 
 impl Listed {
-    async fn read(&mut self, provider: &Provider, outbound: &Outbound, until: Instant) -> Result<(), String> {
+    async fn read(&mut self, source: &Source, outbound: &Outbound, until: Instant) -> Result<(), String> {
         let mut cursor = None::<String>;
         for _ in 0..MOST_PAGES {
             let query = cursor
                 .as_deref()
                 .map(|id| format!("&after_id={}", utf8_percent_encode(id, NON_ALPHANUMERIC)));
-            let uri = format!("{}?limit=1000{}", provider.models(), query.unwrap_or_default());
+            let uri = format!("{}?limit=1000{}", source.url, query.unwrap_or_default());
             let uri = uri.parse::<Uri>().map_err(|error| error.to_string())?;
-            let page = page(provider, outbound, uri, until).await?;
+            let page = page(source, outbound, uri, until).await?;
             let page = OfferedPage::parse(&page).map_err(|error| error.to_string())?;
             self.models.extend(page.models);
             // A provider that shows the same page for ever has shown it once.
@@ -102,16 +118,16 @@ impl Listed {
     }
 }
 
-async fn page(provider: &Provider, outbound: &Outbound, uri: Uri, until: Instant) -> Result<Bytes, String> {
+async fn page(source: &Source, outbound: &Outbound, uri: Uri, until: Instant) -> Result<Bytes, String> {
     let mut request = Request::new(body::empty());
     *request.method_mut() = Method::GET;
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
     headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let (name, value) = &provider.credential;
+    let (name, value) = &source.credential;
     headers.insert(name.clone(), value.clone());
-    let client = &outbound.egress(provider.account.tls.as_ref()).upstreams;
+    let client = &outbound.egress(source.account.tls.as_ref()).upstreams;
     let remaining = until.duration_since(Instant::now());
     let response = client.send(&Permit::discovery(), request, remaining).await;
     let response = response.map_err(|rejection| rejection.detail().into_owned())?;

@@ -9,7 +9,7 @@ use http::uri::{InvalidUri, Uri};
 use gatehouse_config::snapshot::llm::{Account, AccountCredential, LlmGateway as Settings};
 use gatehouse_edge::rejection::Rejection;
 
-use crate::offers::Offers;
+use crate::offers::{Offers, Source};
 
 /// What is asked of a provider.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,6 @@ pub(crate) struct Provider {
     pub(crate) offers: Offers,
     messages: Uri,
     count_tokens: Uri,
-    models: String,
 }
 
 impl Providers {
@@ -76,13 +75,13 @@ impl Provider {
         let mut value = value.map_err(|_| "its credential is no header value".to_owned())?;
         value.set_sensitive(true);
         let origin = account.base_url.origin().ascii_serialization();
-        let (offers, models) = (Offers::default(), format!("{base}/v1/models"));
-        Ok(Self { origin, credential: (name, value), offers, messages, count_tokens, models, account })
-    }
-
-    /// Where the provider lists its models.
-    pub(crate) fn models(&self) -> &str {
-        &self.models
+        let credential = (name, value);
+        let offers = Offers::of(Source {
+            account: Arc::clone(&account),
+            url: format!("{base}/v1/models"),
+            credential: credential.clone(),
+        });
+        Ok(Self { origin, credential, offers, messages, count_tokens, account })
     }
 
     /// Where requests for `operation` go.

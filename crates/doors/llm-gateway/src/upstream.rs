@@ -23,7 +23,7 @@ use gatehouse_llm::anthropic::headers::{RequestHeader, ResponseHeader, UPSTREAM_
 use gatehouse_llm::route::{Failure, Shown};
 
 use crate::dialect;
-use crate::failures::Failed;
+use crate::failed::Failed;
 use crate::providers::{Operation, Provider};
 
 /// What is asked of a provider.

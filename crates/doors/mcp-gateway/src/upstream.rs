@@ -7,6 +7,7 @@ pub(crate) mod list;
 mod negotiated;
 pub(crate) mod peer;
 pub(crate) mod proxy;
+mod reach;
 pub(crate) mod wire;
 
 use std::sync::Arc;

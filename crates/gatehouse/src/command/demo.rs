@@ -9,8 +9,8 @@ use gatehouse_telemetry::log;
 
 use super::output::{Failure, line};
 use crate::demo::check::{self, Score};
-use crate::demo::configuration::Ports;
 use crate::demo::guide;
+use crate::demo::ports::Ports;
 use crate::demo::world::{World, free_port};
 use crate::host::SystemRng;
 

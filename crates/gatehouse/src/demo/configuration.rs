@@ -4,6 +4,7 @@ use gatehouse_identity::static_key::KeyHash;
 
 use super::cast::Cast;
 use super::peers::Peers;
+use super::ports::Ports;
 
 /// Name of the file in the demo's folder.
 pub(crate) const FILE: &str = "gatehouse.yaml";
@@ -15,22 +16,6 @@ pub(crate) const AUDIT_FILE: &str = "audit.jsonl";
 pub(crate) const GATEWAY_CLIENT: &str = "mcp-gateway";
 
 const TEMPLATE: &str = include_str!("configuration/gatehouse.yaml");
-
-/// Where the gateway listens on loopback.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ports {
-    /// For clients.
-    pub(crate) public: u16,
-    /// For operators; 0 for any.
-    pub(crate) admin: u16,
-}
-
-impl Ports {
-    /// The URL that clients use.
-    pub(crate) fn origin(self) -> String {
-        format!("http://localhost:{}", self.public)
-    }
-}
 
 /// The text of the file.
 pub(crate) fn text(ports: Ports, cast: &Cast, peers: &Peers) -> Result<String, argon2::password_hash::Error> {

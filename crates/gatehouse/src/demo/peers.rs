@@ -15,9 +15,9 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::cast::Cast;
-use super::configuration::Ports;
 use super::directory::{self, DirectoryState};
 use super::ledger::{self, LedgerState};
+use super::ports::Ports;
 use super::provider::{self, ProviderState};
 use super::seen::SeenLog;
 

@@ -15,9 +15,10 @@ use tokio::time::{Duration, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::cast::Cast;
-use super::configuration::{self, AUDIT_FILE, FILE, OPENAPI_FILE, Ports};
+use super::configuration::{self, AUDIT_FILE, FILE, OPENAPI_FILE};
 use super::directory::OPENAPI;
 use super::peers::{BoundPeers, Tasks};
+use super::ports::Ports;
 use super::seen::SeenLog;
 use crate::gateway::load::{LoadFailure, load};
 use crate::gateway::{Gateway, StartError, Surroundings};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use gatehouse_audit::chain::Head;
 use gatehouse_audit::event::{Event, EventKind, Outcome};
+use gatehouse_audit::head::Head;
 use gatehouse_audit::sink::{AuditError, AuditSink as _};
 use gatehouse_identity::clock::Clock;
 use gatehouse_store::Store;

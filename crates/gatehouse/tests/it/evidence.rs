@@ -4,8 +4,9 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use gatehouse_audit::chain::{Chain, Head, Record};
+use gatehouse_audit::chain::{Chain, Record};
 use gatehouse_audit::event::{Event, EventKind, Outcome};
+use gatehouse_audit::head::Head;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_testkit::fixture::World;
 use gatehouse_testkit::process::{Gateway, Stopped, run};

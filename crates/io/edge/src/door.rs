@@ -35,7 +35,7 @@ use crate::server::admission::{self, HostRules};
 use crate::server::body::{Body, discard};
 use crate::server::cutoff::Cutoff;
 use crate::server::routes::{self, Entry, Found, Refused, Render, Route, RouteTable};
-use crate::server::uptake::Uptake;
+use crate::server::write_timeout::stream::Delivery;
 use crate::server::{Answer, Arrival};
 
 /// Other names of the domain are not ours to speak for, so there is no `includeSubDomains`.
@@ -116,7 +116,7 @@ impl Door {
         &self,
         parts: &Arc<Parts>,
         body: Incoming,
-        Arrival { peer, framing, uptake, cutoff }: Arrival,
+        Arrival { peer, framing, delivery, cutoff }: Arrival,
     ) -> Answered {
         let running = self.running.load_full();
         let located = running.proxies.locate(peer, &parts.headers);
@@ -130,7 +130,7 @@ impl Door {
             path: parts.uri.path(),
             head_only: parts.method == Method::HEAD,
             secure: running.hosts.are_secure(),
-            uptake,
+            delivery,
             cutoff,
         };
         let head = match located
@@ -258,7 +258,7 @@ impl Door {
             row.conclude(outcome, rejection.reason);
         }
         Answered {
-            response: response.map(|body| AuditedBody::wrap(body, row, visit.uptake.clone())),
+            response: response.map(|body| AuditedBody::wrap(body, row, visit.delivery.clone())),
             unread: None,
         }
     }
@@ -372,7 +372,7 @@ struct Visit<'a> {
     path: &'a str,
     head_only: bool,
     secure: bool,
-    uptake: Option<Arc<Uptake>>,
+    delivery: Option<Arc<Delivery>>,
     cutoff: Arc<Cutoff>,
 }
 

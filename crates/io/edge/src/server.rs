@@ -8,12 +8,12 @@ mod connection;
 mod connections;
 pub mod cutoff;
 pub mod framing;
+mod head_limits;
 mod http2;
 mod lingering;
 pub mod routes;
-mod stall;
 pub mod tls;
-pub mod uptake;
+pub mod write_timeout;
 
 use std::future::Future;
 use std::io;
@@ -34,7 +34,8 @@ pub use self::connections::ConnectionLimits;
 use self::connections::Connections;
 use self::cutoff::Cutoff;
 use self::framing::Framing;
-use self::uptake::{LeftUnread, Uptake};
+use self::write_timeout::UnreadStreams;
+use self::write_timeout::stream::Delivery;
 use crate::limits::Limits;
 
 /// Answers requests; one per listener.
@@ -60,7 +61,7 @@ pub struct Arrival {
     /// How its head said where its body ends.
     pub framing: Framing,
     /// How its answer is read, where the streams of one connection are read on their own.
-    pub uptake: Option<Arc<Uptake>>,
+    pub delivery: Option<Arc<Delivery>>,
     /// Who ended its connection, if that ends before its answer.
     pub cutoff: Arc<Cutoff>,
 }
@@ -177,7 +178,7 @@ impl Listener {
                 header_read_timeout: limits.header_read_timeout,
                 idle_timeout: limits.idle_timeout,
                 age: closing::spread(limits.max_age, opened),
-                left_unread: LeftUnread::of_peer(carries_many),
+                unread_streams: UnreadStreams::of_peer(carries_many),
             };
             opened = opened.wrapping_add(1);
             let (answer, tls) = (Arc::clone(&answer), self.tls.clone());

@@ -1,6 +1,6 @@
 //! Aggregates as rows: the JSON body and the columns beside it. Columns that change in place are the truth.
 
-use gatehouse_audit::chain::{Head, NotAHead};
+use gatehouse_audit::head::{Head, NotAHead};
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::secret::Secret;

@@ -25,8 +25,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gatehouse_audit::chain::{Chain, Head, Record, Why};
+use gatehouse_audit::chain::{Chain, Record, Why};
 use gatehouse_audit::event::{Event, EventKind, Recovery};
+use gatehouse_audit::head::Head;
 use gatehouse_audit::sink::{AuditError, AuditSink};
 use gatehouse_audit::tally::{Handful, Verdict};
 use tokio::time::timeout;

@@ -10,40 +10,24 @@
 //! record before, 64 zeros for the first. `seq` counts from 1 without gaps. Every node has a chain of its own. So
 //! anyone with `sha256sum` can check a record, and nothing is ever parsed or encoded twice.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::checkpoint::CheckpointKey;
 use crate::event::{Event, EventKind};
+use crate::head::Head;
+use crate::hex::{Hex, split_hash};
 use crate::sink::AuditError;
 
 const HASH_MEMBER: &str = ",\"hash\":\"";
 const EVENT_MEMBER: &str = ",\"event\":\"";
 const PREV_MEMBER: &str = ",\"prev_hash\":\"";
-const DIGITS: usize = 64;
 /// What a record takes as a rule, in bytes: reserved once, so that its text does not grow step by step.
 const USUAL_RECORD: usize = 1024;
 
 /// An encoded event that waits for its place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record(String);
-
-/// The end of a chain: all that is needed to go on, or to compare with a copy kept elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// `seq` of the last record; 0 when there is none.
-    pub seq: u64,
-    /// `hash` of the last record; zeros when there is none.
-    pub hash: [u8; 32],
-}
-
-/// A text that names no record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected SEQ:HASH, the number of a record and the 64 hexadecimal digits of its hash")]
-pub struct NotAHead;
 
 /// Gives records their place.
 #[derive(Clone, Debug)]
@@ -121,9 +105,6 @@ pub struct Verifier {
     interruptions: u64,
 }
 
-/// Lower-case hexadecimal digits of some bytes.
-pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
-
 impl Record {
     /// Encodes `event`; done by whoever has the event, so that the writer only hashes and writes.
     pub fn encode(event: &Event) -> Result<Self, AuditError> {
@@ -144,9 +125,6 @@ impl Record {
 }
 
 impl Head {
-    /// The head of an empty log.
-    pub const START: Self = Self { seq: 0, hash: [0; 32] };
-
     /// The head of a log that ends with `line` (without its line feed).
     pub fn of_line(line: &str) -> Result<Self, Why> {
         let parts = Parts::split(line).ok_or(Why::Malformed)?;
@@ -176,7 +154,7 @@ impl Chain {
 
     /// Writes `record` as the next line of the log to the end of `log`.
     pub fn append(&mut self, record: &Record, log: &mut String) {
-        use fmt::Write as _;
+        use std::fmt::Write as _;
         let seq = self.head.seq + 1;
         let start = log.len();
         let body = record.0.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
@@ -278,55 +256,6 @@ impl<'a> Parts<'a> {
 
     fn computed_hash(&self) -> [u8; 32] {
         Sha256::digest(self.hashed.as_bytes()).into()
-    }
-}
-
-/// Splits 64 lower-case hexadecimal digits off the end of `text`.
-fn split_hash(text: &str) -> Option<(&str, [u8; 32])> {
-    let (rest, digits) = text.split_at_checked(text.len().checked_sub(DIGITS)?)?;
-    let mut hash = [0_u8; 32];
-    for (byte, pair) in hash.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-        let [high, low] = pair else { return None };
-        *byte = digit(*high)? << 4 | digit(*low)?;
-    }
-    Some((rest, hash))
-}
-
-fn digit(character: u8) -> Option<u8> {
-    match character {
-        b'0'..=b'9' => Some(character - b'0'),
-        b'a'..=b'f' => Some(character - b'a' + 10),
-        _ => None,
-    }
-}
-
-/// `SEQ:HASH`, as it is printed and remembered.
-impl FromStr for Head {
-    type Err = NotAHead;
-
-    fn from_str(text: &str) -> Result<Self, NotAHead> {
-        let (seq, digits) = text.split_once(':').ok_or(NotAHead)?;
-        let hash = split_hash(digits).filter(|(rest, _)| rest.is_empty()).ok_or(NotAHead)?.1;
-        Ok(Self { seq: seq.parse().map_err(|_| NotAHead)?, hash })
-    }
-}
-
-impl fmt::Display for Head {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.seq, Hex(&self.hash))
-    }
-}
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A hash is written as one: a piece for each byte costs as much as making the hash.
-        let mut digits = [0; 64];
-        for bytes in self.0.chunks(32) {
-            let digits = digits.get_mut(..2 * bytes.len()).unwrap_or_default();
-            hex::encode_to_slice(bytes, digits).map_err(|_| fmt::Error)?;
-            f.write_str(str::from_utf8(digits).map_err(|_| fmt::Error)?)?;
-        }
-        Ok(())
     }
 }
 

@@ -35,8 +35,9 @@ use gatehouse_identity::jose::sign::{SigningKey, SigningKeyError};
 use gatehouse_identity::secret::Secret;
 use serde_json::{Map, Value};
 
-use crate::chain::{Head, Hex};
 use crate::event::{Checkpoint, Event};
+use crate::head::Head;
+use crate::hex::Hex;
 use crate::sink::AuditError;
 
 /// What the signed text begins with, and nothing else that anybody signs.

@@ -23,8 +23,8 @@ pub use self::kind::{EventKind, Family, Outcome};
 
 use self::actor::Actor;
 use self::facts::{Counts, Response, Source, bounded};
-use crate::chain::Head;
 use crate::fingerprint::Fingerprint;
+use crate::head::Head;
 use crate::tally::{Counted, Network};
 
 /// What happened, to be given to an [`crate::sink::AuditSink`].

@@ -7,7 +7,7 @@ use hmac::{Hmac, Mac as _};
 use serde::{Serialize, Serializer};
 use sha2::Sha256;
 
-use crate::chain::Hex;
+use crate::hex::Hex;
 
 /// The key of all fingerprints of one deployment: whoever holds it can test a suspected value against the log,
 /// nobody else can.

@@ -8,6 +8,8 @@ pub mod chain;
 pub mod checkpoint;
 pub mod event;
 pub mod fingerprint;
+pub mod head;
+mod hex;
 pub mod proof;
 pub mod sink;
 pub mod tally;

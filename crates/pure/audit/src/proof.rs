@@ -6,9 +6,10 @@ use std::ops::RangeInclusive;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::chain::{Head, Parts};
+use crate::chain::Parts;
 use crate::checkpoint::{PublicKey, Statement};
 use crate::event::{Checkpoint, EventKind};
+use crate::head::Head;
 
 /// Most stretches without proof that are told apart.
 const MOST_GAPS: usize = 100;

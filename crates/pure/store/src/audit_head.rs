@@ -1,7 +1,7 @@
 //! How far the audit logs of all nodes had come: what a log that was shortened or replaced is found out by.
 
 use async_trait::async_trait;
-use gatehouse_audit::chain::Head;
+use gatehouse_audit::head::Head;
 use gatehouse_identity::clock::Timestamp;
 
 use crate::error::StoreError;

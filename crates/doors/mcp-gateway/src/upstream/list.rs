@@ -26,7 +26,7 @@ use super::Upstreams;
 use super::answer_reader::{Lane, TOO_LARGE, over_budget};
 use super::cancel_on_drop::CancelOnDrop;
 use super::peer::Conversation;
-use super::proxy::{Reach, is_renewable, peer_key};
+use super::reach::{Reach, is_renewable, peer_key};
 use super::unusable;
 use super::wire::{Deadline, Wire};
 use crate::app_catalog::LeftOut;

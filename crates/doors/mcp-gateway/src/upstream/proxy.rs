@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use gatehouse_config::snapshot::mcp::{McpApp, ProxyUpstream};
 use gatehouse_edge::authorize::{Permit, ToolUse};
-use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::outbound::delegate::OutboundCredential;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::arguments::Arguments;
@@ -13,19 +12,11 @@ use gatehouse_mcp::tool::Tool;
 use gatehouse_mcp::upstream::{Peer, Retarget};
 use gatehouse_mcp::version::meta;
 
-use super::Upstreams;
-use super::peer::{Conversation, PeerKey};
-use super::wire::{Deadline, Line, Refusal, Room, Wire};
+use super::peer::Conversation;
+use super::reach::{Reach, is_renewable, peer_key};
+use super::wire::{Deadline, Wire};
 use crate::request_scope::RequestScope;
-use crate::session::Party;
 use crate::upstream_call::{Completion, Progress, UpstreamCall};
-
-/// Whom to reach, and how much it may answer.
-pub(super) struct Reach<'a> {
-    pub(super) app: &'a McpApp,
-    pub(super) proxy: &'a ProxyUpstream,
-    pub(super) largest: usize,
-}
 
 /// What is asked of an MCP server.
 pub(crate) struct Ask<'a> {
@@ -82,44 +73,5 @@ impl Ask<'_> {
             peer.call_tool(request, to)
         };
         scope.door.upstreams.converse(wire, &key, compose).await
-    }
-}
-
-impl Reach<'_> {
-    pub(super) fn line<P>(
-        &self,
-        permit: Arc<Permit<P>>,
-        credential: OutboundCredential,
-        upstreams: &Upstreams,
-        context: &Context<Verified>,
-    ) -> Line<P> {
-        let outbound = &upstreams.parts.outbound;
-        let (memory, holder) = (outbound.memory().clone(), super::holder(&self.app.name));
-        Line {
-            client: outbound.upstreams(self.proxy.tls.as_ref(), self.proxy.connection).clone(),
-            permit,
-            url: self.proxy.url.clone(),
-            credential,
-            traceparent: context.trace.traceparent(),
-            refusal: Refusal::default(),
-            room: Room { memory, holder, largest: self.largest },
-        }
-    }
-}
-
-/// Whether the server refused the token, and another one can be had.
-pub(super) async fn is_renewable<P>(
-    line: &Line<P>,
-    upstreams: &Upstreams,
-    context: &Context<Verified>,
-) -> bool {
-    line.refusal.is_all() && upstreams.parts.delegation.forget(&line.credential, context.now).await
-}
-
-pub(super) fn peer_key(app: &McpApp, context: &Context<Verified>) -> PeerKey {
-    PeerKey {
-        revision: context.snapshot.revision.clone(),
-        app: app.name.to_string(),
-        party: Party::of(&context.who.caller().principal),
     }
 }

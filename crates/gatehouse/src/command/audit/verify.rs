@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use gatehouse_audit::chain::{Ending, Head, Summary, Verifier};
+use gatehouse_audit::chain::{Ending, Summary, Verifier};
 use gatehouse_audit::checkpoint::{CheckpointKey, PublicKey};
+use gatehouse_audit::head::Head;
 use gatehouse_audit::proof::{Proof, Prover};
 
 use super::super::output::{Failure, line};

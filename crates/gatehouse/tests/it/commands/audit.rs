@@ -4,9 +4,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use gatehouse_audit::chain::{Chain, Head, Record};
+use gatehouse_audit::chain::{Chain, Record};
 use gatehouse_audit::checkpoint::CheckpointKey;
 use gatehouse_audit::event::{Event, EventKind, Outcome};
+use gatehouse_audit::head::Head;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::jose::sign::SigningKey;

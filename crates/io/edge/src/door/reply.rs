@@ -12,25 +12,25 @@ use gatehouse_audit::event::Outcome;
 
 use crate::context::AuditRow;
 use crate::server::body::{Body, BodyError, empty};
-use crate::server::uptake::Uptake;
+use crate::server::write_timeout::stream::Delivery;
 
 /// Counts what is sent and keeps the record open until the last byte.
 pub(super) struct AuditedBody {
     inner: Body,
     row: Arc<AuditRow>,
-    uptake: Option<Arc<Uptake>>,
+    delivery: Option<Arc<Delivery>>,
 }
 
 impl AuditedBody {
-    pub(super) fn wrap(inner: Body, row: Arc<AuditRow>, uptake: Option<Arc<Uptake>>) -> Body {
-        Self { inner, row, uptake }.boxed_unsync()
+    pub(super) fn wrap(inner: Body, row: Arc<AuditRow>, delivery: Option<Arc<Delivery>>) -> Body {
+        Self { inner, row, delivery }.boxed_unsync()
     }
 }
 
 /// Says of a client that was given up why it was. For the body itself, that client is gone like any other.
 impl Drop for AuditedBody {
     fn drop(&mut self) {
-        if self.uptake.as_ref().is_some_and(|uptake| uptake.given_up()) && self.row.is_allowed() {
+        if self.delivery.as_ref().is_some_and(|delivery| delivery.given_up()) && self.row.is_allowed() {
             drop(std::mem::replace(&mut self.inner, empty()));
             self.row.conclude(Outcome::Error, "client_stalled");
         }

@@ -13,16 +13,10 @@ use http::uri::Authority;
 use http::{HeaderMap, Method};
 
 use super::framing::Framing;
+use super::head_limits::{MAX_HEADER_BYTES, MAX_HEADER_FIELD_BYTES, MAX_HEADER_FIELDS};
 use super::routes::OpenEnds;
 use crate::context::{Head, Single};
 use crate::rejection::{Rejection, RejectionKind};
-
-/// Most header fields in a request; HTTP/2 cookie crumbs count one by one.
-pub const MAX_HEADER_FIELDS: usize = 100;
-/// Most bytes in one header field, name and value.
-pub const MAX_HEADER_FIELD_BYTES: usize = 16 * 1024;
-/// Most bytes in all header fields together.
-pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 
 /// The hosts that requests may name, as `host` or `host:port` in lower case.
 #[derive(Clone, Debug)]

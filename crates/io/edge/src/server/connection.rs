@@ -26,15 +26,15 @@ use super::body::{Body, BodyError};
 use super::closing::Closing;
 use super::connections::{Busy, Ending, Slot};
 use super::framing::{Followed, Requests};
-use super::stall::Unstalled;
-use super::uptake::{LeftUnread, Streams, paced};
+use super::head_limits::READ_BUFFER;
+use super::write_timeout::UnreadStreams;
+use super::write_timeout::connection::TimedConnection;
+use super::write_timeout::stream::{StreamExecutor, tracked};
 use super::{Answer, Arrival};
 use crate::timer::Timer;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most that is read of a head of HTTP/1 before it is refused.
-pub(super) const READ_BUFFER: usize = 64 * 1024;
 
 /// How much of the bodies of one connection of HTTP/2 may wait for those who read them.
 const WINDOW: u32 = 1024 * 1024;
@@ -53,7 +53,7 @@ pub(super) struct Connection {
     pub(super) idle_timeout: Duration,
     /// How long it takes new requests.
     pub(super) age: Duration,
-    pub(super) left_unread: Arc<LeftUnread>,
+    pub(super) unread_streams: Arc<UnreadStreams>,
 }
 
 /// How a connection ended.
@@ -76,7 +76,7 @@ impl Connection {
             tracing::debug!(error = %error, "TCP_NODELAY not set");
         }
         let peer = self.peer;
-        let stream = Unstalled::new(stream, Arc::clone(&self.left_unread));
+        let stream = TimedConnection::new(stream, Arc::clone(&self.unread_streams));
         let served = match tls {
             None => self.serve(stream, answer).await,
             Some(tls) => {
@@ -115,7 +115,7 @@ impl Connection {
         A: Answer,
     {
         let peer = self.peer;
-        let streams = Streams::new(Arc::clone(&self.left_unread));
+        let streams = StreamExecutor::new(Arc::clone(&self.unread_streams));
         let window = if self.slot.is_one_of_many { LEAST_WINDOW } else { WINDOW };
         let builder = connection_builder(self.idle_timeout, window, streams.clone());
         let (requests, cutoff) = (Requests::new(), self.closing.cutoff());
@@ -130,11 +130,11 @@ impl Connection {
             let (number, framing) = requests.begin();
             let (answer, requests) = (Arc::clone(&answer), Arc::clone(&requests));
             let version = request.version();
-            let uptake = (version == Version::HTTP_2).then(|| streams.begin());
+            let delivery = (version == Version::HTTP_2).then(|| streams.begin());
             let cutoff = Arc::clone(&tie);
             let busy = presence.busy();
             async move {
-                let arrival = Arrival { peer, framing, uptake: uptake.clone(), cutoff };
+                let arrival = Arrival { peer, framing, delivery: delivery.clone(), cutoff };
                 let mut response = answer.answer(request, arrival).await;
                 if version < Version::HTTP_2 && !requests.came_whole(number) {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -143,9 +143,9 @@ impl Connection {
                     requests.note_stream();
                 }
                 Ok::<_, Infallible>(response.map(|body| {
-                    let body = match uptake {
+                    let body = match delivery {
                         None => body,
-                        Some(uptake) => paced(body, uptake),
+                        Some(delivery) => tracked(body, delivery),
                     };
                     Busily { body, _busy: busy }
                 }))
@@ -251,7 +251,11 @@ async fn unless_silent<C: Future<Output = Option<Result<(), BodyError>>> + Unpin
 
 /// HTTP/1.1 and HTTP/2 with the limits of a server that faces the internet. The number of header fields is limited by
 /// what hyper parses unless told otherwise, a hundred: for any other number it allocates twice for every request.
-fn connection_builder(idle_timeout: Duration, window: u32, streams: Streams) -> Builder<Streams> {
+fn connection_builder(
+    idle_timeout: Duration,
+    window: u32,
+    streams: StreamExecutor,
+) -> Builder<StreamExecutor> {
     let mut builder = Builder::new(streams);
     builder
         .http1()

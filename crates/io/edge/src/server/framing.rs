@@ -19,12 +19,11 @@ use std::sync::{Arc, OnceLock};
 
 use self::chunks::Chunks;
 pub(super) use self::followed::Followed;
-use super::admission::MAX_HEADER_FIELDS;
-use super::connection::READ_BUFFER;
+use super::head_limits::{MAX_HEADER_FIELDS, READ_BUFFER};
 use super::http2::{Excessive, PREFACE, Streams};
 use crate::rejection::excerpt;
 
-/// The most that a head may hold: far more than hyper, which gives up at [`super::connection::READ_BUFFER`], needs.
+/// The most that a head may hold: far more than hyper, which gives up at [`READ_BUFFER`], needs.
 const LONGEST_HEAD: usize = 2 * READ_BUFFER;
 
 /// What a field takes in memory beside its text.

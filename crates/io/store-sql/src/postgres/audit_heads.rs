@@ -1,7 +1,7 @@
 //! How far audit logs had come, in PostgreSQL.
 
 use async_trait::async_trait;
-use gatehouse_audit::chain::Head;
+use gatehouse_audit::head::Head;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_store::audit_head::{AuditHeadRepository, AuditLog};
 use gatehouse_store::error::StoreError;

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gatehouse_audit::chain::{Chain, Head, Record};
+use gatehouse_audit::chain::{Chain, Record};
 use gatehouse_audit::checkpoint::CheckpointKey;
 use gatehouse_audit::event::{Event, EventKind};
+use gatehouse_audit::head::Head;
 use gatehouse_audit::sink::AuditError;
 use tokio::time::Instant;
 

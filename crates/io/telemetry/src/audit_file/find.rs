@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use gatehouse_audit::chain::Head;
+use gatehouse_audit::head::Head;
 
 /// How much is read at a time, in bytes.
 const BLOCK: u64 = 256 * 1024;

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatehouse_audit::chain::{self, Ending, Head, Summary, Why};
+use gatehouse_audit::chain::{self, Ending, Summary, Why};
 use gatehouse_audit::checkpoint::{CheckpointKey, PublicKey};
 use gatehouse_audit::event::{Event, EventKind, Outcome};
+use gatehouse_audit::head::Head;
 use gatehouse_audit::proof::Prover;
 use gatehouse_audit::sink::{AuditError, AuditSink as _};
 use gatehouse_audit::tally::Handful;

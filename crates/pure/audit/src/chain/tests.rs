@@ -2,8 +2,9 @@ use gatehouse_identity::clock::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::{Broken, Chain, Ending, Head, NotAHead, Record, Verifier, Why, verify};
+use super::{Broken, Chain, Ending, Head, Record, Verifier, Why, verify};
 use crate::event::{Event, EventKind, Outcome};
+use crate::head::NotAHead;
 
 fn record(user: &str) -> Record {
     let time = Timestamp::from_unix_seconds(1_795_271_974);

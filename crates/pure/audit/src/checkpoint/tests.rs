@@ -1,8 +1,9 @@
 use gatehouse_identity::clock::Timestamp;
 
 use super::{CheckpointKey, NotAKey, PublicKey, Statement};
-use crate::chain::{Chain, Head};
+use crate::chain::Chain;
 use crate::event::{Event, EventKind, Outcome};
+use crate::head::Head;
 
 fn event(kind: EventKind) -> Event {
     Event::new(kind, Outcome::Allow, Timestamp::from_unix_nanos(1_795_271_974_000_000_123))

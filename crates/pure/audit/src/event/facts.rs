@@ -8,8 +8,9 @@ use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{GrantId, TokenId};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::chain::{Head, Hex};
 use crate::fingerprint::Fingerprint;
+use crate::head::Head;
+use crate::hex::Hex;
 use crate::tally::{Origin, Times};
 
 /// Longest text that enters a record, in bytes.

@@ -3,9 +3,10 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::{Forged, Proof, Prover};
-use crate::chain::{Broken, Chain, Head, Record, Verifier};
+use crate::chain::{Broken, Chain, Record, Verifier};
 use crate::checkpoint::CheckpointKey;
 use crate::event::{Event, EventKind, Outcome};
+use crate::head::Head;
 
 /// What somebody finds who has the public key.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! How far audit logs had come.
 
-use gatehouse_audit::chain::Head;
+use gatehouse_audit::head::Head;
 
 use super::{Finding, Scene, equal};
 use crate::audit_head::AuditLog;

@@ -2,9 +2,10 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gatehouse_audit::chain::{self, Chain, Ending, Head, Record};
+use gatehouse_audit::chain::{self, Chain, Ending, Record};
 use gatehouse_audit::checkpoint::CheckpointKey;
 use gatehouse_audit::event::{Event, EventKind, Outcome};
+use gatehouse_audit::head::Head;
 use gatehouse_audit::sink::AuditError;
 use gatehouse_audit::tally::{Handful, Verdict};
 use gatehouse_identity::clock::Timestamp;

@@ -1,12 +1,12 @@
-//! How the clients of HTTP/2 take their answers (AC-83, AC-85).
+//! The time limit of a stream of HTTP/2.
 //!
-//! A client may hold back single streams by their windows while its connection stays lively, so the connection's own
-//! patience notices nothing, and neither does a body that nobody asks for more. Here every stream has a time limit
-//! of its own, which runs only while a frame of its answer waits for the client.
+//! A client may hold back single streams by their windows (RFC 9113 §5.2) while its connection stays lively, so the
+//! connection's own time limit notices nothing, and neither does a body that nobody asks for more. Here every stream
+//! has a time limit of its own, which runs only while a frame of its answer waits for the client.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -17,20 +17,18 @@ use hyper::rt::Executor;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::{Sleep, sleep};
 
-use super::body::{Body, BodyError};
-use super::stall::PATIENCE;
+use super::{UnreadStreams, WRITE_TIMEOUT};
+use crate::server::body::{Body, BodyError};
 
-/// How many streams a client may leave unread until its connection ends.
-const FORGIVEN: usize = 2;
 /// The most that is offered at once.
 const PIECE: usize = 16 * 1024;
 /// The most that is offered last. A piece goes out once the window has room for any of it, and with the last one the
 /// stream's task ends: so much of an answer can lie in memory, within no time limit, for a client that does not read.
 const LAST_PIECE: usize = 1024;
 
-/// Whose turn it is while an answer is sent. All but [`Self::given_up`] belongs to the task of the stream.
+/// How far a client has taken an answer. All but [`Self::given_up`] belongs to the task of the stream.
 #[derive(Default)]
-pub struct Uptake {
+pub struct Delivery {
     /// How many frames the client was offered.
     offered: AtomicU64,
     /// It took all of them, and there is no other yet.
@@ -40,26 +38,20 @@ pub struct Uptake {
 
 /// The streams of one connection: runs their tasks, and ends those whose answers are not read.
 #[derive(Clone)]
-pub(super) struct Streams {
-    left_unread: Arc<LeftUnread>,
+pub(crate) struct StreamExecutor {
+    unread_streams: Arc<UnreadStreams>,
     /// The stream whose task is about to be started.
-    next: Arc<Mutex<Option<Arc<Uptake>>>>,
+    next: Arc<Mutex<Option<Arc<Delivery>>>>,
 }
 
-/// How many streams of a connection were given up.
-pub(super) struct LeftUnread {
-    count: AtomicUsize,
-    forgiven: usize,
-}
-
-/// An answer in pieces that tells its [`Uptake`].
-struct Paced {
+/// An answer in pieces that tells its [`Delivery`].
+struct TrackedBody {
     inner: Body,
     rest: Bytes,
-    uptake: Arc<Uptake>,
+    delivery: Arc<Delivery>,
 }
 
-impl Uptake {
+impl Delivery {
     /// Whether the client was given up because it did not read.
     pub(crate) fn given_up(&self) -> bool {
         self.given_up.load(Ordering::Relaxed)
@@ -72,40 +64,27 @@ impl Uptake {
     }
 }
 
-impl LeftUnread {
-    /// With `carries_many`, the connection is a proxy's: its other clients are not to suffer.
-    pub(super) fn of_peer(carries_many: bool) -> Arc<Self> {
-        let forgiven = if carries_many { usize::MAX } else { FORGIVEN };
-        Arc::new(Self { count: AtomicUsize::new(0), forgiven })
+impl StreamExecutor {
+    pub(crate) fn new(unread_streams: Arc<UnreadStreams>) -> Self {
+        Self { unread_streams, next: Arc::default() }
     }
 
-    /// Whether the connection should end.
-    pub(super) fn too_many(&self) -> bool {
-        self.count.load(Ordering::Relaxed) > self.forgiven
-    }
-}
-
-impl Streams {
-    pub(super) fn new(left_unread: Arc<LeftUnread>) -> Self {
-        Self { left_unread, next: Arc::default() }
-    }
-
-    /// The uptake of the stream that the connection starts a task for next: it asks for the answer first and then,
+    /// The delivery on the stream that the connection starts a task for next: it asks for the answer first and then,
     /// before anything else, has the task started.
-    pub(super) fn begin(&self) -> Arc<Uptake> {
-        let uptake = Arc::<Uptake>::default();
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&uptake));
-        uptake
+    pub(crate) fn begin(&self) -> Arc<Delivery> {
+        let delivery = Arc::<Delivery>::default();
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&delivery));
+        delivery
     }
 }
 
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamExecutor {
     fn execute(&self, work: F) {
         let begun = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
         match begun {
             None => TokioExecutor::new().execute(work),
-            Some(uptake) => {
-                TokioExecutor::new().execute(while_taken(work, uptake, Arc::clone(&self.left_unread)));
+            Some(delivery) => {
+                TokioExecutor::new().execute(while_read(work, delivery, Arc::clone(&self.unread_streams)));
             }
         }
     }
@@ -113,35 +92,43 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
 
 /// Does `work` to its end, or until the client has left a frame lying for too long. What is dropped then resets the
 /// stream and cancels what an upstream does for it.
-async fn while_taken(work: impl Future<Output = ()>, uptake: Arc<Uptake>, left_unread: Arc<LeftUnread>) {
+async fn while_read(
+    work: impl Future<Output = ()>,
+    delivery: Arc<Delivery>,
+    unread_streams: Arc<UnreadStreams>,
+) {
     let mut work = pin!(work);
-    let mut patience: Option<(u64, Pin<Box<Sleep>>)> = None;
+    let mut waiting: Option<(u64, Pin<Box<Sleep>>)> = None;
     poll_fn(|task| {
         if work.as_mut().poll(task).is_ready() {
             return Poll::Ready(());
         }
-        let Some(frame) = uptake.held_back() else {
-            patience = None;
+        let Some(frame) = delivery.held_back() else {
+            waiting = None;
             return Poll::Pending;
         };
-        let (_, timer) = match &mut patience {
+        let (_, timer) = match &mut waiting {
             Some(running) if running.0 == frame => running,
-            other => other.insert((frame, Box::pin(sleep(PATIENCE)))),
+            other => other.insert((frame, Box::pin(sleep(WRITE_TIMEOUT)))),
         };
         ready!(timer.as_mut().poll(task));
-        uptake.given_up.store(true, Ordering::Relaxed);
-        left_unread.count.fetch_add(1, Ordering::Relaxed);
+        delivery.given_up.store(true, Ordering::Relaxed);
+        unread_streams.add();
         Poll::Ready(())
     })
     .await;
 }
 
-/// `body`, offered in pieces to the client of `uptake`.
-pub(super) fn paced(body: Body, uptake: Arc<Uptake>) -> Body {
-    if body.is_end_stream() { body } else { Paced { inner: body, rest: Bytes::new(), uptake }.boxed_unsync() }
+/// `body`, offered in pieces to the client of `delivery`.
+pub(crate) fn tracked(body: Body, delivery: Arc<Delivery>) -> Body {
+    if body.is_end_stream() {
+        body
+    } else {
+        TrackedBody { inner: body, rest: Bytes::new(), delivery }.boxed_unsync()
+    }
 }
 
-impl HttpBody for Paced {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -157,13 +144,13 @@ impl HttpBody for Paced {
                     Err(other) => return Poll::Ready(Some(Ok(other))),
                 },
                 ended_or_pending => {
-                    this.uptake.taken.store(true, Ordering::Relaxed);
+                    this.delivery.taken.store(true, Ordering::Relaxed);
                     return ended_or_pending;
                 }
             }
         }
-        this.uptake.taken.store(false, Ordering::Relaxed);
-        this.uptake.offered.fetch_add(1, Ordering::Relaxed);
+        this.delivery.taken.store(false, Ordering::Relaxed);
+        this.delivery.offered.fetch_add(1, Ordering::Relaxed);
         let length = match this.rest.len() {
             last @ ..=LAST_PIECE => last,
             more => (more - LAST_PIECE).min(PIECE),

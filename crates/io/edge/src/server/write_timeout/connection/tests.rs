@@ -3,27 +3,27 @@ use std::io::ErrorKind;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::time::{Instant, sleep};
 
-use super::{PATIENCE, Unstalled};
-use crate::server::uptake::LeftUnread;
+use super::TimedConnection;
+use crate::server::write_timeout::{UnreadStreams, WRITE_TIMEOUT};
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_nothing_is_given_up() {
     let (ours, _theirs) = duplex(8);
-    let mut ours = Unstalled::new(ours, LeftUnread::of_peer(false));
+    let mut ours = TimedConnection::new(ours, UnreadStreams::of_peer(false));
     let began = Instant::now();
     let error = ours.write_all(&[0; 100]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
-    assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
+    assert_eq!(began.elapsed().as_secs(), WRITE_TIMEOUT.as_secs());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_slowly_gets_everything() {
     let (ours, mut theirs) = duplex(8);
-    let mut ours = Unstalled::new(ours, LeftUnread::of_peer(false));
+    let mut ours = TimedConnection::new(ours, UnreadStreams::of_peer(false));
     let reader = async move {
         let mut whole = Vec::new();
         while whole.len() < 100 {
-            sleep(PATIENCE / 2).await;
+            sleep(WRITE_TIMEOUT / 2).await;
             let mut piece = [0; 8];
             let length = theirs.read(&mut piece).await.unwrap();
             whole.extend_from_slice(&piece[..length]);
@@ -38,10 +38,10 @@ async fn a_client_that_reads_slowly_gets_everything() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_rests_between_writes_is_not_stalled() {
     let (ours, mut theirs) = duplex(64);
-    let mut ours = Unstalled::new(ours, LeftUnread::of_peer(false));
+    let mut ours = TimedConnection::new(ours, UnreadStreams::of_peer(false));
     for _ in 0..3 {
         ours.write_all(&[1; 8]).await.unwrap();
-        sleep(PATIENCE * 2).await;
+        sleep(WRITE_TIMEOUT * 2).await;
         theirs.read_exact(&mut [0; 8]).await.unwrap();
     }
 }

@@ -1,31 +1,27 @@
-//! Clients that ask and then do not read (AC-83, AC-85): their connection ends when nothing could be sent for a while,
-//! and with it the work that an upstream does for them.
+//! The time limit of a whole connection: it ends when nothing could be sent for a while, and with it the work that an
+//! upstream does for its client.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::uptake::LeftUnread;
-
-/// How long a client may take nothing of what is there for it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+use super::{UnreadStreams, WRITE_TIMEOUT};
 
 /// A connection that does not wait for ever for its client to read.
-pub(super) struct Unstalled<S> {
+pub(crate) struct TimedConnection<S> {
     stream: S,
     /// Runs while a write waits. Most writes do not, and cost nothing here.
-    stalled: Option<Pin<Box<Sleep>>>,
-    left_unread: Arc<LeftUnread>,
+    timer: Option<Pin<Box<Sleep>>>,
+    unread_streams: Arc<UnreadStreams>,
 }
 
-impl<S: Unpin> Unstalled<S> {
-    pub(super) fn new(stream: S, left_unread: Arc<LeftUnread>) -> Self {
-        Self { stream, stalled: None, left_unread }
+impl<S: Unpin> TimedConnection<S> {
+    pub(crate) fn new(stream: S, unread_streams: Arc<UnreadStreams>) -> Self {
+        Self { stream, timer: None, unread_streams }
     }
 
     /// The outcome of `attempt`; an error when attempts have led to nothing for too long, or too many streams were
@@ -36,14 +32,14 @@ impl<S: Unpin> Unstalled<S> {
         attempt: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let this = &mut *self;
-        if this.left_unread.too_many() {
+        if this.unread_streams.too_many() {
             return Poll::Ready(Err(unread()));
         }
         if let Poll::Ready(done) = attempt(Pin::new(&mut this.stream), task) {
-            this.stalled = None;
+            this.timer = None;
             return Poll::Ready(done);
         }
-        let timer = this.stalled.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
         ready!(timer.as_mut().poll(task));
         Poll::Ready(Err(unread()))
     }
@@ -53,7 +49,7 @@ fn unread() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the client does not read")
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Unstalled<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimedConnection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         task: &mut Context<'_>,
@@ -63,7 +59,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Unstalled<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimedConnection<S> {
     fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.attempt(task, |stream, task| stream.poll_write(task, bytes))
     }
