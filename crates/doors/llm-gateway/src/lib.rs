@@ -10,6 +10,7 @@ mod door;
 mod failed;
 mod failures;
 mod messages;
+mod model_call;
 mod models;
 mod offers;
 mod providers;

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use gatehouse_audit::event::{RequestFacts, Target};
 use gatehouse_config::snapshot::llm::{LlmGateway as Settings, Timeouts};
-use gatehouse_edge::authorize::{ModelUse, Permit, authorize, user_of};
-use gatehouse_edge::context::{Context, Head, List, Single, Verified};
+use gatehouse_edge::authorize::{authorize, user_of};
+use gatehouse_edge::context::{Context, Head, Single, Verified};
 use gatehouse_edge::limits::Limit;
 use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
@@ -21,9 +21,9 @@ use gatehouse_llm::anthropic::request::MessagesRequest;
 use gatehouse_llm::model::Model;
 use gatehouse_llm::model::pattern::Asked;
 use gatehouse_llm::route::{Attempt, attempts};
-use gatehouse_policy::input::ModelCall;
 
 use crate::failures::{Failures, Try, unknown};
+use crate::model_call::{Dialect, ModelCall};
 use crate::providers::{Operation, Provider};
 use crate::serving::{Serving, settings};
 use crate::stream::{Meter, Metered};
@@ -50,21 +50,24 @@ pub(crate) async fn dispatch(
 ) -> Outcome {
     let settings = settings(context)?;
     let dialect = Dialect::read(&context.head)?;
+    let tool_names: Vec<Cow<'_, str>> = request.tool_names().collect();
+    let principal = &context.who.caller().principal;
     let mut failures = Failures::none(request, context);
     for attempt in attempts(asked) {
         let provider = serving.providers.find(attempt.app)?;
         let tried = Try { attempt: &attempt, provider, started: Instant::now() };
-        let permit = match permit(request, &dialect, provider, settings, context).await {
-            Ok(permit) => permit,
+        let (dialect, tool_names, model) = (&dialect, &*tool_names, &*attempt.model);
+        let act =
+            ModelCall { principal, request, dialect, tool_names, provider, model, operation: call.operation };
+        let permitted = match authorize(act, &settings.inbound, context, Some(user_of(context))).await {
+            Ok(permitted) => permitted,
             Err(denial) => {
                 failures.denied(tried, denial);
                 continue;
             }
         };
         note_target(request, &attempt, provider, context);
-        // Only the model id may change on the way; all else are the very bytes of the client.
-        let body = body::pieces(request.with_model(&attempt.model));
-        match upstream::send(&serving.outbound, &permit, call, provider, body, context).await {
+        match upstream::send(&serving.outbound, &permitted, call.first_byte, &context.head).await {
             Reply::Passed(response) => {
                 failures.passed(tried, response.status().as_u16());
                 return Ok(meter(response, asked.model, provider, serving.timeouts, context));
@@ -113,54 +116,6 @@ pub(crate) fn find<'a>(
         context.note(|event| event.with_target(Target { model, ..Target::default() }));
         unknown(request.model())
     })
-}
-
-async fn permit(
-    request: &MessagesRequest,
-    dialect: &Dialect<'_>,
-    provider: &Provider,
-    settings: &Settings,
-    context: &Context<Verified>,
-) -> Result<Permit<ModelUse>, Rejection> {
-    let account = &provider.account;
-    let tool_names: Vec<Cow<'_, str>> = request.tool_names().collect();
-    let facts = ModelCall {
-        principal: &context.who.caller().principal,
-        model: request.model(),
-        stream: request.stream(),
-        max_tokens: request.max_tokens().unwrap_or(0),
-        tool_names: &tool_names,
-        api_version: dialect.version,
-        betas: &dialect.betas,
-        input_bytes: request.body().len() as u64,
-        app: account.name.as_str(),
-        provider: account.provider.as_str(),
-        region: account.region.as_deref().unwrap_or_default(),
-        residency: account.residency.as_deref().unwrap_or_default(),
-    };
-    authorize(&facts, &settings.inbound, context, Some(user_of(context))).await
-}
-
-/// Which form of the API the client speaks, as its headers say. They go to the provider as they are, so policy must
-/// not see less of them.
-struct Dialect<'a> {
-    version: &'a str,
-    betas: Vec<String>,
-}
-
-impl<'a> Dialect<'a> {
-    fn read(head: &'a Head) -> Result<Self, Rejection> {
-        let malformed = |name: &str| {
-            Rejection::malformed("header_malformed", format!("{name}: expected printable ASCII"))
-        };
-        let version = head.value(Single::AnthropicVersion).map_or(Ok(""), |value| value.to_str());
-        let version = version.map_err(|_| malformed("anthropic-version"))?;
-        if head.list(List::AnthropicBeta).any(|line| line.to_str().is_err()) {
-            return Err(malformed("anthropic-beta"));
-        }
-        let betas = head.elements(List::AnthropicBeta).map(str::to_owned).collect();
-        Ok(Self { version, betas })
-    }
 }
 
 fn note_target(

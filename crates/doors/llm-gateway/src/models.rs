@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use gatehouse_config::snapshot::llm::LlmGateway as Settings;
-use gatehouse_edge::authorize::{Slices, may_see, user_of};
+use gatehouse_edge::authorize::{Facts, Slices, may_see, user_of};
 use gatehouse_edge::context::{Context, Single, Verified};
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::routes::Outcome;
@@ -123,7 +123,7 @@ async fn is_callable(
     slices: &mut Slices,
 ) -> bool {
     let account = &provider.account;
-    let facts = ModelCall {
+    let facts = Facts::Model(ModelCall {
         principal: &context.who.caller().principal,
         model: id,
         stream: false,
@@ -136,7 +136,7 @@ async fn is_callable(
         provider: account.provider.as_str(),
         region: account.region.as_deref().unwrap_or_default(),
         residency: account.residency.as_deref().unwrap_or_default(),
-    };
+    });
     may_see(&facts, &settings.inbound, context, Some(user_of(context)), slices).await.is_ok()
 }
 

@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, HeaderName, HeaderValue};
-use http::{Method, Request, Uri};
+use http::Method;
+use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
 use http_body_util::{BodyExt as _, Limited};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use gatehouse_config::snapshot::llm::Account;
-use gatehouse_edge::authorize::Permit;
 use gatehouse_edge::outbound::Outbound;
+use gatehouse_edge::outbound::client::OutboundRequest;
+use gatehouse_edge::permit::Listing;
 use gatehouse_edge::server::body;
 use gatehouse_llm::model::listing::{Offered, OfferedPage};
 
@@ -38,8 +40,8 @@ pub(crate) struct Offers {
 pub(crate) struct Source {
     /// The provider's account.
     pub(crate) account: Arc<Account>,
-    /// The URL of the list, without a query.
-    pub(crate) url: String,
+    /// The path of the list there.
+    pub(crate) path: String,
     /// What requests carry; sensitive.
     pub(crate) credential: (HeaderName, HeaderValue),
 }
@@ -103,9 +105,9 @@ impl Listed {
             let query = cursor
                 .as_deref()
                 .map(|id| format!("&after_id={}", utf8_percent_encode(id, NON_ALPHANUMERIC)));
-            let uri = format!("{}?limit=1000{}", source.url, query.unwrap_or_default());
-            let uri = uri.parse::<Uri>().map_err(|error| error.to_string())?;
-            let page = page(source, outbound, uri, until).await?;
+            let path = format!("{}?limit=1000{}", source.path, query.unwrap_or_default());
+            let path = path.parse::<PathAndQuery>().map_err(|error| error.to_string())?;
+            let page = page(source, outbound, path, until).await?;
             let page = OfferedPage::parse(&page).map_err(|error| error.to_string())?;
             self.models.extend(page.models);
             // A provider that shows the same page for ever has shown it once.
@@ -118,18 +120,22 @@ impl Listed {
     }
 }
 
-async fn page(source: &Source, outbound: &Outbound, uri: Uri, until: Instant) -> Result<Bytes, String> {
-    let mut request = Request::new(body::empty());
-    *request.method_mut() = Method::GET;
-    *request.uri_mut() = uri;
-    let headers = request.headers_mut();
+async fn page(
+    source: &Source,
+    outbound: &Outbound,
+    path: PathAndQuery,
+    until: Instant,
+) -> Result<Bytes, String> {
+    let mut headers = HeaderMap::with_capacity(3);
     headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     let (name, value) = &source.credential;
     headers.insert(name.clone(), value.clone());
+    let request = OutboundRequest { method: Method::GET, path, headers, body: body::empty() };
     let client = &outbound.egress(source.account.tls.as_ref()).upstreams;
-    let remaining = until.duration_since(Instant::now());
-    let response = client.send(&Permit::discovery(), request, remaining).await;
+    let listing = Listing::permit(&source.account.base_url, None);
+    let to = listing.destination().map_err(|rejection| rejection.detail().into_owned())?;
+    let response = client.send(&to, request, until.duration_since(Instant::now())).await;
     let response = response.map_err(|rejection| rejection.detail().into_owned())?;
     if !response.status().is_success() {
         return Err(format!("it answered {}", response.status()));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use http::uri::{InvalidUri, Uri};
+use http::uri::{InvalidUri, PathAndQuery, Uri};
 
 use gatehouse_config::snapshot::llm::{Account, AccountCredential, LlmGateway as Settings};
 use gatehouse_edge::rejection::Rejection;
@@ -78,10 +78,16 @@ impl Provider {
         let credential = (name, value);
         let offers = Offers::of(Source {
             account: Arc::clone(&account),
-            url: format!("{base}/v1/models"),
+            path: format!("{}/v1/models", account.base_url.path().trim_end_matches('/')),
             credential: credential.clone(),
         });
-        Ok(Self { origin, credential, offers, messages, count_tokens, account })
+        Ok(Self { account, origin, credential, offers, messages, count_tokens })
+    }
+
+    /// Where requests for `operation` go there.
+    pub(crate) fn path(&self, operation: Operation) -> PathAndQuery {
+        let path = self.uri(operation).path_and_query();
+        path.cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
     }
 
     /// Where requests for `operation` go.

@@ -6,14 +6,15 @@ use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
 use http::response::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use tokio::time::timeout;
 
-use gatehouse_edge::authorize::{ModelUse, Permit};
 use gatehouse_edge::context::{Context, Head, Verified};
 use gatehouse_edge::outbound::Outbound;
+use gatehouse_edge::outbound::client::OutboundRequest;
 use gatehouse_edge::outbound::coding::Received;
+use gatehouse_edge::permit::Permitted;
 use gatehouse_edge::rejection::{Rejection, RejectionKind, excerpt};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::Outcome;
@@ -24,7 +25,8 @@ use gatehouse_llm::route::{Failure, Shown};
 
 use crate::dialect;
 use crate::failed::Failed;
-use crate::providers::{Operation, Provider};
+use crate::model_call::ModelCall;
+use crate::providers::Operation;
 
 /// What is asked of a provider.
 pub(crate) struct Call {
@@ -42,22 +44,20 @@ pub(crate) enum Reply {
     Failed(Failed),
 }
 
-/// Sends `body` to `provider`, with the account's credential in place of the caller's.
+/// Sends a permitted call, with the account's credential in place of the caller's.
 pub(crate) async fn send(
     outbound: &Outbound,
-    permit: &Permit<ModelUse>,
-    call: &Call,
-    provider: &Provider,
-    body: Body,
-    context: &Context<Verified>,
+    permitted: &Permitted<ModelCall<'_>>,
+    first_byte: Duration,
+    inbound: &Head,
 ) -> Reply {
-    let request = request(call, provider, body, &context.head);
-    match outbound
-        .egress(provider.account.tls.as_ref())
-        .upstreams
-        .send(permit, request, call.first_byte)
-        .await
-    {
+    let call = permitted.act();
+    let client = &outbound.egress(call.provider.account.tls.as_ref()).upstreams;
+    let sent = match permitted.destination() {
+        Ok(to) => client.send(&to, request(call, inbound), first_byte).await,
+        Err(unsendable) => Err(unsendable),
+    };
+    match sent {
         Ok(response) if response.status().is_success() => match check_is_reply(&response) {
             Ok(()) => Reply::Passed(pass_headers(response)),
             Err(rejection) => failed(&rejection),
@@ -104,21 +104,24 @@ fn check_is_reply(response: &Response<Received>) -> Result<(), Rejection> {
         .because(format!("a success with content-type {media_type:?}")))
 }
 
-fn request(call: &Call, provider: &Provider, body: Body, inbound: &Head) -> Request<Body> {
-    let mut request = Request::new(body);
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = provider.uri(call.operation).clone();
-    let out = request.headers_mut();
+fn request(call: &ModelCall<'_>, inbound: &Head) -> OutboundRequest {
+    let mut headers = HeaderMap::with_capacity(inbound.fields().size_hint().0);
     for (name, value) in inbound.fields() {
         if headers::request(name.as_str()) == RequestHeader::Forward {
-            out.append(name.clone(), value.clone());
+            headers.append(name.clone(), value.clone());
         }
     }
     // What the body was read as, whatever else the client may have said of it.
-    out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let (name, value) = &provider.credential;
-    out.insert(name.clone(), value.clone());
-    request
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let (name, value) = &call.provider.credential;
+    headers.insert(name.clone(), value.clone());
+    OutboundRequest {
+        method: Method::POST,
+        path: call.provider.path(call.operation),
+        headers,
+        // Only the model id may change on the way; all else are the very bytes of the client.
+        body: body::pieces(call.request.with_model(call.model)),
+    }
 }
 
 /// Keeps the response headers that may reach the client.

@@ -19,6 +19,8 @@ use crate::upstream::answer_reader::over_budget;
 
 /// How many names a line of the log repeats.
 const TOLD: usize = 8;
+/// What an `Arc` has beside what it holds: two counters.
+const COUNTERS: usize = 2 * size_of::<usize>();
 
 /// The tools of one app, as one caller gets them.
 #[derive(Clone)]
@@ -29,7 +31,7 @@ pub(crate) struct AppCatalog {
 
 /// The tools of one app. Callers whose lists say the same share it.
 pub(crate) struct Content {
-    exported_tools: Box<[ExportedTool]>,
+    exported_tools: Box<[Arc<ExportedTool>]>,
     /// Places of the exported tools, in the order of their qualified names.
     by_qualified: Box<[u32]>,
     /// The same, in the order of their bare names.
@@ -81,7 +83,7 @@ impl AppCatalog {
     }
 
     /// The tools in their app's order.
-    pub(crate) fn exported_tools(&self) -> &[ExportedTool] {
+    pub(crate) fn exported_tools(&self) -> &[Arc<ExportedTool>] {
         &self.content.exported_tools
     }
 
@@ -107,7 +109,7 @@ impl AppCatalog {
     }
 
     /// The tool that `endpoint` exports as `name`, and its place in the app's order.
-    pub(crate) fn find(&self, endpoint: &Endpoint, name: &str) -> Option<(usize, &ExportedTool)> {
+    pub(crate) fn find(&self, endpoint: &Endpoint, name: &str) -> Option<(usize, &Arc<ExportedTool>)> {
         let Content { exported_tools, by_qualified, by_bare, .. } = &*self.content;
         let places = if endpoint.app.is_some() { by_bare } else { by_qualified };
         let exported = |place: &u32| {
@@ -147,7 +149,7 @@ impl Content {
         let mut content = Self {
             by_qualified: ordered(&exported_tools, ExportedTool::qualified),
             by_bare: ordered(&exported_tools, ExportedTool::bare),
-            exported_tools: exported_tools.into(),
+            exported_tools: exported_tools.into_iter().map(Arc::new).collect(),
             contested: contested.into(),
             left_out,
             broken: None,
@@ -186,6 +188,7 @@ impl Content {
         names
             + if self.held.is_some() { tools } else { 0 }
             + weight::allocation(size_of_val(&*self.exported_tools))
+            + self.exported_tools.len() * weight::allocation(size_of::<ExportedTool>() + COUNTERS)
             + 2 * weight::allocation(size_of_val(&*self.by_bare))
             + weight::allocation(size_of_val(&*self.contested))
             + size_of::<Self>()

@@ -4,21 +4,22 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use gatehouse_audit::event::{EventKind, Target};
-use gatehouse_config::snapshot::mcp::{McpApp, Upstream};
-use gatehouse_edge::authorize::{Hidden, Permit, Slices, ToolUse, authorize, user_of};
+use gatehouse_config::snapshot::mcp::McpApp;
+use gatehouse_edge::authorize::{Hidden, Slices, authorize, user_of};
 use gatehouse_edge::memory::{Held, OverBudget};
+use gatehouse_edge::permit::Permitted;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::arguments::Arguments;
 use gatehouse_mcp::error::{ErrorCode, RpcError};
 use gatehouse_mcp::message::Request;
 use gatehouse_mcp::mirror;
-use gatehouse_policy::input::{Target as PolicyTarget, ToolCall};
 
 use crate::answer::{Message, cancelled_call, failed_call};
 use crate::app_catalog::{AppCatalog, ExportedTool};
 use crate::cancellation::Cancellation;
 use crate::reply::{CallEvent, Reply};
 use crate::request_scope::RequestScope;
+use crate::tool_call::{Target as CallTarget, ToolCall};
 use crate::tools_list::{hints, may_list};
 use crate::upstream;
 use crate::upstream_call::Completion;
@@ -27,25 +28,20 @@ use crate::upstream_call::Completion;
 struct Found<'a> {
     app: &'a Arc<McpApp>,
     catalog: AppCatalog,
+    exported_tool: Arc<ExportedTool>,
     index: usize,
 }
 
 /// A call that has been read.
 struct Call<'a> {
-    found: Found<'a>,
-    arguments: Arguments<'a>,
+    act: ToolCall<'a>,
+    /// The list that the tool is in.
+    catalog: AppCatalog,
 }
 
 /// Arguments of this much text are counted while somebody looks at them as values, which may take fifty times as much.
 /// Smaller ones are gone before another request is looked at.
 const SMALL: usize = 16 * 1024;
-
-/// A call that policy was asked about.
-struct Ready<'a> {
-    call: Call<'a>,
-    /// Room for the arguments as values.
-    values: Option<Held>,
-}
 
 /// Why a call ends before policy is asked.
 enum Stop {
@@ -90,27 +86,27 @@ async fn answer(
             &rejection,
         ))
     };
-    let call = match read(scope, request).await {
+    let Call { act, catalog } = match read(scope, request).await {
         Ok(call) => call,
         Err(Stop::Error(error)) => return Reply::Message(scope.error(request.id(), error)),
         Err(Stop::Failed(rejection)) => return failed(rejection),
         Err(Stop::Hidden(why)) => return Reply::Message(scope.hidden(request, &why)),
     };
-    let values = match held_values(scope, &call) {
+    let values = match held_values(scope, &act) {
         Ok(held) => held,
         Err(over) => return Reply::Refused(over.into()),
     };
-    match permit(scope, &call).await {
-        Ok(permit) => {
-            let completion =
-                Completion::begin(scope, (call.found.app, &call.found.catalog), request.id(), cancellation);
-            forward(scope, request, Ready { call, values }, permit, completion).await.unwrap_or_else(failed)
+    let app = act.app;
+    match authorize(act, &app.inbound, scope.context, Some(user_of(scope.context))).await {
+        Ok(permitted) => {
+            let completion = Completion::begin(scope, (app, &catalog), request.id(), cancellation);
+            forward(scope, request, (permitted, values), completion).await.unwrap_or_else(failed)
         }
         Err(denial) => failed(denial),
     }
 }
 
-async fn read<'a>(scope: &RequestScope<'a>, request: &'a Request<'_>) -> Result<Call<'a>, Stop> {
+async fn read<'a>(scope: &'a RequestScope<'_>, request: &'a Request<'_>) -> Result<Call<'a>, Stop> {
     let missing = || RpcError::new(ErrorCode::InvalidParams, "`params.name` is missing from `tools/call`");
     let name = request.text_param("name")?.ok_or_else(missing)?;
     note_target(scope, &name, None);
@@ -120,18 +116,27 @@ async fn read<'a>(scope: &RequestScope<'a>, request: &'a Request<'_>) -> Result<
         let message = "`params.requestState` was not given out by this server";
         return Err(RpcError::new(ErrorCode::InvalidParams, message).into());
     }
-    let found = find(scope, &name).await?;
-    let exported_tool = found.exported_tool().ok_or_else(|| RpcError::unknown_tool(&name))?;
-    note_target(scope, &exported_tool.qualified, Some(found.app));
+    let Found { app, catalog, exported_tool, index } = find(scope, &name).await?;
+    note_target(scope, &exported_tool.qualified, Some(app));
     if scope.version.era() == gatehouse_mcp::version::Era::Modern {
         mirror::check_params(scope.facts, exported_tool.tool.bindings(), &arguments)?;
     }
-    Ok(Call { found, arguments })
+    let act = ToolCall {
+        principal: &scope.context.who.caller().principal,
+        target: CallTarget::of(app, index, &exported_tool).ok_or_else(gone)?,
+        version: scope.version,
+        client_info: scope.client_info.value(),
+        annotations: hints(&app.inbound, &exported_tool),
+        app,
+        exported_tool,
+        arguments,
+    };
+    Ok(Call { act, catalog })
 }
 
 /// The one tool that is exported as `name` and that the caller may see. Apps that could not have it are not asked.
 /// While one that could have it is unreachable, the call goes to no other.
-async fn find<'a>(scope: &RequestScope<'a>, name: &str) -> Result<Found<'a>, Stop> {
+async fn find<'a>(scope: &'a RequestScope<'_>, name: &str) -> Result<Found<'a>, Stop> {
     let candidates = scope.apps().filter(|app| scope.endpoint.may_export(app, name));
     let asked = candidates.map(|app| async move {
         (app, scope.door.catalogs.of(&scope.door.upstreams, app, scope.context).await)
@@ -147,8 +152,9 @@ async fn find<'a>(scope: &RequestScope<'a>, name: &str) -> Result<Found<'a>, Sto
                         scope.door.catalogs.known_names.unreachable(app, rejection, scope.context).await,
                     );
                 }
-                if let Some((index, _)) = catalog.find(scope.endpoint, name) {
-                    found.push(Found { app, catalog, index });
+                if let Some((index, exported_tool)) = catalog.find(scope.endpoint, name) {
+                    let exported_tool = Arc::clone(exported_tool);
+                    found.push(Found { app, catalog, exported_tool, index });
                 }
             }
             Err(rejection) => {
@@ -161,17 +167,13 @@ async fn find<'a>(scope: &RequestScope<'a>, name: &str) -> Result<Found<'a>, Sto
     let only = found.pop().filter(|_| found.is_empty() && !contested);
     let mut hidden = None;
     let only = match only {
-        Some(found) => {
-            match may_list(scope, found.app, found.exported_tool().ok_or_else(gone)?, &mut Slices::begin())
-                .await
-            {
-                Ok(()) => Some(found),
-                Err(why) => {
-                    hidden = Some(why);
-                    None
-                }
+        Some(found) => match may_list(scope, found.app, &found.exported_tool, &mut Slices::begin()).await {
+            Ok(()) => Some(found),
+            Err(why) => {
+                hidden = Some(why);
+                None
             }
-        }
+        },
         None => None,
     };
     let rival =
@@ -188,54 +190,26 @@ async fn find<'a>(scope: &RequestScope<'a>, name: &str) -> Result<Found<'a>, Sto
 }
 
 /// Counts what the arguments take as values, for those who look at them so: policies, and the schema of an API.
-fn held_values(scope: &RequestScope<'_>, call: &Call<'_>) -> Result<Option<Held>, OverBudget> {
-    let app = call.found.app;
-    let is_read = !app.inbound.is_empty() || matches!(app.upstream, Upstream::Bridge { .. });
-    if !is_read || call.arguments.raw().get().len() <= SMALL {
+fn held_values(scope: &RequestScope<'_>, act: &ToolCall<'_>) -> Result<Option<Held>, OverBudget> {
+    let is_read = !act.app.inbound.is_empty() || matches!(act.target, CallTarget::Bridge { .. });
+    if !is_read || act.arguments.raw().get().len() <= SMALL {
         return Ok(None);
     }
-    scope.context.account().hold(call.arguments.weight()).map(Some)
+    scope.context.account().hold(act.arguments.weight()).map(Some)
 }
 
-async fn permit(scope: &RequestScope<'_>, call: &Call<'_>) -> Result<Permit<ToolUse>, Rejection> {
-    let exported_tool = call.found.exported_tool().ok_or_else(gone)?;
-    let policies = &call.found.app.inbound;
-    let annotations = hints(policies, exported_tool);
-    let facts = ToolCall {
-        principal: &scope.context.who.caller().principal,
-        method: "tools/call",
-        app: call.found.app.name.as_str(),
-        protocol_version: scope.version.as_str(),
-        client_info: scope.client_info.value(),
-        target: PolicyTarget::Tool {
-            name: exported_tool.tool.name(),
-            qualified_name: &exported_tool.qualified,
-            arguments: Some(call.arguments.raw()),
-            annotations: annotations.as_ref(),
-        },
-    };
-    authorize(&facts, policies, scope.context, Some(user_of(scope.context))).await
-}
-
+/// Sends the call to what answers it; `values` is room for its arguments as values.
 async fn forward(
     scope: &RequestScope<'_>,
     request: &Request<'_>,
-    Ready { call, values }: Ready<'_>,
-    permit: Permit<ToolUse>,
+    (permitted, values): (Permitted<ToolCall<'_>>, Option<Held>),
     completion: Completion,
 ) -> Result<Reply, Rejection> {
-    let app = call.found.app;
-    let exported_tool = call.found.exported_tool().ok_or_else(gone)?;
-    match &app.upstream {
-        Upstream::Bridge { bridge, tls } => {
-            // The order of a bridge's list is that of its tools; the name makes sure.
-            let tool = bridge
-                .tools
-                .get(call.found.index)
-                .filter(|tool| tool.tool().name() == exported_tool.tool.name());
-            let tool = tool.ok_or_else(gone)?;
+    match permitted.act().target {
+        CallTarget::Bridge { tool, tls } => {
+            let api = upstream::bridge::Api::new(&permitted, tool, tls);
             // Arguments that make no request are refused before anything is sent anywhere.
-            let parts = match upstream::bridge::prepare(tool, request) {
+            let parts = match api.prepare() {
                 Ok(parts) => parts,
                 Err(error) => {
                     completion.settle();
@@ -243,27 +217,23 @@ async fn forward(
                 }
             };
             drop(values);
-            let credential = credential(scope, app, exported_tool, &permit).await;
+            let delegation = &scope.door.upstreams.parts.delegation;
+            let credential = delegation.credential(&permitted, scope.context).await;
             let credential = completion.or_settle(credential)?;
-            let api = upstream::bridge::Api { app, tool, tls: tls.as_ref() };
-            let mut answer = api.send(&permit, parts.clone(), &credential, scope).await;
+            let mut answer = api.send(parts.clone(), &credential, scope).await;
             // Refused, so nothing was done. Perhaps the token was only revoked there.
             if answer.as_ref().is_ok_and(|answer| answer.status == 401)
-                && scope.door.upstreams.parts.delegation.forget(&credential, scope.context.now).await
+                && delegation.forget(&credential, scope.context.now).await
             {
-                let renewed = self::credential(scope, app, exported_tool, &permit).await;
-                answer = api.send(&permit, parts, &completion.or_settle(renewed)?, scope).await;
+                let renewed = delegation.credential(&permitted, scope.context).await;
+                answer = api.send(parts, &completion.or_settle(renewed)?, scope).await;
             }
             Ok(Reply::Message(completion.bridge(answer)))
         }
-        Upstream::Proxy(proxy) => {
+        CallTarget::Proxy(proxy) => {
             drop(values);
-            let credential = credential(scope, app, exported_tool, &permit).await;
-            let credential = completion.or_settle(credential)?;
-            let ask =
-                upstream::proxy::Ask { app, proxy, tool: &exported_tool.tool, arguments: call.arguments };
             let mut upstream_call =
-                upstream::proxy::call(&ask, permit, credential, request, scope, completion).await?;
+                upstream::proxy::call(&permitted, proxy, request, scope, completion).await?;
             loop {
                 match upstream_call.next().await {
                     CallEvent::Answer(message) => return Ok(Reply::Message(message)),
@@ -277,21 +247,6 @@ async fn forward(
     }
 }
 
-async fn credential(
-    scope: &RequestScope<'_>,
-    app: &McpApp,
-    exported_tool: &ExportedTool,
-    permit: &Permit<ToolUse>,
-) -> Result<gatehouse_edge::outbound::delegate::OutboundCredential, Rejection> {
-    scope
-        .door
-        .upstreams
-        .parts
-        .delegation
-        .credential(permit, &app.outbound, exported_tool.tool.name(), scope.context)
-        .await
-}
-
 fn note_target(scope: &RequestScope<'_>, tool: &str, app: Option<&McpApp>) {
     scope.note_target(Target {
         method: Some("tools/call".to_owned()),
@@ -300,12 +255,6 @@ fn note_target(scope: &RequestScope<'_>, tool: &str, app: Option<&McpApp>) {
         upstream: app.map(|app| app.origin.clone()),
         ..Target::default()
     });
-}
-
-impl Found<'_> {
-    fn exported_tool(&self) -> Option<&ExportedTool> {
-        self.catalog.exported_tools().get(self.index)
-    }
 }
 
 impl From<RpcError> for Stop {

@@ -17,9 +17,9 @@ use tokio::time::Instant;
 
 use gatehouse_config::snapshot::mcp::{McpApp, Upstream};
 use gatehouse_config::snapshot::outbound::Outbound;
-use gatehouse_edge::authorize::Permit;
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::limits::Limit;
+use gatehouse_edge::permit::Listing;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::static_key::KeyHash;
@@ -139,9 +139,11 @@ impl CatalogCache {
             match cached.listed(context.now) {
                 Some(listed) if asked_here || key.holder == Holder::Service => return listed,
                 Some(Ok(catalog)) => {
-                    let permit = Permit::discovery();
-                    let delegation = &upstreams.parts.delegation;
-                    Box::pin(delegation.confirm_listing(&permit, &app.outbound, context)).await?;
+                    // A bridge's list is asked of nobody.
+                    if let Upstream::Proxy(proxy) = &app.upstream {
+                        let listing = Listing::permit(&proxy.url, Some(&app.outbound));
+                        Box::pin(upstreams.parts.delegation.confirm_listing(&listing, context)).await?;
+                    }
                     return Ok(catalog);
                 }
                 Some(Err(refusal)) if !refusal.kind.is_failure() => self.cached.invalidate(&key).await,

@@ -20,6 +20,7 @@ mod request_scope;
 mod resource;
 mod routes;
 mod session;
+mod tool_call;
 mod tools_list;
 mod unreachable;
 mod upstream;

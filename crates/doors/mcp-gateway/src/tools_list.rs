@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use gatehouse_audit::event::{EventKind, HiddenItems, Target};
 use gatehouse_config::snapshot::mcp::McpApp;
-use gatehouse_edge::authorize::{Hidden, Slices, may_see, user_of};
+use gatehouse_edge::authorize::{Facts, Hidden, Slices, may_see, user_of};
 use gatehouse_edge::limits::Limit;
 use gatehouse_mcp::discover::CacheHints;
 use gatehouse_mcp::error::{ErrorCode, RpcError};
@@ -93,7 +93,7 @@ pub(crate) async fn may_list(
     slices: &mut Slices,
 ) -> Result<(), Hidden> {
     let annotations = hints(&app.listing, exported_tool);
-    let facts = ToolCall {
+    let facts = Facts::Tool(ToolCall {
         principal: &scope.context.who.caller().principal,
         method: "tools/list",
         app: app.name.as_str(),
@@ -105,7 +105,7 @@ pub(crate) async fn may_list(
             arguments: None,
             annotations: annotations.as_ref(),
         },
-    };
+    });
     may_see(&facts, &app.listing, scope.context, Some(user_of(scope.context)), slices).await
 }
 

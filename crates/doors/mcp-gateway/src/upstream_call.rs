@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use gatehouse_audit::event::Outcome as Verdict;
 use gatehouse_config::snapshot::mcp::McpApp;
-use gatehouse_edge::authorize::ToolUse;
 use gatehouse_edge::context::{AuditRow, Context, Verified};
 use gatehouse_edge::limits::Limit;
 use gatehouse_edge::rejection::Rejection;
@@ -39,7 +38,7 @@ pub(crate) struct UpstreamCall {
     pub(crate) progress: Option<Progress>,
     pub(crate) deadline: Deadline,
     /// Cancels the call at servers that have to be told.
-    pub(crate) cancel: Option<CancelOnDrop<ToolUse>>,
+    pub(crate) cancel: Option<CancelOnDrop>,
     pub(crate) completion: Completion,
 }
 

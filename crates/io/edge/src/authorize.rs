@@ -1,11 +1,11 @@
-//! Permission: the policy's word on one act, and the evidence that it was given.
+//! Policy's word on one act.
 
-use std::marker::PhantomData;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::context::{Context, Head, Verified};
+use crate::permit::Permitted;
 use crate::rejection::{Rejection, RejectionKind};
 use gatehouse_audit::event::Policy as PolicyVerdict;
 use gatehouse_identity::principal::Principal;
@@ -15,85 +15,51 @@ use gatehouse_policy::{Decision, DenyReason, Outcome, Policy};
 /// When it makes sense to ask again after there was no room, or a policy was cut short.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What a policy is asked about.
-pub trait Facts {
-    /// The act that is permitted.
-    type Act;
-
-    /// The input for the policy.
-    fn input<'a>(&'a self, request: &'a Request<'a>) -> Input<'a>;
+/// An act that needs permission.
+pub trait Act {
+    /// What policies are told of it.
+    fn facts(&self) -> Facts<'_>;
 }
 
-/// Calling one tool, or seeing it in a list.
-#[derive(Clone, Copy, Debug)]
-pub enum ToolUse {}
-
-/// Calling a model.
-#[derive(Clone, Copy, Debug)]
-pub enum ModelUse {}
-
-/// Minting a token.
-#[derive(Clone, Copy, Debug)]
-pub enum Minting {}
-
-/// Reading what an upstream offers. It is the gateway's own act and carries nothing of a caller's; what a caller
-/// sees of it is decided item by item.
-#[derive(Clone, Copy, Debug)]
-pub enum Discovery {}
-
-impl Facts for input::ToolCall<'_> {
-    type Act = ToolUse;
-
-    fn input<'a>(&'a self, request: &'a Request<'a>) -> Input<'a> {
-        input::ToolCall::input(self, request)
-    }
-}
-
-impl Facts for input::ModelCall<'_> {
-    type Act = ModelUse;
-
-    fn input<'a>(&'a self, request: &'a Request<'a>) -> Input<'a> {
-        input::ModelCall::input(self, request)
-    }
-}
-
-impl Facts for input::TokenMinting<'_> {
-    type Act = Minting;
-
-    fn input<'a>(&'a self, request: &'a Request<'a>) -> Input<'a> {
-        input::TokenMinting::input(self, request)
-    }
-}
-
-/// Evidence that `Act` is permitted. Only [`authorize`] gives it, so code that skips policy does not compile.
+/// What policies are told of an act, by decision point.
 #[derive(Debug)]
-pub struct Permit<Act>(PhantomData<fn() -> Act>);
+pub enum Facts<'a> {
+    /// Calling a tool, or seeing it in a list.
+    Tool(input::ToolCall<'a>),
+    /// Calling a model, or seeing it in a list.
+    Model(input::ModelCall<'a>),
+    /// Minting a token.
+    Token(input::TokenMinting<'a>),
+}
 
-impl Permit<Discovery> {
-    /// The standing permit to read what upstreams offer.
-    pub const fn discovery() -> Self {
-        Self(PhantomData)
+impl Facts<'_> {
+    fn input<'a>(&'a self, request: &'a Request<'a>) -> Input<'a> {
+        match self {
+            Self::Tool(facts) => facts.input(request),
+            Self::Model(facts) => facts.input(request),
+            Self::Token(facts) => facts.input(request),
+        }
     }
 }
 
-/// Asks `policies` whether the request of `context` may do what `facts` say. `user` is who it is done for.
+/// Asks `policies` whether the request of `context` may do `act`. `user` is who it is done for.
 ///
 /// The verdict goes into the audit record. A denial's public sentence is the policy's `external_message`, or says
 /// nothing; a policy that fails denies.
-pub async fn authorize<F: Facts, Who>(
-    facts: &F,
+pub async fn authorize<A: Act, Who>(
+    act: A,
     policies: &[Policy],
     context: &Context<Who>,
     user: Option<User<'_>>,
-) -> Result<Permit<F::Act>, Rejection> {
+) -> Result<Permitted<A>, Rejection> {
     if policies.is_empty() {
-        return Ok(Permit(PhantomData));
+        return Ok(Permitted::given(act));
     }
     let started = Instant::now();
-    let decision = decide(facts, policies, context, user).await;
+    let decision = decide(&act.facts(), policies, context, user).await;
     note_decision(&decision, started.elapsed(), context);
     match decision.outcome {
-        Outcome::Allow => Ok(Permit(PhantomData)),
+        Outcome::Allow => Ok(Permitted::given(act)),
         Outcome::Deny(reason) => Err(denial(decision, reason)),
     }
 }
@@ -168,8 +134,8 @@ impl Slices {
 
 /// Whether the caller may see an item of a list, or what hides it. Nothing is recorded: a list leaves one record, not one
 /// per item.
-pub async fn may_see<F: Facts, Who>(
-    facts: &F,
+pub async fn may_see<Who>(
+    facts: &Facts<'_>,
     policies: &[Policy],
     context: &Context<Who>,
     user: Option<User<'_>>,
@@ -184,8 +150,8 @@ pub async fn may_see<F: Facts, Who>(
 }
 
 /// The verdict of all `policies`: the first denial, else the last approval.
-async fn decide<F: Facts, Who>(
-    facts: &F,
+async fn decide<Who>(
+    facts: &Facts<'_>,
     policies: &[Policy],
     context: &Context<Who>,
     user: Option<User<'_>>,

@@ -46,8 +46,9 @@ use self::keys::LocalKeys;
 pub use self::minted::Minted;
 use self::revocations::Revocations;
 use self::signers::Signers;
-use crate::authorize::{Minting, Permit, authorize};
+use crate::authorize::{Act, Facts, authorize};
 use crate::context::Context;
+use crate::permit::Permitted;
 use crate::rejection::{Rejection, RejectionKind};
 
 /// Signs tokens of our own authorization server.
@@ -183,15 +184,17 @@ impl TokenIssuer {
         let client = &issuance.client.client;
         let id = TokenId::random(self.rng.as_ref());
         let claims = self.access_claims(issuance, server, &id, context)?;
-        permit(issuance, &issuance.client.access_token_policies, &claims, context).await?;
-        let id_claims = self.id_claims(issuance, server, context)?;
-        if let Some(id_claims) = &id_claims {
-            permit(issuance, &issuance.client.id_token_policies, id_claims, context).await?;
-        }
-        let minted = Minted::of(issuance, &claims);
-        let access_token = self.sign(client.access_token.algorithm, ACCESS_TOKEN_TYPE, claims).await?;
-        let id_token = match id_claims {
-            Some(claims) => Some(self.sign(self.id_token_algorithm(), ID_TOKEN_TYPE, claims).await?),
+        let access = permit(issuance, &issuance.client.access_token_policies, claims, context).await?;
+        let id_token = match self.id_claims(issuance, server, context)? {
+            Some(claims) => {
+                Some(permit(issuance, &issuance.client.id_token_policies, claims, context).await?)
+            }
+            None => None,
+        };
+        let minted = Minted::of(issuance, &access.act().claims);
+        let access_token = self.sign(client.access_token.algorithm, ACCESS_TOKEN_TYPE, access).await?;
+        let id_token = match id_token {
+            Some(permitted) => Some(self.sign(self.id_token_algorithm(), ID_TOKEN_TYPE, permitted).await?),
             None => None,
         };
         let facts = facts(issuance, &id, context.now);
@@ -277,13 +280,14 @@ impl TokenIssuer {
         self.keys.algorithms().contains(&Algorithm::Rs256).then_some(Algorithm::Rs256)
     }
 
-    /// Signs claims, off the reactor where that takes long.
+    /// Signs the claims that policies agreed to, off the reactor where that takes long.
     async fn sign(
         &self,
         algorithm: Option<Algorithm>,
         typ: &'static str,
-        claims: Map<String, Value>,
+        permitted: Permitted<Minting<'_>>,
     ) -> Result<String, IssueError> {
+        let claims = permitted.into_act().claims;
         let failed = |why: String| IssueError::Failed(Box::new(Rejection::internal("signing_failed", why)));
         let key =
             self.keys.signing_key(algorithm).ok_or_else(|| failed(format!("no key for {algorithm:?}")))?;
@@ -294,31 +298,44 @@ impl TokenIssuer {
     }
 }
 
+/// Minting a token: its finished claims, and what they stand on.
+struct Minting<'a> {
+    issuance: &'a Issuance<'a>,
+    audiences: Vec<String>,
+    claims: Map<String, Value>,
+}
+
+impl Act for Minting<'_> {
+    fn facts(&self) -> Facts<'_> {
+        let issuance = self.issuance;
+        let (subject_token, actor_token) = match issuance.party {
+            Party::Exchanged { subject_token, actor_token, .. } => (Some(subject_token), actor_token),
+            Party::User(_) | Party::Client => (None, None),
+        };
+        Facts::Token(TokenMinting {
+            client: client_facts(&issuance.client.client, issuance.assurance),
+            grant_type: issuance.grant_type.as_str(),
+            scopes: issuance.scopes,
+            audiences: &self.audiences,
+            resources: issuance.resources,
+            subject_token,
+            actor_token,
+            refresh_shared_with: issuance.refresh_shared_with,
+            token: &self.claims,
+        })
+    }
+}
+
 /// What the client's policies say about the finished claims.
-async fn permit<Who>(
-    issuance: &Issuance<'_>,
+async fn permit<'a, Who>(
+    issuance: &'a Issuance<'a>,
     policies: &[Policy],
-    claims: &Map<String, Value>,
+    claims: Map<String, Value>,
     context: &Context<Who>,
-) -> Result<Permit<Minting>, IssueError> {
-    let client = &issuance.client.client;
-    let audiences: Vec<String> = issuance.audiences.iter().map(ToString::to_string).collect();
-    let (subject_token, actor_token) = match issuance.party {
-        Party::Exchanged { subject_token, actor_token, .. } => (Some(subject_token), actor_token),
-        Party::User(_) | Party::Client => (None, None),
-    };
-    let facts = TokenMinting {
-        client: client_facts(client, issuance.assurance),
-        grant_type: issuance.grant_type.as_str(),
-        scopes: issuance.scopes,
-        audiences: &audiences,
-        resources: issuance.resources,
-        subject_token,
-        actor_token,
-        refresh_shared_with: issuance.refresh_shared_with,
-        token: claims,
-    };
-    let permitted = authorize(&facts, policies, context, user_facts(issuance)).await;
+) -> Result<Permitted<Minting<'a>>, IssueError> {
+    let audiences = issuance.audiences.iter().map(ToString::to_string).collect();
+    let minting = Minting { issuance, audiences, claims };
+    let permitted = authorize(minting, policies, context, user_facts(issuance)).await;
     permitted.map_err(|rejection| {
         // That there was no room says nothing about the token.
         if rejection.kind == RejectionKind::RateLimited {

@@ -15,6 +15,7 @@ pub mod limits;
 pub mod memory;
 pub mod outbound;
 pub mod partial_lists;
+pub mod permit;
 pub mod rejection;
 pub mod server;
 pub mod timer;

@@ -120,6 +120,11 @@ pub struct Problem {
 }
 
 impl BridgeTool {
+    /// The base URL of the API.
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
     /// The tool for listings and policies.
     pub fn tool(&self) -> &Tool {
         &self.tool

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use http::header::CONTENT_TYPE;
-use http::{Request, Response};
+use http::Response;
+use http::header::{CONTENT_TYPE, HeaderMap};
+use http::method::InvalidMethod;
 
 use gatehouse_config::snapshot::mcp::McpApp;
 use gatehouse_config::snapshot::tls::TlsProfile;
-use gatehouse_edge::authorize::{Permit, ToolUse};
 use gatehouse_edge::limits::Limit;
 use gatehouse_edge::memory::Held;
+use gatehouse_edge::outbound::client::OutboundRequest;
 use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::outbound::delegate::OutboundCredential;
+use gatehouse_edge::permit::Permitted;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body;
 use gatehouse_mcp::error::RpcError;
-use gatehouse_mcp::message::{RawObject, Request as RpcRequest};
+use gatehouse_mcp::message::RawObject;
 use gatehouse_mcp::openapi::BridgeTool;
 use gatehouse_mcp::openapi::request::{self, HttpRequestParts};
 use gatehouse_mcp::openapi::result::{Content, HttpAnswer, carried_out, cost, to_content};
@@ -24,12 +26,13 @@ use super::answer_reader::{over_budget, read_whole};
 use super::failed;
 use super::wire::{self, Deadline};
 use crate::request_scope::RequestScope;
+use crate::tool_call::ToolCall;
 
-/// One operation of an API.
-pub(crate) struct Api<'a> {
-    pub(crate) app: &'a McpApp,
-    pub(crate) tool: &'a BridgeTool,
-    pub(crate) tls: Option<&'a Arc<TlsProfile>>,
+/// A permitted call of one operation of an API.
+pub(crate) struct Api<'p> {
+    call: &'p Permitted<ToolCall<'p>>,
+    tool: &'p BridgeTool,
+    tls: Option<&'p Arc<TlsProfile>>,
 }
 
 /// What the API answered.
@@ -41,16 +44,24 @@ pub(crate) struct Answer {
     pub(crate) held: Held,
 }
 
-/// The HTTP request that the call stands for; nothing is sent.
-pub(crate) fn prepare(tool: &BridgeTool, call: &RpcRequest<'_>) -> Result<HttpRequestParts, RpcError> {
-    request::build(tool, call.param("arguments")).map_err(|error| error.to_rpc())
-}
+impl<'p> Api<'p> {
+    /// The operation that `call` is for.
+    pub(crate) fn new(
+        call: &'p Permitted<ToolCall<'p>>,
+        tool: &'p BridgeTool,
+        tls: Option<&'p Arc<TlsProfile>>,
+    ) -> Self {
+        Self { call, tool, tls }
+    }
 
-impl Api<'_> {
+    /// The HTTP request that the call stands for; nothing is sent.
+    pub(crate) fn prepare(&self) -> Result<HttpRequestParts, RpcError> {
+        request::build(self.tool, self.call.act().arguments.raw()).map_err(|error| error.to_rpc())
+    }
+
     /// Sends a prepared request.
     pub(crate) async fn send(
         &self,
-        permit: &Permit<ToolUse>,
         parts: HttpRequestParts,
         credential: &OutboundCredential,
         scope: &RequestScope<'_>,
@@ -58,13 +69,17 @@ impl Api<'_> {
         let deadline = Deadline::of_call(scope.door.upstreams.timeouts);
         let request = assemble(parts, credential, &scope.context.trace.traceparent())?;
         let client = &scope.door.upstreams.parts.outbound.egress(self.tls).upstreams;
-        let response = client.send(permit, request, deadline.left()).await?;
+        let response = client.send(&self.call.destination()?, request, deadline.left()).await?;
         let status = response.status().as_u16();
         // From here on something may have been done, and whoever reads of a failure does it again.
         self.read(response, deadline, scope).await.map_err(|rejection| match carried_out(self.tool, status) {
             Some(told) => answer_lost(&told, &rejection),
             None => rejection,
         })
+    }
+
+    fn app(&self) -> &McpApp {
+        self.call.act().app
     }
 
     async fn read(
@@ -74,9 +89,9 @@ impl Api<'_> {
         scope: &RequestScope<'_>,
     ) -> Result<Answer, Rejection> {
         let (head, body) = response.into_parts();
-        let account = scope.door.upstreams.parts.outbound.memory().account(&super::holder(&self.app.name));
+        let account = scope.door.upstreams.parts.outbound.memory().account(&super::holder(&self.app().name));
         let mut held = account.hold(0).map_err(over_budget)?;
-        let largest = self.app.largest_response;
+        let largest = self.app().largest_response;
         let body = match body.check() {
             // The status of a failure says enough.
             Err(_) if !head.status.is_success() => Vec::new(),
@@ -94,7 +109,7 @@ impl Api<'_> {
         drop(body);
         if let Some(detail) = breach {
             let (app, tool, request_id) =
-                (&self.app.name, self.tool.tool().name(), &scope.context.request_id);
+                (&self.app().name, self.tool.tool().name(), &scope.context.request_id);
             tracing::warn!(%app, tool, request.id = %request_id, detail, "an API's answer is not what its description says");
         }
         held.shrink_to(result.written_len());
@@ -112,16 +127,17 @@ fn assemble(
     parts: HttpRequestParts,
     credential: &OutboundCredential,
     traceparent: &str,
-) -> Result<Request<body::Body>, Rejection> {
-    let body = parts.body.map_or_else(body::empty, body::full);
-    let mut request = Request::builder()
-        .method(parts.method)
-        .uri(parts.url.as_str())
-        .body(body)
-        .map_err(|error| Rejection::internal("upstream_request", error.to_string()))?;
+) -> Result<OutboundRequest, Rejection> {
+    let mut headers = HeaderMap::with_capacity(parts.headers.len() + 3);
     for (name, value) in &parts.headers {
-        request.headers_mut().append(wire::header_name(name)?, wire::header_value(value)?);
+        headers.append(wire::header_name(name)?, wire::header_value(value)?);
     }
-    wire::dress(request.headers_mut(), credential, traceparent)?;
-    Ok(request)
+    wire::dress(&mut headers, credential, traceparent)?;
+    let unsendable = |error: String| Rejection::internal("upstream_request", error);
+    Ok(OutboundRequest {
+        method: parts.method.parse().map_err(|error: InvalidMethod| unsendable(error.to_string()))?,
+        path: wire::path_of(&parts.url)?,
+        headers,
+        body: parts.body.map_or_else(body::empty, body::full),
+    })
 }

@@ -20,18 +20,18 @@ use super::wire::Line;
 const WAIT: Duration = Duration::from_secs(5);
 
 /// The session of one request under way. Dropped before it is settled, it cancels the request.
-pub(crate) struct CancelOnDrop<P: 'static> {
-    line: Arc<Line<P>>,
+pub(crate) struct CancelOnDrop {
+    line: Arc<Line>,
     negotiated: Arc<Negotiated>,
     tasks: TaskTracker,
     /// The request, until it is settled.
     id: Option<Id>,
 }
 
-impl<P: 'static> CancelOnDrop<P> {
+impl CancelOnDrop {
     /// For the request `id` about to be sent, if the server is of the older kind.
     pub(crate) fn of(
-        line: &Arc<Line<P>>,
+        line: &Arc<Line>,
         negotiated: &Arc<Negotiated>,
         id: u64,
         tasks: &TaskTracker,
@@ -70,7 +70,7 @@ impl<P: 'static> CancelOnDrop<P> {
     }
 }
 
-impl<P: 'static> Drop for CancelOnDrop<P> {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
             self.tell(upstream::cancelled(&id, self.negotiated.version));

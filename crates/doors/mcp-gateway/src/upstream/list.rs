@@ -12,10 +12,10 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use gatehouse_config::snapshot::mcp::{ListLimits, McpApp, ProxyUpstream};
-use gatehouse_edge::authorize::{Discovery, Permit};
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::limits::Limit;
 use gatehouse_edge::memory::Held;
+use gatehouse_edge::permit::Listing;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_mcp::listing::{Room, UpstreamPage};
 use gatehouse_mcp::message::{Id, Message, Outcome};
@@ -92,17 +92,18 @@ pub(crate) async fn list(
     slots: &Arc<Semaphore>,
     context: &Context<Verified>,
 ) -> Result<Offered, Rejection> {
-    let (permit, deadline) = (Arc::new(Permit::discovery()), Deadline::of_listing(upstreams.timeouts));
-    let (delegation, rule) = (&upstreams.parts.delegation, &app.outbound);
-    let reach = Reach { app, proxy, largest: proxy.list.bytes };
-    let credential = delegation.listing_credential(&permit, rule, context).await?;
-    let line = reach.line(Arc::clone(&permit), credential, upstreams, context);
+    let deadline = Deadline::of_listing(upstreams.timeouts);
+    let delegation = &upstreams.parts.delegation;
+    let listing = Listing::permit(&proxy.url, Some(&app.outbound));
+    let reach = Reach { app, proxy, to: listing.destination()?, largest: proxy.list.bytes };
+    let credential = delegation.listing_credential(&listing, context).await?;
+    let line = reach.line(credential, upstreams, context)?;
     let mut wire = Wire { line: Arc::new(line), deadline };
     let mut offered = Reading::begin(&reach, slots, upstreams)?.pages(&wire, upstreams, context).await;
     let is_whole = offered.as_ref().is_ok_and(|offered| offered.broken().is_none());
     if !is_whole && is_renewable(&wire.line, upstreams, context).await {
-        let renewed = delegation.listing_credential(&permit, rule, context).await?;
-        wire.line = Arc::new(reach.line(permit, renewed, upstreams, context));
+        let renewed = delegation.listing_credential(&listing, context).await?;
+        wire.line = Arc::new(reach.line(renewed, upstreams, context)?);
         let again = Reading::begin(&reach, slots, upstreams)?.pages(&wire, upstreams, context).await;
         if again.is_ok() || offered.is_err() {
             offered = again;
@@ -149,7 +150,7 @@ impl Offered {
 
 impl<'a> Reading<'a> {
     fn begin(reach: &Reach<'a>, slots: &Arc<Semaphore>, upstreams: &Upstreams) -> Result<Self, Rejection> {
-        let Reach { app, proxy, .. } = *reach;
+        let Reach { app, proxy, .. } = reach;
         let account = upstreams.parts.outbound.memory().account(&super::holder(&app.name));
         let held = account.hold(0).map_err(over_budget)?;
         let left_out = LeftOut::default();
@@ -160,7 +161,7 @@ impl<'a> Reading<'a> {
 
     async fn pages(
         mut self,
-        wire: &Wire<Discovery>,
+        wire: &Wire,
         upstreams: &Upstreams,
         context: &Context<Verified>,
     ) -> Result<Offered, Rejection> {
@@ -222,11 +223,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads one page.
-    async fn page<P: 'static>(
-        &mut self,
-        conversation: Conversation<P>,
-        deadline: Deadline,
-    ) -> Result<Read, Rejection> {
+    async fn page(&mut self, conversation: Conversation, deadline: Deadline) -> Result<Read, Rejection> {
         let Conversation { id, mut reader, mut cancel } = conversation;
         let id = Id::number(id);
         reader.lane = self.lane.take();

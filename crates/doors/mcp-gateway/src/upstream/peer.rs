@@ -51,11 +51,11 @@ pub(crate) struct PeerKey {
 }
 
 /// A request that a server is answering.
-pub(crate) struct Conversation<P: 'static> {
+pub(crate) struct Conversation {
     pub(crate) id: u64,
     pub(crate) reader: AnswerReader,
     /// For servers whose sessions survive their connections.
-    pub(crate) cancel: Option<CancelOnDrop<P>>,
+    pub(crate) cancel: Option<CancelOnDrop>,
 }
 
 /// What a contradiction leaves behind: the revision that was contradicted, and how.
@@ -108,12 +108,12 @@ impl Peers {
 impl Upstreams {
     /// Sends what `compose` writes for the server's revision and an id of ours. A server that has lost the session,
     /// or that turns out to speak another revision by now, is asked once more: it has not processed anything.
-    pub(crate) async fn converse<P: 'static>(
+    pub(crate) async fn converse(
         &self,
-        wire: &Wire<P>,
+        wire: &Wire,
         key: &PeerKey,
         compose: impl Fn(&Peer<'_>, u64) -> UpstreamRequest,
-    ) -> Result<Conversation<P>, Rejection> {
+    ) -> Result<Conversation, Rejection> {
         let (mut again, mut contradicted) = (true, None::<Contradicted>);
         loop {
             let negotiated = self.greet(wire, key).await?;
@@ -165,7 +165,7 @@ impl Upstreams {
         }
     }
 
-    async fn greet<P>(&self, wire: &Wire<P>, key: &PeerKey) -> Result<Arc<Negotiated>, Rejection> {
+    async fn greet(&self, wire: &Wire, key: &PeerKey) -> Result<Arc<Negotiated>, Rejection> {
         let known = self.peers.revisions.get(&wire.line.url).await;
         if let Some(version) = known.filter(|version| version.era() == Era::Modern) {
             return Ok(Arc::new(Negotiated { version, session: None }));
@@ -177,7 +177,7 @@ impl Upstreams {
         open.await.map_err(|shared: Arc<Rejection>| Rejection::clone(&shared))
     }
 
-    async fn handshake<P>(&self, wire: &Wire<P>, known_legacy: bool) -> Result<Negotiated, Rejection> {
+    async fn handshake(&self, wire: &Wire, known_legacy: bool) -> Result<Negotiated, Rejection> {
         let mut step = Step::Initialize(Version::NEWEST_LEGACY);
         if !known_legacy {
             let id = self.message_id();
@@ -236,11 +236,7 @@ impl Introduction {
 }
 
 /// Sends one message of a handshake and reads the response to it; what is no response counts as none.
-async fn ask<P>(
-    wire: &Wire<P>,
-    id: &Id,
-    message: UpstreamRequest,
-) -> Result<(AnswerReader, Vec<u8>), Rejection> {
+async fn ask(wire: &Wire, id: &Id, message: UpstreamRequest) -> Result<(AnswerReader, Vec<u8>), Rejection> {
     let mut reader = wire.post(message, None).await?;
     for _ in 0..CHATTER {
         let Some(text) = reader.next(wire.deadline.next()).await? else { break };
@@ -255,10 +251,10 @@ async fn ask<P>(
     Ok((reader, Vec::new()))
 }
 
-async fn judge<P>(
+async fn judge(
     negotiated: &Negotiated,
     reader: &mut AnswerReader,
-    wire: &Wire<P>,
+    wire: &Wire,
 ) -> Result<Verdict, Rejection> {
     let status = reader.status;
     let in_session = negotiated.version.era() == Era::Legacy && negotiated.session.is_some();

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use http::{Request, StatusCode};
+use http::uri::PathAndQuery;
+use http::{Method, StatusCode};
 use tokio::time::Instant;
-use url::Url;
+use url::{Position, Url};
 
-use gatehouse_edge::authorize::Permit;
 use gatehouse_edge::memory::{Holder, Memory};
-use gatehouse_edge::outbound::client::UpstreamClient;
+use gatehouse_edge::outbound::client::{OutboundRequest, UpstreamClient};
 use gatehouse_edge::outbound::delegate::OutboundCredential;
+use gatehouse_edge::permit::Destination;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body;
 use gatehouse_mcp::mirror::SESSION_ID;
@@ -24,16 +25,18 @@ use super::{Timeouts, failed};
 const AGENT: &str = concat!("gatehouse/", env!("CARGO_PKG_VERSION"));
 
 /// How to reach one MCP server on one occasion, and until when.
-pub(crate) struct Wire<P> {
-    pub(crate) line: Arc<Line<P>>,
+pub(crate) struct Wire {
+    pub(crate) line: Arc<Line>,
     pub(crate) deadline: Deadline,
 }
 
 /// How to reach one MCP server on one occasion.
-pub(crate) struct Line<P> {
+pub(crate) struct Line {
     pub(crate) client: UpstreamClient,
-    pub(crate) permit: Arc<Permit<P>>,
+    /// Where the permitted act leads.
+    pub(crate) to: Destination,
     pub(crate) url: Url,
+    pub(crate) path: PathAndQuery,
     pub(crate) credential: OutboundCredential,
     pub(crate) traceparent: String,
     pub(crate) refusal: Refusal,
@@ -111,7 +114,7 @@ impl Deadline {
     }
 }
 
-impl<P> Wire<P> {
+impl Wire {
     /// Posts one message, in `session` if there is one.
     pub(crate) async fn post(
         &self,
@@ -122,7 +125,7 @@ impl<P> Wire<P> {
     }
 }
 
-impl<P> Line<P> {
+impl Line {
     /// Posts one message, in `session` if there is one, and waits for the head of the answer.
     pub(crate) async fn post(
         &self,
@@ -130,10 +133,7 @@ impl<P> Line<P> {
         session: Option<&str>,
         wait: Duration,
     ) -> Result<AnswerReader, Rejection> {
-        let unsendable = |error: http::Error| Rejection::internal("upstream_request", error.to_string());
-        let mut request =
-            Request::post(self.url.as_str()).body(body::full(message.body)).map_err(unsendable)?;
-        let headers = request.headers_mut();
+        let mut headers = HeaderMap::with_capacity(message.headers.len() + 6);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         for (name, value) in &message.headers {
@@ -142,8 +142,10 @@ impl<P> Line<P> {
         if let Some(session) = session {
             headers.insert(HeaderName::from_static(SESSION_ID), header_value(session)?);
         }
-        dress(headers, &self.credential, &self.traceparent)?;
-        let response = self.client.send(&self.permit, request, wait).await?;
+        dress(&mut headers, &self.credential, &self.traceparent)?;
+        let (path, body) = (self.path.clone(), body::full(message.body));
+        let request = OutboundRequest { method: Method::POST, path, headers, body };
+        let response = self.client.send(&self.to, request, wait).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             self.refusal.heard.store(true, Ordering::Relaxed);
         }
@@ -174,6 +176,13 @@ pub(crate) fn dress(
     value.set_sensitive(true);
     headers.insert(name, value);
     Ok(())
+}
+
+/// Path and query of a URL.
+pub(crate) fn path_of(url: &Url) -> Result<PathAndQuery, Rejection> {
+    let text = &url[Position::BeforePath..Position::AfterQuery];
+    text.parse()
+        .map_err(|_| Rejection::internal("upstream_request", format!("no request can ask for {text:?}")))
 }
 
 pub(crate) fn header_name(name: &str) -> Result<HeaderName, Rejection> {

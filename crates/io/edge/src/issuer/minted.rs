@@ -10,7 +10,7 @@ use gatehouse_oauth::client::GrantType;
 use gatehouse_policy::input::{TokenMinting, User};
 
 use super::{Issuance, Party, client_facts};
-use crate::authorize::{Slices, may_see};
+use crate::authorize::{Facts, Slices, may_see};
 use crate::context::Context;
 
 /// A token about which policies were asked: everything that they were told, except the request that it was minted for
@@ -62,7 +62,7 @@ impl Minted {
         subject_token: Option<&Map<String, Value>>,
         context: &Context<Who>,
     ) -> bool {
-        let facts = TokenMinting {
+        let facts = Facts::Token(TokenMinting {
             client: client_facts(&client.client, self.assurance),
             grant_type: self.grant_type.as_str(),
             scopes: &self.scopes,
@@ -72,7 +72,7 @@ impl Minted {
             actor_token: None,
             refresh_shared_with: None,
             token: &self.claims,
-        };
+        });
         let user = self.subject.as_ref().zip(subject_token);
         let user = user.map(|(subject, claims)| User::of_token(subject.as_str(), claims));
         may_see(&facts, &client.access_token_policies, context, user, &mut Slices::begin()).await.is_ok()

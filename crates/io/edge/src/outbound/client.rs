@@ -1,7 +1,7 @@
 //! The pooled client that carries calls to upstreams.
 //!
-//! It follows no redirect, reads no proxy from the environment, and sends only what it is given. Every call needs
-//! a [`Permit`]: code that skipped policy cannot reach an upstream.
+//! It follows no redirect, reads no proxy from the environment, and sends only what it is given. A call goes where a
+//! permit leads: code that skipped policy cannot reach an upstream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use http::header::{
     CONNECTION, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::uri::Authority;
-use http::{Request, Response};
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -19,9 +19,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use gatehouse_config::snapshot::mcp::Connection;
 
-use crate::authorize::Permit;
 use crate::memory::Memory;
 use crate::outbound::coding::{Received, ask_for_identity};
+use crate::permit::Destination;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::server::body::Body;
 
@@ -52,7 +52,30 @@ static HOP_BY_HOP: [HeaderName; 9] = [
     UPGRADE,
 ];
 
+/// A request to an upstream, which the permitted act names.
+pub struct OutboundRequest {
+    /// The method.
+    pub method: Method,
+    /// What is asked for there.
+    pub path: PathAndQuery,
+    /// The header fields.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Body,
+}
+
 /// Sends requests to upstreams.
+///
+/// Nothing goes out without a permit, nor elsewhere than it says:
+///
+/// ```compile_fail,E0308
+/// use gatehouse_edge::outbound::client::{OutboundRequest, UpstreamClient};
+///
+/// async fn elsewhere(client: &UpstreamClient, request: OutboundRequest) {
+///     let url: url::Url = "https://elsewhere.example".parse().unwrap();
+///     let _ = client.send(&url, request, std::time::Duration::from_secs(1)).await;
+/// }
+/// ```
 #[derive(Clone)]
 pub struct UpstreamClient {
     client: Client<HttpsConnector<HttpConnector>, Body>,
@@ -83,22 +106,20 @@ impl UpstreamClient {
         Self { client: builder.build(https), memory }
     }
 
-    /// Sends `request` and waits at most `first_byte` for the head of the answer. The body is streamed.
+    /// Sends `request` to where a permitted act leads, and waits at most `first_byte` for the head of the answer. The
+    /// body is streamed.
     ///
     /// Hop-by-hop headers are removed from the request and from the answer. The answer is asked for without any coding,
     /// and has none when it is given back. Dropping the returned future or body
     /// cancels the upstream call.
-    pub async fn send<P>(
+    pub async fn send(
         &self,
-        _permit: &Permit<P>,
-        mut request: Request<Body>,
+        to: &Destination,
+        request: OutboundRequest,
         first_byte: Duration,
     ) -> Result<Response<Received>, Rejection> {
-        strip_hop_by_hop(request.headers_mut());
-        ask_for_identity(request.headers_mut());
-        let authority = request.uri().authority().cloned();
-        let host = authority.as_ref().map(Authority::as_str).unwrap_or_default();
-        match tokio::time::timeout(first_byte, self.client.request(request)).await {
+        let host = to.authority().as_str();
+        match tokio::time::timeout(first_byte, self.client.request(request.into_http(to)?)).await {
             Ok(Ok(response)) => {
                 let (mut head, body) = response.into_parts();
                 strip_hop_by_hop(&mut head.headers);
@@ -118,6 +139,24 @@ impl UpstreamClient {
             )
             .because(format!("{host}: no answer within {first_byte:?}"))),
         }
+    }
+}
+
+impl OutboundRequest {
+    fn into_http(self, to: &Destination) -> Result<Request<Body>, Rejection> {
+        let uri = Uri::builder()
+            .scheme(to.scheme().clone())
+            .authority(to.authority().clone())
+            .path_and_query(self.path)
+            .build()
+            .map_err(|error| Rejection::internal("upstream_request", error.to_string()))?;
+        let mut request = Request::new(self.body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.headers;
+        strip_hop_by_hop(request.headers_mut());
+        ask_for_identity(request.headers_mut());
+        Ok(request)
     }
 }
 

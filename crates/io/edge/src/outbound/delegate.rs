@@ -13,10 +13,10 @@ use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::secret::Secret;
 
 use crate::authn::client::ClientDirectory;
-use crate::authorize::{Discovery, Permit, ToolUse};
 use crate::context::{Context, Verified};
 use crate::issuer::{Minted, TokenIssuer};
 use crate::outbound::Outbound;
+use crate::permit::{Delegated, Listing, Permitted};
 use crate::rejection::{Rejection, RejectionKind};
 use ask::{Ask, Key, KeyRef};
 use remote::Servers;
@@ -89,46 +89,47 @@ impl Delegation {
         }
     }
 
-    /// The credential for a permitted call of `tool` (bare name) under `rule`.
-    pub async fn credential(
+    /// The credential for a permitted call of a tool.
+    pub async fn credential<A: Delegated>(
         &self,
-        _permit: &Permit<ToolUse>,
-        rule: &OutboundRule,
-        tool: &str,
+        call: &Permitted<A>,
         context: &Context<Verified>,
     ) -> Result<OutboundCredential, Rejection> {
-        let credential = self.credential_for(rule, Some(tool), context).await?;
+        let credential = self.credential_for(call.act(), context).await?;
         Ok(credential.noted(context))
     }
 
     /// The credential for asking an upstream what it offers: as for a call, without the scopes of any tool.
     pub async fn listing_credential(
         &self,
-        _permit: &Permit<Discovery>,
-        rule: &OutboundRule,
+        listing: &Permitted<Listing<'_>>,
         context: &Context<Verified>,
     ) -> Result<OutboundCredential, Rejection> {
         // The record of a call tells of the token that goes out with it, not of one that the list was read with.
-        self.credential_for(rule, None, context).await
+        self.credential_for(listing.act(), context).await
     }
 
     /// Whether this request would be given the credential for asking an upstream what it offers, before it is shown
     /// what another one was told with it. It is no use of that credential, so no record tells of one.
     pub async fn confirm_listing(
         &self,
-        _permit: &Permit<Discovery>,
-        rule: &OutboundRule,
+        listing: &Permitted<Listing<'_>>,
         context: &Context<Verified>,
     ) -> Result<(), Rejection> {
-        match rule {
-            OutboundRule::TokenExchange(exchange) if matches!(exchange.authority.reach, Reach::Local) => {
-                self.credential_for(rule, None, context).await.map(drop)
+        match listing.act().credential_rule() {
+            Some(OutboundRule::TokenExchange(exchange))
+                if matches!(exchange.authority.reach, Reach::Local) =>
+            {
+                self.credential_for(listing.act(), context).await.map(drop)
             }
             // The server abroad decided by the token alone, which the list is held for.
-            OutboundRule::TokenExchange(_)
-            | OutboundRule::ClientCredentials { .. }
-            | OutboundRule::Static { .. }
-            | OutboundRule::Unprotected => Ok(()),
+            Some(
+                OutboundRule::TokenExchange(_)
+                | OutboundRule::ClientCredentials { .. }
+                | OutboundRule::Static { .. }
+                | OutboundRule::Unprotected,
+            )
+            | None => Ok(()),
         }
     }
 
@@ -151,17 +152,17 @@ impl Delegation {
 
     async fn credential_for(
         &self,
-        rule: &OutboundRule,
-        tool: Option<&str>,
+        act: &impl Delegated,
         context: &Context<Verified>,
     ) -> Result<OutboundCredential, Rejection> {
+        let Some(rule) = act.credential_rule() else { return Ok(OutboundCredential::None) };
         match rule {
             OutboundRule::Unprotected => Ok(OutboundCredential::None),
             OutboundRule::Static { header, value } => {
                 Ok(OutboundCredential::Header { name: header.clone(), value: value.clone() })
             }
             OutboundRule::TokenExchange(exchange) => {
-                let ask = Ask::for_tool(exchange, tool, context.who.caller())?;
+                let ask = Ask::for_tool(exchange, act.tool(), context.who.caller())?;
                 self.token(&ask, context).await.map(OutboundCredential::Bearer)
             }
             OutboundRule::ClientCredentials { authority, audience, scopes } => {

@@ -16,8 +16,10 @@ use gatehouse_config::snapshot::outbound::{
     Authority, Exchange, ExchangeKind, Outbound as OutboundRule, Reach, ToolRule,
 };
 use gatehouse_edge::authn::client::ClientDirectory;
-use gatehouse_edge::authorize::authorize;
+use gatehouse_edge::authorize::{Act, Facts, authorize};
 use gatehouse_edge::outbound::delegate::{Delegation, OutboundCredential};
+use gatehouse_edge::permit::{Delegated, Origin, Outgoing};
+use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::routes::Route;
 use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Clock as _;
@@ -30,6 +32,35 @@ use gatehouse_testkit::outage::FickleStore;
 
 use crate::house::{House, Plan, Site, TEAM_KEY, Verified, text};
 use crate::peer::{Answer, Peer, Reply, get};
+
+/// A call of a tool whose upstream is nowhere.
+struct Call<'a> {
+    facts: ToolCall<'a>,
+    tool: &'a str,
+    rule: &'a OutboundRule,
+}
+
+impl Act for Call<'_> {
+    fn facts(&self) -> Facts<'_> {
+        Facts::Tool(self.facts.clone())
+    }
+}
+
+impl Outgoing for Call<'_> {
+    fn origin(&self) -> Result<Origin, Rejection> {
+        Origin::of(&Url::parse("https://nowhere.example").unwrap())
+    }
+}
+
+impl Delegated for Call<'_> {
+    fn credential_rule(&self) -> Option<&OutboundRule> {
+        Some(self.rule)
+    }
+
+    fn tool(&self) -> Option<&str> {
+        Some(self.tool)
+    }
+}
 
 /// A route `/{tool}` whose answer is the credential for that tool under `rule`.
 fn calling(site: &Site, rule: OutboundRule) -> Route {
@@ -64,8 +95,9 @@ fn calling_after(site: &Site, rule: OutboundRule, revoked: Option<TokenId>) -> R
                     annotations: None,
                 },
             };
-            let permit = authorize(&facts, &[], &context, None).await?;
-            text(match delegation.credential(&permit, &rule, &tool, &context).await? {
+            let call = Call { facts, tool: &tool, rule: &rule };
+            let permitted = authorize(call, &[], &context, None).await?;
+            text(match delegation.credential(&permitted, &context).await? {
                 OutboundCredential::Bearer(token) => format!("Bearer {}", token.token.expose()),
                 OutboundCredential::Header { name, value } => format!("{name}: {}", value.expose()),
                 OutboundCredential::None => "nothing".to_owned(),

@@ -9,7 +9,6 @@ use http_body_util::BodyExt as _;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
-use gatehouse_edge::authorize::Permit;
 use gatehouse_edge::memory::Memory;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::coding::Received;
@@ -17,9 +16,9 @@ use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body;
 use gatehouse_testkit::patience::until;
 
-use crate::peer::{LONG, Peer, Reply};
+use crate::peer::{LONG, Peer, Reply, permitted};
 
-/// Sends a request with a permit that needs no policy; which permit it is, is the types' business.
+/// Sends a request with a permit that needs no policy.
 async fn send(
     outbound: &Outbound,
     url: &str,
@@ -30,8 +29,8 @@ async fn send(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(body::full("payload")).unwrap();
-    outbound.egress(None).upstreams.send(&Permit::discovery(), request, first_byte).await
+    let (to, request) = permitted(request.body(body::full("payload")).unwrap());
+    outbound.egress(None).upstreams.send(&to, request, first_byte).await
 }
 
 fn outbound() -> Outbound {

@@ -6,10 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use gatehouse_edge::outbound::client::OutboundRequest;
+use gatehouse_edge::permit::{Destination, Listing};
+use gatehouse_edge::server::body::Body;
 use gatehouse_testkit::loopback::listen;
 
 /// Longer than anything takes that works.
@@ -186,4 +190,12 @@ async fn whole_request(stream: &mut TcpStream) -> String {
             Ok(count) => read.extend_from_slice(&buffer[..count]),
         }
     }
+}
+
+/// `request` as one that a permit leads to its URL.
+pub(crate) fn permitted(request: Request<Body>) -> (Destination, OutboundRequest) {
+    let (head, body) = request.into_parts();
+    let to = Listing::permit(&head.uri.to_string().parse().unwrap(), None).destination().unwrap();
+    let path = head.uri.path_and_query().unwrap().clone();
+    (to, OutboundRequest { method: head.method, path, headers: head.headers, body })
 }

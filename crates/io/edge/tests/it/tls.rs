@@ -13,7 +13,6 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use gatehouse_config::snapshot::tls::{Certificate as Shown, ClientAuth, TlsProfile, TlsVersion};
-use gatehouse_edge::authorize::Permit;
 use gatehouse_edge::memory::Memory;
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::server::body;
@@ -22,7 +21,7 @@ use gatehouse_edge::server::tls::{Certificate, ClientCertificates, OldestVersion
 use gatehouse_identity::secret::Secret;
 
 use crate::house::{House, Plan, plain, text};
-use crate::peer::{LONG, raw};
+use crate::peer::{LONG, permitted, raw};
 use crate::unread;
 
 /// A certificate that signs itself.
@@ -216,7 +215,8 @@ fn profile(server: &Identity, own: Option<&Identity>, min_version: TlsVersion) -
 async fn through(profile: Option<&Arc<TlsProfile>>, house: &House) -> String {
     let outbound = Outbound::new(profile.map(AsRef::as_ref), Memory::default()).unwrap();
     let request = Request::get(format!("https://{}/", house.address())).body(body::empty()).unwrap();
-    match outbound.egress(profile).upstreams.send(&Permit::discovery(), request, LONG).await {
+    let (to, request) = permitted(request);
+    match outbound.egress(profile).upstreams.send(&to, request, LONG).await {
         Ok(response) => {
             let whole = response.into_body().collect().await.unwrap().to_bytes();
             String::from_utf8_lossy(&whole).into_owned()
@@ -249,8 +249,9 @@ async fn a_profile_that_was_not_announced_trusts_nobody() {
     let profile = profile(&server, None, TlsVersion::V12);
     let outbound = Outbound::new([], Memory::default()).unwrap();
     let request = Request::get(format!("https://{}/", house.address())).body(body::empty()).unwrap();
+    let (to, request) = permitted(request);
     let egress = outbound.egress(Some(&profile));
-    let refused = egress.upstreams.send(&Permit::discovery(), request, LONG).await.unwrap_err();
+    let refused = egress.upstreams.send(&to, request, LONG).await.unwrap_err();
     assert_eq!(refused.reason, "upstream_unreachable");
 }
 

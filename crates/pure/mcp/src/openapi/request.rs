@@ -87,8 +87,8 @@ impl BuildError {
 ///
 /// Every path argument ends up in exactly one segment, and the URL starts with the base URL and the literal
 /// parts of the path: both are checked on the finished URL.
-pub fn build(tool: &BridgeTool, arguments: Option<&RawValue>) -> Result<HttpRequestParts, BuildError> {
-    let text = arguments.map_or("{}", RawValue::get);
+pub fn build(tool: &BridgeTool, arguments: &RawValue) -> Result<HttpRequestParts, BuildError> {
+    let text = arguments.get();
     let value: Value = serde_json::from_str(text).map_err(|_| BuildError::NotAnObject)?;
     let members = RawObject::parse(text).map_err(|_| BuildError::NotAnObject)?;
     check(tool, &value)?;

@@ -39,7 +39,7 @@ fn find<'a>(bridge: &'a Bridge, name: &str) -> &'a BridgeTool {
 
 fn call(bridge: &Bridge, name: &str, arguments: &str) -> Result<HttpRequestParts, BuildError> {
     let raw = RawValue::from_string(arguments.to_owned()).expect("JSON");
-    build(find(bridge, name), Some(&raw))
+    build(find(bridge, name), &raw)
 }
 
 fn url(bridge: &Bridge, name: &str, arguments: &str) -> String {

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::Request;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method};
 use http_body_util::BodyExt as _;
 
 use gatehouse_config::snapshot::mcp::Connection;
 
-use super::{USUAL, UpstreamClient};
-use crate::authorize::Permit;
+use super::{OutboundRequest, USUAL, UpstreamClient};
 use crate::memory::Memory;
 use crate::outbound::Outbound;
+use crate::permit::Listing;
 use crate::server::body;
 
 /// A server that answers every request on every connection, and counts the connections.
@@ -39,9 +40,16 @@ fn server() -> (String, Arc<AtomicUsize>) {
 /// How many connections a number of calls takes, one after the other.
 async fn connections(client: &UpstreamClient, calls: usize) -> usize {
     let (url, connections) = server();
+    let url = url.parse().unwrap();
     for _ in 0..calls {
-        let request = Request::get(&url).body(body::empty()).unwrap();
-        let response = client.send(&Permit::discovery(), request, Duration::from_secs(30)).await.unwrap();
+        let to = Listing::permit(&url, None).destination().unwrap();
+        let request = OutboundRequest {
+            method: Method::GET,
+            path: PathAndQuery::from_static("/"),
+            headers: HeaderMap::new(),
+            body: body::empty(),
+        };
+        let response = client.send(&to, request, Duration::from_secs(30)).await.unwrap();
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "ok");
         // Lets the connection go back to the pool.
         tokio::time::sleep(Duration::from_millis(5)).await;
