@@ -13,6 +13,7 @@ use gatehouse_mcp::arguments::Arguments;
 use gatehouse_mcp::error::{ErrorCode, RpcError};
 use gatehouse_mcp::message::Request;
 use gatehouse_mcp::mirror;
+use gatehouse_mcp::openapi::request;
 
 use crate::answer::{Message, cancelled_call, failed_call};
 use crate::app_catalog::{AppCatalog, ExportedTool};
@@ -22,6 +23,7 @@ use crate::request_scope::RequestScope;
 use crate::tool_call::{Target as CallTarget, ToolCall};
 use crate::tools_list::{hints, may_list};
 use crate::upstream;
+use crate::upstream::answer_reader::over_budget;
 use crate::upstream_call::Completion;
 
 /// A tool, found by its exported name.
@@ -195,7 +197,11 @@ fn held_values(scope: &RequestScope<'_>, act: &ToolCall<'_>) -> Result<Option<He
     if !is_read || act.arguments.raw().get().len() <= SMALL {
         return Ok(None);
     }
-    scope.context.account().hold(act.arguments.weight()).map(Some)
+    let request = match act.target {
+        CallTarget::Bridge { tool, .. } => request::weight(tool, act.arguments.raw()),
+        CallTarget::Proxy(_) => 0,
+    };
+    scope.context.account().hold(act.arguments.weight() + request).map(Some)
 }
 
 /// Sends the call to what answers it; `values` is room for its arguments as values.
@@ -217,6 +223,13 @@ async fn forward(
                 }
             };
             drop(values);
+            // The text of a form may be many times what the client sent.
+            let _parts = match parts.held_bytes() {
+                small if small <= SMALL => None,
+                large => {
+                    Some(completion.or_settle(scope.context.account().hold(large).map_err(over_budget))?)
+                }
+            };
             let delegation = &scope.door.upstreams.parts.delegation;
             let credential = delegation.credential(&permitted, scope.context).await;
             let credential = completion.or_settle(credential)?;

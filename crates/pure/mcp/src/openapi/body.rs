@@ -1,13 +1,17 @@
 //! Bodies of requests.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::document::{Document, below};
 use super::parameter::Parameter;
+use super::path::encode;
 use super::schema::Schemas;
-use super::value::Unfit;
+use super::schema::composed::{COMPOSED, visit};
+use super::value::{Claims, GROWTH, Unfit, weight_as_pairs};
 use super::{Problem, media};
 use crate::message::RawObject;
 
@@ -26,10 +30,34 @@ pub(super) struct Body {
 enum Form {
     /// The JSON text of the argument, byte for byte.
     Json,
-    /// `application/x-www-form-urlencoded`: the members of an object. Those with a style of their own are named.
-    Fields(Vec<Parameter>),
+    /// `application/x-www-form-urlencoded`: the members of an object.
+    Fields(Fields),
     /// The text of a string.
     Text,
+}
+
+/// What a document says of the fields of a form.
+#[derive(Clone, Debug, Default)]
+struct Fields {
+    /// Those with a style of their own.
+    styled: Vec<Parameter>,
+    /// The names of all that it declares, encoded.
+    declared: Vec<String>,
+}
+
+/// Why a body cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unwritable {
+    /// Its text would not fit.
+    Unfit(Unfit),
+    /// A field would write another one: its name, and the name that it writes.
+    Shadowed(String, String),
+}
+
+impl From<Unfit> for Unwritable {
+    fn from(unfit: Unfit) -> Self {
+        Self::Unfit(unfit)
+    }
 }
 
 /// A body as a document declares it.
@@ -67,6 +95,10 @@ impl<'a> DeclaredBody<'a> {
             return Ok(None);
         };
         let schema_at = below(&below(&content_at, media_type), "schema");
+        let form = match form {
+            Form::Fields(fields) => Form::Fields(fields.declared_by(document, described.get("schema"))),
+            other => other,
+        };
         let media_type = if media_type.contains('*') { form.usual() } else { media_type };
         Ok(Some(Self {
             body: Body { media_type: media_type.to_owned(), form },
@@ -101,8 +133,8 @@ fn choose(content: &Map<String, Value>) -> Option<(&str, &Value, Form)> {
     let fields = || {
         let (media_type, described) = first(media::is_form)?;
         let encodings = described.get("encoding").and_then(Value::as_object).into_iter().flatten();
-        let fields = encodings.map(|(name, encoding)| Parameter::field(name, Some(encoding))).collect();
-        Some((media_type, described, Form::Fields(fields)))
+        let styled = encodings.map(|(name, encoding)| Parameter::field(name, Some(encoding))).collect();
+        Some((media_type, described, Form::Fields(Fields { styled, ..Fields::default() })))
     };
     let text = || first(media::is_text).map(|(media_type, described)| (media_type, described, Form::Text));
     json.or_else(fields).or_else(text)
@@ -121,42 +153,76 @@ impl Form {
 
 impl Body {
     /// The bytes that `value` is sent as.
-    pub(super) fn write(&self, value: &RawValue) -> Result<Bytes, Unfit> {
+    pub(super) fn write(&self, value: &RawValue) -> Result<Bytes, Unwritable> {
         match &self.form {
             Form::Json => Ok(Bytes::copy_from_slice(value.get().as_bytes())),
             Form::Text => {
                 let text: String = serde_json::from_str(value.get()).map_err(|_| Unfit::TooDeep)?;
                 Ok(Bytes::from(text))
             }
-            Form::Fields(fields) => write_fields(fields, value).map(Bytes::from),
+            Form::Fields(fields) => fields.write(value).map(Bytes::from),
+        }
+    }
+
+    /// The most memory that writing a value of this text takes.
+    pub(super) fn weight(&self, text: &str) -> usize {
+        match &self.form {
+            Form::Json | Form::Text => text.len(),
+            Form::Fields(_) => weight_as_pairs(text) + 2 * LARGEST.min(GROWTH * text.len()),
         }
     }
 }
 
-fn write_fields(styled: &[Parameter], value: &RawValue) -> Result<String, Unfit> {
-    /// The most that a form grows to.
-    const LARGEST: usize = 16 * 1024 * 1024;
-    let members = RawObject::parse(value.get()).map_err(|_| Unfit::TooDeep)?;
-    let mut out = String::new();
-    for (name, raw) in members.iter() {
-        let usual;
-        let field = if let Some(field) = styled.iter().find(|field| field.name == name) {
-            field
-        } else {
-            usual = Parameter::field(name, None);
-            &usual
-        };
-        for (name, value) in field.in_query(raw)? {
-            if !out.is_empty() {
-                out.push('&');
-            }
-            out.push_str(&name);
-            out.push('=');
-            out.push_str(&value);
+/// The most that a form grows to.
+const LARGEST: usize = 16 * 1024 * 1024;
+
+impl Fields {
+    /// The same, with the names that `schema` and what it is composed of declare.
+    fn declared_by<'a>(self, document: &Document<'a>, schema: Option<&'a Value>) -> Self {
+        let mut declared = Vec::new();
+        if let Some(members) = schema.and_then(Value::as_object) {
+            visit(document, members, &COMPOSED, &mut |part| {
+                let properties = part.get("properties").and_then(Value::as_object).into_iter().flatten();
+                declared.extend(properties.map(|(name, _)| encode(name)));
+            });
         }
-        if out.len() > LARGEST {
-            return Err(Unfit::TooLong);
-        }
+        Self { declared, ..self }
     }
-    Ok(out)
+
+    fn write(&self, value: &RawValue) -> Result<String, Unwritable> {
+        let members = RawObject::parse(value.get()).map_err(|_| Unfit::TooDeep)?;
+        let mut claims = Claims::default();
+        for (index, (name, _)) in members.iter().enumerate() {
+            claims.claim(encode(name).into(), index);
+        }
+        // A field that is declared and absent is nobody's to write.
+        for name in &self.declared {
+            claims.claim(name.into(), usize::MAX);
+        }
+        let mut out = String::new();
+        for (index, (name, raw)) in members.iter().enumerate() {
+            let usual;
+            let field = if let Some(field) = self.styled.iter().find(|field| field.name == name) {
+                field
+            } else {
+                usual = Parameter::field(name, None);
+                &usual
+            };
+            for (written, value) in field.in_query(raw)? {
+                if !out.is_empty() {
+                    out.push('&');
+                }
+                out.push_str(&written);
+                out.push('=');
+                out.push_str(&value);
+                if !claims.claim(Cow::Owned(written.clone()), index) {
+                    return Err(Unwritable::Shadowed(name.to_owned(), written));
+                }
+            }
+            if out.len() > LARGEST {
+                return Err(Unfit::TooLong.into());
+            }
+        }
+        Ok(out)
+    }
 }

@@ -1,6 +1,6 @@
 //! The definition of a tool, and the schemas in it.
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 use super::Problem;
@@ -97,7 +97,8 @@ fn annotations(method: &str) -> Value {
 }
 
 /// A validator whose patterns run in linear time. Parts of the schema that no validator can use, such as patterns with
-/// look-around or a `required` that is no list, are taken out of it.
+/// look-around or a `required` that is no list, are taken out of it. Errors when there are too many of them; patterns
+/// may be as many as they like.
 pub(super) fn validator(
     schema: &mut Value,
     at: &str,
@@ -112,19 +113,78 @@ pub(super) fn validator(
             Err(error) => error,
         };
         let place = error.instance_path().to_string();
-        let hint = if place.ends_with("/pattern") {
-            " (patterns run in linear time: no look-around, no back-references)"
-        } else {
-            ""
-        };
-        let said: String = error.to_string().chars().take(LONGEST_DETAIL).collect();
-        let problem = Problem::new(at, format!("the schema cannot be checked at {place}: {said}{hint}"));
+        if place.ends_with("/pattern") || place.contains("/patternProperties/") {
+            let before = omitted.len();
+            take_out_patterns(schema, &mut String::new(), at, omitted);
+            if omitted.len() > before {
+                continue;
+            }
+        }
+        let problem = unusable(at, &place, &error);
         repairs += 1;
         if repairs > MOST_REPAIRS || !take_out(schema, &place) {
             return Err(problem);
         }
         omitted.push(problem);
     }
+}
+
+fn unusable(at: &str, place: &str, error: &ValidationError<'_>) -> Problem {
+    let is_pattern = place.ends_with("/pattern") || place.contains("/patternProperties");
+    let hint =
+        if is_pattern { " (patterns run in linear time: no look-around, no back-references)" } else { "" };
+    let said: String = error.to_string().chars().take(LONGEST_DETAIL).collect();
+    Problem::new(at, format!("the schema cannot be checked at {place}: {said}{hint}"))
+}
+
+/// Takes out every pattern below `place` that no validator can use. Building a validator anew for each of them would take
+/// a document with thousands of them minutes to load.
+fn take_out_patterns(schema: &mut Value, place: &mut String, at: &str, omitted: &mut Vec<Problem>) {
+    let mut below = |name: &str, value: &mut Value, omitted: &mut Vec<Problem>| {
+        let length = place.len();
+        place.push('/');
+        place.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        take_out_patterns(value, place, at, omitted);
+        place.truncate(length);
+    };
+    match schema {
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                below(&index.to_string(), item, omitted);
+            }
+        }
+        Value::Object(members) => {
+            for (name, value) in members.iter_mut() {
+                // What is below these is data.
+                if !matches!(name.as_str(), "const" | "default" | "enum" | "example" | "examples") {
+                    below(name, value, omitted);
+                }
+            }
+            if let Some(error) = members.get("pattern").and_then(|pattern| refusal("pattern", pattern)) {
+                members.remove("pattern");
+                omitted.push(unusable(at, &format!("{place}/pattern"), &error));
+            }
+            let named = members.get_mut("patternProperties").and_then(Value::as_object_mut);
+            for name in named.iter().flat_map(|named| named.keys().cloned()).collect::<Vec<_>>() {
+                if let Some(error) = refusal("patternProperties", &json!({ name.as_str(): {} })) {
+                    if let Some(named) = members.get_mut("patternProperties").and_then(Value::as_object_mut) {
+                        named.remove(&name);
+                    }
+                    omitted.push(unusable(at, &format!("{place}/patternProperties"), &error));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Why no validator can use a keyword with this value.
+fn refusal(keyword: &str, value: &Value) -> Option<ValidationError<'static>> {
+    // A property may be called `pattern`: then this is a schema.
+    let is_keyword = value.is_string() || keyword == "patternProperties";
+    let alone = json!({ keyword: value });
+    let options = jsonschema::draft202012::options().with_pattern_options(PatternOptions::regex()).offline();
+    is_keyword.then(|| options.build(&alone).err()).flatten()
 }
 
 /// Takes out the keyword at `place`, unless what stands there is no keyword.

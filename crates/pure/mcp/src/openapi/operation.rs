@@ -129,8 +129,7 @@ impl<'a> Compiler<'a> {
         }
         self.check_unsupported(source, omitted)?;
         let path = PathTemplate::parse(source.path).map_err(|what| Problem::new(&source.item_at, what))?;
-        let mut arguments = self.usable_arguments(source, &path, omitted)?;
-        let validator = definition::validator(&mut arguments.schema, at, omitted)?;
+        let (arguments, validator) = self.usable_arguments(source, &path, omitted)?;
         let (tool, output) = self.defined(source, &arguments.schema, omitted)?;
         Ok(BridgeTool {
             tool,
@@ -162,36 +161,46 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    /// The arguments, without the schema of the body where it is one that no tool can have: too large or too deep.
+    /// The arguments and what checks them, without the schema of the body where it is one that no tool can have: too
+    /// large, too deep, or full of faults.
     fn usable_arguments(
         &self,
         source: &Source<'a>,
         path: &PathTemplate,
         omitted: &mut Vec<Problem>,
-    ) -> Result<Arguments, Problem> {
+    ) -> Result<(Arguments, Validator), Problem> {
         let mut found = Vec::new();
-        let described = self.arguments(source, path, DescribedBody::Whole, &mut found);
-        let problem = match described {
-            Ok(arguments) => {
-                let size = arguments.schema.to_string().len();
-                if size <= LARGEST_SCHEMA || arguments.body.is_none() {
-                    omitted.extend(found);
-                    return Ok(arguments);
-                }
-                let what =
-                    format!("the schema of arguments is {size} bytes; at most {LARGEST_SCHEMA} are used");
-                Problem::new(&source.at, what)
+        let problem = match self.checked_arguments(source, path, DescribedBody::Whole, &mut found) {
+            Ok(usable) => {
+                omitted.extend(found);
+                return Ok(usable);
             }
             Err(problem) => problem,
         };
-        let Ok(arguments) = self.arguments(source, path, DescribedBody::Bare, omitted) else {
-            return Err(problem);
+        let (arguments, validator) = match self.checked_arguments(source, path, DescribedBody::Bare, omitted)
+        {
+            Ok(usable) if usable.0.body.is_some() => usable,
+            _ => return Err(problem),
         };
-        if arguments.body.is_none() {
-            return Err(problem);
-        }
         omitted.push(Problem { what: format!("the schema of the body: {}", problem.what), ..problem });
-        Ok(arguments)
+        Ok((arguments, validator))
+    }
+
+    fn checked_arguments(
+        &self,
+        source: &Source<'a>,
+        path: &PathTemplate,
+        described: DescribedBody,
+        omitted: &mut Vec<Problem>,
+    ) -> Result<(Arguments, Validator), Problem> {
+        let mut arguments = self.arguments(source, path, described, omitted)?;
+        let size = arguments.schema.to_string().len();
+        if size > LARGEST_SCHEMA && arguments.body.is_some() {
+            let what = format!("the schema of arguments is {size} bytes; at most {LARGEST_SCHEMA} are used");
+            return Err(Problem::new(&source.at, what));
+        }
+        let validator = definition::validator(&mut arguments.schema, &source.at, omitted)?;
+        Ok((arguments, validator))
     }
 
     fn arguments(

@@ -6,9 +6,10 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::BridgeTool;
-use super::body::BODY;
+use super::body::{BODY, Unwritable};
 use super::parameter::{Location, Parameter};
-use super::value::Unfit;
+use super::path::encode;
+use super::value::{Claims, Unfit, weight_as_pairs};
 use crate::error::{ErrorCode, RpcError};
 use crate::message::RawObject;
 
@@ -56,7 +57,7 @@ pub enum BuildError {
     /// The value cannot stand in a header.
     #[error("the argument {0:?} must be printable ASCII on one line: it is sent as a header")]
     HeaderValue(String),
-    /// An object spread over the query would set another parameter.
+    /// An object spread over the query or the form would set another parameter or field.
     #[error("the argument {argument:?} must not hold the member {member:?}, which is a parameter of its own")]
     Shadowed {
         /// The spread argument.
@@ -69,11 +70,28 @@ pub enum BuildError {
     Escaped,
 }
 
+impl HttpRequestParts {
+    /// What it takes in memory.
+    pub fn held_bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.url.as_str().len() + headers + self.body.as_ref().map_or(0, Bytes::len)
+    }
+}
+
 impl BuildError {
     fn unfit(argument: &str, unfit: Unfit) -> Self {
         match unfit {
             Unfit::TooDeep => Self::TooDeep(argument.to_owned()),
             Unfit::TooLong => Self::Spread(argument.to_owned()),
+        }
+    }
+
+    fn unwritable(unwritable: Unwritable) -> Self {
+        match unwritable {
+            Unwritable::Unfit(unfit) => Self::unfit(BODY, unfit),
+            Unwritable::Shadowed(field, member) => {
+                Self::Shadowed { argument: format!("{BODY}.{field}"), member }
+            }
         }
     }
 
@@ -99,16 +117,16 @@ pub fn build(tool: &BridgeTool, arguments: &RawValue) -> Result<HttpRequestParts
         return Err(BuildError::TooLong(parameter.argument.clone()));
     }
     let path = fill_path(tool, present)?;
-    let mut query = Vec::new();
+    let (mut query, mut claims) = (Vec::new(), claims_of(tool));
     let mut headers = vec![("accept".to_owned(), tool.accept.clone())];
-    for parameter in &tool.parameters {
+    for (index, parameter) in tool.parameters.iter().enumerate() {
         let Some(raw) = present(parameter) else { continue };
         let unfit = |unfit| BuildError::unfit(&parameter.argument, unfit);
         match parameter.location {
             Location::Path => {}
             Location::Query => {
                 let pairs = parameter.in_query(raw).map_err(unfit)?;
-                check_shadowing(tool, parameter, &pairs)?;
+                check_shadowing(&mut claims, (index, parameter), &pairs)?;
                 query.extend(pairs);
             }
             Location::Header => {
@@ -124,8 +142,7 @@ pub fn build(tool: &BridgeTool, arguments: &RawValue) -> Result<HttpRequestParts
     if let Some((body, _)) = body {
         headers.push(("content-type".to_owned(), body.media_type.clone()));
     }
-    let body = body.map(|(body, raw)| body.write(raw)).transpose();
-    let body = body.map_err(|unfit| BuildError::unfit(BODY, unfit))?;
+    let body = body.map(|(body, raw)| body.write(raw)).transpose().map_err(BuildError::unwritable)?;
     Ok(HttpRequestParts { method: tool.method, url: assemble(&tool.base, &path, &query)?, headers, body })
 }
 
@@ -172,23 +189,38 @@ fn fill_path<'r>(
     })
 }
 
+/// The names of the parameters in the query.
+fn claims_of(tool: &BridgeTool) -> Claims<'static> {
+    let mut claims = Claims::default();
+    for (index, parameter) in tool.parameters.iter().enumerate() {
+        if parameter.location == Location::Query {
+            claims.claim(encode(&parameter.name).into(), index);
+        }
+    }
+    claims
+}
+
 /// An exploded object writes its members as query parameters; none may take another parameter's name.
 fn check_shadowing(
-    tool: &BridgeTool,
-    from: &Parameter,
+    claims: &mut Claims<'_>,
+    (index, from): (usize, &Parameter),
     pairs: &[(String, String)],
 ) -> Result<(), BuildError> {
     for (name, _) in pairs {
-        let same = |other: &&Parameter| {
-            other.location == Location::Query
-                && other.argument != from.argument
-                && super::path::encode(&other.name) == *name
-        };
-        if tool.parameters.iter().any(|other| same(&other)) {
+        if !claims.claim(name.clone().into(), index) {
             return Err(BuildError::Shadowed { argument: from.argument.clone(), member: name.clone() });
         }
     }
     Ok(())
+}
+
+/// The most memory that building the request of a call takes, beside the arguments as values.
+pub fn weight(tool: &BridgeTool, arguments: &RawValue) -> usize {
+    let Ok(members) = RawObject::parse(arguments.get()) else { return 0 };
+    let text = |name: &str| members.get(name).map_or("", RawValue::get);
+    let body = tool.body.as_ref().map_or(0, |body| body.weight(text(BODY)));
+    let texts = tool.parameters.iter().map(|parameter| text(&parameter.argument));
+    body + texts.filter(|text| text.len() <= LONGEST_PARAMETER).map(weight_as_pairs).sum::<usize>()
 }
 
 fn is_header_value(value: &str) -> bool {

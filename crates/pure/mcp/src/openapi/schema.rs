@@ -10,6 +10,7 @@ use self::one_way::OneWay;
 use super::Problem;
 use super::document::{DEEPEST, Dialect, Document, below};
 
+pub(super) mod composed;
 mod one_way;
 
 /// The most definitions that one tool may draw in.

@@ -1,5 +1,8 @@
 //! Values of arguments as the text of paths, queries, headers and forms.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use serde_json::value::RawValue;
 
 use super::path::encode;
@@ -9,7 +12,7 @@ use crate::message::RawObject;
 /// under a long name is a long text.
 const LARGEST: usize = 8 * 1024 * 1024;
 /// The same in times of its JSON.
-const GROWTH: usize = 16;
+pub(super) const GROWTH: usize = 16;
 /// The deepest nesting that names spell out.
 const DEEPEST: usize = 16;
 
@@ -20,6 +23,18 @@ pub(super) enum Unfit {
     TooDeep,
     /// It takes too much text.
     TooLong,
+}
+
+/// Which argument, or member of a form, wrote each name of a query or form. What policies were shown under one name must
+/// not reach the API under another one's.
+#[derive(Default)]
+pub(super) struct Claims<'a>(HashMap<Cow<'a, str>, usize>);
+
+impl<'a> Claims<'a> {
+    /// `name`, encoded, is `owner`'s. Whether it is not another one's already.
+    pub(super) fn claim(&mut self, name: Cow<'a, str>, owner: usize) -> bool {
+        *self.0.entry(name).or_insert(owner) == owner
+    }
 }
 
 /// A value flattened to the depth that styles know. Numbers keep the text they were sent as.
@@ -105,6 +120,17 @@ impl Pairs {
         self.room = self.room.checked_sub(bytes).ok_or(Unfit::TooLong)?;
         Ok(())
     }
+}
+
+/// The most memory that a value of this text takes as names and values, beside their text.
+pub(super) fn weight_as_pairs(text: &str) -> usize {
+    /// What one item takes: its place in the list of items, in that of their texts and in that of the pairs, each of
+    /// which may be twice as long as it is filled, and three small texts.
+    const ITEM: usize = 2 * (size_of::<&RawValue>() + size_of::<String>() + size_of::<(String, String)>())
+        + 3 * crate::weight::allocation(16);
+    // Those within strings are counted too: it is an upper bound.
+    let items = text.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    (items + 1) * ITEM
 }
 
 /// The text of a scalar; nothing for null.

@@ -1,9 +1,11 @@
 //! Parts of operations that cannot be used, and what travels in one direction only.
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{call, compiled, find, schema_of};
 use crate::openapi::Bridge;
+use crate::openapi::request::{BuildError, weight};
 
 fn omitted(bridge: &Bridge) -> Vec<String> {
     bridge.omitted.iter().map(ToString::to_string).collect()
@@ -252,4 +254,113 @@ fn a_parameter_behind_a_reference_costs_itself_only() {
         assert!(!bridge.omitted.is_empty(), "{name}");
         assert!(call(&bridge, "x", "{}").is_ok(), "{name}");
     }
+}
+
+/// A bridge of one operation `x` whose body is a form of `schema`.
+fn with_form(schema: &Value, encoding: &Value) -> Bridge {
+    compiled(
+        &json!({ "/x": { "post": { "operationId": "x", "requestBody": { "required": true, "content": {
+            "application/x-www-form-urlencoded": { "schema": schema, "encoding": encoding } } }, "responses": {} } } }),
+        &Value::Null,
+    )
+}
+
+/// Policies see each value under its own name, so nothing may reach the API under another one's.
+#[test]
+fn a_field_of_a_form_writes_no_other_one() {
+    let schema = json!({ "allOf": [{ "$ref": "#/components/schemas/Amount" }, { "type": "object" }] });
+    let components =
+        json!({ "schemas": { "Amount": { "properties": { "amount": { "type": "integer" } } } } });
+    let encoding = json!({ "meta": { "style": "form", "explode": true }, "more": { "explode": true }, "deep": { "style": "deepObject" } });
+    let bridge = compiled(
+        &json!({ "/x": { "post": { "operationId": "x", "requestBody": { "required": true, "content": {
+            "application/x-www-form-urlencoded": { "schema": schema, "encoding": encoding } } }, "responses": {} } } }),
+        &components,
+    );
+    let sent = |body: &str| call(&bridge, "x", &format!(r#"{{"body":{body}}}"#));
+    for (body, field) in [
+        (r#"{"amount":1,"meta":{"amount":"1000000"}}"#, "meta"),
+        (r#"{"meta":{"amount":"1000000"},"amount":1}"#, "meta"),
+        // It is declared, and absent.
+        (r#"{"meta":{"amount":"1000000"}}"#, "meta"),
+        (r#"{"note":1,"meta":{"note":2}}"#, "meta"),
+        (r#"{"meta":{"a":1},"more":{"a":2}}"#, "more"),
+        (r#"{"deep":{"a":1},"deep[a]":2}"#, "deep"),
+    ] {
+        match sent(body) {
+            Err(BuildError::Shadowed { argument, .. }) => {
+                assert_eq!(argument, format!("body.{field}"), "{body}")
+            }
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+    for (body, form) in [
+        (r#"{"amount":1,"meta":{"note":2}}"#, "amount=1&note=2"),
+        (r#"{"meta":{"meta":2}}"#, "meta=2"),
+        (r#"{"tags":[1,1]}"#, "tags=1&tags=1"),
+        (r#"{"deep":{"a":1,"amount":2}}"#, "deep%5Ba%5D=1&deep%5Bamount%5D=2"),
+    ] {
+        let request = sent(body).unwrap_or_else(|error| panic!("{body}: {error}"));
+        assert_eq!(request.body.as_deref(), Some(form.as_bytes()), "{body}");
+    }
+    let object = |name: &str| json!({ "name": name, "in": "query", "schema": { "type": "object" } });
+    let bridge = with_parameters(&json!([object("a"), object("b")]));
+    let twice = call(&bridge, "x", r#"{"a":{"x":1},"b":{"x":2}}"#);
+    assert!(matches!(twice, Err(BuildError::Shadowed { .. })), "{twice:?}");
+    assert!(call(&bridge, "x", r#"{"a":{"x":1},"b":{"y":2}}"#).is_ok());
+}
+
+/// Fields become many small texts, which take more than what they were written with.
+#[test]
+fn what_a_form_takes_is_counted() {
+    let bridge = with_form(&json!({ "type": "object" }), &Value::Null);
+    let weighed = |items: usize| {
+        let body = format!(r#"{{"body":{{"n":[{}]}}}}"#, vec!["1"; items].join(","));
+        weight(find(&bridge, "x"), &RawValue::from_string(body).expect("JSON"))
+    };
+    assert!(weighed(10_000) > 10_000 * 2 * size_of::<(String, String)>());
+    assert!(weighed(20_000) > weighed(10_000) * 3 / 2);
+    let json = compiled(
+        &json!({ "/x": { "post": { "operationId": "x", "requestBody": { "content": { "application/json": {} } }, "responses": {} } } }),
+        &Value::Null,
+    );
+    let body = RawValue::from_string(format!(r#"{{"body":[{}]}}"#, vec!["1"; 1000].join(","))).expect("JSON");
+    assert_eq!(weight(find(&json, "x"), &body), 2001);
+}
+
+#[test]
+fn patterns_that_cannot_be_checked_cost_themselves_however_many_there_are() {
+    let many = |schema: Value| {
+        let properties: serde_json::Map<String, Value> =
+            (0..60).map(|n| (format!("p{n}"), schema.clone())).collect();
+        json!({ "type": "object", "properties": properties, "patternProperties": { "^(?!x)": {} } })
+    };
+    let look_ahead = json!({ "type": "string", "pattern": "^(?=a)b", "maxLength": 3 });
+    let with_body = |schema: &Value| {
+        compiled(
+            &json!({ "/x": { "post": { "operationId": "x", "requestBody": { "required": true, "content": { "application/json": { "schema": schema } } }, "responses": {} } } }),
+            &Value::Null,
+        )
+    };
+    let bridge = with_body(&many(look_ahead.clone()));
+    assert_eq!((bridge.tools.len(), bridge.omitted.len()), (1, 61), "{:?}", omitted(&bridge));
+    assert!(call(&bridge, "x", r#"{"body":{"p7":"abc"}}"#).is_ok());
+    assert!(call(&bridge, "x", r#"{"body":{"p7":"abcd"}}"#).is_err(), "the rest of the schema holds");
+    // A property of that name is no pattern, and a good one stays.
+    let named = json!({ "type": "object", "properties": { "pattern": { "type": "string", "pattern": "^a" }, "b": look_ahead } });
+    let bridge = with_body(&named);
+    assert_eq!((bridge.tools.len(), bridge.omitted.len()), (1, 1), "{:?}", bridge.refused);
+    assert!(call(&bridge, "x", r#"{"body":{"pattern":"b"}}"#).is_err());
+    // Faults of another kind are repaired one by one, and at last the schema of the body is given up.
+    let bridge = with_body(&many(json!({ "type": "string", "minLength": "1" })));
+    assert_eq!(bridge.tools.len(), 1, "{:?}", bridge.refused);
+    assert!(
+        omitted(&bridge).iter().any(|one| one.contains("the schema of the body")),
+        "{:?}",
+        omitted(&bridge)
+    );
+    let parameters: Vec<Value> =
+        (0..40).map(|n| json!({ "name": format!("q{n}"), "in": "query", "schema": look_ahead })).collect();
+    let bridge = with_parameters(&json!(parameters));
+    assert_eq!((bridge.tools.len(), bridge.omitted.len()), (1, 40), "{:?}", bridge.refused);
 }
