@@ -8,20 +8,21 @@ use super::metadata::{Metadata, Package};
 type Arrows = (&'static str, &'static [&'static str]);
 
 const ALLOWED: &[Arrows] = &[
+    ("wire", &[]),
     ("identity", &[]),
-    ("mcp", &[]),
+    ("mcp", &["wire"]),
     ("llm", &[]),
     ("audit", &["identity"]),
     ("policy", &["identity"]),
     ("oauth", &["identity"]),
     ("store", &["oauth", "audit", "identity"]),
     ("config", &["oauth", "mcp", "llm", "policy", "identity"]),
-    ("edge", &["config", "store", "oauth", "policy", "audit", "identity"]),
+    ("edge", &["config", "store", "oauth", "policy", "audit", "identity", "wire"]),
     ("store-sql", &["store", "oauth", "audit", "identity"]),
     ("telemetry", &["config", "audit"]),
     ("auth-server", &["edge", "config", "store", "oauth", "policy", "audit", "identity"]),
-    ("mcp-gateway", &["edge", "config", "store", "mcp", "policy", "audit", "identity"]),
-    ("llm-gateway", &["edge", "config", "store", "llm", "policy", "audit", "identity"]),
+    ("mcp-gateway", &["edge", "config", "store", "mcp", "policy", "audit", "identity", "wire"]),
+    ("llm-gateway", &["edge", "config", "store", "llm", "policy", "audit", "identity", "wire"]),
     ("console", &["edge", "config", "store", "policy", "audit", "identity"]),
 ];
 

@@ -114,7 +114,8 @@ impl<'a> Failures<'a> {
         if seen.iter().all(|failure| failure.lasts()) {
             return RetryAdvice::Pointless;
         }
-        let caller = self.context.who.caller().principal.subject().as_str();
+        let principal = &self.context.who.caller().principal;
+        let caller = (principal.issuer().as_str(), principal.subject().as_str());
         let path = self.context.head.uri.path();
         let request = serving.recurring.key(caller, path, self.request.body());
         let Timeouts { retries, rate_limited_retries, .. } = serving.timeouts;

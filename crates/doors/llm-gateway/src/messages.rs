@@ -21,6 +21,7 @@ use gatehouse_llm::anthropic::request::MessagesRequest;
 use gatehouse_llm::model::Model;
 use gatehouse_llm::model::pattern::Asked;
 use gatehouse_llm::route::{Attempt, attempts};
+use gatehouse_wire::media_type;
 
 use crate::failures::{Failures, Try, unknown};
 use crate::model_call::{Dialect, ModelCall};
@@ -72,6 +73,8 @@ pub(crate) async fn dispatch(
                 failures.passed(tried, response.status().as_u16());
                 return Ok(meter(response, asked.model, provider, serving.timeouts, context));
             }
+            // That there is no room here is no fault of the route: the next one would have none either.
+            Reply::Refused(rejection) => return Err(rejection),
             Reply::Failed(failed) => {
                 let failed = upstream::understood(failed, asked.is_open(), call.operation).await;
                 if !failures.failed(tried, failed) {
@@ -97,8 +100,7 @@ pub(crate) async fn read(body: Incoming, context: &Context<Verified>) -> Result<
 /// The body must be JSON by what the client says of it.
 fn check_media_type(head: &Head) -> Result<(), Rejection> {
     let said = head.single(Single::ContentType).unwrap_or_default();
-    let essence = said.split(';').next().unwrap_or_default();
-    if essence.trim().eq_ignore_ascii_case("application/json") {
+    if media_type::is(said, media_type::JSON) {
         return Ok(());
     }
     let public = format!("expected content-type application/json, found {said:?}");
@@ -151,13 +153,13 @@ fn meter(
         .headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|media_type| media_type.starts_with("text/event-stream"));
+        .is_some_and(|said| media_type::is(said, media_type::EVENT_STREAM));
     let metered = if streamed {
         // Pings and a last error event may come on top of what the provider sends.
         head.headers.remove(CONTENT_LENGTH);
         Metered::stream(body, meter, timeouts)
     } else {
-        Metered::whole(body, meter)
+        Metered::whole(body, meter, timeouts)
     };
     Response::from_parts(head, metered)
 }

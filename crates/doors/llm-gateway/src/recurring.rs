@@ -29,8 +29,8 @@ struct Failing {
 }
 
 impl Recurring {
-    /// What stands for one request of `caller`.
-    pub(crate) fn key(&self, caller: &str, path: &str, body: &[u8]) -> u64 {
+    /// What stands for one request of `caller`: issuer and subject, as one subject may be another person elsewhere.
+    pub(crate) fn key(&self, caller: (&str, &str), path: &str, body: &[u8]) -> u64 {
         let start = body.get(..TELLING).unwrap_or(body);
         let end = body.get(body.len().saturating_sub(TELLING)..).unwrap_or_default();
         self.hasher.hash_one((caller, path, body.len(), start, end))

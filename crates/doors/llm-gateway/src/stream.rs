@@ -1,8 +1,10 @@
 //! The pump: passes a provider's reply through, byte for byte, and counts what it used.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -27,12 +29,13 @@ use gatehouse_llm::price::PriceList;
 pub(crate) struct Metered {
     upstream: Gathered<Received>,
     scanner: Scanner,
+    watch: Watch,
     meter: Meter,
     done: bool,
 }
 
 enum Scanner {
-    Stream { scanner: UsageScanner, watch: Watch },
+    Stream(UsageScanner),
     Whole(ReplyScanner),
 }
 
@@ -65,18 +68,16 @@ struct Watch {
 impl Metered {
     /// A stream of server-sent events.
     pub(crate) fn stream(upstream: Received, meter: Meter, timeouts: Timeouts) -> Body {
-        let now = Instant::now();
-        let watch = Watch { timeouts, started: now, heard: now, timer: Timer::new(now + timeouts.ping) };
-        Self::body(upstream, Scanner::Stream { scanner: UsageScanner::new(), watch }, meter)
+        Self::body(upstream, Scanner::Stream(UsageScanner::new()), Watch::new(timeouts, timeouts.ping), meter)
     }
 
     /// A JSON reply.
-    pub(crate) fn whole(upstream: Received, meter: Meter) -> Body {
-        Self::body(upstream, Scanner::Whole(ReplyScanner::new()), meter)
+    pub(crate) fn whole(upstream: Received, meter: Meter, timeouts: Timeouts) -> Body {
+        Self::body(upstream, Scanner::Whole(ReplyScanner::new()), Watch::new(timeouts, timeouts.idle), meter)
     }
 
-    fn body(upstream: Received, scanner: Scanner, meter: Meter) -> Body {
-        Self { upstream: Gathered::new(upstream), scanner, meter, done: false }.boxed_unsync()
+    fn body(upstream: Received, scanner: Scanner, watch: Watch, meter: Meter) -> Body {
+        Self { upstream: Gathered::new(upstream), scanner, watch, meter, done: false }.boxed_unsync()
     }
 
     /// The provider is through, or will not go on. Returns what the client still has to be told.
@@ -88,7 +89,7 @@ impl Metered {
                 self.meter.settle(&facts, broken.map(Broken::Provider));
                 None
             }
-            Scanner::Stream { scanner, .. } => {
+            Scanner::Stream(scanner) => {
                 let scanner = std::mem::take(scanner);
                 let message = match broken {
                     Some("stream_idle") => "The model provider stopped answering.",
@@ -109,27 +110,57 @@ impl Metered {
         }
     }
 
-    /// Pings the client while the provider is silent; ends a stream that is silent for too long.
-    fn watch(&mut self, task: &mut TaskContext<'_>) -> Poll<Option<Bytes>> {
-        let Scanner::Stream { scanner, watch, .. } = &mut self.scanner else { return Poll::Pending };
-        let Timeouts { ping, idle, total, .. } = watch.timeouts;
-        while watch.timer.poll(task).is_ready() {
+    /// Pings the client of a stream while the provider is silent; ends a reply that is silent for too long. Cutting the
+    /// connection is the only way to say that a sized body will not come whole.
+    fn watch(&mut self, task: &mut TaskContext<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        while self.watch.timer.poll(task).is_ready() {
             let now = Instant::now();
-            if now.duration_since(watch.started) >= total {
-                return Poll::Ready(self.end(Some("stream_too_long")));
+            if let Some(reason) = self.watch.is_over(now) {
+                let closing = self.end(Some(reason));
+                return Poll::Ready(match self.scanner {
+                    Scanner::Stream(_) => closing.map(Ok),
+                    Scanner::Whole(_) => Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())),
+                });
             }
-            let silence = now.duration_since(watch.heard);
-            if silence >= idle {
-                return Poll::Ready(self.end(Some("stream_idle")));
-            }
-            let overdue = silence >= ping;
-            let next = if overdue { now + ping } else { watch.heard + ping };
-            watch.timer.reset(next.min(watch.heard + idle));
-            if overdue && scanner.at_event_boundary() {
-                return Poll::Ready(Some(PING));
+            match &self.scanner {
+                Scanner::Whole(_) => self.watch.timer.reset(self.watch.end()),
+                Scanner::Stream(scanner) => {
+                    if self.watch.ping_is_due(now) && scanner.at_event_boundary() {
+                        return Poll::Ready(Some(Ok(PING)));
+                    }
+                }
             }
         }
         Poll::Pending
+    }
+}
+
+impl Watch {
+    fn new(timeouts: Timeouts, first: Duration) -> Self {
+        let now = Instant::now();
+        Self { timeouts, started: now, heard: now, timer: Timer::new(now + first) }
+    }
+
+    /// Why the reply is given up, if it is.
+    fn is_over(&self, now: Instant) -> Option<&'static str> {
+        if now.duration_since(self.started) >= self.timeouts.total {
+            return Some("stream_too_long");
+        }
+        (now.duration_since(self.heard) >= self.timeouts.idle).then_some("stream_idle")
+    }
+
+    /// When it is given up at the earliest.
+    fn end(&self) -> Instant {
+        (self.heard + self.timeouts.idle).min(self.started + self.timeouts.total)
+    }
+
+    /// Whether the client should hear something; sets the timer for the next time.
+    fn ping_is_due(&mut self, now: Instant) -> bool {
+        let ping = self.timeouts.ping;
+        let overdue = now.duration_since(self.heard) >= ping;
+        let next = if overdue { now + ping } else { self.heard + ping };
+        self.timer.reset(next.min(self.heard + self.timeouts.idle));
+        overdue
     }
 }
 
@@ -148,11 +179,9 @@ impl HttpBody for Metered {
         match Pin::new(&mut this.upstream).poll_frame(task) {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
+                    this.watch.heard = Instant::now();
                     match &mut this.scanner {
-                        Scanner::Stream { scanner, watch, .. } => {
-                            scanner.push(data);
-                            watch.heard = Instant::now();
-                        }
+                        Scanner::Stream(scanner) => scanner.push(data),
                         Scanner::Whole(scanner) => scanner.push(data),
                     }
                 }
@@ -160,30 +189,26 @@ impl HttpBody for Metered {
             }
             Poll::Ready(Some(Err(error))) => match (this.end(Some("stream_broken")), &this.scanner) {
                 (Some(closing), _) => Poll::Ready(Some(Ok(Frame::data(closing)))),
-                (None, Scanner::Stream { .. }) => Poll::Ready(None),
+                (None, Scanner::Stream(_)) => Poll::Ready(None),
                 // Cutting the connection is the only way to say that a sized body will not come whole.
                 (None, Scanner::Whole(_)) => Poll::Ready(Some(Err(error.into()))),
             },
             Poll::Ready(None) => Poll::Ready(this.end(None).map(|closing| Ok(Frame::data(closing)))),
-            Poll::Pending => match this.watch(task) {
-                Poll::Ready(Some(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                Poll::Ready(None) => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            },
+            Poll::Pending => this.watch(task).map_ok(Frame::data),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self.scanner {
             Scanner::Whole(_) => self.done || self.upstream.is_end_stream(),
-            Scanner::Stream { .. } => self.done,
+            Scanner::Stream(_) => self.done,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self.scanner {
             Scanner::Whole(_) => self.upstream.size_hint(),
-            Scanner::Stream { .. } => SizeHint::default(),
+            Scanner::Stream(_) => SizeHint::default(),
         }
     }
 }
@@ -199,7 +224,7 @@ impl Drop for Metered {
         let ended = self.upstream.is_end_stream();
         let (facts, verdict) = match &mut self.scanner {
             // Some clients close as soon as they have read the last event.
-            Scanner::Stream { scanner, .. } => {
+            Scanner::Stream(scanner) => {
                 let summary = std::mem::take(scanner).finish();
                 (summary.facts, gone(summary.end == StreamEnd::Complete))
             }

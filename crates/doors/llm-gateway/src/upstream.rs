@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use gatehouse_edge::context::{Context, Head, Verified};
 use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::client::OutboundRequest;
-use gatehouse_edge::outbound::coding::Received;
+use gatehouse_edge::outbound::coding::{Received, Unreadable};
 use gatehouse_edge::permit::Permitted;
 use gatehouse_edge::rejection::{Rejection, RejectionKind, excerpt};
 use gatehouse_edge::server::body::{self, Body};
@@ -22,6 +22,7 @@ use gatehouse_llm::anthropic::error::{ErrorType, RetryAdvice, SHOULD_RETRY, is_o
 use gatehouse_llm::anthropic::headers;
 use gatehouse_llm::anthropic::headers::{RequestHeader, ResponseHeader, UPSTREAM_REQUEST_ID};
 use gatehouse_llm::route::{Failure, Shown};
+use gatehouse_wire::media_type;
 
 use crate::dialect;
 use crate::failed::Failed;
@@ -42,6 +43,8 @@ pub(crate) enum Reply {
     Passed(Response<Received>),
     /// None.
     Failed(Failed),
+    /// None that could be read here: there is no room for it.
+    Refused(Rejection),
 }
 
 /// Sends a permitted call, with the account's credential in place of the caller's.
@@ -58,9 +61,13 @@ pub(crate) async fn send(
         Err(unsendable) => Err(unsendable),
     };
     match sent {
-        Ok(response) if response.status().is_success() => match check_is_reply(&response) {
-            Ok(()) => Reply::Passed(pass_headers(response)),
-            Err(rejection) => failed(&rejection),
+        Ok(response) if response.status().is_success() => match response.body().check() {
+            Err(Unreadable::Room(over)) => Reply::Refused(over.of_upstream("the model provider")),
+            Err(unreadable) => failed(&unreadable.into()),
+            Ok(()) => match check_is_reply(response.headers()) {
+                Ok(()) => Reply::Passed(pass_headers(response)),
+                Err(rejection) => failed(&rejection),
+            },
         },
         Ok(response) => {
             let failure = Failure::Status(response.status().as_u16());
@@ -92,16 +99,14 @@ fn described(headers: &HeaderMap) -> String {
 
 /// A success that is neither JSON nor an event stream is the page of something between us and the provider. Nobody could
 /// say what it used, and no client could read it.
-fn check_is_reply(response: &Response<Received>) -> Result<(), Rejection> {
-    response.body().check()?;
-    let headers = response.headers();
-    if is_json(headers) || is(headers, "text/event-stream") {
+fn check_is_reply(headers: &HeaderMap) -> Result<(), Rejection> {
+    let found = content_type(headers);
+    if is_json(headers) || media_type::is(found, media_type::EVENT_STREAM) {
         return Ok(());
     }
-    let media_type = media_type(headers);
     let public = "The model provider's answer is not of its API.";
     Err(Rejection::new(RejectionKind::UpstreamFailed, "provider_unreadable", public)
-        .because(format!("a success with content-type {media_type:?}")))
+        .because(format!("a success with content-type {found:?}")))
 }
 
 fn request(call: &ModelCall<'_>, inbound: &Head) -> OutboundRequest {
@@ -217,17 +222,12 @@ fn identified(mut head: Parts, words: String, context: &Context<Verified>) -> Re
     Response::from_parts(head, body::full(words))
 }
 
-fn media_type(headers: &HeaderMap) -> &str {
+fn content_type(headers: &HeaderMap) -> &str {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    is(headers, "application/json")
-}
-
-/// Whether the body is of this media type, whatever its parameters.
-fn is(headers: &HeaderMap, essence: &str) -> bool {
-    media_type(headers).split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(essence)
+    media_type::is(content_type(headers), media_type::JSON)
 }
 
 /// An error page of something between us and the provider, such as a load balancer: clients of the Messages API

@@ -27,6 +27,7 @@ use gatehouse_mcp::initialize::{Initialized, pong};
 use gatehouse_mcp::message::{Body, Message as Rpc, Request};
 use gatehouse_mcp::mirror::{Field, HeaderFacts, SESSION_ID};
 use gatehouse_mcp::version::{Era, Version};
+use gatehouse_wire::media_type;
 
 use crate::answer::{Message, accepted, refuse, refuse_quoting};
 use crate::client_info::{ClientInfo, Introduced};
@@ -301,7 +302,7 @@ fn check_token_lasts(context: &Context<Verified>) -> Result<(), Rejection> {
 
 fn check_content_type(context: &Context<Verified>) -> Result<(), Rejection> {
     let found = context.head.single(Single::ContentType).unwrap_or_default();
-    if essence(found).eq_ignore_ascii_case("application/json") {
+    if media_type::is(found, media_type::JSON) {
         return Ok(());
     }
     let public = format!("expected content-type application/json, found {found:?}");
@@ -317,7 +318,7 @@ fn check_accept(context: &Context<Verified>) -> Result<bool, Rejection> {
         context.head.elements(List::Accept).any(|range| {
             let refused =
                 range.split(';').any(|part| matches!(part.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-            let range = essence(range).to_ascii_lowercase();
+            let range = media_type::essence(range).to_ascii_lowercase();
             !refused && (range == kind || range == any || range == "*/*")
         })
     };
@@ -326,10 +327,6 @@ fn check_accept(context: &Context<Verified>) -> Result<bool, Rejection> {
         return Err(Rejection::new(RejectionKind::NotAcceptable, "not_acceptable", public));
     }
     Ok(takes("text/event-stream", "text/*"))
-}
-
-fn essence(media_type: &str) -> &str {
-    media_type.split(';').next().unwrap_or_default().trim()
 }
 
 fn not_allowed(allow: &str, public: &str) -> Rejection {

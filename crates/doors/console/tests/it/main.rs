@@ -265,15 +265,15 @@ async fn apps_of_which_not_all_tools_are_known_are_named_until_they_are() {
     assert_eq!(ask("GET /readyz").await, (200, whole.clone()));
     // Apps of an earlier configuration are not served any more.
     for app in ["crm", "gone"] {
-        site.lists.note(app, "upstream_status", site.clock.now());
+        site.lists.note(app, None, "upstream_status", site.clock.now());
     }
     let degraded = json!({ "ready": true, "degraded": ["tools:crm"] });
     assert_eq!(ask("GET /readyz").await, (200, degraded.clone()));
     let verbose = ask("GET /readyz?verbose").await.1;
     assert_eq!(verbose["incompleteLists"], json!({ "crm": "upstream_status" }));
-    site.lists.clear("crm");
+    site.lists.clear("crm", None);
     assert_eq!(ask("GET /readyz").await, (200, whole.clone()));
-    site.lists.note("crm", "list_in_a_circle", site.clock.now());
+    site.lists.note("crm", None, "list_in_a_circle", site.clock.now());
     assert_eq!(ask("GET /readyz").await, (200, degraded));
     site.clock.advance(std::time::Duration::from_secs(121));
     assert_eq!(ask("GET /readyz").await, (200, whole));

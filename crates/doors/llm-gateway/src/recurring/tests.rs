@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use super::{FORGOTTEN, MOST, Recurring};
 
 const BEARABLE: Duration = Duration::from_secs(15);
+const ADA: (&str, &str) = ("https://idp.example", "ada");
 
 fn after(start: Instant, seconds: u64) -> Instant {
     start + Duration::from_secs(seconds)
@@ -13,7 +14,7 @@ fn after(start: Instant, seconds: u64) -> Instant {
 #[test]
 fn a_request_that_keeps_failing_is_told_to_stop_once() {
     let (recurring, start) = (Recurring::default(), Instant::now());
-    let request = recurring.key("ada", "/v1/messages", b"{}");
+    let request = recurring.key(ADA, "/v1/messages", b"{}");
     for (seconds, lasted) in [(0, false), (1, false), (14, false), (17, true), (18, false), (40, true)] {
         assert_eq!(recurring.has_lasted(request, BEARABLE, after(start, seconds)), lasted, "{seconds}");
     }
@@ -22,7 +23,7 @@ fn a_request_that_keeps_failing_is_told_to_stop_once() {
 #[test]
 fn a_failure_long_after_another_is_the_first_again() {
     let (recurring, start) = (Recurring::default(), Instant::now());
-    let request = recurring.key("ada", "/v1/messages", b"{}");
+    let request = recurring.key(ADA, "/v1/messages", b"{}");
     let late = FORGOTTEN.as_secs() + 1;
     assert!(!recurring.has_lasted(request, BEARABLE, start));
     assert!(!recurring.has_lasted(request, BEARABLE, after(start, late)));
@@ -37,17 +38,17 @@ fn requests_of_others_and_other_requests_are_not_confused() {
     begins[0] = b'y';
     ends[300 * 1024 - 1] = b'y';
     let keys = [
-        recurring.key("ada", "/v1/messages", &body),
-        recurring.key("bob", "/v1/messages", &body),
-        recurring.key("ada", "/v1/messages/count_tokens", &body),
-        recurring.key("ada", "/v1/messages", &begins),
-        recurring.key("ada", "/v1/messages", &ends),
-        recurring.key("ada", "/v1/messages", b""),
+        recurring.key(ADA, "/v1/messages", &body),
+        recurring.key(("https://idp.example", "bob"), "/v1/messages", &body),
+        recurring.key(ADA, "/v1/messages/count_tokens", &body),
+        recurring.key(ADA, "/v1/messages", &begins),
+        recurring.key(ADA, "/v1/messages", &ends),
+        recurring.key(ADA, "/v1/messages", b""),
     ];
     for (index, key) in keys.iter().enumerate() {
         assert!(!keys[..index].contains(key), "{index}");
     }
-    assert_eq!(keys[0], recurring.key("ada", "/v1/messages", &body));
+    assert_eq!(keys[0], recurring.key(ADA, "/v1/messages", &body));
 }
 
 #[test]
@@ -60,4 +61,17 @@ fn memory_is_bounded_and_what_is_over_makes_room() {
     let later = start + FORGOTTEN + Duration::from_secs(1);
     recurring.has_lasted(u64::MAX, BEARABLE, later);
     assert_eq!(recurring.failing.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn one_subject_at_two_issuers_is_two_people() {
+    let (recurring, start) = (Recurring::default(), Instant::now());
+    let other = recurring.key(("https://other.example", "ada"), "/v1/messages", b"{}");
+    let request = recurring.key(ADA, "/v1/messages", b"{}");
+    assert!(!recurring.has_lasted(other, BEARABLE, start));
+    assert!(!recurring.has_lasted(request, BEARABLE, after(start, 20)), "it is the first of this one");
+    assert!(recurring.has_lasted(other, BEARABLE, after(start, 20)));
+    // Nor do parts of one name run into those of the other.
+    let glued = recurring.key(("https://idp.exampleada", ""), "/v1/messages", b"{}");
+    assert_ne!(glued, request);
 }

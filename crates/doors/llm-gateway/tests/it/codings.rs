@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use gatehouse_edge::memory::{Memory, MemoryLimits};
 use gatehouse_testkit::coded::{CODINGS, coded};
 
 use crate::client::{message, post};
@@ -119,6 +120,56 @@ async fn what_cannot_be_read_is_no_reply() {
         let answer = message(&gateway, TWICE).await;
         assert_eq!((answer.status, answer.text().as_str()), (200, MESSAGE), "{what}");
     }
+}
+
+/// Whether there is room for a decoder here is no fault of a provider: the next one would be paid for the same prompt.
+#[tokio::test]
+async fn a_lack_of_room_of_our_own_tries_no_other_route() {
+    let (json, stream) = ("application/json", "text/event-stream");
+    for (media_type, coding, limits) in [
+        (json, "br", MemoryLimits { total: 1 << 20, per_holder: 1 << 20 }),
+        (json, "zstd", MemoryLimits { total: 64 << 20, per_holder: 1 << 20 }),
+        (stream, "gzip", MemoryLimits { total: 1 << 10, per_holder: 1 << 10 }),
+    ] {
+        let first =
+            Provider::always(reply("200 OK", media_type, coding, &coded(coding, MESSAGE.as_bytes()))).await;
+        let second = Provider::always(Reply::json("200 OK", MESSAGE)).await;
+        let memory = Memory::new(limits);
+        let gateway =
+            Gateway::start(&first, &Plan { second: Some(&second), memory, ..Plan::default() }).await;
+        let answer = message(&gateway, TWICE).await;
+        assert_eq!(answer.error(), (503, "overloaded_error".to_owned()), "{coding}");
+        assert!(answer.header("retry-after").is_some(), "{coding}: {answer:?}");
+        assert_eq!(second.seen().len(), 0, "{coding}");
+        let reason = gateway.records.only().await["reason"].clone();
+        assert!(reason == "memory_share" || reason == "memory_full", "{coding}: {reason}");
+    }
+}
+
+/// That its coding is a matter of one hop, as an answer may say, changes nothing of what its bytes are.
+#[tokio::test]
+async fn a_coding_that_is_called_hop_by_hop_is_read_all_the_same() {
+    for coding in CODINGS {
+        let fields = [
+            ("content-type", "application/json"),
+            ("content-encoding", coding),
+            ("connection", "content-encoding, close"),
+        ];
+        let provider =
+            Provider::always(Reply::new("200 OK", &fields, &coded(coding, MESSAGE.as_bytes()))).await;
+        let gateway = Gateway::before(&provider).await;
+        let answer = message(&gateway, ASK).await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, MESSAGE), "{coding}");
+        assert_eq!(gateway.records.only().await["tokens"]["input"], 11, "{coding}");
+    }
+    let fields = [
+        ("content-type", "application/json"),
+        ("content-encoding", "deflate"),
+        ("connection", "content-encoding"),
+    ];
+    let provider = Provider::always(Reply::new("200 OK", &fields, b"x")).await;
+    let gateway = Gateway::before(&provider).await;
+    assert_eq!(message(&gateway, ASK).await.status, 502, "nor is what cannot be read passed on");
 }
 
 /// The status of an answer that cannot be read is known all the same: our own key was refused, or patience is asked for.

@@ -89,6 +89,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) second: Option<&'a Provider>,
     /// Members of `llmProvider.timeouts`.
     pub(crate) timeouts: &'a str,
+    /// What answers of providers may take.
+    pub(crate) memory: Memory,
 }
 
 /// A running gateway.
@@ -111,7 +113,7 @@ impl Gateway {
         let snapshot = Arc::new(snapshot(&text(address, provider, plan)));
         let (clock, records) = (Arc::<HandClock>::default(), Arc::<Records>::default());
         let own = Authority::new(format!("http://{address}"));
-        let running = run(&snapshot, &own, &clock);
+        let running = run(&snapshot, &own, &clock, &plan.memory);
         let serving = port.serve(running, fittings(&clock, &records));
         Self { address, clock, records, own, _serving: serving }
     }
@@ -173,9 +175,9 @@ fn text(address: SocketAddr, provider: &Provider, plan: &Plan<'_>) -> String {
         .replace("TIMEOUTS", plan.timeouts)
 }
 
-fn run(snapshot: &Arc<Snapshot>, own: &Authority, clock: &Arc<HandClock>) -> Running {
+fn run(snapshot: &Arc<Snapshot>, own: &Authority, clock: &Arc<HandClock>, memory: &Memory) -> Running {
     let settings = snapshot.llm.as_ref().unwrap();
-    let outbound = Arc::new(Outbound::new([], Memory::default()).unwrap());
+    let outbound = Arc::new(Outbound::new([], memory.clone()).unwrap());
     let own = Arc::new(LocalKeys::new(vec![own.signing_key()]));
     let trusted = settings.protection.iter().flat_map(|protection| &protection.servers).map(|server| {
         let keys = match &server.keys {

@@ -65,6 +65,16 @@ impl Reply {
         Self { pieces: vec![head.into_bytes()], hangs: false }
     }
 
+    /// The same, and the connection stays open.
+    pub(crate) fn stalled(status: &str, body: &str, missing: usize) -> Self {
+        Self { hangs: true, ..Self::cut(status, body, missing) }
+    }
+
+    /// These bytes, and the connection stays open.
+    pub(crate) fn begun(bytes: &str) -> Self {
+        Self { pieces: vec![bytes.as_bytes().to_vec()], hangs: true }
+    }
+
     /// A stream in these pieces, each sent alone, without a length and ended by the end of the connection.
     pub(crate) fn stream(pieces: &[&[u8]]) -> Self {
         Self::stream_with("", pieces)

@@ -232,6 +232,47 @@ async fn a_provider_that_does_not_begin_is_given_up() {
     until(|| provider.gone() == 1, || "the provider to see it".to_owned()).await;
 }
 
+/// There is nothing to ping in a whole reply, and no words fit behind its beginning: the connection ends.
+#[tokio::test]
+async fn a_whole_reply_that_stalls_is_given_up() {
+    let begun = "{\"type\":\"message\",\"usage\":{\"input_tokens\":3}";
+    let chunked = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n";
+    for reply in
+        [Reply::stalled("200 OK", begun, 100), Reply::stalled("200 OK", "", 100), Reply::begun(chunked)]
+    {
+        let provider = Provider::always(reply).await;
+        let gateway = Gateway::start(&provider, &Plan { timeouts: HURRIED, ..Plan::default() }).await;
+        let answer = message(&gateway, ASK).await;
+        assert!(!answer.whole && !answer.text().contains("ping"), "{answer:?}");
+        let record = gateway.records.only().await;
+        assert_eq!((&record["outcome"], &record["reason"]), (&json!("error"), &json!("stream_idle")));
+        until(|| provider.gone() == 1, || "the provider to see it".to_owned()).await;
+    }
+}
+
+/// Media types are compared without regard to letter case (RFC 9110 §8.3.1), and as a whole.
+#[tokio::test]
+async fn streams_are_told_by_their_media_type_however_it_is_written() {
+    let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3}}}\n\n";
+    for media_type in ["Text/Event-Stream; charset=utf-8", "TEXT/EVENT-STREAM", "text/event-stream ; x=y"] {
+        let provider =
+            Provider::always(Reply::new("200 OK", &[("content-type", media_type)], start.as_bytes())).await;
+        let gateway = Gateway::before(&provider).await;
+        let answer = message(&gateway, ASK).await;
+        assert!(
+            answer.text().contains("event: error\n"),
+            "{media_type}: it was cut off, and says so: {answer:?}"
+        );
+        let record = gateway.records.only().await;
+        assert_eq!((&record["reason"], &record["tokens"]["input"]), (&json!("stream_truncated"), &json!(3)));
+    }
+    let provider =
+        Provider::always(Reply::new("200 OK", &[("content-type", "text/event-streams")], start.as_bytes()))
+            .await;
+    let gateway = Gateway::before(&provider).await;
+    assert_eq!(message(&gateway, ASK).await.status, 502);
+}
+
 /// A stream that does not end well is one line, whoever ended it; a client that leaves is none.
 #[tokio::test]
 async fn a_reply_that_breaks_off_is_one_line() {
@@ -244,6 +285,7 @@ async fn a_reply_that_breaks_off_is_one_line() {
         (Reply::stream(&[start.as_bytes()]).hanging(), "stream_idle", ""),
         (Reply::stream(&[failing.as_bytes()]), "provider_error_event", "overloaded_error"),
         (Reply::cut("200 OK", "{\"type\":\"message\"", 100), "stream_broken", ""),
+        (Reply::stalled("200 OK", "{\"type\":\"message\"", 100), "stream_idle", ""),
     ] {
         let heard = Heard::here();
         let provider = Provider::always(reply).await;

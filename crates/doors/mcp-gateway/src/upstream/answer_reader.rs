@@ -18,6 +18,7 @@ use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_mcp::mirror::SESSION_ID;
 use gatehouse_mcp::sse::Decoder;
+use gatehouse_wire::media_type;
 
 use super::unusable;
 
@@ -94,9 +95,8 @@ impl AnswerReader {
     ) -> Result<Self, Rejection> {
         let (head, body) = response.into_parts();
         let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-        let events = text(CONTENT_TYPE.as_str())
-            .and_then(|kind| kind.split(';').next())
-            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"));
+        let events =
+            text(CONTENT_TYPE.as_str()).is_some_and(|kind| media_type::is(kind, media_type::EVENT_STREAM));
         let form =
             if events { Form::Events(Box::new(Decoder::new(largest))) } else { Form::Whole(Vec::new()) };
         let visible =

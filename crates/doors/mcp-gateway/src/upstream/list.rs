@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use gatehouse_config::snapshot::mcp::{ListLimits, McpApp, ProxyUpstream};
+use gatehouse_config::snapshot::outbound::Outbound as OutboundRule;
 use gatehouse_edge::context::{Context, Verified};
 use gatehouse_edge::limits::Limit;
 use gatehouse_edge::memory::Held;
@@ -128,18 +129,22 @@ impl Offered {
         let (name, tools) = (&app.name, self.tools.len());
         let LeftOut { tools: left_out, unread } = self.left_out;
         let lists = &upstreams.parts.lists;
+        // Where the gateway asks with a credential of its own, everybody has the same list.
+        let is_personal = matches!(app.outbound, OutboundRule::TokenExchange(_));
+        let reader = is_personal.then_some(&context.who.caller().principal);
+        let reader = reader.map(|principal| (principal.issuer().as_str(), principal.subject().as_str()));
         match &self.incomplete {
             Some(Incomplete::Circle) => {
-                lists.note(name.as_str(), "list_in_a_circle", context.now);
+                lists.note(name.as_str(), reader, "list_in_a_circle", context.now);
                 tracing::warn!(app = %name, tools, "an upstream repeats pages of its list of tools");
             }
             Some(Incomplete::Broken(rejection)) => {
                 let (reason, detail) = (rejection.reason, &*rejection.detail());
-                lists.note(name.as_str(), reason, context.now);
+                lists.note(name.as_str(), reader, reason, context.now);
                 tracing::warn!(app = %name, tools, reason, detail, "a list of tools broke off; what was read is kept");
             }
             None => {
-                lists.clear(name.as_str());
+                lists.clear(name.as_str(), reader);
                 if !self.left_out.is_none() {
                     tracing::warn!(app = %name, tools, left_out, unread, "an app has more tools than its limits allow");
                 }
@@ -206,6 +211,8 @@ impl<'a> Reading<'a> {
     }
 
     fn give_up(&mut self, why: Incomplete) {
+        // What a page would have taken that could not be had.
+        self.offered.held.shrink_to(self.bytes);
         self.offered.left_out.unread = true;
         self.offered.incomplete = Some(why);
     }

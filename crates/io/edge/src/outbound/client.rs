@@ -122,8 +122,9 @@ impl UpstreamClient {
         match tokio::time::timeout(first_byte, self.client.request(request.into_http(to)?)).await {
             Ok(Ok(response)) => {
                 let (mut head, body) = response.into_parts();
-                strip_hop_by_hop(&mut head.headers);
+                // The coding first: an answer that calls it a matter of this hop is coded all the same.
                 let body = Received::begin(&mut head.headers, body, &self.memory, host);
+                strip_hop_by_hop(&mut head.headers);
                 Ok(Response::from_parts(head, body))
             }
             Ok(Err(error)) => Err(Rejection::new(

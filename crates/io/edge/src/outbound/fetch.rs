@@ -193,7 +193,7 @@ impl Fetcher {
             return Err(FetchError::Status { url: Box::new(url.clone()), status: head.status() });
         }
         let media_type = head.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        if !is_json(media_type) {
+        if !gatehouse_wire::media_type::is_json(media_type) {
             return Err(FetchError::NotJson { url: Box::new(url.clone()), found: media_type.to_owned() });
         }
         Ok(Document { bytes, max_age: max_age(&head) })
@@ -346,12 +346,6 @@ fn with_authorization(request: Builder, authorization: Option<HeaderValue>) -> B
 
 fn path_and_query(url: &Url) -> String {
     url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
-}
-
-/// `application/json` or a `+json` type, with any parameters.
-fn is_json(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
 fn max_age(response: &Response<()>) -> Option<Duration> {

@@ -1,7 +1,8 @@
 //! Which requests get in at all: checked on the request head, before routing and before any credential is read.
 //!
 //! Everything behind this point can rely on one spelling of host and path, so that routing, policy, audit and
-//! the upstream request can never see different ones.
+//! the upstream request can never see different ones. The one exception is a value that ends a path and may hold
+//! slashes, such as a model's id: its slashes may be encoded, and whoever reads it decodes them first.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

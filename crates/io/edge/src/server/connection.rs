@@ -22,6 +22,8 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use gatehouse_wire::media_type;
+
 use super::body::{Body, BodyError};
 use super::closing::Closing;
 use super::connections::{Busy, Ending, Slot};
@@ -223,7 +225,8 @@ impl HttpBody for Busily {
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|said| media_type::is(said, media_type::EVENT_STREAM))
 }
 
 /// What became of `connection`; [`End::Silent`] when it was given up because no request came within `patience`.

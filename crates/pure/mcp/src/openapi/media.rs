@@ -1,12 +1,10 @@
 //! Media types as documents and answers write them.
 
+use gatehouse_wire::media_type;
+
 /// `application/json`, `*+json` and the wildcards that include them.
 pub(super) fn is_json(media_type: &str) -> bool {
-    let essence = essence(media_type);
-    essence == "application/json"
-        || essence.ends_with("+json")
-        || essence == "*/*"
-        || essence == "application/*"
+    media_type::is_json(media_type) || matches!(media_type::essence(media_type), "*/*" | "application/*")
 }
 
 /// What models can read.
@@ -44,5 +42,5 @@ pub(super) fn is_sendable(media_type: &str) -> bool {
 
 /// Without parameters, in lower case.
 fn essence(media_type: &str) -> String {
-    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    media_type::essence(media_type).to_ascii_lowercase()
 }

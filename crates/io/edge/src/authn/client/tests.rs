@@ -230,14 +230,17 @@ async fn only_the_word_of_the_host_ends_a_client() {
     let broken = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
     let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi";
     let other = reply("https://docs.example/another-client");
+    // There is no room for a decoder of this size, which is nobody's word but our own.
+    let coded = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: br\r\ncontent-length: 1\r\n\r\nx";
     for (answer, reason, stands_in) in [
         (gone, "client_document_unusable", false),
         (other.as_str(), "client_document_unusable", false),
         (challenged, "client_document_unavailable", true),
         (broken, "client_document_unavailable", true),
         (page, "client_document_unavailable", true),
+        (coded, "client_document_unavailable", true),
     ] {
-        let mut world = World::new(&[&["127.0.0.2"]]);
+        let mut world = World::new(&[&["127.0.0.2"]]).with_room(1 << 20);
         let _fetches = world.serve("127.0.0.2", answer).await;
         let id = format!("https://docs.example:{}/client", world.port);
         let context = open_at(world.port);

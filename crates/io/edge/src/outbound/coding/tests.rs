@@ -74,6 +74,29 @@ fn an_event_comes_out_as_soon_as_it_is_there() {
 }
 
 /// A thousand times more comes out than came in, and never more at once than the reader can count.
+/// Whoever gathers a stream keeps its pieces: a few bytes must not keep the room of many.
+#[test]
+fn pieces_that_are_kept_hold_little_more_than_they_are() {
+    for coding in ALL {
+        let mut decoding = decoding(coding);
+        let mut kept = Vec::new();
+        for piece in
+            flushed(coding, &[TEXT.as_bytes(), &[b'x'; PIECE], TEXT.as_bytes(), &[b'y'; PIECE / 2 + 1]])
+        {
+            decoding.input = piece.into();
+            while let Some(piece) = decoding.next().unwrap() {
+                kept.push(piece);
+            }
+        }
+        assert!(kept.len() >= 4, "{}", kept.len());
+        for piece in kept {
+            let len = piece.len();
+            let room = piece.try_into_mut().unwrap().capacity();
+            assert!(room <= 2 * len, "{len} bytes hold {room}");
+        }
+    }
+}
+
 #[test]
 fn a_bomb_comes_out_in_pieces() {
     let zeros = vec![0; 32 * 1024 * 1024];

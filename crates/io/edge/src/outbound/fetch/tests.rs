@@ -16,7 +16,7 @@ use url::Url;
 use gatehouse_config::snapshot::discovery::Discovery;
 
 use super::{Document, FetchError, Fetcher, Names, Trust};
-use crate::memory::Memory;
+use crate::memory::{Memory, MemoryLimits};
 use crate::outbound::guard::{AddressGuard, Blocked};
 
 /// Answers of a resolver, in order; the last one stays.
@@ -47,6 +47,12 @@ pub(crate) struct World {
 const JSON: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
 
 impl World {
+    /// The same with so much memory for answers.
+    pub(crate) fn with_room(mut self, bytes: usize) -> Self {
+        self.fetcher.memory = Memory::new(MemoryLimits { total: bytes, per_holder: bytes });
+        self
+    }
+
     pub(crate) fn new(answers: &[&[&'static str]]) -> Self {
         let signed = rcgen::generate_simple_self_signed(["docs.example".to_owned()]).unwrap();
         let key = PrivateKeyDer::from_pem_slice(signed.signing_key.serialize_pem().as_bytes()).unwrap();

@@ -1,0 +1,3 @@
+//! Words that several doors read and write.
+
+pub mod media_type;
