@@ -11,6 +11,7 @@ mod guard;
 mod json;
 mod jwt;
 mod net;
+mod number;
 mod object;
 mod pattern;
 mod semver;

@@ -8,10 +8,12 @@ use std::str::Chars;
 use regorus::Value;
 
 use super::call_engine;
-use super::guard::{Exceeded, Guard, Meter};
+use super::guard::{Exceeded, Guard, MAX_TEXT, Meter};
 
 /// Widest field and longest fraction.
 const MAX_WIDTH: usize = 1_000;
+/// Longest text that is made, in bytes.
+const LONGEST: usize = 4 * MAX_TEXT;
 
 /// One directive: flags, width, precision.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,6 +54,7 @@ pub(super) fn sprintf(arguments: &[Value], meter: &Meter) -> Result<Value, Excee
             continue;
         }
         let directive = Directive::read(&mut rest)?;
+        meter.take(directive.room())?;
         match rest.next() {
             None => made.push_str("%!(NOVERB)"),
             Some('%') => made.push('%'),
@@ -59,6 +62,9 @@ pub(super) fn sprintf(arguments: &[Value], meter: &Meter) -> Result<Value, Excee
                 Some(value) => directive.print(verb, &Printed::of(value), &mut made)?,
                 None => made.extend(["%!", &verb.to_string(), "(MISSING)"]),
             },
+        }
+        if made.len() > LONGEST {
+            return Err(Exceeded::Result);
         }
     }
     let extra: Vec<String> = left.map(|value| Printed::of(value).extra()).collect();
@@ -130,7 +136,17 @@ impl Directive {
             directive.precision = Some(number(rest)?);
         }
         // Widths among the values and values by their number.
-        if matches!(rest.peek(), Some('*' | '[')) { Err(Exceeded::Layout) } else { Ok(directive) }
+        match rest.peek() {
+            Some('*' | '[') => Err(Exceeded::Layout),
+            // Digits of other scripts are no width anywhere.
+            Some(letter) if letter.is_numeric() => Err(Exceeded::Arguments),
+            _ => Ok(directive),
+        }
+    }
+
+    /// What it may add to the text of its value: in whatever way its width is written, it is this one that is printed.
+    fn room(self) -> usize {
+        self.width + self.precision.unwrap_or(0)
     }
 
     fn print(self, verb: char, value: &Printed<'_>, made: &mut String) -> Result<(), Exceeded> {

@@ -8,7 +8,7 @@ use regorus::Value;
 /// Most values in one call's arguments.
 const MAX_NODES: usize = 50_000;
 /// Most bytes of text in one call's arguments.
-const MAX_TEXT: usize = 1024 * 1024;
+pub(super) const MAX_TEXT: usize = 1024 * 1024;
 /// Deepest argument.
 const MAX_DEPTH: usize = 512;
 /// Memory that the functions of one evaluation may take together.
@@ -144,7 +144,8 @@ impl Guard {
             Self::Replace => replaced(text(0), text(1), text(2)),
             Self::ReplaceMany => replaced_many(arguments),
             Self::Split => size.text + (text(0) / text(1).max(1) + 1) * NODE_BYTES,
-            Self::Sprintf => sprintf(arguments.first(), size)?,
+            // Widths and precisions are charged where they are read.
+            Self::Sprintf => size.nodes * NODE_BYTES + 6 * size.text,
             Self::Pattern => pattern(arguments, size, MAX_SUBJECT)?,
             Self::Matches => pattern(arguments, size, MAX_SEARCHED)?,
         };
@@ -200,7 +201,7 @@ fn short(arguments: &[Value]) -> Result<usize, Exceeded> {
     for argument in arguments {
         let Ok(text) = argument.as_string() else { continue };
         limit(text.len(), MAX_SHORT, Exceeded::Arguments)?;
-        if super::json::has_large_exponent(text) {
+        if super::number::has_large_exponent(text) {
             return Err(Exceeded::Result);
         }
     }
@@ -247,24 +248,6 @@ fn replaced_many(arguments: &[Value]) -> usize {
         total = total.saturating_add(length);
     }
     total
-}
-
-/// A width such as `%999999999d` pads to that length.
-fn sprintf(format: Option<&Value>, size: Size) -> Result<usize, Exceeded> {
-    let Some(Ok(format)) = format.map(Value::as_string) else { return Ok(0) };
-    let mut padding = 0;
-    for spec in format.split('%').skip(1) {
-        let mut digits = spec.chars().skip_while(|c| !c.is_numeric()).take_while(|c| c.is_numeric());
-        if spec.starts_with(|c: char| c == '.' || c.is_numeric()) {
-            // Only ASCII digits have a value here; the engine would stop the process on others.
-            let width = digits.try_fold(0_usize, |width, digit| {
-                let digit = digit.to_digit(10).ok_or(Exceeded::Arguments)?;
-                limit(width * 10 + usize::try_from(digit).unwrap_or(9), 1_000, Exceeded::Result)
-            })?;
-            padding += width;
-        }
-    }
-    Ok(padding + size.nodes * NODE_BYTES + 6 * size.text)
 }
 
 fn pattern(arguments: &[Value], size: Size, subject: usize) -> Result<usize, Exceeded> {

@@ -46,11 +46,3 @@ pub(super) fn read(text: &[u8], meter: &Meter) -> Result<Value, Exceeded> {
     meter.take(text.len().saturating_mul(32))?;
     Ok(serde_json::from_slice::<Json>(text).map_or(Value::Undefined, |json| to_rego(&json)))
 }
-
-/// Whether `text` has an exponent that would make a number of thousands of digits.
-pub(super) fn has_large_exponent(text: &str) -> bool {
-    text.split(['e', 'E']).skip(1).any(|rest| {
-        let digits = rest.trim_start_matches(['+', '-']).chars().take_while(char::is_ascii_digit);
-        digits.skip_while(|digit| *digit == '0').count() > 3
-    })
-}

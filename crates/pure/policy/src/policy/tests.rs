@@ -200,6 +200,14 @@ fn anything_but_a_clear_answer_denies() {
         ("result := {\"allowed\": true} if not net.cidr_expand(\"10.0.0.0/8\")", DenyReason::Limit),
         ("result := {\"allowed\": true} if sprintf(\"%999999999d\", [1]) != \"\"", DenyReason::Limit),
         ("result := {\"allowed\": true} if sprintf(\"%\u{0664}d\", [1]) != \"\"", DenyReason::Limit),
+        // However the width is written, and however many there are.
+        ("result := {\"allowed\": true} if sprintf(\"%-999999999d\", [1]) != \"\"", DenyReason::Limit),
+        ("result := {\"allowed\": true} if sprintf(\"% +0999999999d\", [1]) != \"\"", DenyReason::Limit),
+        ("result := {\"allowed\": true} if sprintf(\"%.999999999f\", [1.5]) != \"\"", DenyReason::Limit),
+        (
+            "result := {\"allowed\": true} if {\n\tformat := replace(replace(\"bbbbbbbb\", \"b\", \"aaaaaaaa\"), \"a\", \"%-999d%-999d%-999d%-999d%-999d%-999d%-999d%-999d\")\n\tlong := replace(replace(\"xxxxxxxx\", \"x\", \"yyyyyyyy\"), \"y\", format)\n\tsprintf(long, [1]) != \"\"\n}",
+            DenyReason::Limit,
+        ),
         ("result := {\"allowed\": true} if to_number(\"1e2147483647\") > 1", DenyReason::Limit),
         ("result := {\"allowed\": true} if bits.lsh(1, 9999999) > 1", DenyReason::Limit),
         ("result := {\"allowed\": true} if regex.match(\"((a{90}){90}){90}\", \"a\")", DenyReason::Undefined),
