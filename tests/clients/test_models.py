@@ -213,24 +213,51 @@ def test_a_failure_that_passes_goes_unnoticed(starter, claude):
         running.stop()
 
 
-@pytest.mark.parametrize("kind", ["page", "json", "empty", "no events", "error event", "breaks"])
-def test_answers_that_are_none_end_in_words(starter, claude, kind):
-    events = {"content-type": "text/event-stream"}
-    error = {"type": "error", "error": {"type": "api_error", "message": "scripted"}}
-    if kind == "breaks":
-        starter.provider.breaks = 100
-    else:
-        starter.provider.answer = {
-            "page": (200, {"content-type": "text/html"}, b"<html>sign in here</html>"),
-            "json": (200, {"content-type": "application/json"}, b'{"hello":"there"}'),
-            "empty": (200, {"content-type": "application/json"}, b""),
-            "no events": (200, events, b""),
-            "error event": (200, events, f"event: error\ndata: {json.dumps(error)}\n\n".encode()),
-        }[kind]
-    began = time.monotonic()
-    # A stream that breaks off is asked for once more, and then as a whole, which works here.
-    starter.ask(claude, expect=0 if kind == "breaks" else 1)
+EVENTS = {"content-type": "text/event-stream"}
+PLAIN = {"content-type": "application/json"}
+ERROR = b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"scripted"}}\n\n'
+BEGUN = b"""event: message_start
+data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":1}}}
+
+event: content_block_start
+data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"half an answer"}}
+
+"""
+UNREADABLE = "model provider failed"
+BROKEN = "model reply broke off"
+
+
+@pytest.mark.parametrize(
+    ("answer", "says", "line", "reason"),
+    [
+        ((200, {"content-type": "text/html"}, b"<html>sign in here</html>"), "cannot be read", UNREADABLE, "provider_unreadable"),
+        ((200, PLAIN, b'{"hello":"there"}'), "empty or malformed response", "model reply says nothing of tokens", "usage_missing"),
+        ((200, PLAIN, b""), "empty or malformed response", "model reply says nothing of tokens", "usage_missing"),
+        # Asked once more for a whole reply, this provider gives the same events.
+        ((200, EVENTS, b""), "empty or malformed response", BROKEN, "stream_truncated"),
+        ((200, EVENTS, ERROR), "empty or malformed response", BROKEN, "provider_error_event"),
+        ((200, EVENTS, BEGUN + ERROR), "empty or malformed response", BROKEN, "provider_error_event"),
+    ],
+    ids=["page", "json", "empty", "no events", "error event", "error event after text"],
+)
+def test_answers_that_are_none_end_in_words(starter, claude, answer, says, line, reason):
+    starter.provider.answer = answer
+    began, before = time.monotonic(), len(starter.lines(line))
+    shown = starter.ask(claude, expect=1)
     assert time.monotonic() - began < 30
+    assert says in shown["result"]
+    assert reason in [told["reason"] for told in starter.lines_after(before, line)]
+
+
+def test_a_reply_that_breaks_off_is_asked_for_again(starter, claude):
+    """Once more as a stream, and then as a whole, which works here."""
+    starter.provider.breaks = 100
+    before = len(starter.lines(BROKEN))
+    assert GREETING in starter.ask(claude)["result"]
+    assert "stream_broken" in [told["reason"] for told in starter.lines_after(before, BROKEN)]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,12 @@ def test_claude_code_that_does_not_know_the_authority(house, claude):
     assert "UNABLE_TO_VERIFY_LEAF_SIGNATURE" in claude.status("gw")
 
 
+def test_mcp_remote_that_does_not_know_the_authority(house, node: Node, home):
+    env = {"MCP_REMOTE_CONFIG_DIR": str(home.folder / "auth")}
+    with reserved(MCP_REMOTE), node.start_client("mcp-remote", house.mcp, MCP_REMOTE, **env) as process:
+        process.wait_for("UNABLE_TO_VERIFY_LEAF_SIGNATURE|unable to verify the first certificate", timeout=60)
+
+
 def test_mcp_remote(house, node: Node, authority, home):
     client = json.dumps({"client_id": "claude-public"})
     env = {**authority, "MCP_REMOTE_CONFIG_DIR": str(home.folder / "auth")}

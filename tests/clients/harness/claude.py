@@ -46,6 +46,10 @@ class ClaudeCode:
             assert code == expect, f"login exited with {code}\n{terminal.text}"
             return terminal.text
 
+    def terminal(self, *args, **env: str) -> Terminal:
+        """`claude …` on a terminal, which its user ends."""
+        return Terminal([CLAUDE, *args], cwd=self._home.work, env=self._environment(env))
+
     def status(self, name: str, **env: str) -> str:
         """What `claude mcp list` says about a server, such as `✔ Connected`."""
         done = self.run("mcp", "list", **env).check()

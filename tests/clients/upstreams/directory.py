@@ -25,6 +25,10 @@ class Directory(Upstream):
     def trust(self, issuer: str, verify=True) -> None:
         self._check.trust(issuer, verify)
 
+    def refuse_everybody(self) -> None:
+        """From now on no token is good enough, as when it expects another audience."""
+        self._check.audience = "https://elsewhere.example"
+
     async def _serve(self, scope, receive, send):
         if scope["type"] == "lifespan":
             return await lifespan(receive, send)

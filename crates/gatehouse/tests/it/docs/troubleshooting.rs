@@ -1,7 +1,8 @@
-//! docs/recipes/troubleshooting.md: every row names a test that is there, and a line that the program writes.
+//! docs/recipes/troubleshooting.md: every row names a test that causes it, and a line that the program writes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::markdown::{page, repository};
 
@@ -30,7 +31,7 @@ fn codes(cell: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn every_row_is_whole_and_run_by_a_test() {
-    let mut tests = BTreeSet::new();
+    let mut tests = BTreeMap::new();
     for folder in ["tests/clients", "crates"] {
         collect(&repository().join(folder), &mut tests);
     }
@@ -43,8 +44,31 @@ fn every_row_is_whole_and_run_by_a_test() {
         let named: Vec<&str> = codes(&row[3]).collect();
         assert!(!named.is_empty(), "{row:?} names no test");
         for test in named {
-            assert!(tests.contains(test), "{PAGE} names the test {test}, which is not there");
+            let file =
+                tests.get(test).unwrap_or_else(|| panic!("{PAGE} names the test {test}, which is not there"));
+            // Whoever causes a row looks for what it says: the line, or what the client shows.
+            let mut said =
+                codes(&row[1]).chain(codes(&row[0])).map(|code| code.trim_end_matches('…')).peekable();
+            assert!(
+                said.peek().is_none() || said.any(|code| file.contains(code)),
+                "{PAGE}: the file of {test} mentions nothing of {:?} or {:?}",
+                row[1],
+                row[0]
+            );
         }
+    }
+}
+
+/// What is no test, or says nothing of its row, is noticed.
+#[test]
+fn functions_that_are_no_tests_are_not_found() {
+    let mut tests = BTreeMap::new();
+    collect(&repository().join("tests/clients"), &mut tests);
+    collect(&repository().join("crates/gatehouse/tests"), &mut tests);
+    assert!(tests.contains_key("test_a_person_who_declines"));
+    assert!(tests.contains_key("functions_that_are_no_tests_are_not_found"));
+    for helper in ["collect", "rows", "signed_in", "status_once", "connect"] {
+        assert!(!tests.contains_key(helper), "{helper}");
     }
 }
 
@@ -69,28 +93,39 @@ fn every_line_is_one_that_is_written() {
     }
 }
 
-/// The names of the tests below a folder.
-fn collect(folder: &Path, tests: &mut BTreeSet<String>) {
+/// The tests below a folder, each with the text of its file.
+fn collect(folder: &Path, tests: &mut BTreeMap<String, Arc<str>>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
         if path.is_dir() {
-            if !matches!(name, "node_modules" | ".venv" | "target" | "src" | "fixtures" | "snapshots") {
+            if !matches!(name, "node_modules" | ".venv" | "target" | "fixtures" | "snapshots") {
                 collect(&path, tests);
             }
             continue;
         }
         let declared = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("py") => "def ",
+            Some("py") if name.starts_with("test_") => "def test_",
             Some("rs") => "fn ",
             _ => continue,
         };
-        let text = std::fs::read_to_string(&path).unwrap();
-        let names = text.lines().filter_map(|line| {
-            let line = line.trim_start();
-            let line = line.strip_prefix("async ").unwrap_or(line);
-            line.strip_prefix(declared)?.split(['(', '<']).next().map(str::to_owned)
-        });
-        tests.extend(names);
+        let text: Arc<str> = std::fs::read_to_string(&path).unwrap().into();
+        let mut is_test = declared == "def test_";
+        for line in text.lines().map(str::trim_start) {
+            let function = line.strip_prefix("async ").unwrap_or(line);
+            if is_test && function.starts_with(declared) {
+                let name = function.split([' ', '(', '<']).nth(1).unwrap_or_default();
+                tests.insert(name.to_owned(), Arc::clone(&text));
+            }
+            // Other attributes may stand between the one that says so and the function.
+            is_test = match declared {
+                "fn " => {
+                    line.starts_with("#[test]")
+                        || line.starts_with("#[tokio::test")
+                        || (is_test && line.starts_with("#["))
+                }
+                _ => true,
+            };
+        }
     }
 }
