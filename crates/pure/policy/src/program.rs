@@ -7,6 +7,7 @@
 mod body;
 mod bounds;
 mod extents;
+mod patterns;
 mod references;
 
 use std::collections::BTreeMap;

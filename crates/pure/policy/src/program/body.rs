@@ -6,6 +6,7 @@ use regorus::unstable::{
     ArithOp, AssignOp, Expr, ExprRef, Literal, LiteralStmt, Query, Rule, RuleAssign, RuleBody, RuleHead,
 };
 
+use super::patterns;
 use super::references::{self, Reference, Step};
 use super::{Body, Callee, Growth, Names, Program, static_path};
 use crate::error::{PolicyError, PolicyErrorKind};
@@ -30,13 +31,15 @@ pub(super) struct Collector<'a> {
 #[derive(Default)]
 struct Scope {
     names: BTreeSet<String>,
+    /// Those of them that `some x` declares, which have no value until they are given one.
+    open: BTreeSet<String>,
     /// The parts of the input that some of them stand for.
     parts: BTreeMap<String, Vec<Step>>,
 }
 
 impl From<BTreeSet<String>> for Scope {
     fn from(names: BTreeSet<String>) -> Self {
-        Self { names, parts: BTreeMap::new() }
+        Self { names, ..Self::default() }
     }
 }
 
@@ -55,7 +58,7 @@ impl<'a> Collector<'a> {
             }
             Rule::Spec { head, bodies, .. } if bodies.is_empty() => {
                 self.begin();
-                self.declare_arguments(head);
+                self.declare_arguments(head)?;
                 let own = self.head(head, None)?;
                 Ok(vec![self.finish(own)])
             }
@@ -79,7 +82,7 @@ impl<'a> Collector<'a> {
 
     fn alternative(&mut self, head: &RuleHead, body: &RuleBody) -> Result<Body, PolicyError> {
         self.begin();
-        self.declare_arguments(head);
+        self.declare_arguments(head)?;
         self.enter(&body.query)?;
         let query = self.statements(&body.query)?;
         let result = self.head(head, body.assign.as_ref())?;
@@ -88,14 +91,16 @@ impl<'a> Collector<'a> {
         Ok(self.finish(own))
     }
 
-    fn declare_arguments(&mut self, head: &RuleHead) {
+    fn declare_arguments(&mut self, head: &RuleHead) -> Result<(), PolicyError> {
         if let RuleHead::Func { args, .. } = head {
             let mut declared = BTreeSet::new();
             for arg in args {
+                patterns::check_new(arg)?;
                 variables(arg, &mut declared);
             }
             self.scopes.push(declared.into());
         }
+        Ok(())
     }
 
     fn head(&mut self, head: &RuleHead, assign: Option<&RuleAssign>) -> Result<Growth, PolicyError> {
@@ -137,24 +142,29 @@ impl<'a> Collector<'a> {
                 message,
             ));
         }
-        let mut declared = BTreeSet::new();
+        let (mut names, mut open) = (BTreeSet::new(), BTreeSet::new());
         for statement in &query.stmts {
             match &statement.literal {
                 Literal::SomeVars { vars, .. } => {
-                    declared.extend(vars.iter().map(|var| var.text().to_owned()));
+                    open.extend(vars.iter().map(|var| var.text().to_owned()));
                 }
                 Literal::SomeIn { key, value, .. } => {
-                    key.iter().chain([value]).for_each(|pattern| variables(pattern, &mut declared));
+                    for pattern in key.iter().chain([value]) {
+                        patterns::check_new(pattern)?;
+                        variables(pattern, &mut names);
+                    }
                 }
                 Literal::Expr { expr, .. } => {
                     if let Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } = expr.as_ref() {
-                        variables(lhs, &mut declared);
+                        patterns::check_new(lhs)?;
+                        variables(lhs, &mut names);
                     }
                 }
                 Literal::NotExpr { .. } | Literal::Every { .. } => {}
             }
         }
-        self.scopes.push(declared.into());
+        names.extend(open.iter().cloned());
+        self.scopes.push(Scope { names, open, ..Scope::default() });
         for (name, from, is_element) in query.stmts.iter().filter_map(references::naming) {
             self.name_part(name, from, is_element);
         }
@@ -300,6 +310,11 @@ impl<'a> Collector<'a> {
                 growth.products = growth.products.saturating_add(u32::from(*op == ArithOp::Mul));
                 growth
             }
+            Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. } => {
+                patterns::check(lhs, &|name| self.is_bound(name))?;
+                patterns::check(rhs, &|name| self.is_bound(name))?;
+                self.expr(lhs)?.or(self.expr(rhs)?)
+            }
             Expr::BinExpr { lhs, rhs, .. }
             | Expr::BoolExpr { lhs, rhs, .. }
             | Expr::AssignExpr { lhs, rhs, .. } => self.expr(lhs)?.or(self.expr(rhs)?),
@@ -335,6 +350,7 @@ impl<'a> Collector<'a> {
             match at.as_ref() {
                 Expr::RefDot { refr, .. } => at = refr,
                 Expr::RefBrack { refr, index, .. } => {
+                    patterns::check(index, &|name| self.is_bound(name))?;
                     growth = growth.or(self.expr(index)?);
                     at = refr;
                 }
@@ -347,6 +363,14 @@ impl<'a> Collector<'a> {
 
     fn is_local(&self, path: &[String]) -> bool {
         path.first().is_some_and(|first| self.scopes.iter().any(|scope| scope.names.contains(first)))
+    }
+
+    /// Whether a name has a value before the statement that it stands in.
+    fn is_bound(&self, name: &str) -> bool {
+        match self.scopes.iter().rev().find(|scope| scope.names.contains(name)) {
+            Some(scope) => !scope.open.contains(name),
+            None => self.reads_data(&[name.to_owned()]),
+        }
     }
 
     /// Whether the path reads a value: `input`, `data` below no function, or a rule of this module.
