@@ -8,8 +8,8 @@ use gatehouse_config::snapshot::outbound::Outbound as OutboundRule;
 
 use crate::rejection::Rejection;
 
-/// An act that was permitted. Only [`crate::authorize::authorize`] and [`Listing::permit`] make one, and nobody can change what it holds:
-/// code that skips policy, or does something else than policy saw, does not compile.
+/// An act that was permitted. Only [`crate::authorize::authorize`] and [`Listing::permit`] make one, and nobody can
+/// change what it holds: code that skips policy, or does something else than policy saw, does not compile.
 ///
 /// ```compile_fail,E0423
 /// # struct Call;
