@@ -57,12 +57,15 @@ enum Broken {
     Client(&'static str),
 }
 
-/// Notices silence. The timer is not touched per event: it wakes up now and then and looks at the time.
+/// Notices silence. The timer is not touched per event: it wakes up now and then and looks at the time. A reply that is
+/// there as soon as somebody asks for it needs none.
 struct Watch {
     timeouts: Timeouts,
     started: Instant,
     heard: Instant,
-    timer: Timer,
+    /// When to look first.
+    first: Duration,
+    timer: Option<Timer>,
 }
 
 impl Metered {
@@ -113,7 +116,7 @@ impl Metered {
     /// Pings the client of a stream while the provider is silent; ends a reply that is silent for too long. Cutting the
     /// connection is the only way to say that a sized body will not come whole.
     fn watch(&mut self, task: &mut TaskContext<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        while self.watch.timer.poll(task).is_ready() {
+        while self.watch.poll(task).is_ready() {
             let now = Instant::now();
             if let Some(reason) = self.watch.is_over(now) {
                 let closing = self.end(Some(reason));
@@ -123,7 +126,7 @@ impl Metered {
                 });
             }
             match &self.scanner {
-                Scanner::Whole(_) => self.watch.timer.reset(self.watch.end()),
+                Scanner::Whole(_) => self.watch.look_again(self.watch.end()),
                 Scanner::Stream(scanner) => {
                     if self.watch.ping_is_due(now) && scanner.at_event_boundary() {
                         return Poll::Ready(Some(Ok(PING)));
@@ -138,7 +141,19 @@ impl Metered {
 impl Watch {
     fn new(timeouts: Timeouts, first: Duration) -> Self {
         let now = Instant::now();
-        Self { timeouts, started: now, heard: now, timer: Timer::new(now + first) }
+        Self { timeouts, started: now, heard: now, first, timer: None }
+    }
+
+    /// Ready when it is time to look.
+    fn poll(&mut self, task: &TaskContext<'_>) -> Poll<()> {
+        let first = self.started + self.first;
+        self.timer.get_or_insert_with(|| Timer::new(first)).poll(task)
+    }
+
+    fn look_again(&mut self, at: Instant) {
+        if let Some(timer) = &mut self.timer {
+            timer.reset(at);
+        }
     }
 
     /// Why the reply is given up, if it is.
@@ -159,7 +174,7 @@ impl Watch {
         let ping = self.timeouts.ping;
         let overdue = now.duration_since(self.heard) >= ping;
         let next = if overdue { now + ping } else { self.heard + ping };
-        self.timer.reset(next.min(self.heard + self.timeouts.idle));
+        self.look_again(next.min(self.heard + self.timeouts.idle));
         overdue
     }
 }

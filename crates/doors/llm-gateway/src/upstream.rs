@@ -37,6 +37,9 @@ pub(crate) struct Call {
     pub(crate) first_byte: Duration,
 }
 
+/// How many header fields a request to a provider has as a rule.
+const USUAL_FIELDS: usize = 12;
+
 /// How an attempt went.
 pub(crate) enum Reply {
     /// A reply to pass on.
@@ -110,7 +113,7 @@ fn check_is_reply(headers: &HeaderMap) -> Result<(), Rejection> {
 }
 
 fn request(call: &ModelCall<'_>, inbound: &Head) -> OutboundRequest {
-    let mut headers = HeaderMap::with_capacity(inbound.fields().size_hint().0);
+    let mut headers = HeaderMap::with_capacity(USUAL_FIELDS);
     for (name, value) in inbound.fields() {
         if headers::request(name.as_str()) == RequestHeader::Forward {
             headers.append(name.clone(), value.clone());

@@ -10,7 +10,7 @@ use http::header::{
     CONNECTION, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::uri::PathAndQuery;
+use http::uri::{self, PathAndQuery};
 use http::{Method, Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -145,11 +145,10 @@ impl UpstreamClient {
 
 impl OutboundRequest {
     fn into_http(self, to: &Destination) -> Result<Request<Body>, Rejection> {
-        let uri = Uri::builder()
-            .scheme(to.scheme().clone())
-            .authority(to.authority().clone())
-            .path_and_query(self.path)
-            .build()
+        let mut parts = uri::Parts::default();
+        (parts.scheme, parts.authority) = (Some(to.scheme().clone()), Some(to.authority().clone()));
+        parts.path_and_query = Some(self.path);
+        let uri = Uri::from_parts(parts)
             .map_err(|error| Rejection::internal("upstream_request", error.to_string()))?;
         let mut request = Request::new(self.body);
         *request.method_mut() = self.method;

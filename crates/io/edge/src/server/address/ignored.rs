@@ -4,15 +4,17 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use gatehouse_identity::clock::Clock;
-use http::HeaderMap;
+use http::header::{FORWARDED, HeaderMap, HeaderName};
 
 use super::TrustedProxies;
 
+/// The headers that proxies name clients in.
+static NAMES: [HeaderName; 2] = [HeaderName::from_static("x-forwarded-for"), FORWARDED];
 /// How long nothing more is said, in seconds.
 const QUIET: i64 = 60;
 
-/// Says that forwarding headers are ignored, once a minute for a listener: behind a proxy that nobody named, all clients have its
-/// address, for policies, limits and records. But anybody may send such a header.
+/// Says that forwarding headers are ignored, once a minute for a listener: behind a proxy that nobody named, all clients
+/// have its address, for policies, limits and records. But anybody may send such a header.
 #[derive(Debug, Default)]
 pub struct IgnoredForwarding {
     /// Until when nothing is said, in seconds since 1970.
@@ -22,10 +24,9 @@ pub struct IgnoredForwarding {
 impl IgnoredForwarding {
     /// Notes a request that came from `peer` with `headers`.
     pub fn note(&self, proxies: &TrustedProxies, peer: IpAddr, headers: &HeaderMap, clock: &dyn Clock) {
-        let names = ["x-forwarded-for", "forwarded"];
-        let Some(header) = names.into_iter().find(|name| headers.contains_key(*name)) else { return };
+        let Some(header) = NAMES.iter().find(|name| headers.contains_key(*name)) else { return };
         if !proxies.contains(peer) && self.is_due(clock.now().unix_seconds()) {
-            tracing::warn!(peer.ip = %peer.to_canonical(), header, "forwarding header ignored, as http.trustedProxies does not name its sender");
+            tracing::warn!(peer.ip = %peer.to_canonical(), header = header.as_str(), "forwarding header ignored, as http.trustedProxies does not name its sender");
         }
     }
 
