@@ -1,6 +1,7 @@
 //! The wiring: one snapshot becomes a running gateway.
 
 mod assemble;
+mod background;
 mod evidence;
 mod gates;
 mod heartbeat;
@@ -8,7 +9,6 @@ mod keys;
 mod limits;
 pub mod load;
 mod memory;
-mod upkeep;
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ use gatehouse_config::snapshot::platform::{
     PostgresPlace, Store as StoreSettings, StorePlace,
 };
 use gatehouse_console::Console;
-use gatehouse_edge::door::{Door, Fittings};
+use gatehouse_edge::door::{Door, DoorDeps};
 use gatehouse_edge::lane::policy::PolicyLane;
 use gatehouse_edge::limits::Limits;
 use gatehouse_edge::memory::Memory;
@@ -65,12 +65,12 @@ pub struct Gateway {
     console: Arc<Console>,
     heartbeat: Option<LogLevel>,
     evidence: Evidence,
-    upkeep: upkeep::Upkeep,
+    background: background::Background,
 }
 
 /// What a gateway needs besides its configuration.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct HostDeps {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -121,13 +121,13 @@ pub enum StartError {
 
 impl Gateway {
     /// Opens store, audit log and keys, builds the doors and binds the listeners; nothing is served yet.
-    pub async fn start(snapshot: Snapshot, surroundings: &Surroundings) -> Result<Self, StartError> {
+    pub async fn start(snapshot: Snapshot, host: &HostDeps) -> Result<Self, StartError> {
         let snapshot = Arc::new(snapshot);
-        let log = open_audit(&snapshot, surroundings)?;
+        let log = open_audit(&snapshot, host)?;
         let audit = Arc::clone(&log) as Arc<dyn AuditSink>;
-        let store = open_store(&snapshot.store, &surroundings.folder).await?;
-        let clock = Arc::clone(&surroundings.clock);
-        let file = (node_name(&snapshot), audit_path(&snapshot, surroundings));
+        let store = open_store(&snapshot.store, &host.folder).await?;
+        let clock = Arc::clone(&host.clock);
+        let file = (node_name(&snapshot), audit_path(&snapshot, host));
         let revision = snapshot.revision.clone();
         let mut evidence = Evidence::new(log, Arc::clone(&store), clock, file, revision);
         evidence.compare().await;
@@ -137,45 +137,45 @@ impl Gateway {
         let memory = memory::limits(&snapshot.buffers, usable_memory());
         memory::note(&limits, memory);
         let memory = Memory::counting(memory, Arc::clone(&limits));
-        let fittings = Fittings {
-            clock: Arc::clone(&surroundings.clock),
-            rng: Arc::clone(&surroundings.rng),
+        let deps = DoorDeps {
+            clock: Arc::clone(&host.clock),
+            rng: Arc::clone(&host.rng),
             audit: Arc::clone(&audit),
             limits: Arc::clone(&limits),
             memory,
             policies: Arc::new(PolicyLane::start().map_err(StartError::Lane)?),
         };
         let sign_ins = Arc::new(SignIns::start().map_err(StartError::Lane)?);
-        let assembled = assemble::assemble(&snapshot, (&store, &sign_ins), &fittings, surroundings).await?;
+        let assembled = assemble::assemble(&snapshot, (&store, &sign_ins), &deps, host).await?;
         let public_certificate = assemble::certificate(&snapshot.public)?;
         let admin_certificate = assemble::certificate(&snapshot.admin)?;
         let public = bind(&snapshot.public, public_certificate.as_ref()).await?;
         let admin = bind(&snapshot.admin, admin_certificate.as_ref()).await?;
         for kind in [EventKind::ConfigLoaded, EventKind::NodeStarted] {
-            let event = Event::new(kind, Outcome::Allow, surroundings.clock.now());
+            let event = Event::new(kind, Outcome::Allow, host.clock.now());
             audit.append(event.with_revision(&snapshot.revision)).await?;
         }
         Ok(Self {
-            public: (public, Arc::new(Door::new(assembled.public, fittings.clone()))),
-            admin: (admin, Arc::new(Door::new(assembled.admin, fittings))),
+            public: (public, Arc::new(Door::new(assembled.public, deps.clone()))),
+            admin: (admin, Arc::new(Door::new(assembled.admin, deps))),
             limits: listener_limits(&snapshot.public, connections),
             audit: Arc::clone(&audit),
-            clock: Arc::clone(&surroundings.clock),
+            clock: Arc::clone(&host.clock),
             console: assembled.console,
             heartbeat: snapshot.health.heartbeat,
             evidence,
-            upkeep: upkeep::Upkeep {
+            background: background::Background {
                 store,
                 revocations: assembled.revocations,
-                clock: Arc::clone(&surroundings.clock),
+                clock: Arc::clone(&host.clock),
                 audit,
                 revision: snapshot.revision.clone(),
                 certificates: [(&snapshot.public, public_certificate), (&snapshot.admin, admin_certificate)]
                     .into_iter()
                     .filter_map(|(listener, certificate)| {
                         let settings = listener.tls.as_ref()?.certificate.as_ref()?;
-                        let loader = DiskLoader::in_folder(surroundings.folder.clone());
-                        Some(upkeep::WatchedCertificate::new(settings, certificate?, loader))
+                        let loader = DiskLoader::in_folder(host.folder.clone());
+                        Some(background::WatchedCertificate::new(settings, certificate?, loader))
                     })
                     .collect(),
                 mcp: assembled.mcp,
@@ -207,9 +207,9 @@ impl Gateway {
     /// `hurry` was cancelled before all had ended: what still runs is given up then.
     pub async fn serve(self, stop: CancellationToken, hurry: CancellationToken) -> Option<usize> {
         let tasks = TaskTracker::new();
-        let upkeep = self.upkeep;
+        let background = self.background;
         let upkeep_stop = stop.clone();
-        tasks.spawn(async move { upkeep.run(upkeep_stop).await });
+        tasks.spawn(async move { background.run(upkeep_stop).await });
         if let Some(level) = self.heartbeat {
             tasks.spawn(heartbeat::run(level, heartbeat::EVERY, stop.clone()));
         }
@@ -272,14 +272,11 @@ async fn bind(
 }
 
 /// Opens the audit log of a configuration; no other process has it then.
-pub(crate) fn open_audit(
-    snapshot: &Snapshot,
-    surroundings: &Surroundings,
-) -> Result<Arc<FileAudit>, StartError> {
+pub(crate) fn open_audit(snapshot: &Snapshot, host: &HostDeps) -> Result<Arc<FileAudit>, StartError> {
     let settings = &snapshot.audit.checkpoints;
     let key = settings.key.clone().map(CheckpointKey::new).transpose().map_err(KeyError::Key)?;
     let options = AuditFileOptions {
-        path: audit_path(snapshot, surroundings),
+        path: audit_path(snapshot, host),
         node: node_name(snapshot),
         // Records have about a kibibyte.
         spool_bytes: usize::try_from(snapshot.audit.spool_records).unwrap_or(usize::MAX).saturating_mul(1024),
@@ -287,12 +284,12 @@ pub(crate) fn open_audit(
         refusals: handful(snapshot),
         checkpoints: CheckpointOptions {
             key,
-            run: surroundings.rng.token(RUN_BYTES),
+            run: host.rng.token(RUN_BYTES),
             every: settings.every,
             every_records: settings.every_records,
         },
     };
-    let (clock, revision) = (Arc::clone(&surroundings.clock), snapshot.revision.clone());
+    let (clock, revision) = (Arc::clone(&host.clock), snapshot.revision.clone());
     let event = move |kind| Event::new(kind, Outcome::Allow, clock.now()).with_revision(&revision);
     Ok(Arc::new(audit_file::open(options, event)?))
 }
@@ -303,8 +300,8 @@ pub(crate) fn handful(snapshot: &Snapshot) -> Handful {
     Handful { per_network: refusals.per_network, in_all: refusals.in_all }
 }
 
-fn audit_path(snapshot: &Snapshot, surroundings: &Surroundings) -> PathBuf {
-    surroundings.folder.join(&snapshot.audit.path)
+fn audit_path(snapshot: &Snapshot, host: &HostDeps) -> PathBuf {
+    host.folder.join(&snapshot.audit.path)
 }
 
 fn node_name(snapshot: &Snapshot) -> String {

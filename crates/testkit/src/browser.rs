@@ -9,7 +9,7 @@ use url::form_urlencoded::Serializer;
 
 use crate::authority::random;
 use crate::process::Gateway;
-use crate::wire::{Request, Response};
+use crate::raw_http::{Request, Response};
 
 /// An application as it is registered.
 #[derive(Clone, Copy, Debug)]

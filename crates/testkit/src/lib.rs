@@ -1,12 +1,12 @@
 //! What tests share, in two halves.
 //!
 //! Tests of the whole gateway run the binary, block, and know nothing of how it is built: a client that sends exactly
-//! the bytes it is told to ([`wire`]), upstreams that record every byte, an authority that signs whatever it is asked
+//! the bytes it is told to ([`raw_http`]), upstreams that record every byte, an authority that signs whatever it is asked
 //! to, a browser, and the running binary.
 //!
-//! Tests of one door run it in their own runtime: a clock to wind and randomness ([`surroundings`]), audit records in
+//! Tests of one door run it in their own runtime: a clock to wind and randomness ([`host`]), audit records in
 //! memory ([`recorded`]), snapshots of what a test wrote down ([`configuration`]), a port to serve it on ([`serving`]),
-//! and patience. An empty store, and one that goes away, serve both.
+//! and a wait until something is so ([`eventually`]). An empty store, and one that goes away, serve both.
 //!
 //! Everything stays on loopback.
 
@@ -23,18 +23,18 @@ pub mod browser;
 pub mod coded;
 pub mod configuration;
 pub mod documents;
+pub mod eventually;
 pub mod fixture;
-pub mod heard;
+pub mod host;
 pub mod identity_provider;
+pub mod log_capture;
 pub mod loopback;
 pub mod mcp;
 pub mod outage;
-pub mod patience;
 pub mod process;
+pub mod raw_http;
 pub mod recorded;
 pub mod sample;
 pub mod serving;
 pub mod store;
-pub mod surroundings;
 pub mod upstream;
-pub mod wire;

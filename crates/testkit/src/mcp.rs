@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::process::Gateway;
-use crate::wire::{Request, Response};
+use crate::raw_http::{Request, Response};
 
 const MODERN: &str = "2026-07-28";
 const LEGACY: &str = "2025-11-25";

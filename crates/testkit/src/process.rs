@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::wire::{self, Request, Response};
+use crate::raw_http::{self, Request, Response};
 
 /// The host that every gateway of the tests is known by.
 pub const HOST: &str = "gw.example.com";
@@ -210,12 +210,12 @@ impl Gateway {
 
     /// Sends a request to the public listener.
     pub fn send(&self, request: &Request) -> Response {
-        wire::send(self.public, &self.host, request).unwrap()
+        raw_http::send(self.public, &self.host, request).unwrap()
     }
 
     /// Sends a request to the admin listener, under the name that its configuration gives it.
     pub fn ask_admin(&self, request: &Request) -> Response {
-        wire::send(self.admin, "127.0.0.1:0", request).unwrap()
+        raw_http::send(self.admin, "127.0.0.1:0", request).unwrap()
     }
 
     /// Everything that it has logged.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use gatehouse_audit::event::Event;
 use gatehouse_audit::sink::{AuditError, AuditSink};
 
-use crate::patience::eventually;
+use crate::eventually::eventually;
 
 /// Audit records in memory, and what an audit log can suffer from.
 #[derive(Default)]

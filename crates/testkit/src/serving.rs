@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use gatehouse_config::snapshot::Snapshot;
-use gatehouse_edge::door::{Door, Fittings, OriginRules, Running};
+use gatehouse_edge::door::{ActiveConfig, Door, DoorDeps, OriginRules};
 use gatehouse_edge::server::address::TrustedProxies;
 use gatehouse_edge::server::admission::HostRules;
 use gatehouse_edge::server::routes::RouteTable;
@@ -37,8 +37,8 @@ impl Port {
     }
 
     /// Serves `running` here.
-    pub fn serve(self, running: Running, fittings: Fittings) -> Serving {
-        let door = Arc::new(Door::new(running, fittings));
+    pub fn serve(self, running: ActiveConfig, deps: DoorDeps) -> Serving {
+        let door = Arc::new(Door::new(running, deps));
         let stop = CancellationToken::new();
         let limits = ListenerLimits {
             header_read_timeout: Duration::from_secs(30),
@@ -57,8 +57,8 @@ impl Drop for Serving {
 }
 
 /// `routes` under the hosts of `snapshot`, for no web page, with nobody in front.
-pub fn running(snapshot: Arc<Snapshot>, routes: RouteTable) -> Running {
-    Running {
+pub fn running(snapshot: Arc<Snapshot>, routes: RouteTable) -> ActiveConfig {
+    ActiveConfig {
         hosts: HostRules::new(snapshot.ingress.allowed_hosts.clone()),
         origins: OriginRules::new([]),
         proxies: TrustedProxies::new(Vec::new()),

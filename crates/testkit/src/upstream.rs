@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::wire::{fields, split_head, unchunked};
+use crate::raw_http::{fields, split_head, unchunked};
 
 /// One request as it arrived.
 #[derive(Clone, Debug)]

@@ -21,12 +21,12 @@ use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::{AuthenticatedUser, Grant, Stage};
 use gatehouse_store::transition::Transition;
 
-use crate::beginnings::UnderWay;
 use crate::error_response::{refuse, unregistered};
 use crate::evidence::{note_claimed, note_client};
 use crate::page;
 use crate::server::AuthServer;
 use crate::settings::{configured, store_failed};
+use crate::signin_limit::UnderWay;
 use crate::step::{bad_form, hint_allows, posted, step_url};
 use crate::transaction::Begun;
 use crate::{session, transaction};
@@ -96,10 +96,10 @@ async fn begin<'d>(
     request: AuthorizationRequest,
     context: &Context<Public>,
 ) -> Result<(Begun, UnderWay<'d>), Rejection> {
-    let under_way = door.sign_ins.beginnings.enter(context)?;
+    let under_way = door.sign_ins.signin_limit.enter(context)?;
     let begun = transaction::begin(door, request, context)?;
     door.sign_ins
-        .beginnings
+        .signin_limit
         .admit(door.store.grants(), &begun.grant.id, begun.grant.expires_at, context)
         .await?;
     if !door.store.grants().insert(&begun.grant).await.map_err(store_failed)?.is_won() {

@@ -118,7 +118,7 @@ async fn approve(door: &AuthServer, grant: Authenticated, context: &Context<Publ
     if !moved.map_err(store_failed)?.is_won() {
         return Err(transaction::over());
     }
-    door.sign_ins.beginnings.over(&id);
+    door.sign_ins.signin_limit.over(&id);
     commit(context).await?;
     page::redirect(&location, [transaction::end(&id, server)?])
 }
@@ -142,7 +142,7 @@ async fn deny(
     if !door.store.grants().revoke(&grant.id, context.now).await.map_err(store_failed)?.is_won() {
         return Err(transaction::over());
     }
-    door.sign_ins.beginnings.over(&grant.id);
+    door.sign_ins.signin_limit.over(&grant.id);
     error_response::conclude("user_declined", &format!("declined: {}", asked_for(&grant)), context);
     commit(context).await?;
     let error = OAuthError::new(ErrorCode::AccessDenied, "the user declined");
@@ -160,11 +160,11 @@ async fn switch(door: &AuthServer, grant: Authenticated, context: &Context<Publi
     let grants = door.store.grants();
     if !grants.abandon(&grant.id).await.map_err(store_failed)?.is_won() {
         let _begun_for_nothing: Transition = grants.abandon(&begun.grant.id).await.map_err(store_failed)?;
-        door.sign_ins.beginnings.over(&begun.grant.id);
+        door.sign_ins.signin_limit.over(&begun.grant.id);
         return Err(transaction::over());
     }
     session::end(door, context).await?;
-    door.sign_ins.beginnings.over(&grant.id);
+    door.sign_ins.signin_limit.over(&grant.id);
     let mut cookies = vec![transaction::end(&grant.id, configured(context)?)?, session::forget(context)?];
     cookies.extend(begun.cookies);
     page::redirect(&step_url(&configured(context)?.endpoints.login, &begun.grant.id), cookies)

@@ -14,7 +14,7 @@ use gatehouse_oauth::introspection as rules;
 use gatehouse_oauth::refresh::RefreshToken;
 
 use crate::client_request::ClientRequest;
-use crate::own_token::{behind, verify};
+use crate::issued_token::{behind, verify};
 use crate::refusal::{self, Refusal};
 use crate::server::AuthServer;
 
@@ -48,7 +48,7 @@ async fn look(
 async fn notice(door: &AuthServer, token: &RefreshToken, context: &Context<Public>) -> Result<(), Refusal> {
     let family = door.store.refresh_families().find(token.family(), context.now).await?;
     if let Some(family) = family.filter(|family| family.is_current(token)) {
-        door.issuer.revocations().sightings().note_generation(&family.grant, family.generation);
+        door.issuer.revocations().token_use().note_generation(&family.grant, family.generation);
     }
     Ok(())
 }

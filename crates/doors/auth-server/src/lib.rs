@@ -3,9 +3,7 @@
 //! Reading order is that of a sign-in: `authorize` -> `login` -> `connector` -> `consent` -> `token`. A browser's way
 //! through it is one `transaction`; whatever grant a client uses, its tokens come from the edge's one issuer.
 
-mod attempts;
 mod authorize;
-mod beginnings;
 mod client_request;
 mod connector;
 mod consent;
@@ -16,11 +14,13 @@ mod error_response;
 mod evidence;
 mod federation;
 mod introspection;
+mod issued_token;
 mod landing;
 mod login;
 mod metadata;
-mod own_token;
 mod page;
+mod password_limit;
+mod rate_window;
 mod refusal;
 mod revocation;
 mod routes;
@@ -28,12 +28,12 @@ mod server;
 mod session;
 mod settings;
 mod signed_in;
+mod signin_limit;
 mod signout;
 mod step;
 mod token;
 mod transaction;
 mod userinfo;
-mod windows;
 
 pub use dialect::json as render;
 pub use landing::landing_routes;

@@ -14,12 +14,12 @@ use gatehouse_edge::server::routes::Outcome;
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::grant::Grant;
 
-use crate::attempts::{Attempt, Locked};
 use crate::connector::local::{self, Claim, Password};
 use crate::device;
 use crate::evidence::note_client;
 use crate::federation;
 use crate::page::{self, Choice, Choose, Login, client_names, form_target};
+use crate::password_limit::{Attempt, Locked};
 use crate::server::AuthServer;
 use crate::settings::configured;
 use crate::signed_in;
@@ -95,20 +95,20 @@ pub(crate) async fn submit(door: Arc<AuthServer>, body: Incoming, context: Conte
     let address = context.source.counted();
     let subject = user.map(|user| &user.subject);
     let attempt = Attempt { connector: &local.name, username, subject, address, device };
-    if let Err(locked) = door.sign_ins.attempts.begin(&attempt, context.now) {
+    if let Err(locked) = door.sign_ins.password_limit.begin(&attempt, context.now) {
         let name = local.name.as_str();
         conclude(&context, "too_many_attempts", name);
         return form(&registered, &transaction, name, &Attempted::TooOften(locked), &context);
     }
     let claim = Claim { username, password, from: address };
     let checked = local::authenticate(&door.sign_ins.passwords, local, claim, context.now).await;
-    match checked.inspect_err(|_| door.sign_ins.attempts.withdraw(&attempt))? {
+    match checked.inspect_err(|_| door.sign_ins.password_limit.withdraw(&attempt))? {
         None => {
             conclude(&context, "password_wrong", local.name.as_str());
             form(&registered, &transaction, local.name.as_str(), &Attempted::Wrong, &context)
         }
         Some(signed_in) => {
-            door.sign_ins.attempts.succeeded(&attempt);
+            door.sign_ins.password_limit.succeeded(&attempt);
             let mut pending = transaction.into_pending()?;
             // A leg to an upstream IdP that was begun and left is given up: its answer will find no state.
             pending.upstream = None;

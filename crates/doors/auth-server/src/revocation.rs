@@ -20,7 +20,7 @@ use gatehouse_store::error::StoreError;
 
 use crate::client_request::ClientRequest;
 use crate::evidence::note_user;
-use crate::own_token::verify;
+use crate::issued_token::verify;
 use crate::refusal::{self, Refusal};
 use crate::server::AuthServer;
 

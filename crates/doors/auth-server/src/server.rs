@@ -14,10 +14,10 @@ use gatehouse_identity::id::ClientId;
 use gatehouse_identity::rng::Rng;
 use gatehouse_store::Store;
 
-use crate::attempts::Attempts;
-use crate::beginnings::Beginnings;
 use crate::connector::local::PasswordChecks;
 use crate::connector::oidc::Upstreams;
+use crate::password_limit::PasswordLimit;
+use crate::signin_limit::SignInLimit;
 
 /// What the door is made of.
 pub struct Parts {
@@ -40,8 +40,8 @@ pub struct Parts {
 /// Counts of sign-ins and the threads that hash passwords: they outlive a configuration, or a new one would open every
 /// lock.
 pub struct SignIns {
-    pub(crate) attempts: Attempts,
-    pub(crate) beginnings: Beginnings,
+    pub(crate) password_limit: PasswordLimit,
+    pub(crate) signin_limit: SignInLimit,
     pub(crate) passwords: PasswordChecks,
 }
 
@@ -49,7 +49,7 @@ impl SignIns {
     /// Nothing is counted, and the threads wait. Errors when the system refuses the threads.
     pub fn start() -> io::Result<Self> {
         let passwords = PasswordChecks::start()?;
-        Ok(Self { attempts: Attempts::none(), beginnings: Beginnings::none(), passwords })
+        Ok(Self { password_limit: PasswordLimit::none(), signin_limit: SignInLimit::none(), passwords })
     }
 }
 

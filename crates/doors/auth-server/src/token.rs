@@ -30,7 +30,7 @@ use crate::refusal::{self, Refusal};
 use crate::server::AuthServer;
 
 /// What every grant works with.
-pub(crate) struct Asking<'a> {
+pub(crate) struct TokenContext<'a> {
     pub(crate) door: &'a AuthServer,
     pub(crate) registered: &'a RegisteredClient,
     pub(crate) client: AuthenticatedClient<'a>,
@@ -38,7 +38,7 @@ pub(crate) struct Asking<'a> {
 }
 
 /// What a grant gives (RFC 6749 §5.1).
-pub(crate) struct Granted {
+pub(crate) struct TokenResponse {
     pub(crate) issued: Issued,
     pub(crate) scopes: ScopeSet,
     pub(crate) refresh_token: Option<Secret>,
@@ -51,14 +51,18 @@ pub(crate) async fn token(door: Arc<AuthServer>, body: Incoming, context: Contex
     refusal::answer(result, &context).await
 }
 
-async fn grant(door: &AuthServer, body: Incoming, context: &Context<Public>) -> Result<Granted, Refusal> {
+async fn grant(
+    door: &AuthServer,
+    body: Incoming,
+    context: &Context<Public>,
+) -> Result<TokenResponse, Refusal> {
     let form = client_request::form(body, context).await?;
     context.note(|event| event.with_kind(kind_of(&form)));
     let asked = ClientRequest::read(door, form, context).await?;
     let client = asked.authenticate(context)?;
     let request = TokenRequest::parse(&asked.form)?;
     request.check_allowed(&client)?;
-    let asking = Asking { door, registered: &asked.registered, client, context };
+    let asking = TokenContext { door, registered: &asked.registered, client, context };
     match &request {
         TokenRequest::AuthorizationCode(request) => Box::pin(code::redeem(&asking, request)).await,
         TokenRequest::RefreshToken(request) => Box::pin(refresh::refresh(&asking, request)).await,
@@ -76,7 +80,7 @@ fn kind_of(form: &Form) -> EventKind {
     }
 }
 
-impl Granted {
+impl TokenResponse {
     fn to_response(&self) -> Response<Body> {
         let mut answer = Map::new();
         answer.insert("access_token".into(), self.issued.access_token.clone().into());

@@ -23,7 +23,7 @@ use gatehouse_oauth::exchange::Standing;
 use gatehouse_oauth::lineage::is_exchanged;
 use gatehouse_oauth::userinfo as rules;
 
-use crate::own_token::{GrantedBy, behind, expired, verify};
+use crate::issued_token::{GrantedBy, behind, expired, verify};
 use crate::refusal;
 use crate::server::AuthServer;
 

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use gatehouse_audit::event::{Outcome, TokenUsage};
 use gatehouse_config::snapshot::llm::{Account, Timeouts};
 use gatehouse_edge::context::{AuditRow, Context, Verified};
+use gatehouse_edge::outbound::coalesced_body::CoalescedBody;
 use gatehouse_edge::outbound::coding::Received;
-use gatehouse_edge::outbound::gathered::Gathered;
 use gatehouse_edge::rejection::excerpt;
 use gatehouse_edge::server::body::{Body, BodyError};
 use gatehouse_edge::timer::Timer;
@@ -27,7 +27,7 @@ use gatehouse_llm::price::PriceList;
 
 /// A reply on its way to the client. Dropping it cancels the provider's work.
 pub(crate) struct Metered {
-    upstream: Gathered<Received>,
+    upstream: CoalescedBody<Received>,
     scanner: Scanner,
     watch: Watch,
     meter: Meter,
@@ -80,7 +80,7 @@ impl Metered {
     }
 
     fn body(upstream: Received, scanner: Scanner, watch: Watch, meter: Meter) -> Body {
-        Self { upstream: Gathered::new(upstream), scanner, watch, meter, done: false }.boxed_unsync()
+        Self { upstream: CoalescedBody::new(upstream), scanner, watch, meter, done: false }.boxed_unsync()
     }
 
     /// The provider is through, or will not go on. Returns what the client still has to be told.

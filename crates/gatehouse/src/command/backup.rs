@@ -22,7 +22,7 @@ use gatehouse_telemetry::audit_file;
 
 use super::output::{Failure, line};
 use crate::gateway::load::{Loaded, load};
-use crate::gateway::{StartError, Surroundings, open_audit, open_store};
+use crate::gateway::{HostDeps, StartError, open_audit, open_store};
 use crate::host::{SystemClock, SystemRng};
 
 #[derive(Args)]
@@ -124,10 +124,9 @@ fn report(from: Option<&Path>, restored: Restored) -> Result<(), Failure> {
 
 /// Restores with the audit log in hand, which also proves that no gateway of this configuration runs.
 async fn recorded(loaded: &Loaded, from: Option<&Path>, issuer: &Issuer) -> Result<Restored, Failure> {
-    let surroundings =
-        Surroundings { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), folder: loaded.folder() };
+    let host = HostDeps { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), folder: loaded.folder() };
     prepare_log(&loaded.folder().join(&loaded.snapshot.audit.path))?;
-    let audit = open_audit(&loaded.snapshot, &surroundings).map_err(|error| match error {
+    let audit = open_audit(&loaded.snapshot, &host).map_err(|error| match error {
         StartError::AuditFile(audit_file::OpenError::InUse(_)) => {
             Failure::Failed("restore: the gateway of this configuration is running: stop it first".to_owned())
         }

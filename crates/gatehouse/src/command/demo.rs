@@ -11,7 +11,7 @@ use super::output::{Failure, line};
 use crate::demo::check::{self, Score};
 use crate::demo::guide;
 use crate::demo::ports::Ports;
-use crate::demo::world::{World, free_port};
+use crate::demo::stack::{Stack, free_port};
 use crate::host::SystemRng;
 
 /// Where the demo listens unless told otherwise; operators look one port above.
@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
         let told = told_to_stop().map_err(|error| Failure::new("watching for signals", error))?;
         tokio::pin!(told);
         let ports = ports(arguments).await.map_err(|error| Failure::new("finding a free port", error))?;
-        let world = World::start(ports).await.map_err(|error| starting(ports, &error.to_string()))?;
+        let world = Stack::start(ports).await.map_err(|error| starting(ports, &error.to_string()))?;
         let done = tokio::select! {
             done = act(&world, arguments.check) => done,
             () = &mut told => interrupted(arguments.check),
@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
 }
 
 /// Checks, or explains and waits for ever.
-async fn act(world: &World, check: bool) -> Result<(), Failure> {
+async fn act(world: &Stack, check: bool) -> Result<(), Failure> {
     if !check {
         line(guide::text(world))?;
         return std::future::pending().await;

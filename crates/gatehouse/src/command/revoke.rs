@@ -16,7 +16,7 @@ use gatehouse_telemetry::audit_file::{FileAudit, OpenError};
 
 use super::output::{Failure, line};
 use crate::gateway::load::{Loaded, load};
-use crate::gateway::{StartError, Surroundings, open_audit, open_store};
+use crate::gateway::{HostDeps, StartError, open_audit, open_store};
 use crate::host::{SystemClock, SystemRng};
 
 #[derive(Args)]
@@ -82,9 +82,8 @@ fn free_log(loaded: &Loaded) -> Result<Option<Arc<FileAudit>>, Failure> {
     if !loaded.folder().join(&loaded.snapshot.audit.path).exists() {
         return Ok(None);
     }
-    let surroundings =
-        Surroundings { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), folder: loaded.folder() };
-    match open_audit(&loaded.snapshot, &surroundings) {
+    let host = HostDeps { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), folder: loaded.folder() };
+    match open_audit(&loaded.snapshot, &host) {
         Ok(log) => Ok(Some(log)),
         Err(StartError::AuditFile(OpenError::InUse(_))) => Ok(None),
         Err(error) => Err(Failure::new("revoke", error)),

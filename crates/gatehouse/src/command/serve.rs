@@ -15,7 +15,7 @@ use gatehouse_telemetry::log;
 
 use super::output::Failure;
 use crate::gateway::load::load;
-use crate::gateway::{Gateway, Surroundings, handful};
+use crate::gateway::{Gateway, HostDeps, handful};
 use crate::host::{SystemClock, SystemRng};
 
 /// How long work that was given up may hold the process back.
@@ -28,8 +28,7 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
     for problem in loaded.snapshot.warnings_at(SystemClock.now()) {
         tracing::warn!(%problem, "configuration");
     }
-    let surroundings =
-        Surroundings { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), folder: loaded.folder() };
+    let host = HostDeps { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), folder: loaded.folder() };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -38,9 +37,8 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
         // From here on a signal ends the process in order, even one that comes while it starts.
         let signals = Signals::listen().map_err(|error| Failure::new("starting", error))?;
         let revision = loaded.snapshot.revision.clone();
-        let gateway = Gateway::start(loaded.snapshot, &surroundings)
-            .await
-            .map_err(|error| Failure::new("starting", error))?;
+        let gateway =
+            Gateway::start(loaded.snapshot, &host).await.map_err(|error| Failure::new("starting", error))?;
         let address = |address: std::io::Result<std::net::SocketAddr>| {
             address.map(|address| address.to_string()).unwrap_or_default()
         };

@@ -19,8 +19,8 @@ use gatehouse_identity::rng::Rng;
 use self::discovery::{Discovery, discover};
 use self::sign_in::{Application, Flow, Journey, Session};
 use self::story::{Broken, Mismatch, Story, expect};
-use super::cast::Person;
-use super::world::World;
+use super::credentials::Person;
+use super::stack::Stack;
 
 /// What a check came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ struct Guests {
 }
 
 /// Plays the clients of `world` and writes the story to `out`.
-pub(crate) async fn run(world: &World, rng: &dyn Rng, out: &mut (dyn Write + Send)) -> Score {
+pub(crate) async fn run(world: &Stack, rng: &dyn Rng, out: &mut (dyn Write + Send)) -> Score {
     let mut story = Story::new(out);
     let cast = &world.cast;
     for secret in [&cast.ada.password, &cast.bob.password, &cast.confidential_secret, &cast.exchange_secret] {
@@ -51,7 +51,7 @@ pub(crate) async fn run(world: &World, rng: &dyn Rng, out: &mut (dyn Write + Sen
     Score { steps, broken }
 }
 
-async fn chapters(story: &mut Story<'_>, world: &World, rng: &dyn Rng) -> Result<(), Broken> {
+async fn chapters(story: &mut Story<'_>, world: &Stack, rng: &dyn Rng) -> Result<(), Broken> {
     story.chapter("Finding the way, from the one URL that a client is given");
     let discovery = discover(story, &world.origin).await?;
     story.chapter("Signing in");
@@ -72,7 +72,7 @@ async fn chapters(story: &mut Story<'_>, world: &World, rng: &dyn Rng) -> Result
 /// Ada uses a client without secret on a port that is not registered, Bob one with a secret.
 async fn sign_everybody_in(
     story: &mut Story<'_>,
-    world: &World,
+    world: &Stack,
     discovery: &Discovery,
     rng: &dyn Rng,
 ) -> Result<Guests, Broken> {
@@ -99,7 +99,7 @@ async fn sign_everybody_in(
     Ok(Guests { ada, bob })
 }
 
-async fn wrong_password(world: &World, flow: Flow<'_>) -> Result<(), Mismatch> {
+async fn wrong_password(world: &Stack, flow: Flow<'_>) -> Result<(), Mismatch> {
     match flow.walk(&world.cast.ada, "not-her-password", &world.seen).await? {
         Journey::Refused => Ok(()),
         Journey::Arrived(url) => Err(Mismatch::new("the sign-in page again", url)),
@@ -107,7 +107,7 @@ async fn wrong_password(world: &World, flow: Flow<'_>) -> Result<(), Mismatch> {
 }
 
 async fn sign_in(
-    world: &World,
+    world: &Stack,
     discovery: &Discovery,
     flow: Flow<'_>,
     person: &Person,

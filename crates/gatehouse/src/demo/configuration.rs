@@ -2,7 +2,7 @@
 
 use gatehouse_identity::static_key::KeyHash;
 
-use super::cast::Cast;
+use super::credentials::Credentials;
 use super::peers::Peers;
 use super::ports::Ports;
 
@@ -18,7 +18,11 @@ pub(crate) const GATEWAY_CLIENT: &str = "mcp-gateway";
 const TEMPLATE: &str = include_str!("configuration/gatehouse.yaml");
 
 /// The text of the file.
-pub(crate) fn text(ports: Ports, cast: &Cast, peers: &Peers) -> Result<String, argon2::password_hash::Error> {
+pub(crate) fn text(
+    ports: Ports,
+    cast: &Credentials,
+    peers: &Peers,
+) -> Result<String, argon2::password_hash::Error> {
     let values = [
         ("port", ports.public.to_string()),
         ("admin_port", ports.admin.to_string()),

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
 use super::bearer::{Refusal, TokenVerifier};
-use super::seen::{SeenLog, locked};
+use super::traffic::{TrafficLog, locked};
 use staff::{Staff, StaffError};
 
 mod staff;
@@ -38,7 +38,7 @@ const MAX_BODY: usize = 64 * 1024;
 pub(crate) struct DirectoryState {
     verifier: TokenVerifier,
     staff: Mutex<Staff>,
-    seen: Arc<SeenLog>,
+    seen: Arc<TrafficLog>,
 }
 
 type Shared = State<Arc<DirectoryState>>;
@@ -59,7 +59,7 @@ impl DirectoryState {
         audience: Audience,
         jwks_url: Url,
         clock: Arc<dyn Clock>,
-        seen: Arc<SeenLog>,
+        seen: Arc<TrafficLog>,
     ) -> Self {
         let verifier = TokenVerifier::new(issuer, audience, jwks_url, clock);
         Self { verifier, staff: Mutex::new(Staff::seeded()), seen }

@@ -1,9 +1,9 @@
 //! What `gatehouse demo` prints: how to connect real clients, line by line to copy.
 
-use super::world::World;
+use super::stack::Stack;
 
 /// The whole text.
-pub(crate) fn text(world: &World) -> String {
+pub(crate) fn text(world: &Stack) -> String {
     let cast = &world.cast;
     let facts = Facts {
         origin: &world.origin,

@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::bearer::{Caller, TokenVerifier};
-use super::seen::{SeenLog, locked};
+use super::traffic::{TrafficLog, locked};
 use books::Books;
 use era::{Era, MODERN, RpcError, check_modern, header, negotiate};
 use tools::Tool;
@@ -46,7 +46,7 @@ pub(crate) struct LedgerState {
     books: Mutex<Books>,
     /// Legacy sessions: whose they are.
     sessions: Mutex<HashMap<String, String>>,
-    seen: Arc<SeenLog>,
+    seen: Arc<TrafficLog>,
 }
 
 impl LedgerState {
@@ -56,7 +56,7 @@ impl LedgerState {
         url: &Url,
         jwks_url: Url,
         (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>),
-        seen: Arc<SeenLog>,
+        seen: Arc<TrafficLog>,
     ) -> Self {
         let resource = Audience::new(url.as_str());
         let mut metadata_url = url.clone();

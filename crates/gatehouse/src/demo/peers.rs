@@ -14,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::cast::Cast;
+use super::credentials::Credentials;
 use super::directory::{self, DirectoryState};
 use super::ledger::{self, LedgerState};
 use super::ports::Ports;
 use super::provider::{self, ProviderState};
-use super::seen::SeenLog;
+use super::traffic::TrafficLog;
 
 /// Where the peers are.
 pub(crate) struct Peers {
@@ -62,9 +62,9 @@ impl BoundPeers {
     pub(crate) fn serve(
         self,
         ports: Ports,
-        cast: &Cast,
+        cast: &Credentials,
         (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>),
-        seen: &Arc<SeenLog>,
+        seen: &Arc<TrafficLog>,
         tasks: &Tasks,
     ) -> io::Result<()> {
         let issuer = Issuer::new(ports.origin());

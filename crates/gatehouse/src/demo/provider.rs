@@ -32,7 +32,7 @@ use gatehouse_identity::secret::Secret;
 use gatehouse_llm::anthropic::error::{ErrorType, envelope};
 use serde_json::{Value, json};
 
-use super::seen::SeenLog;
+use super::traffic::TrafficLog;
 use script::{Delivery, Reply, reply};
 
 mod events;
@@ -47,12 +47,12 @@ pub(crate) struct ProviderState {
     key: Secret,
     requests: AtomicU64,
     open_streams: Arc<AtomicUsize>,
-    seen: Arc<SeenLog>,
+    seen: Arc<TrafficLog>,
 }
 
 impl ProviderState {
     /// A provider that takes `key`.
-    pub(crate) fn new(key: Secret, seen: Arc<SeenLog>) -> Self {
+    pub(crate) fn new(key: Secret, seen: Arc<TrafficLog>) -> Self {
         Self { key, requests: AtomicU64::new(0), open_streams: Arc::default(), seen }
     }
 

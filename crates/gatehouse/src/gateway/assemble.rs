@@ -14,7 +14,7 @@ use gatehouse_config::snapshot::tls::{ClientAuth, TlsProfile, TlsVersion};
 use gatehouse_console::Console;
 use gatehouse_edge::authn::client::ClientDirectory;
 use gatehouse_edge::authn::resource::{CredentialPlaces, ResourceServer};
-use gatehouse_edge::door::{Fittings, OriginRules, Running};
+use gatehouse_edge::door::{ActiveConfig, DoorDeps, OriginRules};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_edge::outbound::Outbound;
@@ -34,12 +34,12 @@ use gatehouse_mcp_gateway::McpGateway;
 use gatehouse_store::Store;
 
 use super::gates::Gatekeeper;
-use super::{StartError, Surroundings, keys};
+use super::{HostDeps, StartError, keys};
 
 /// Everything that is built from a snapshot.
 pub(super) struct Assembled {
-    pub(super) public: Running,
-    pub(super) admin: Running,
+    pub(super) public: ActiveConfig,
+    pub(super) admin: ActiveConfig,
     pub(super) revocations: Arc<Revocations>,
     pub(super) console: Arc<Console>,
     pub(super) mcp: Option<Arc<McpGateway>>,
@@ -49,7 +49,7 @@ pub(super) struct Assembled {
 struct Shared<'a> {
     snapshot: &'a Arc<Snapshot>,
     store: &'a Arc<dyn Store>,
-    surroundings: &'a Surroundings,
+    host: &'a HostDeps,
     outbound: Arc<Outbound>,
     clients: ClientDirectory,
     revocations: Arc<Revocations>,
@@ -67,34 +67,34 @@ struct Served {
 pub(super) async fn assemble(
     snapshot: &Arc<Snapshot>,
     (store, sign_ins): (&Arc<dyn Store>, &Arc<SignIns>),
-    fittings: &Fittings,
-    surroundings: &Surroundings,
+    deps: &DoorDeps,
+    host: &HostDeps,
 ) -> Result<Assembled, StartError> {
     let profiles = outbound_profiles(snapshot);
-    let outbound = Outbound::new(profiles.iter().map(AsRef::as_ref), fittings.memory.clone())?;
+    let outbound = Outbound::new(profiles.iter().map(AsRef::as_ref), deps.memory.clone())?;
     let outbound = Arc::new(outbound.with_connections(connections(snapshot)));
     let revocations = Arc::new(Revocations::default());
-    revocations.refresh(store.as_ref(), surroundings.clock.now()).await?;
+    revocations.refresh(store.as_ref(), host.clock.now()).await?;
     let issuer = match &snapshot.authorization_server {
         None => None,
         Some(server) => {
-            let clock = surroundings.clock.as_ref();
-            let audit = fittings.audit.as_ref();
+            let clock = host.clock.as_ref();
+            let audit = deps.audit.as_ref();
             let registrar = keys::Registrar { audit, clock, revision: &snapshot.revision };
             let keys = keys::local_keys(server, store.as_ref(), &registrar).await?;
-            let rng = Arc::clone(&surroundings.rng);
+            let rng = Arc::clone(&host.rng);
             let issuer = TokenIssuer::new(server.issuer.clone(), keys, Arc::clone(&revocations), rng);
             Some(issuer.map_err(StartError::Signers)?)
         }
     };
     let clients = ClientDirectory::new(outbound.egress(None).fetcher.clone());
     let lists = Arc::default();
-    let shared = Shared { snapshot, store, surroundings, outbound, clients, revocations, issuer, lists };
+    let shared = Shared { snapshot, store, host, outbound, clients, revocations, issuer, lists };
     let mut served = Served::default();
     let mut gatekeeper = Gatekeeper {
         local: shared.issuer.as_ref().map(|issuer| Arc::clone(issuer.keys())),
         outbound: &shared.outbound,
-        clock: Arc::clone(&surroundings.clock),
+        clock: Arc::clone(&host.clock),
         remote: HashMap::new(),
     };
     auth_server(&shared, sign_ins, &mut served);
@@ -105,7 +105,7 @@ pub(super) async fn assemble(
     let landing: Vec<Route> = landing.filter(is_free).collect();
     served.routes.extend(landing);
     let apps = mcp.as_ref().map(|door| Arc::clone(door.apps())).unwrap_or_default();
-    let (audit, limits) = (Arc::clone(&fittings.audit), Arc::clone(&fittings.limits));
+    let (audit, limits) = (Arc::clone(&deps.audit), Arc::clone(&deps.limits));
     let console = Console::new(Arc::clone(store), audit, limits, apps, Arc::clone(&shared.lists));
     let admin_routes = RouteTable::build(console.routes(snapshot), Vec::new(), gatehouse_console::render)?;
     let public_routes = RouteTable::build(served.routes, served.fallback, gatehouse_console::render)?;
@@ -130,8 +130,8 @@ fn auth_server(shared: &Shared<'_>, sign_ins: &Arc<SignIns>, served: &mut Served
         store: Arc::clone(shared.store),
         clients: shared.clients.clone(),
         outbound: Arc::clone(&shared.outbound),
-        clock: Arc::clone(&shared.surroundings.clock),
-        rng: Arc::clone(&shared.surroundings.rng),
+        clock: Arc::clone(&shared.host.clock),
+        rng: Arc::clone(&shared.host.rng),
         sign_ins: Arc::clone(sign_ins),
     });
     served.routes.extend(door.routes(shared.snapshot));
@@ -150,8 +150,8 @@ fn mcp_gateway(
     let door = McpGateway::new(gatehouse_mcp_gateway::Parts {
         delegation: Arc::new(delegation),
         outbound: Arc::clone(&shared.outbound),
-        clock: Arc::clone(&shared.surroundings.clock),
-        rng: Arc::clone(&shared.surroundings.rng),
+        clock: Arc::clone(&shared.host.clock),
+        rng: Arc::clone(&shared.host.rng),
         lists: Arc::clone(&shared.lists),
     });
     let gates = McpGates { settings, shared };
@@ -210,10 +210,15 @@ fn llm_gateway(shared: &Shared<'_>, gatekeeper: &mut Gatekeeper<'_>, served: &mu
 }
 
 /// A listener for `hosts`: their own pages may call it, and those of `foreign` origins.
-fn running(snapshot: &Arc<Snapshot>, routes: RouteTable, hosts: Vec<String>, foreign: &[String]) -> Running {
+fn running(
+    snapshot: &Arc<Snapshot>,
+    routes: RouteTable,
+    hosts: Vec<String>,
+    foreign: &[String],
+) -> ActiveConfig {
     let scheme = snapshot.ingress.origin.split_once("://").map_or("https", |(scheme, _)| scheme);
     let own = hosts.iter().map(|host| format!("{scheme}://{host}"));
-    Running {
+    ActiveConfig {
         snapshot: Arc::clone(snapshot),
         routes,
         origins: OriginRules::new(own.chain(foreign.iter().cloned())),

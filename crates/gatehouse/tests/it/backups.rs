@@ -7,7 +7,7 @@ use gatehouse_testkit::browser::{SignIn, authorize, basic, redeem, sign_in, toke
 use gatehouse_testkit::fixture::{LLM_AUDIENCE, World};
 use gatehouse_testkit::mcp::Client;
 use gatehouse_testkit::process::{Gateway, Ran, free_port, run, wait_for};
-use gatehouse_testkit::wire::Request;
+use gatehouse_testkit::raw_http::Request;
 use serde_json::{Value, json};
 
 use crate::binary;

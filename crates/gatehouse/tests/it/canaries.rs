@@ -12,7 +12,7 @@ use gatehouse_testkit::browser::{Application, Person, SignIn, basic, claims, red
 use gatehouse_testkit::fixture::{LLM_AUDIENCE, RESOURCE, World};
 use gatehouse_testkit::mcp::{Client, Era};
 use gatehouse_testkit::process::Gateway;
-use gatehouse_testkit::wire::{Request, Response};
+use gatehouse_testkit::raw_http::{Request, Response};
 use serde_json::json;
 
 use self::needle::Needles;

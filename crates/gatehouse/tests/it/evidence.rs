@@ -10,7 +10,7 @@ use gatehouse_audit::head::Head;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_testkit::fixture::World;
 use gatehouse_testkit::process::{Gateway, Stopped, run};
-use gatehouse_testkit::wire::Request;
+use gatehouse_testkit::raw_http::Request;
 use serde_json::{Value, json};
 
 /// A world whose gateway makes its own keys and believes client documents at one host, which is an internal one.

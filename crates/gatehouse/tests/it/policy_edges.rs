@@ -8,7 +8,7 @@ use gatehouse_testkit::browser::{Application, Person, sign_in, token};
 use gatehouse_testkit::documents::{GUIDE_CLIENT, GUIDE_COMBINED, GUIDE_RANGES, indented, unindented};
 use gatehouse_testkit::fixture::password_hash;
 use gatehouse_testkit::process::Gateway;
-use gatehouse_testkit::wire::Request;
+use gatehouse_testkit::raw_http::Request;
 
 const SECRET: &str = "a-secret-of-the-edges-client";
 

@@ -6,7 +6,7 @@ use gatehouse_testkit::browser::{SignIn, sign_in, token};
 use gatehouse_testkit::fixture::World;
 use gatehouse_testkit::mcp::Client;
 use gatehouse_testkit::process::{Gateway, run, wait_for};
-use gatehouse_testkit::wire::Request;
+use gatehouse_testkit::raw_http::Request;
 use serde_json::json;
 
 use crate::binary;

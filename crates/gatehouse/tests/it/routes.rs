@@ -13,12 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gatehouse::gateway::load::load;
-use gatehouse::gateway::{Gateway as InProcess, Surroundings};
+use gatehouse::gateway::{Gateway as InProcess, HostDeps};
 use gatehouse::host::{SystemClock, SystemRng};
 use gatehouse_edge::server::routes::Route;
 use gatehouse_testkit::fixture::World;
 use gatehouse_testkit::process::Gateway;
-use gatehouse_testkit::wire::{Request, Response};
+use gatehouse_testkit::raw_http::{Request, Response};
 use serde_json::Value;
 
 /// Which socket a route is behind.
@@ -67,7 +67,7 @@ fn catalogue(world: &World) -> Vec<Entry> {
     }
     let loaded = load(Some(folder.path().join("gatehouse.yaml"))).unwrap();
     let surroundings =
-        Surroundings { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), folder: loaded.folder() };
+        HostDeps { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), folder: loaded.folder() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let gateway = runtime.block_on(InProcess::start(loaded.snapshot, &surroundings)).unwrap();
     let public = gateway.public_routes();

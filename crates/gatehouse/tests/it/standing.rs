@@ -4,7 +4,7 @@ use gatehouse_testkit::browser::sign_in;
 use gatehouse_testkit::fixture::World;
 use gatehouse_testkit::mcp::Client;
 use gatehouse_testkit::process::{Gateway, wait_for};
-use gatehouse_testkit::wire::Request;
+use gatehouse_testkit::raw_http::Request;
 use serde_json::json;
 
 use crate::binary;

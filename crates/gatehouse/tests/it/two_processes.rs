@@ -6,9 +6,9 @@ use gatehouse_testkit::browser::{Application, Person, claims, sign_in};
 use gatehouse_testkit::fixture::{REDIRECT, RESOURCE, password_hash};
 use gatehouse_testkit::mcp::{Client, message};
 use gatehouse_testkit::process::{Gateway, free_port, wait_for};
+use gatehouse_testkit::raw_http::Request;
 use gatehouse_testkit::sample;
 use gatehouse_testkit::upstream::Upstream;
-use gatehouse_testkit::wire::Request;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -30,10 +30,10 @@ use crate::lane::policy::PolicyLane;
 use crate::limits::Limits;
 use crate::memory::Memory;
 use crate::rejection::{Rejection, RejectionKind, excerpt};
+use crate::server::abort_reason::AbortReason;
 use crate::server::address::{ClientAddress, IgnoredForwarding, TrustedProxies};
 use crate::server::admission::{self, HostRules};
 use crate::server::body::{Body, discard};
-use crate::server::cutoff::Cutoff;
 use crate::server::routes::{self, Entry, Found, Refused, Render, Route, RouteTable};
 use crate::server::write_timeout::stream::Delivery;
 use crate::server::{Answer, Arrival};
@@ -42,7 +42,7 @@ use crate::server::{Answer, Arrival};
 const A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// What runs now: one snapshot and everything built from it. Swapped whole.
-pub struct Running {
+pub struct ActiveConfig {
     /// The configuration.
     pub snapshot: Arc<Snapshot>,
     /// What is served.
@@ -57,7 +57,7 @@ pub struct Running {
 
 /// What the door itself needs, besides what runs.
 #[derive(Clone)]
-pub struct Fittings {
+pub struct DoorDeps {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids.
@@ -74,28 +74,28 @@ pub struct Fittings {
 
 /// One listener's door.
 pub struct Door {
-    running: ArcSwap<Running>,
-    fittings: Fittings,
+    running: ArcSwap<ActiveConfig>,
+    deps: DoorDeps,
     ignored_forwarding: IgnoredForwarding,
 }
 
 impl Door {
     /// A door into `running`.
-    pub fn new(running: Running, fittings: Fittings) -> Self {
+    pub fn new(running: ActiveConfig, deps: DoorDeps) -> Self {
         Self {
             running: ArcSwap::from_pointee(running),
-            fittings,
+            deps,
             ignored_forwarding: IgnoredForwarding::default(),
         }
     }
 
     /// Puts another configuration in force for the requests that come from now on.
-    pub fn replace(&self, running: Running) {
+    pub fn replace(&self, running: ActiveConfig) {
         self.running.store(Arc::new(running));
     }
 
     /// What runs now.
-    pub fn running(&self) -> Arc<Running> {
+    pub fn running(&self) -> Arc<ActiveConfig> {
         self.running.load_full()
     }
 
@@ -116,49 +116,51 @@ impl Door {
         &self,
         parts: &Arc<Parts>,
         body: Incoming,
-        Arrival { peer, framing, delivery, cutoff }: Arrival,
+        Arrival { peer, framing, delivery, abort_reason }: Arrival,
     ) -> Answered {
         let running = self.running.load_full();
         let located = running.proxies.locate(peer, &parts.headers);
-        self.ignored_forwarding.note(&running.proxies, peer, &parts.headers, self.fittings.clock.as_ref());
+        self.ignored_forwarding.note(&running.proxies, peer, &parts.headers, self.deps.clock.as_ref());
         let peer_ip = peer.to_canonical();
-        let visit = Visit {
+        let request_info = RequestInfo {
             source: located
                 .as_ref()
                 .map_or(ClientAddress { ip: ClientIp::Unknown, peer_ip }, |located| *located),
-            id: RequestId::random(self.fittings.rng.as_ref()),
+            id: RequestId::random(self.deps.rng.as_ref()),
             path: parts.uri.path(),
             head_only: parts.method == Method::HEAD,
             secure: running.hosts.are_secure(),
             delivery,
-            cutoff,
+            abort_reason,
         };
         let head = match located
             .and_then(|_| admission::admit(parts, framing, &running.hosts, running.routes.open_ends()))
         {
             Ok(head) => head,
             Err(rejection) => {
-                self.record_refusal(parts, &rejection, &visit, &running);
-                let response = visit.turn_away(&rejection, running.routes.render_for(visit.path));
+                self.record_refusal(parts, &rejection, &request_info, &running);
+                let response =
+                    request_info.turn_away(&rejection, running.routes.render_for(request_info.path));
                 return Answered::without(body, response);
             }
         };
-        let (route, segment) = match running.routes.find(&head.method, visit.path) {
+        let (route, segment) = match running.routes.find(&head.method, request_info.path) {
             Found::Route(route, segment) => (route, segment),
             Found::OtherMethods(methods) => {
                 if let Some(preflight) = running.origins.preflight(&head, methods) {
-                    return Answered::without(body, visit.sign(preflight));
+                    return Answered::without(body, request_info.sign(preflight));
                 }
                 let rejection = routes::other_methods(methods);
-                let render = running.routes.render_for(visit.path);
-                let mut response = visit.turn_away(&rejection, render);
+                let render = running.routes.render_for(request_info.path);
+                let mut response = request_info.turn_away(&rejection, render);
                 running.origins.at_path(&head, methods).apply(response.headers_mut());
                 return Answered::without(body, response);
             }
             Found::Nothing => {
-                let render = running.routes.render_for(visit.path);
-                let asked = Asked { is_routine: is_looked_for(visit.path), ..Asked::default() };
-                let mut response = visit.sign(visit.refuse(&routes::nothing_here(), render, &asked));
+                let render = running.routes.render_for(request_info.path);
+                let asked = Asked { is_routine: is_looked_for(request_info.path), ..Asked::default() };
+                let mut response =
+                    request_info.sign(request_info.refuse(&routes::nothing_here(), render, &asked));
                 running.origins.listed(&head).apply(response.headers_mut());
                 return Answered::without(body, response);
             }
@@ -166,26 +168,28 @@ impl Door {
         let context = Context {
             who: Public::new(),
             snapshot: Arc::clone(&running.snapshot),
-            now: self.fittings.clock.now(),
-            source: visit.source,
-            request_id: visit.id.clone(),
-            policies: Arc::clone(&self.fittings.policies),
+            now: self.deps.clock.now(),
+            source: request_info.source,
+            request_id: request_info.id.clone(),
+            policies: Arc::clone(&self.deps.policies),
             audit: None,
-            trace: Trace::join(head.single(Single::Traceparent), self.fittings.rng.as_ref()),
+            trace: Trace::join(head.single(Single::Traceparent), self.deps.rng.as_ref()),
             segment,
             head,
-            limits: Arc::clone(&self.fittings.limits),
-            memory: self.fittings.memory.clone(),
+            limits: Arc::clone(&self.deps.limits),
+            memory: self.deps.memory.clone(),
         };
         let origin = running.origins.check(route, &context.head);
         let mut answered = match &origin {
-            Ok(_) => self.enter(route, body, context, &visit).await,
-            Err(rejection) => Answered::without(body, self.refuse_page(route, rejection, &context, &visit)),
+            Ok(_) => self.enter(route, body, context, &request_info).await,
+            Err(rejection) => {
+                Answered::without(body, self.refuse_page(route, rejection, &context, &request_info))
+            }
         };
         if let Ok(allowed) = origin {
             allowed.apply(answered.response.headers_mut());
         }
-        Answered { response: visit.sign(answered.response), ..answered }
+        Answered { response: request_info.sign(answered.response), ..answered }
     }
 
     /// Finds out who is calling, as far as the route needs to know, and lets the handler work.
@@ -194,15 +198,15 @@ impl Door {
         route: &Route,
         body: Incoming,
         mut context: Context<Public>,
-        visit: &Visit<'_>,
+        request_info: &RequestInfo<'_>,
     ) -> Answered {
-        if route.leaves_record() && !self.fittings.audit.has_room() {
+        if route.leaves_record() && !self.deps.audit.has_room() {
             let rejection = Rejection::unavailable("audit_unavailable", "the audit spool is full or closed");
-            return Answered::without(body, visit.turn_away(&rejection, route.render));
+            return Answered::without(body, request_info.turn_away(&rejection, route.render));
         }
         let handled = match &route.entry {
             Entry::Public(handler) => {
-                context.audit = route.audit.map(|kind| self.begin_row(kind, &context, visit));
+                context.audit = route.audit.map(|kind| self.begin_row(kind, &context, request_info));
                 let row = context.audit.clone();
                 (row, AssertUnwindSafe(handler(body, context)).catch_unwind().await)
             }
@@ -210,7 +214,7 @@ impl Door {
                 match gate.authenticate(&context.head, &context.snapshot, context.now).await {
                     Ok(caller) => {
                         let kind = route.audit.unwrap_or(EventKind::CredentialRefused);
-                        let row = self.begin_row(kind, &context, visit);
+                        let row = self.begin_row(kind, &context, request_info);
                         row.note(|event| of_party(event, caller.principal.attribution()));
                         context.audit = Some(Arc::clone(&row));
                         let context = context.with_who(Verified(caller));
@@ -220,7 +224,7 @@ impl Door {
                         let sent = rejection.reason != "credential_missing";
                         // With a challenge that says where to sign in, this is how every sign-in begins.
                         let is_routine = !sent && gate.resource_metadata.is_some();
-                        let row = self.begin_row(EventKind::CredentialRefused, &context, visit);
+                        let row = self.begin_row(EventKind::CredentialRefused, &context, request_info);
                         if let Some(refused) = &rejection.refused {
                             row.note(|event| of_party(event, refused.attribution()));
                         }
@@ -228,7 +232,7 @@ impl Door {
                         row.answered(rejection.kind.status().as_u16());
                         let named = row.named();
                         let asked = Asked { gate: Some(gate), credential_sent: sent, is_routine, named };
-                        let response = visit.refuse(&rejection, route.render, &asked);
+                        let response = request_info.refuse(&rejection, route.render, &asked);
                         return Answered::without(body, response);
                     }
                 }
@@ -248,7 +252,7 @@ impl Door {
                 // What a protocol lets clients try that is not offered here.
                 let is_routine = matches!(rejection.kind, RejectionKind::MethodNotAllowed(_));
                 let asked = Asked { gate, credential_sent: true, is_routine, named };
-                (visit.refuse(&rejection, route.render, &asked), Some(rejection))
+                (request_info.refuse(&rejection, route.render, &asked), Some(rejection))
             }
         };
         let Some(row) = row else { return Answered { response, unread: None } };
@@ -258,33 +262,43 @@ impl Door {
             row.conclude(outcome, rejection.reason);
         }
         Answered {
-            response: response.map(|body| AuditedBody::wrap(body, row, visit.delivery.clone())),
+            response: response.map(|body| AuditedBody::wrap(body, row, request_info.delivery.clone())),
             unread: None,
         }
     }
 
     /// Leaves a record of a request that was not admitted: two parties might have read it differently, which is how
     /// attacks begin. An unknown path is none of that and only logged.
-    fn record_refusal(&self, parts: &Parts, rejection: &Rejection, visit: &Visit<'_>, running: &Running) {
-        let ClientAddress { ip, peer_ip } = visit.source;
+    fn record_refusal(
+        &self,
+        parts: &Parts,
+        rejection: &Rejection,
+        request_info: &RequestInfo<'_>,
+        running: &ActiveConfig,
+    ) {
+        let ClientAddress { ip, peer_ip } = request_info.source;
         let request = RequestFacts {
             method: Some(parts.method.to_string()),
-            path: Some(visit.path.to_owned()),
+            path: Some(request_info.path.to_owned()),
             ..RequestFacts::default()
         };
         // Of several, each may be the one that another party goes by.
         let mut agents = parts.headers.get_all(USER_AGENT).iter();
         let user_agent = agents.next().filter(|_| agents.next().is_none());
         let user_agent = user_agent.and_then(|value| value.to_str().ok());
-        let event = Event::new(EventKind::RequestRefused, Outcome::Deny, self.fittings.clock.now())
+        let event = Event::new(EventKind::RequestRefused, Outcome::Deny, self.deps.clock.now())
             .with_reason(rejection.reason)
             .with_revision(&running.snapshot.revision)
-            .with_request_id(&visit.id)
+            .with_request_id(&request_info.id)
             .with_request(request)
             .with_source(ip, peer_ip, user_agent);
         let timeout = running.snapshot.audit.timeout;
-        let row =
-            AuditRow::begin(event, Arc::clone(&self.fittings.audit), timeout, Arc::clone(&visit.cutoff));
+        let row = AuditRow::begin(
+            event,
+            Arc::clone(&self.deps.audit),
+            timeout,
+            Arc::clone(&request_info.abort_reason),
+        );
         row.answered(rejection.kind.status().as_u16());
     }
 
@@ -294,17 +308,22 @@ impl Door {
         route: &Route,
         rejection: &Rejection,
         context: &Context<Public>,
-        visit: &Visit<'_>,
+        request_info: &RequestInfo<'_>,
     ) -> Response<Body> {
         if route.leaves_record() {
-            let row = self.begin_row(EventKind::CredentialRefused, context, visit);
+            let row = self.begin_row(EventKind::CredentialRefused, context, request_info);
             row.conclude(Outcome::Deny, rejection.reason);
             row.answered(rejection.kind.status().as_u16());
         }
-        visit.refuse(rejection, route.render, &Asked::default())
+        request_info.refuse(rejection, route.render, &Asked::default())
     }
 
-    fn begin_row(&self, kind: EventKind, context: &Context<Public>, visit: &Visit<'_>) -> Arc<AuditRow> {
+    fn begin_row(
+        &self,
+        kind: EventKind,
+        context: &Context<Public>,
+        request_info: &RequestInfo<'_>,
+    ) -> Arc<AuditRow> {
         let ClientAddress { ip, peer_ip } = context.source;
         let request = RequestFacts {
             method: Some(context.head.method.to_string()),
@@ -319,7 +338,7 @@ impl Door {
             .with_request(request)
             .with_source(ip, peer_ip, context.head.single(Single::UserAgent));
         let timeout = context.snapshot.audit.timeout;
-        AuditRow::begin(event, Arc::clone(&self.fittings.audit), timeout, Arc::clone(&visit.cutoff))
+        AuditRow::begin(event, Arc::clone(&self.deps.audit), timeout, Arc::clone(&request_info.abort_reason))
     }
 }
 
@@ -333,7 +352,7 @@ impl Answer for Door {
     }
 
     fn limits(&self) -> &Arc<Limits> {
-        &self.fittings.limits
+        &self.deps.limits
     }
 }
 
@@ -366,17 +385,17 @@ fn is_looked_for(path: &str) -> bool {
 }
 
 /// What is known of a request before anything about it is decided.
-struct Visit<'a> {
+struct RequestInfo<'a> {
     source: ClientAddress,
     id: RequestId,
     path: &'a str,
     head_only: bool,
     secure: bool,
     delivery: Option<Arc<Delivery>>,
-    cutoff: Arc<Cutoff>,
+    abort_reason: Arc<AbortReason>,
 }
 
-impl Visit<'_> {
+impl RequestInfo<'_> {
     fn refuse(&self, rejection: &Rejection, render: Render, asked: &Asked<'_>) -> Response<Body> {
         let Asked { gate, credential_sent, is_routine, named: Named { client, user, grant, .. } } = asked;
         let (client, user, grant) = (client.as_deref(), user.as_deref(), grant.as_deref());

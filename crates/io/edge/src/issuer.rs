@@ -6,9 +6,9 @@
 pub mod keys;
 mod minted;
 pub mod revocations;
-pub mod sightings;
 mod signers;
 pub mod standing;
+pub mod token_use;
 
 use std::borrow::Cow;
 use std::io;
@@ -70,7 +70,7 @@ pub struct Issuance<'a> {
     /// The grant in use.
     pub grant_type: GrantType,
     /// Who the token speaks for.
-    pub party: Party<'a>,
+    pub subject: TokenSubject<'a>,
     /// Its scopes.
     pub scopes: &'a ScopeSet,
     /// Its audiences.
@@ -91,7 +91,7 @@ pub struct Issuance<'a> {
 
 /// Who a token speaks for.
 #[derive(Clone, Copy)]
-pub enum Party<'a> {
+pub enum TokenSubject<'a> {
     /// A user who signed in.
     User(&'a AuthenticatedUser),
     /// The client itself.
@@ -179,8 +179,8 @@ impl TokenIssuer {
     ) -> Result<Issued, IssueError> {
         let server = context.snapshot.authorization_server.as_ref().ok_or_else(not_served)?;
         let user = check_standing(issuance, &self.revocations, context)?;
-        let party = user.as_deref().map_or(issuance.party, Party::User);
-        let issuance = &Issuance { party, ..*issuance };
+        let subject = user.as_deref().map_or(issuance.subject, TokenSubject::User);
+        let issuance = &Issuance { subject, ..*issuance };
         let client = &issuance.client.client;
         let id = TokenId::random(self.rng.as_ref());
         let claims = self.access_claims(issuance, server, &id, context)?;
@@ -228,9 +228,9 @@ impl TokenIssuer {
             lifetime: issuance.lifetime,
             id,
         };
-        Ok(match issuance.party {
-            Party::Client => mint_access_token(&token, context.now),
-            Party::User(user) => {
+        Ok(match issuance.subject {
+            TokenSubject::Client => mint_access_token(&token, context.now),
+            TokenSubject::User(user) => {
                 let subject =
                     subject_of(&sources, user, holder(server)).map_err(|error| subject_error(&error))?;
                 let sign_in = sign_in_claims(user, &subject);
@@ -238,7 +238,7 @@ impl TokenIssuer {
                 token.sign_in = &sign_in;
                 mint_access_token(&token, context.now)
             }
-            Party::Exchanged { result, .. } => {
+            TokenSubject::Exchanged { result, .. } => {
                 token.subject = &result.subject;
                 token.actors = &result.actors;
                 token.act_assurance = result.act_assurance;
@@ -255,7 +255,7 @@ impl TokenIssuer {
         server: &AuthorizationServer,
         context: &Context<Who>,
     ) -> Result<Option<Map<String, Value>>, IssueError> {
-        let Party::User(user) = issuance.party else { return Ok(None) };
+        let TokenSubject::User(user) = issuance.subject else { return Ok(None) };
         if !issuance.scopes.contains("openid") {
             return Ok(None);
         }
@@ -308,9 +308,9 @@ struct Minting<'a> {
 impl Act for Minting<'_> {
     fn facts(&self) -> Facts<'_> {
         let issuance = self.issuance;
-        let (subject_token, actor_token) = match issuance.party {
-            Party::Exchanged { subject_token, actor_token, .. } => (Some(subject_token), actor_token),
-            Party::User(_) | Party::Client => (None, None),
+        let (subject_token, actor_token) = match issuance.subject {
+            TokenSubject::Exchanged { subject_token, actor_token, .. } => (Some(subject_token), actor_token),
+            TokenSubject::User(_) | TokenSubject::Client => (None, None),
         };
         Facts::Token(TokenMinting {
             client: client_facts(&issuance.client.client, issuance.assurance),
@@ -357,14 +357,14 @@ fn check_standing<'a, Who>(
     revocations: &Revocations,
     context: &Context<Who>,
 ) -> Result<Option<Cow<'a, AuthenticatedUser>>, IssueError> {
-    match issuance.party {
-        Party::Client => Ok(None),
-        Party::User(user) => {
+    match issuance.subject {
+        TokenSubject::Client => Ok(None),
+        TokenSubject::User(user) => {
             let connectors = &issuance.client.client.connectors;
             let current = standing::of_user_at(user, connectors, &context.snapshot);
             current.map(Some).map_err(|standing| fallen("user_not_active", standing))
         }
-        Party::Exchanged { subject_token, actor_token, .. } => {
+        TokenSubject::Exchanged { subject_token, actor_token, .. } => {
             for claims in std::iter::once(subject_token).chain(actor_token) {
                 match standing::of_token(claims, &context.snapshot, revocations) {
                     Standing::Good => {}
@@ -383,9 +383,9 @@ fn fallen(reason: &'static str, standing: Standing) -> IssueError {
 }
 
 fn sources<'a>(issuance: &Issuance<'a>) -> ClaimSources<'a> {
-    let user = match issuance.party {
-        Party::User(user) => Some(user),
-        Party::Client | Party::Exchanged { .. } => None,
+    let user = match issuance.subject {
+        TokenSubject::User(user) => Some(user),
+        TokenSubject::Client | TokenSubject::Exchanged { .. } => None,
     };
     ClaimSources {
         user,
@@ -397,9 +397,9 @@ fn sources<'a>(issuance: &Issuance<'a>) -> ClaimSources<'a> {
 }
 
 fn user_facts<'a>(issuance: &Issuance<'a>) -> Option<User<'a>> {
-    match issuance.party {
-        Party::Client => None,
-        Party::User(user) => Some(User {
+    match issuance.subject {
+        TokenSubject::Client => None,
+        TokenSubject::User(user) => Some(User {
             id: user.subject.as_str(),
             connector: user.connector.as_str(),
             claims: &user.attributes,
@@ -408,7 +408,7 @@ fn user_facts<'a>(issuance: &Issuance<'a>) -> Option<User<'a>> {
             auth_time: Some(user.auth_time),
             amr: user.amr.iter().map(String::as_str).collect(),
         }),
-        Party::Exchanged { result, subject_token, .. } => {
+        TokenSubject::Exchanged { result, subject_token, .. } => {
             Some(User::of_token(result.subject.as_str(), subject_token))
         }
     }
@@ -442,11 +442,11 @@ fn not_served() -> IssueError {
 }
 
 fn facts(issuance: &Issuance<'_>, id: &TokenId, now: Timestamp) -> TokenFacts {
-    let actors = match issuance.party {
-        Party::Exchanged { result, .. } => {
+    let actors = match issuance.subject {
+        TokenSubject::Exchanged { result, .. } => {
             result.actors.actors().iter().map(|actor| actor.subject.clone()).collect()
         }
-        Party::User(_) | Party::Client => Vec::new(),
+        TokenSubject::User(_) | TokenSubject::Client => Vec::new(),
     };
     TokenFacts {
         grant_type: Some(issuance.grant_type.as_str().to_owned()),

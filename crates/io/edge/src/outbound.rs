@@ -1,10 +1,10 @@
 //! The only way out: the upstream client, the guarded fetcher, key sets of other issuers, delegated tokens.
 
 pub mod client;
+pub mod coalesced_body;
 pub mod coding;
 pub mod delegate;
 pub mod fetch;
-pub mod gathered;
 pub mod guard;
 pub mod jwks;
 

@@ -1,12 +1,12 @@
 //! Listeners: sockets, TLS, connection limits and graceful drain.
 
+pub mod abort_reason;
 pub mod address;
 pub mod admission;
 pub mod body;
 mod closing;
 mod connection;
 mod connections;
-pub mod cutoff;
 pub mod framing;
 mod head_limits;
 mod http2;
@@ -27,12 +27,12 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use self::abort_reason::AbortReason;
 use self::body::Body;
 use self::closing::{Closing, Inside};
 use self::connection::Connection;
 pub use self::connections::ConnectionLimits;
 use self::connections::Connections;
-use self::cutoff::Cutoff;
 use self::framing::Framing;
 use self::write_timeout::UnreadStreams;
 use self::write_timeout::stream::Delivery;
@@ -63,7 +63,7 @@ pub struct Arrival {
     /// How its answer is read, where the streams of one connection are read on their own.
     pub delivery: Option<Arc<Delivery>>,
     /// Who ended its connection, if that ends before its answer.
-    pub cutoff: Arc<Cutoff>,
+    pub abort_reason: Arc<AbortReason>,
 }
 
 /// How a listener treats its connections.

@@ -27,7 +27,7 @@ pub use mcp::{Target, ToolCall};
 pub use model::ModelCall;
 pub(crate) use shape::unknown;
 pub use shape::{Parent, Point, UnknownFact};
-pub(crate) use sink::Sight;
+pub(crate) use sink::InputDigest;
 pub use token::{Client, TokenMinting};
 
 /// What one decision point knows of one request. A policy is told of it what it reads.
@@ -115,7 +115,7 @@ impl Input<'_> {
     }
 
     /// What stands for those values.
-    pub(crate) fn sight(&self, reads: &Reads) -> Sight {
+    pub(crate) fn sight(&self, reads: &Reads) -> InputDigest {
         let mut trace = Trace::new();
         self.tell(&mut Section::new(reads, &mut trace));
         trace.finish()

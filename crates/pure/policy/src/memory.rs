@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 
 use crate::decision::Decision;
-use crate::input::Sight;
+use crate::input::InputDigest;
 
 /// How many decisions one policy remembers; a newer one takes the place of an older with the same remainder.
 const SLOTS: usize = 1024;
@@ -23,7 +23,7 @@ pub(crate) struct Memory {
 
 #[derive(Debug)]
 struct Known {
-    sight: Sight,
+    sight: InputDigest,
     decision: Decision,
 }
 
@@ -33,13 +33,13 @@ impl Memory {
     }
 
     /// The decision on `sight`, when it is still known.
-    pub(crate) fn recall(&self, sight: &Sight) -> Option<Decision> {
+    pub(crate) fn recall(&self, sight: &InputDigest) -> Option<Decision> {
         let known = self.slot(sight)?.load();
         known.as_ref().filter(|known| known.sight == *sight).map(|known| known.decision.clone())
     }
 
     /// Keeps `decision`, unless it is a failure that might not happen again or has much to say.
-    pub(crate) fn keep(&self, sight: Sight, decision: &Decision) {
+    pub(crate) fn keep(&self, sight: InputDigest, decision: &Decision) {
         let messages = [&decision.internal_message, &decision.external_message];
         let length: usize = messages.into_iter().flatten().map(String::len).sum();
         if !decision.is_repeatable() || length > MAX_MESSAGES {
@@ -50,7 +50,7 @@ impl Memory {
         }
     }
 
-    fn slot(&self, sight: &Sight) -> Option<&ArcSwapOption<Known>> {
+    fn slot(&self, sight: &InputDigest) -> Option<&ArcSwapOption<Known>> {
         self.slots.get(sight.remainder(SLOTS))
     }
 }

@@ -15,7 +15,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::builtin::{Builtin, Meter, to_rego};
 use crate::decision::{Decision, DenyReason, Outcome};
 use crate::error::{PolicyError, PolicyErrorKind};
-use crate::input::{self, Input, Point, Sight, UnknownFact};
+use crate::input::{self, Input, InputDigest, Point, UnknownFact};
 use crate::memory::Memory;
 use crate::pace::{Ended, Pace, Turn};
 use crate::program::{self, Reference, Uses};
@@ -123,7 +123,7 @@ pub struct Question {
     policy: Policy,
     values: Value,
     now_ns: i64,
-    sight: Option<Sight>,
+    sight: Option<InputDigest>,
     network: IpAddr,
 }
 
@@ -227,7 +227,7 @@ impl Policy {
         &self,
         values: Value,
         now_ns: i64,
-        sight: Option<Sight>,
+        sight: Option<InputDigest>,
         (network, now): (IpAddr, &dyn Fn() -> Duration),
     ) -> Answered {
         let (decision, spent) = self.decide(values, now_ns);

@@ -1,20 +1,20 @@
 //! `grant_type=client_credentials` (T15).
 
-use gatehouse_edge::issuer::{Issuance, Party};
+use gatehouse_edge::issuer::{Issuance, TokenSubject};
 use gatehouse_oauth::client::GrantType;
 use gatehouse_oauth::client_credentials as rules;
 use gatehouse_oauth::token_request::ClientCredentialsRequest;
 
-use super::{Asking, Granted};
+use super::{TokenContext, TokenResponse};
 use crate::refusal::Refusal;
 use crate::settings::configured;
 
 /// A token for the client itself.
 pub(super) async fn grant(
-    asking: &Asking<'_>,
+    asking: &TokenContext<'_>,
     request: &ClientCredentialsRequest,
-) -> Result<Granted, Refusal> {
-    let Asking { door, client, context, .. } = asking;
+) -> Result<TokenResponse, Refusal> {
+    let TokenContext { door, client, context, .. } = asking;
     let server = configured(context)?;
     let granted = rules::grant(request, client, &server.resources, &server.scopes)?;
     let resources: Vec<String> = request.targets.iter().map(str::to_owned).collect();
@@ -23,7 +23,7 @@ pub(super) async fn grant(
         client: asking.registered,
         assurance: client.assurance(),
         grant_type: GrantType::ClientCredentials,
-        party: Party::Client,
+        subject: TokenSubject::Client,
         scopes: &granted.scopes,
         audiences: &granted.audiences,
         resources: &resources,
@@ -34,5 +34,5 @@ pub(super) async fn grant(
         nonce: None,
     };
     let issued = door.issuer.issue(&issuance, context).await?;
-    Ok(Granted { issued, scopes: granted.scopes, refresh_token: None, issued_type: None })
+    Ok(TokenResponse { issued, scopes: granted.scopes, refresh_token: None, issued_type: None })
 }

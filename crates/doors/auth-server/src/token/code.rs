@@ -1,7 +1,7 @@
 //! `grant_type=authorization_code` (T7-T10).
 
 use gatehouse_audit::event::{EventKind, Exchange};
-use gatehouse_edge::issuer::{Issuance, Party};
+use gatehouse_edge::issuer::{Issuance, TokenSubject};
 use gatehouse_identity::id::GrantId;
 use gatehouse_oauth::client::GrantType;
 use gatehouse_oauth::error::OAuthError;
@@ -10,14 +10,17 @@ use gatehouse_oauth::redemption::{Redeemed, Redemption, RedemptionError, redeem 
 use gatehouse_oauth::refresh::{RefreshFamily, RefreshToken};
 use gatehouse_oauth::token_request::CodeRequest;
 
-use super::{Asking, Granted};
+use super::{TokenContext, TokenResponse};
 use crate::evidence::note_user;
 use crate::refusal::Refusal;
 use crate::revocation::revoke_grant;
 
 /// Redeems a code. Whoever does not prove that it is theirs changes nothing; of those who do, the store lets one win.
-pub(super) async fn redeem(asking: &Asking<'_>, request: &CodeRequest) -> Result<Granted, Refusal> {
-    let Asking { door, client, context, .. } = asking;
+pub(super) async fn redeem(
+    asking: &TokenContext<'_>,
+    request: &CodeRequest,
+) -> Result<TokenResponse, Refusal> {
+    let TokenContext { door, client, context, .. } = asking;
     let hash = CodeHash::of(request.code.expose());
     let grant = door.store.grants().find_by_code(&hash, context.now).await?;
     let grant = grant.ok_or_else(|| refused(RedemptionError::Unknown))?;
@@ -33,7 +36,7 @@ pub(super) async fn redeem(asking: &Asking<'_>, request: &CodeRequest) -> Result
         client: asking.registered,
         assurance: client.assurance(),
         grant_type: GrantType::AuthorizationCode,
-        party: Party::User(&grant.user),
+        subject: TokenSubject::User(&grant.user),
         scopes: &grant.scopes,
         audiences: &audiences,
         resources: &resources,
@@ -54,17 +57,17 @@ pub(super) async fn redeem(asking: &Asking<'_>, request: &CodeRequest) -> Result
         return Err(refused(RedemptionError::Spent));
     }
     let refresh_token = begun.map(|(_, token)| token.to_text());
-    Ok(Granted { issued, scopes: grant.scopes, refresh_token, issued_type: None })
+    Ok(TokenResponse { issued, scopes: grant.scopes, refresh_token, issued_type: None })
 }
 
-fn begin_family(asking: &Asking<'_>, grant: &Active) -> Option<(RefreshFamily, RefreshToken)> {
+fn begin_family(asking: &TokenContext<'_>, grant: &Active) -> Option<(RefreshFamily, RefreshToken)> {
     let client = asking.client.client();
     let profile = client.refresh.as_ref().filter(|_| client.gets_refresh_token(&grant.scopes))?;
     Some(RefreshFamily::begin(grant, profile, asking.context.now, asking.door.rng.as_ref()))
 }
 
 /// T9: the code was redeemed before by somebody who proved the same, so two parties hold it.
-async fn reused(asking: &Asking<'_>, grant: &GrantId) -> Result<Refusal, Refusal> {
+async fn reused(asking: &TokenContext<'_>, grant: &GrantId) -> Result<Refusal, Refusal> {
     revoke_grant(asking.door, grant, asking.context.now).await?;
     asking.context.note(|event| {
         event
@@ -74,7 +77,7 @@ async fn reused(asking: &Asking<'_>, grant: &GrantId) -> Result<Refusal, Refusal
     Ok(Refusal::because(RedemptionError::Spent.into(), "code_reused", None))
 }
 
-fn note(asking: &Asking<'_>, grant: &Active) -> Result<(), Refusal> {
+fn note(asking: &TokenContext<'_>, grant: &Active) -> Result<(), Refusal> {
     asking.context.note(|event| event.with_grant(&grant.id));
     Ok(note_user(&grant.user, asking.client.client(), asking.context)?)
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use gatehouse_config::snapshot::authorization_server::AuthorizationServer;
 use gatehouse_config::snapshot::client::RegisteredClient;
 use gatehouse_edge::context::{Context, Public};
-use gatehouse_edge::issuer::{Issuance, Party};
+use gatehouse_edge::issuer::{Issuance, TokenSubject};
 use gatehouse_identity::id::{ClientId, GrantId, SubjectId};
 use gatehouse_identity::jose::verify::{TokenType, VerifiedToken};
 use gatehouse_identity::secret::Secret;
@@ -18,14 +18,17 @@ use gatehouse_oauth::exchange::{
 };
 use gatehouse_oauth::sign_in;
 
-use super::{Asking, Granted};
-use crate::own_token::{behind, verify};
+use super::{TokenContext, TokenResponse};
+use crate::issued_token::{behind, verify};
 use crate::refusal::Refusal;
 use crate::settings::configured;
 
 /// A token for the subject of another one, which names who acts.
-pub(super) async fn exchange(asking: &Asking<'_>, request: &ExchangeRequest) -> Result<Granted, Refusal> {
-    let Asking { door, client, context, .. } = asking;
+pub(super) async fn exchange(
+    asking: &TokenContext<'_>,
+    request: &ExchangeRequest,
+) -> Result<TokenResponse, Refusal> {
+    let TokenContext { door, client, context, .. } = asking;
     let server = configured(context)?;
     let subject = presented(asking, &request.subject_token, request.subject_token_type, "subject_token")?;
     let actor = match &request.actor_token {
@@ -50,7 +53,7 @@ pub(super) async fn exchange(asking: &Asking<'_>, request: &ExchangeRequest) -> 
     let result = decide(request, &facts).map_err(|error| refused(error, subject.claims()))?;
     let resources: Vec<String> = request.targets.iter().map(str::to_owned).collect();
     note_subject(&result.subject, subject.claims(), server, context);
-    let party = Party::Exchanged {
+    let subject = TokenSubject::Exchanged {
         result: &result,
         subject_token: subject.claims(),
         actor_token: actor.as_ref().map(VerifiedToken::claims),
@@ -59,7 +62,7 @@ pub(super) async fn exchange(asking: &Asking<'_>, request: &ExchangeRequest) -> 
         client: asking.registered,
         assurance: client.assurance(),
         grant_type: GrantType::TokenExchange,
-        party,
+        subject,
         scopes: &result.scopes,
         audiences: &result.audiences,
         resources: &resources,
@@ -71,7 +74,7 @@ pub(super) async fn exchange(asking: &Asking<'_>, request: &ExchangeRequest) -> 
     };
     let issued = door.issuer.issue(&issuance, context).await?;
     let scopes = result.scopes.clone();
-    Ok(Granted { issued, scopes, refresh_token: None, issued_type: Some(result.issued_type) })
+    Ok(TokenResponse { issued, scopes, refresh_token: None, issued_type: Some(result.issued_type) })
 }
 
 /// Who the subject of the exchange is, by the one name that all records have for a person.
@@ -96,7 +99,7 @@ fn note_subject(
 
 /// A token of ours, verified as what it is declared to be.
 fn presented(
-    asking: &Asking<'_>,
+    asking: &TokenContext<'_>,
     token: &Secret,
     declared: DeclaredType,
     parameter: &str,
@@ -112,7 +115,7 @@ fn presented(
     })
 }
 
-async fn client_of(asking: &Asking<'_>, claims: &Map<String, Value>) -> Option<Arc<RegisteredClient>> {
+async fn client_of(asking: &TokenContext<'_>, claims: &Map<String, Value>) -> Option<Arc<RegisteredClient>> {
     let id = claims.get("client_id").and_then(Value::as_str)?;
     asking.door.client(&ClientId::new(id), asking.context).await.ok()
 }

@@ -2,7 +2,7 @@
 
 use gatehouse_audit::event::{EventKind, Exchange, OtherParty};
 use gatehouse_edge::context::Single;
-use gatehouse_edge::issuer::{Issuance, Issued, Party};
+use gatehouse_edge::issuer::{Issuance, Issued, TokenSubject};
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_identity::address::ClientIp;
 use gatehouse_identity::audience::Audience;
@@ -15,7 +15,7 @@ use gatehouse_oauth::refresh::{
 };
 use gatehouse_oauth::token_request::RefreshRequest;
 
-use super::{Asking, Granted};
+use super::{TokenContext, TokenResponse};
 use crate::evidence::audited_kind;
 use crate::evidence::with_user;
 use crate::refusal::Refusal;
@@ -27,8 +27,11 @@ use crate::settings::configured;
 const ROUNDS: usize = 8;
 
 /// Gives the presented token's successor and a fresh access token.
-pub(super) async fn refresh(asking: &Asking<'_>, request: &RefreshRequest) -> Result<Granted, Refusal> {
-    let Asking { door, client, context, .. } = asking;
+pub(super) async fn refresh(
+    asking: &TokenContext<'_>,
+    request: &RefreshRequest,
+) -> Result<TokenResponse, Refusal> {
+    let TokenContext { door, client, context, .. } = asking;
     let profile = client.client().refresh.as_ref().ok_or_else(|| {
         OAuthError::new(ErrorCode::UnauthorizedClient, "this client gets no refresh tokens")
     })?;
@@ -42,11 +45,11 @@ pub(super) async fn refresh(asking: &Asking<'_>, request: &RefreshRequest) -> Re
         let played = round.play(&family, &mut issued).await;
         if played.is_err() && family.is_current(&request.token) {
             // Whoever is refused with it has it all the same: the answer that brought it was not lost.
-            door.issuer.revocations().sightings().note_generation(&family.grant, family.generation);
+            door.issuer.revocations().token_use().note_generation(&family.grant, family.generation);
         }
         let Some(refresh_token) = played? else { continue };
         let Some(Decided { issued, scopes, .. }) = issued else { break };
-        return Ok(Granted { issued, scopes, refresh_token: Some(refresh_token), issued_type: None });
+        return Ok(TokenResponse { issued, scopes, refresh_token: Some(refresh_token), issued_type: None });
     }
     Err(Rejection::unavailable("refresh_contended", "the family changed at every look").into())
 }
@@ -60,7 +63,7 @@ struct Decided {
 
 /// One look at the family, and what follows from it.
 struct Round<'a> {
-    asking: &'a Asking<'a>,
+    asking: &'a TokenContext<'a>,
     request: &'a RefreshRequest,
     rules: &'a RefreshRules,
     by: &'a Participant,
@@ -103,7 +106,7 @@ impl Round<'_> {
 
     /// Writes the next generation and gives its token; `None` when somebody else's write won.
     async fn rotate(&self, family: &RefreshFamily) -> Result<Option<Secret>, Refusal> {
-        let Asking { door, context, .. } = self.asking;
+        let TokenContext { door, context, .. } = self.asking;
         let rotation = family
             .rotate(&self.request.token, self.by, context.now, self.rules, door.rng.as_ref())
             .map_err(|error| Rejection::internal("refresh_seal_failed", error.to_string()))?;
@@ -119,7 +122,7 @@ impl Round<'_> {
         generation: u64,
         shared_with: Option<ClientIp>,
     ) -> Result<Decided, Refusal> {
-        let Asking { door, client, context, .. } = self.asking;
+        let TokenContext { door, client, context, .. } = self.asking;
         let (scopes, audiences): (ScopeSet, Vec<Audience>) =
             family.narrow(self.request.scope.as_ref(), &self.request.targets)?;
         let resources: Vec<String> = self.request.targets.iter().map(str::to_owned).collect();
@@ -128,7 +131,7 @@ impl Round<'_> {
             client: self.asking.registered,
             assurance: client.assurance(),
             grant_type: GrantType::RefreshToken,
-            party: Party::User(&family.user),
+            subject: TokenSubject::User(&family.user),
             scopes: &scopes,
             audiences: &audiences,
             resources: &resources,
@@ -146,11 +149,11 @@ impl Round<'_> {
 /// Two networks or programs take part in one window. Both get the same token: they may be processes of one login. The
 /// record names both, so that whoever watches can tell a laptop on the move from a thief.
 async fn record_sharing(
-    asking: &Asking<'_>,
+    asking: &TokenContext<'_>,
     family: &RefreshFamily,
     other: &Participant,
 ) -> Result<(), Refusal> {
-    let Asking { client, context, .. } = asking;
+    let TokenContext { client, context, .. } = asking;
     let missing = || Rejection::internal("audit_missing", "tokens are refreshed without a record");
     let row = context.beside(EventKind::TokenRefreshShared).ok_or_else(missing)?;
     let issuer = &configured(context)?.issuer;
@@ -173,7 +176,7 @@ async fn record_sharing(
 
 /// Why there is no family that is alive. Of one that has ended the row is kept for a while, so that the log can say whose
 /// sign-in is over.
-async fn absent(asking: &Asking<'_>, token: &RefreshToken) -> Result<Refusal, Refusal> {
+async fn absent(asking: &TokenContext<'_>, token: &RefreshToken) -> Result<Refusal, Refusal> {
     let ended = asking.door.store.refresh_families().find_ended(token.family()).await?;
     let Some(family) = ended else {
         let detail =
@@ -197,12 +200,12 @@ async fn absent(asking: &Asking<'_>, token: &RefreshToken) -> Result<Refusal, Re
 
 /// Does what a refused token calls for. `None` when the family changed meanwhile and has to be looked at again.
 async fn refuse(
-    asking: &Asking<'_>,
+    asking: &TokenContext<'_>,
     family: &RefreshFamily,
     token: &RefreshToken,
     decision: &RefreshDecision,
 ) -> Result<Option<Refusal>, Refusal> {
-    let Asking { door, context, .. } = asking;
+    let TokenContext { door, context, .. } = asking;
     note(asking, family)?;
     let detail = format!("generation {} of {}: {decision}", token.generation(), family.generation);
     match decision {
@@ -222,7 +225,7 @@ async fn refuse(
     }
 }
 
-fn note(asking: &Asking<'_>, family: &RefreshFamily) -> Result<(), Refusal> {
+fn note(asking: &TokenContext<'_>, family: &RefreshFamily) -> Result<(), Refusal> {
     let issuer = &configured(asking.context)?.issuer;
     asking.context.note(|event| {
         with_user(event, &family.user, asking.client.client(), issuer).with_exchange(Exchange {

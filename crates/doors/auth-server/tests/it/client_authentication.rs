@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::Request;
 use http_body_util::Full;
 
-use gatehouse_testkit::heard::Heard;
+use gatehouse_testkit::log_capture::LogCapture;
 
 use crate::answer::{Answer, form, send};
 use crate::client::{Proof, basic, pairs};
@@ -102,7 +102,7 @@ async fn one_method_and_one_client_at_a_time() {
 #[tokio::test]
 async fn a_client_that_does_not_prove_itself_is_named_in_the_log() {
     let server = Server::start().await;
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let named = [("client_id", "gateway")];
     for (authorization, parameters, sentence) in [
         (None, &named[..], "this client must authenticate with its secret"),

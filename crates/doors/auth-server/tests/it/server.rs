@@ -14,7 +14,7 @@ use gatehouse_config::source::loader::MemoryLoader;
 use gatehouse_edge::authn::client::ClientDirectory;
 use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer, TrustedIssuer};
 use gatehouse_edge::context::Head;
-use gatehouse_edge::door::{OriginRules, Running};
+use gatehouse_edge::door::{ActiveConfig, OriginRules};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_edge::issuer::revocations::Revocations;
@@ -31,10 +31,10 @@ use gatehouse_identity::rng::Rng;
 use gatehouse_identity::static_key::KeyTable;
 use gatehouse_store::Store;
 use gatehouse_testkit::configuration::snapshot_with;
+use gatehouse_testkit::host::{HandClock, SystemRng, deps};
 use gatehouse_testkit::recorded::Records;
 use gatehouse_testkit::serving::{Port, Serving, running};
 use gatehouse_testkit::store::TemporaryStore;
-use gatehouse_testkit::surroundings::{HandClock, SystemRng, fittings};
 
 use crate::client::Client;
 
@@ -197,7 +197,7 @@ impl Setup {
             sign_ins: Arc::new(SignIns::start().unwrap()),
         };
         let running = run(self.snapshot(address), &parts, &store, &clock);
-        let serving = port.serve(running, fittings(&clock, &records));
+        let serving = port.serve(running, deps(&clock, &records));
         let issuer = format!("http://{address}{}", self.issuer_path);
         Server { address, clock, records, store, issuer, parts, serving, setup: self, _kept: kept }
     }
@@ -223,8 +223,8 @@ impl Server {
 
     /// Tells the store which tokens were seen in use, as a running gateway does twice a second.
     pub(crate) async fn settle(&self) {
-        let sightings = self.parts.revocations.sightings();
-        sightings.flush(self.store.as_ref(), self.clock.now()).await.unwrap();
+        let token_use = self.parts.revocations.token_use();
+        token_use.flush(self.store.as_ref(), self.clock.now()).await.unwrap();
     }
 
     /// Calls the MCP gateway of this process with a token, as far as its gate.
@@ -305,7 +305,12 @@ fn password_hash() -> &'static str {
     })
 }
 
-fn run(snapshot: Snapshot, parts: &Surroundings, store: &Arc<dyn Store>, clock: &Arc<HandClock>) -> Running {
+fn run(
+    snapshot: Snapshot,
+    parts: &Surroundings,
+    store: &Arc<dyn Store>,
+    clock: &Arc<HandClock>,
+) -> ActiveConfig {
     let server = snapshot.authorization_server.as_ref().unwrap();
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);
     let door = AuthServer::new(Parts {
@@ -327,5 +332,5 @@ fn run(snapshot: Snapshot, parts: &Surroundings, store: &Arc<dyn Store>, clock: 
     let fallbacks = AuthServer::fallbacks(&snapshot);
     let origins = OriginRules::new([snapshot.ingress.origin.clone()]);
     let table = RouteTable::build(routes, fallbacks, gatehouse_auth_server::render).unwrap();
-    Running { origins, ..running(Arc::new(snapshot), table) }
+    ActiveConfig { origins, ..running(Arc::new(snapshot), table) }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use gatehouse_identity::clock::Clock as _;
-use gatehouse_testkit::heard::{Heard, Line};
+use gatehouse_testkit::log_capture::{Line, LogCapture};
 
 use crate::browser::Browser;
 use crate::client::{Client, Proof, pairs, text};
@@ -23,7 +23,7 @@ const APPS: &str = r#"
 "#;
 
 /// The one line that `act` causes.
-async fn line_of<T>(heard: &Heard, act: impl Future<Output = T>) -> Line {
+async fn line_of<T>(heard: &LogCapture, act: impl Future<Output = T>) -> Line {
     let before = heard.from_info_up().len();
     act.await;
     let mut lines = heard.from_info_up().split_off(before);
@@ -46,7 +46,7 @@ async fn a_refused_token_request_is_one_line_that_names_the_client() {
     let server = Setup::new().app(APPS).start().await;
     let (portal, gateway) = (server.portal(), server.gateway());
     let many = Client::confidential(&server, "many", "");
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let own = |changes: &[(&str, &str)]| {
         let asked = [("grant_type", "client_credentials"), ("audience", "https://tools.example/api")];
         crate::client::changed(pairs(&asked), changes)
@@ -103,7 +103,7 @@ async fn a_refused_exchange_or_revocation_says_what_the_token_is_for() {
     let (portal, cli, gateway) = (server.portal(), server.cli(), server.gateway());
     let tokens = portal.tokens_for("ada", &[("scope", "openid tools:use")]).await;
     let access = text(&tokens, "access_token");
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let line = line_of(&heard, gateway.exchange(access, &[("scope", "ledger:read")])).await;
     let parts = [
         "cannot have ledger:read",
@@ -120,7 +120,7 @@ async fn a_refused_exchange_or_revocation_says_what_the_token_is_for() {
 async fn an_expired_refresh_token_names_whose_sign_in_is_over() {
     let server = Setup::new().app(APPS).start().await;
     let brief = Client::public(&server, "brief", "http://127.0.0.1:6000/callback");
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let day = Duration::from_hours(24);
     // Not used for an hour; used until its end; its row long expired, and swept before; and when nothing is left of it.
     let cases = [
@@ -161,7 +161,7 @@ async fn an_expired_refresh_token_names_whose_sign_in_is_over() {
 async fn a_refused_authorization_request_is_one_line_that_names_the_client() {
     let server = Server::start().await;
     let portal = server.portal();
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let message = "authorization request refused";
     let cases = [
         ("resource", "https://nowhere.example/", "invalid_target", "possible: http"),
@@ -185,7 +185,7 @@ async fn what_a_person_or_a_provider_refuses_is_one_line_too() {
     let idp = Idp::start().await;
     let server = crate::federation::setup(&idp, "").start().await;
     let portal = server.portal();
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let mut browser = Browser::new(&server);
     let page = browser.visit(&portal.authorization_url(&[("scope", "tools:use")])).await;
     let line = line_of(&heard, async { browser.sign_in(&page, "ada", "wrong").await }).await;
@@ -230,7 +230,7 @@ async fn a_redirect_that_is_not_registered_is_told_by_its_parts() {
             "No address at this host is registered.",
         ),
     ];
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     for (client, redirect, [detail, received], told) in cases {
         let url = client.with_redirect(redirect).authorization_url(&[]);
         let mut page = None;
@@ -252,7 +252,7 @@ async fn a_redirect_that_is_not_registered_is_told_by_its_parts() {
 #[tokio::test]
 async fn a_healthy_sign_in_writes_nothing_from_info_up() {
     let server = Server::start().await;
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let mut browser = Browser::new(&server);
     let looked_for = [
         "/.well-known/oauth-protected-resource/elsewhere",
@@ -318,7 +318,7 @@ async fn a_denied_token_request_names_the_request() {
         Setup::new().edit("authentication: { idps: [staff] }\n  # A web application.", policy).start().await;
     let cli = server.cli();
     let code = cli.code_for("ada", &[("scope", "tools:use")]).await;
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let mut answer = None;
     let line = line_of(&heard, async { answer = Some(cli.redeem(&code).await) }).await;
     assert_names(&line, "token request refused", "cli", "policy_denied", &["nobody", "closed"]);

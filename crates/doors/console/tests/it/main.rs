@@ -15,7 +15,7 @@ use gatehouse_audit::event::Event;
 use gatehouse_audit::sink::{AuditError, AuditSink};
 use gatehouse_console::Console;
 use gatehouse_edge::apps::Apps;
-use gatehouse_edge::door::{Fittings, Running};
+use gatehouse_edge::door::{ActiveConfig, DoorDeps};
 use gatehouse_edge::lane::policy::PolicyLane;
 use gatehouse_edge::limits::{Limit, Limits};
 use gatehouse_edge::memory::Memory;
@@ -25,10 +25,10 @@ use gatehouse_edge::server::routes::RouteTable;
 use gatehouse_identity::clock::{Clock, Timestamp};
 use gatehouse_store::Store;
 use gatehouse_testkit::configuration::snapshot;
-use gatehouse_testkit::heard::Heard;
+use gatehouse_testkit::host::{HandClock, SystemRng};
+use gatehouse_testkit::log_capture::LogCapture;
 use gatehouse_testkit::outage::{FickleStore, OUTAGE};
 use gatehouse_testkit::serving::{Port, Serving, running};
-use gatehouse_testkit::surroundings::{HandClock, SystemRng};
 
 /// A console on a listener.
 struct Site {
@@ -139,9 +139,9 @@ impl Site {
         let routes =
             RouteTable::build(console.routes(&snapshot), Vec::new(), gatehouse_console::render).unwrap();
         let hosts = HostRules::new([address.to_string()]);
-        let running = Running { hosts, ..running(snapshot, routes) };
+        let running = ActiveConfig { hosts, ..running(snapshot, routes) };
         let clock = Arc::new(HandClock::new());
-        let fittings = Fittings {
+        let deps = DoorDeps {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             rng: Arc::new(SystemRng),
             audit: Arc::new(FullSpool),
@@ -158,7 +158,7 @@ impl Site {
             apps,
             lists,
             clock,
-            _serving: port.serve(running, fittings),
+            _serving: port.serve(running, deps),
         }
     }
 
@@ -281,7 +281,7 @@ async fn apps_of_which_not_all_tools_are_known_are_named_until_they_are() {
 
 #[tokio::test]
 async fn a_process_that_is_told_to_stop_is_not_ready_any_more() {
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let site = Site::open("/status").await;
     site.console.announce_drain();
     let (status, media_type, body) = site.ask("GET /readyz").await;
@@ -294,7 +294,7 @@ async fn a_process_that_is_told_to_stop_is_not_ready_any_more() {
 
 #[tokio::test]
 async fn whoever_watches_the_log_reads_of_a_store_that_is_down() {
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let site = Site::serving(Serves::AuthorizationServer, "/status").await;
     site.store.set_away(true);
     assert_eq!(site.status_of("/readyz").await, 503);

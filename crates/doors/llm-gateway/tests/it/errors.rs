@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use gatehouse_testkit::heard::{Heard, Line};
+use gatehouse_testkit::log_capture::{Line, LogCapture};
 
 use crate::client::{ask, message, post};
 use crate::gateway::{Gateway, Plan, TEAM_KEY};
@@ -142,7 +142,7 @@ async fn a_request_that_keeps_failing_is_told_to_stop() {
     assert_eq!(advice(ASK).await, None, "asked again later, it begins anew");
 }
 
-fn told(heard: &Heard) -> Vec<Line> {
+fn told(heard: &LogCapture) -> Vec<Line> {
     heard.from_info_up().into_iter().filter(|line| line.field("message").starts_with("model ")).collect()
 }
 
@@ -174,7 +174,7 @@ async fn every_failed_attempt_is_one_line_that_says_where_and_why() {
         ("302 Else", "ERROR", "model provider refused the gateway's account or route", "provider_redirects"),
         ("400 Wrong", "INFO", "model provider refused a request", "provider_error"),
     ] {
-        let heard = Heard::here();
+        let heard = LogCapture::here();
         let headers = [("content-type", "application/json"), ("request-id", "req_theirs")];
         let provider =
             Provider::always(Reply::new(status, &headers, envelope("canary_error").as_bytes())).await;
@@ -191,7 +191,7 @@ async fn every_failed_attempt_is_one_line_that_says_where_and_why() {
         assert!(line.field("detail").contains("req_theirs"), "{line:?}");
         assert!(!format!("{line:?}").contains("prompt"), "the provider's words may quote the request");
     }
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let gateway = Gateway::before(&gone().await).await;
     message(&gateway, ASK).await;
     let lines = told(&heard);
@@ -238,7 +238,7 @@ async fn every_attempt_at_a_route_is_in_the_record() {
 
 #[tokio::test]
 async fn a_refused_call_says_which_model_it_was_for() {
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let provider = Provider::always(Reply::json("200 OK", "{}")).await;
     let policy = r#"default result := {"allowed": false, "internal_message": "not for them"}"#;
     let gateway = Gateway::start(&provider, &Plan { policy, ..Plan::default() }).await;
@@ -375,7 +375,7 @@ async fn every_refusal_of_the_door_is_an_envelope() {
 async fn a_provider_that_cannot_count_tokens_is_501() {
     let headers = [("x-api-key", TEAM_KEY)];
     for status in ["404 None", "405 No", "501 Not Built"] {
-        let heard = Heard::here();
+        let heard = LogCapture::here();
         let provider = Provider::always(Reply::json(status, r#"{"detail":"Not Found"}"#)).await;
         let gateway = Gateway::before(&provider).await;
         let answer = post(&gateway, "/v1/messages/count_tokens", &headers, ASK).await;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_config::snapshot::protection::KeySource as ConfiguredKeys;
 use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer, TrustedIssuer};
-use gatehouse_edge::door::Running;
+use gatehouse_edge::door::ActiveConfig;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_edge::memory::Memory;
 use gatehouse_edge::outbound::Outbound;
@@ -19,9 +19,9 @@ use gatehouse_identity::static_key::KeyHash;
 use gatehouse_llm_gateway::LlmGateway;
 use gatehouse_testkit::authority::Authority;
 use gatehouse_testkit::configuration::snapshot;
+use gatehouse_testkit::host::{HandClock, deps};
 use gatehouse_testkit::recorded::Records;
 use gatehouse_testkit::serving::{Port, Serving, running};
-use gatehouse_testkit::surroundings::{HandClock, fittings};
 
 use crate::provider::Provider;
 
@@ -114,7 +114,7 @@ impl Gateway {
         let (clock, records) = (Arc::<HandClock>::default(), Arc::<Records>::default());
         let own = Authority::new(format!("http://{address}"));
         let running = run(&snapshot, &own, &clock, &plan.memory);
-        let serving = port.serve(running, fittings(&clock, &records));
+        let serving = port.serve(running, deps(&clock, &records));
         Self { address, clock, records, own, _serving: serving }
     }
 
@@ -175,7 +175,7 @@ fn text(address: SocketAddr, provider: &Provider, plan: &Plan<'_>) -> String {
         .replace("TIMEOUTS", plan.timeouts)
 }
 
-fn run(snapshot: &Arc<Snapshot>, own: &Authority, clock: &Arc<HandClock>, memory: &Memory) -> Running {
+fn run(snapshot: &Arc<Snapshot>, own: &Authority, clock: &Arc<HandClock>, memory: &Memory) -> ActiveConfig {
     let settings = snapshot.llm.as_ref().unwrap();
     let outbound = Arc::new(Outbound::new([], memory.clone()).unwrap());
     let own = Arc::new(LocalKeys::new(vec![own.signing_key()]));

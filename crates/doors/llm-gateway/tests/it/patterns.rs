@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use gatehouse_testkit::heard::Heard;
+use gatehouse_testkit::log_capture::LogCapture;
 
 use crate::client::{Answer, ask, get, message};
 use crate::gateway::{Gateway, Plan, TEAM_KEY};
@@ -154,7 +154,7 @@ async fn a_provider_that_cannot_list_serves_all_the_same() {
         Reply::json("200 OK", "<html>"),
         Reply::json("200 OK", "{\"data\":{}}"),
     ] {
-        let heard = Heard::here();
+        let heard = LogCapture::here();
         let provider = Provider::start(move |seen| {
             if seen.head.starts_with("GET ") { answer.clone() } else { Reply::json("200 OK", "{}") }
         })
@@ -182,7 +182,7 @@ async fn a_provider_that_cannot_list_serves_all_the_same() {
 /// The client named a model that does not exist; nothing is wrong with the account, unless something else answers.
 #[tokio::test]
 async fn a_model_that_the_provider_does_not_have_is_the_clients_mistake() {
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let provider = Provider::always(Reply::json("404 None", NO_MODEL)).await;
     let gateway = before(&provider).await;
     for path in ["/v1/messages", "/v1/messages/count_tokens"] {
@@ -201,7 +201,7 @@ async fn a_model_that_the_provider_does_not_have_is_the_clients_mistake() {
     let record = gateway.records.at_least(3).await.pop().unwrap();
     assert_eq!(record["attempts"].as_array().unwrap().len(), 2, "another provider may have it: {record}");
 
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let page = Provider::always(Reply::new("404 None", &[("content-type", "text/html")], b"<html>")).await;
     let answer = message(&before(&page).await, &asking("claude-none")).await;
     assert_eq!(answer.status, 502, "nobody there speaks the API");

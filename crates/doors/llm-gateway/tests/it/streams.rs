@@ -4,8 +4,8 @@ use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout};
 
-use gatehouse_testkit::heard::Heard;
-use gatehouse_testkit::patience::until;
+use gatehouse_testkit::eventually::until;
+use gatehouse_testkit::log_capture::LogCapture;
 
 use crate::client::{Answer, LONG, message, open};
 use crate::gateway::{Gateway, Plan, TEAM_KEY};
@@ -287,7 +287,7 @@ async fn a_reply_that_breaks_off_is_one_line() {
         (Reply::cut("200 OK", "{\"type\":\"message\"", 100), "stream_broken", ""),
         (Reply::stalled("200 OK", "{\"type\":\"message\"", 100), "stream_idle", ""),
     ] {
-        let heard = Heard::here();
+        let heard = LogCapture::here();
         let provider = Provider::always(reply).await;
         let gateway = Gateway::start(&provider, &Plan { timeouts: HURRIED, ..Plan::default() }).await;
         let answer = message(&gateway, ASK).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatehouse_testkit::heard::Heard;
+use gatehouse_testkit::log_capture::LogCapture;
 use serde_json::{Value, json};
 
 use crate::apps::{OPEN, bridge};
@@ -173,7 +173,7 @@ async fn how_strictly_answers_are_compared_with_the_description_is_configured() 
     for (mode, is_error, is_declared, lines) in
         [("strict", true, true, 1), ("report", false, false, 1), ("off", false, false, 0)]
     {
-        let heard = Heard::here();
+        let heard = LogCapture::here();
         let app = bridge("staff", &api, OPEN)
             .replace("    authorization:", &format!("    outputSchema: {mode}\n    authorization:"));
         let gateway = Gateway::start(&app).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gatehouse_testkit::heard::Heard;
+use gatehouse_testkit::log_capture::LogCapture;
 use serde_json::{Value, json};
 
 use crate::apps::{OPEN, proxy};
@@ -99,7 +99,7 @@ async fn one_bad_page_does_not_empty_a_list() {
         ),
     ];
     for (name, page, reason) in cases {
-        let heard = Heard::here();
+        let heard = LogCapture::here();
         let upstream = paged(page).await;
         let gateway = Gateway::impatient(&proxy("up", &upstream, OPEN)).await;
         let ada = Modern::new(&gateway, "ada");
@@ -110,7 +110,7 @@ async fn one_bad_page_does_not_empty_a_list() {
         assert_eq!(record["reason"], "tools_left_out", "{name}");
         assert_eq!(record["target"]["object"], "left out: up: 0 or more", "{name}");
         let lines = heard.from_info_up();
-        let told = |line: &&gatehouse_testkit::heard::Line| {
+        let told = |line: &&gatehouse_testkit::log_capture::Line| {
             line.field("app") == "up" && line.field("message").contains("list of tools")
         };
         assert_eq!(lines.iter().filter(told).count(), 1, "{name}: {lines:#?}");

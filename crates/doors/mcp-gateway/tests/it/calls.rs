@@ -5,7 +5,7 @@ use std::time::Duration;
 use http_body_util::BodyExt as _;
 use serde_json::json;
 
-use gatehouse_testkit::patience::until;
+use gatehouse_testkit::eventually::until;
 
 use crate::apps::{OPEN, POLICED, bridge, proxy};
 use crate::client::{Legacy, Modern, modern_body, open, post};

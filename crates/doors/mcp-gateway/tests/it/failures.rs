@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use gatehouse_testkit::heard::Heard;
-use gatehouse_testkit::patience::until;
+use gatehouse_testkit::eventually::until;
+use gatehouse_testkit::log_capture::LogCapture;
 
 use crate::apps::{OPEN, proxy, proxy_at};
 use crate::client::{Legacy, Modern, modern_body};
@@ -284,7 +284,7 @@ async fn whoever_reads_the_log_learns_why_a_stream_held_no_answer() {
         ),
     ];
     for (shape, detail) in cases {
-        let heard = Heard::here();
+        let heard = LogCapture::here();
         let upstream = server(shape).await;
         let gateway = Gateway::start(&proxy("up", &upstream, OPEN)).await;
         Modern::new(&gateway, "ada").call("up_echo", "{}").await.tool_error();

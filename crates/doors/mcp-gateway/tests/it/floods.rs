@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use gatehouse_edge::limits::Limit;
-use gatehouse_testkit::patience::until;
+use gatehouse_testkit::eventually::until;
 
 use crate::apps::{EXCHANGE, OPEN, bridge, proxy};
 use crate::client::{Modern, modern_body, open};

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_edge::authn::client::ClientDirectory;
 use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer, TrustedIssuer};
-use gatehouse_edge::door::{Fittings, Running};
+use gatehouse_edge::door::{ActiveConfig, DoorDeps};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_edge::issuer::revocations::Revocations;
@@ -28,9 +28,9 @@ use gatehouse_identity::static_key::KeyTable;
 use gatehouse_mcp_gateway::{McpGateway, Parts, Timeouts};
 use gatehouse_testkit::authority::Authority;
 use gatehouse_testkit::configuration::snapshot;
+use gatehouse_testkit::host::{HandClock, SystemRng, deps};
 use gatehouse_testkit::recorded::Records;
 use gatehouse_testkit::serving::{Port, Serving, running};
-use gatehouse_testkit::surroundings::{HandClock, SystemRng, fittings};
 
 /// What every gateway here has besides its apps.
 const FRAME: &str = r#"
@@ -157,8 +157,8 @@ impl Gateway {
             limits.set(*limit, 1);
         }
         let (memory_used, limits_met) = (memory.clone(), Arc::clone(&limits));
-        let fittings = Fittings { memory: memory_used, limits: limits_met, ..fittings(&clock, &records) };
-        let serving = port.serve(running, fittings);
+        let deps = DoorDeps { memory: memory_used, limits: limits_met, ..deps(&clock, &records) };
+        let serving = port.serve(running, deps);
         Self { address, records, clock, memory, limits, lists, own, _serving: serving }
     }
 
@@ -221,7 +221,7 @@ fn run(
     timeouts: Timeouts,
     memory: &Memory,
     lists: &Arc<PartialLists>,
-) -> Running {
+) -> ActiveConfig {
     let settings = snapshot.mcp.as_ref().unwrap();
     let server = snapshot.authorization_server.as_ref().unwrap();
     let outbound = Arc::new(Outbound::new([], memory.clone()).unwrap());

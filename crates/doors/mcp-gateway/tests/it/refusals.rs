@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use gatehouse_testkit::heard::Heard;
+use gatehouse_testkit::log_capture::LogCapture;
 
 use crate::apps::{OPEN, bridge, proxy};
 use crate::client::{Answer, Modern, modern_body, post};
@@ -16,7 +16,7 @@ async fn what_the_gateway_refuses_is_found_by_the_id_that_its_caller_got() {
     let upstream = mcp_server::start(Kind::Modern).await;
     let gateway = Gateway::start(&proxy("up", &upstream, OPEN)).await;
     let modern = Modern::new(&gateway, "ada");
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
     let future = modern_body("tools/list", "", "").replace("2026-07-28", "2031-01-01");
     let version = [("mcp-protocol-version", "2031-01-01"), ("mcp-method", "tools/list")];
@@ -55,7 +55,7 @@ async fn the_log_of_a_refusal_repeats_no_argument() {
     let api = Upstream::start(|_| Script::json("{}")).await;
     let gateway = Gateway::start(&bridge("staff", &api, OPEN)).await;
     let modern = Modern::new(&gateway, "ada");
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let twice = modern.call("staff_listPeople", r#"{"canary":1,"canary":2}"#).await;
     let unfit = modern.call("staff_listPeople", r#"{"team":["canary"]}"#).await;
     let long = "n".repeat(5000);

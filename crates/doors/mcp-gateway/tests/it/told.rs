@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use gatehouse_testkit::heard::{Heard, Line};
+use gatehouse_testkit::log_capture::{Line, LogCapture};
 
 use crate::apps::{EXCHANGE, OPEN, POLICED, bridge, proxy};
 use crate::client::{Modern, initialize, send};
@@ -26,7 +26,7 @@ const HIDING: &str = r#"      listing:
       outbound: { type: unprotected }
 "#;
 
-fn last(heard: &Heard) -> Line {
+fn last(heard: &LogCapture) -> Line {
     heard.from_info_up().pop().unwrap()
 }
 
@@ -54,7 +54,7 @@ async fn what_is_hidden_leaves_a_trace_for_operators_only() {
     ]);
     assert_eq!(record["hidden"], hidden, "{record:#}");
 
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let hidden = bob.call("up_secret", "{}").await;
     let record = gateway.records.at_least(3).await.pop().unwrap();
     assert_eq!((&record["event"], &record["reason"]), (&json!("tool.call"), &json!("rpc_invalid_params")));
@@ -98,7 +98,7 @@ async fn failures_of_an_api_are_reported_as_those_of_a_server() {
     let gateway = Gateway::start(&apps).await;
     let ada = Modern::new(&gateway, "ada");
     ada.list().await;
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let cases = [
         ("staff_person", r#"{"id":"401"}"#, "upstream_refused_credential", "the API answered HTTP 401"),
         ("staff_person", r#"{"id":"403"}"#, "upstream_refused_credential", "the API answered HTTP 403"),
@@ -142,7 +142,7 @@ async fn an_error_of_a_server_is_a_line_with_its_number() {
     let gateway = Gateway::start(&proxy("up", &server, OPEN)).await;
     let ada = Modern::new(&gateway, "ada");
     ada.list().await;
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let answer = ada.call("up_echo", "{}").await;
     let line = last(&heard);
     assert_eq!((line.level, line.field("reason")), ("WARN", "upstream_rpc_error"), "{line:#?}");
@@ -161,7 +161,7 @@ async fn an_app_that_cannot_be_asked_is_told_with_its_reason() {
     for status in [401, 503] {
         let server = Upstream::start(move |_| Script::status(status, "")).await;
         let gateway = Gateway::start(&proxy("up", &server, OPEN)).await;
-        let heard = Heard::here();
+        let heard = LogCapture::here();
         Modern::new(&gateway, "ada").call("up_echo", "{}").await;
         let line = last(&heard);
         let (before, behind) = line.field("detail").split_once("cannot be asked: ").unwrap();
@@ -234,7 +234,7 @@ async fn a_call_is_on_record_under_the_name_of_the_person() {
 async fn a_healthy_client_writes_nothing_from_info_up() {
     let server = mcp_server::start(Kind::Modern).await;
     let gateway = Gateway::start(&proxy("up", &server, OPEN)).await;
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let body = initialize("2025-11-25");
     let challenged = send(&gateway, Method::POST, "/mcp", None, &body, &[]).await;
     assert!(challenged.header("www-authenticate").unwrap().contains("resource_metadata"), "{challenged:?}");

@@ -16,8 +16,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use serde_json::Value;
 
+use gatehouse_testkit::eventually::until;
 use gatehouse_testkit::loopback::listen;
-use gatehouse_testkit::patience::until;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]

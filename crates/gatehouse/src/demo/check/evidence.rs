@@ -6,7 +6,7 @@ use super::Guests;
 use super::models::PROMPT;
 use super::story::{Broken, Mismatch, Story, expect};
 use super::trail::{Expected, Trail};
-use crate::demo::world::World;
+use crate::demo::stack::Stack;
 
 /// What the trail must tell of this check.
 const EXPECTED: [Expected<'static>; 13] = [
@@ -57,7 +57,7 @@ const DELEGATED: Expected<'static> = &[
 ];
 
 /// Reads, verifies and searches the trail.
-pub(super) async fn examine(story: &mut Story<'_>, world: &World, guests: &Guests) -> Result<(), Broken> {
+pub(super) async fn examine(story: &mut Story<'_>, world: &Stack, guests: &Guests) -> Result<(), Broken> {
     let expected: Vec<Expected<'_>> = EXPECTED.iter().copied().chain([DELEGATED]).collect();
     let trail = Trail::read(&world.audit_log(), &expected).await;
     let trail =
@@ -74,7 +74,7 @@ pub(super) async fn examine(story: &mut Story<'_>, world: &World, guests: &Guest
     story.step("no upstream ever received a password, key or token that clients hold", none)
 }
 
-fn quiet(trail: &Trail, world: &World, guests: &Guests) -> Result<(), Mismatch> {
+fn quiet(trail: &Trail, world: &Stack, guests: &Guests) -> Result<(), Mismatch> {
     let cast = &world.cast;
     let secrets: [&Secret; 7] = [
         &guests.ada.token,

@@ -8,7 +8,7 @@ use super::http::join_url;
 use super::mcp::McpClient;
 use super::messages::{Credential, Streamed, create, stream};
 use super::story::{Broken, Mismatch, Story, expect};
-use crate::demo::world::World;
+use crate::demo::stack::Stack;
 
 const MODEL: &str = "claude-opus-5-5";
 /// What Ada writes, and what must be nowhere in the audit log.
@@ -17,7 +17,7 @@ pub(super) const PROMPT: &str = "Good morning, what shall we do about the violet
 /// Everything that goes through the LLM gateway.
 pub(super) async fn talk(
     story: &mut Story<'_>,
-    world: &World,
+    world: &Stack,
     endpoint: &Url,
     guests: &Guests,
 ) -> Result<(), Broken> {

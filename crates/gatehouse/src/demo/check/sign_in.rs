@@ -12,8 +12,8 @@ use super::discovery::Discovery;
 use super::form::Form;
 use super::http::{Answer, Call, Client, join_url};
 use super::story::{Mismatch, expect};
-use crate::demo::cast::Person;
-use crate::demo::seen::SeenLog;
+use crate::demo::credentials::Person;
+use crate::demo::traffic::TrafficLog;
 
 /// Most pages and redirects between the client and its code.
 const MAX_HOPS: usize = 12;
@@ -61,7 +61,7 @@ impl<'a> Flow<'a> {
         &self,
         person: &Person,
         password: &str,
-        seen: &SeenLog,
+        seen: &TrafficLog,
     ) -> Result<Journey, Mismatch> {
         let mut browser = Client::default();
         let mut page = self.authorization_url();
@@ -101,7 +101,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Checks the answer at the redirect URI and trades its code for tokens.
-    pub(super) async fn redeem(&self, arrived: &Url, seen: &SeenLog) -> Result<Session, Mismatch> {
+    pub(super) async fn redeem(&self, arrived: &Url, seen: &TrafficLog) -> Result<Session, Mismatch> {
         let answer = |name: &str| {
             arrived.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
         };

@@ -7,7 +7,7 @@ use super::Guests;
 use super::mcp::McpClient;
 use super::story::{Broken, Mismatch, Story, expect};
 use crate::demo::configuration::GATEWAY_CLIENT;
-use crate::demo::world::World;
+use crate::demo::stack::Stack;
 
 /// Lists for both; Ada's client speaks 2026-07-28, Bob's 2025-11-25.
 pub(super) async fn lists(story: &mut Story<'_>, endpoint: &Url, guests: &Guests) -> Result<(), Broken> {
@@ -40,7 +40,7 @@ async fn list_of_bob(endpoint: &Url, guests: &Guests) -> Result<Vec<String>, Mis
 /// A bridged call and a proxied one.
 pub(super) async fn ada_works(
     story: &mut Story<'_>,
-    world: &World,
+    world: &Stack,
     endpoint: &Url,
     guests: &Guests,
 ) -> Result<(), Broken> {
@@ -74,7 +74,7 @@ async fn proxied(client: &mut McpClient<'_>) -> Result<(), Mismatch> {
 }
 
 /// The claims that an upstream saw: the user, and both who act for her.
-fn upstream_token(world: &World, operation: &str, guests: &Guests) -> Result<Value, Mismatch> {
+fn upstream_token(world: &Stack, operation: &str, guests: &Guests) -> Result<Value, Mismatch> {
     let seen = world.seen.latest(operation);
     let claims = seen.ok_or_else(|| Mismatch::new(format!("a call of {operation} upstream"), "none"))?.claims;
     let says = |pointer: &str| claims.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -97,7 +97,7 @@ fn tell_upstream_token(story: &mut Story<'_>, claims: &Value) {
 /// A call that policy denies, and one of a tool that is hidden.
 pub(super) async fn bob_is_stopped(
     story: &mut Story<'_>,
-    world: &World,
+    world: &Stack,
     endpoint: &Url,
     guests: &Guests,
 ) -> Result<(), Broken> {
@@ -138,7 +138,7 @@ async fn hidden(client: &mut McpClient<'_>) -> Result<String, Mismatch> {
     Ok(hidden)
 }
 
-fn untouched(world: &World) -> Result<(), Mismatch> {
+fn untouched(world: &Stack) -> Result<(), Mismatch> {
     for tool in ["getCustomerPII", "getAuditLog"] {
         if let Some(seen) = world.seen.latest(tool) {
             expect(

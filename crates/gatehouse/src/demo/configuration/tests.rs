@@ -14,7 +14,7 @@ fn written() -> String {
         ledger: "http://127.0.0.1:4002/mcp".parse().unwrap(),
         provider: "http://127.0.0.1:4003".into(),
     };
-    text(Ports { public: 9420, admin: 9421 }, &Cast::new(&SystemRng), &peers).unwrap()
+    text(Ports { public: 9420, admin: 9421 }, &Credentials::new(&SystemRng), &peers).unwrap()
 }
 
 #[test]

@@ -11,18 +11,18 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::super::bearer::tests::{ISSUER, Still, TestIssuer};
-use super::{DirectoryState, OPENAPI, SeenLog, router};
+use super::{DirectoryState, OPENAPI, TrafficLog, router};
 
 struct Fixture {
     router: Router,
     issuer: TestIssuer,
-    seen: Arc<SeenLog>,
+    seen: Arc<TrafficLog>,
 }
 
 impl Fixture {
     async fn start() -> Self {
         let issuer = TestIssuer::start().await;
-        let seen = Arc::new(SeenLog::default());
+        let seen = Arc::new(TrafficLog::default());
         let (audience, clock) = (Audience::new("urn:directory"), Arc::new(Still));
         let jwks_url = issuer.jwks_url.clone();
         let state = DirectoryState::new(Issuer::new(ISSUER), audience, jwks_url, clock, Arc::clone(&seen));

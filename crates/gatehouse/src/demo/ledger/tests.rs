@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::super::bearer::tests::{ISSUER, Still, TestIssuer};
-use super::{LedgerState, SeenLog, router};
+use super::{LedgerState, TrafficLog, router};
 
 const URL: &str = "http://127.0.0.1:9423/mcp";
 
@@ -25,13 +25,13 @@ impl Rng for Ones {
 struct Fixture {
     router: Router,
     issuer: TestIssuer,
-    seen: Arc<SeenLog>,
+    seen: Arc<TrafficLog>,
 }
 
 impl Fixture {
     async fn start() -> Self {
         let issuer = TestIssuer::start().await;
-        let seen = Arc::new(SeenLog::default());
+        let seen = Arc::new(TrafficLog::default());
         let jwks_url = issuer.jwks_url.clone();
         let sources = (Arc::new(Still) as _, Arc::new(Ones) as _);
         let url = URL.parse().unwrap();

@@ -8,12 +8,12 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::{ProviderState, SeenLog, router};
+use super::{ProviderState, TrafficLog, router};
 
 const PLAIN: &[(&str, &str)] = &[("x-api-key", "key"), ("anthropic-version", "2023-06-01")];
 
 fn provider() -> Arc<ProviderState> {
-    Arc::new(ProviderState::new(Secret::new("key".into()), Arc::new(SeenLog::default())))
+    Arc::new(ProviderState::new(Secret::new("key".into()), Arc::new(TrafficLog::default())))
 }
 
 async fn post(path: &str, headers: &[(&str, &str)], body: &Value) -> (StatusCode, HeaderMap, String) {

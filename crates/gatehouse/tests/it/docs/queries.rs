@@ -8,7 +8,7 @@ use gatehouse_testkit::browser::sign_in;
 use gatehouse_testkit::fixture::World;
 use gatehouse_testkit::mcp::Client;
 use gatehouse_testkit::process::wait_for;
-use gatehouse_testkit::wire::Request;
+use gatehouse_testkit::raw_http::Request;
 use serde_json::{Value, json};
 
 use super::markdown::page;

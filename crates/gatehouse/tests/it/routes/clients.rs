@@ -1,6 +1,6 @@
 use gatehouse_testkit::browser::basic;
 use gatehouse_testkit::fixture::World;
-use gatehouse_testkit::wire::Request;
+use gatehouse_testkit::raw_http::Request;
 
 use super::{audited, catalogue};
 

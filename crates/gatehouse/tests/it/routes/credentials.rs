@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatehouse_testkit::authority::{Authority, now};
 use gatehouse_testkit::browser::SignIn;
 use gatehouse_testkit::fixture::{ISSUER, LLM_AUDIENCE, RESOURCE, World};
-use gatehouse_testkit::wire::Request;
+use gatehouse_testkit::raw_http::Request;
 use serde_json::{Map, Value, json};
 
 /// Where a caller's credential may stand.

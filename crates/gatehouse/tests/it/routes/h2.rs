@@ -2,7 +2,7 @@ use bytes::Bytes;
 use gatehouse_testkit::browser::sign_in;
 use gatehouse_testkit::fixture::World;
 use gatehouse_testkit::process::{Gateway, HOST};
-use gatehouse_testkit::wire::{Request, Response};
+use gatehouse_testkit::raw_http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};

@@ -1,5 +1,5 @@
 use gatehouse_testkit::fixture::{ISSUER, RESOURCE, World};
-use gatehouse_testkit::wire::{Request, Response};
+use gatehouse_testkit::raw_http::{Request, Response};
 
 use super::{Entry, assert_untouched, catalogue, in_dialect, send};
 

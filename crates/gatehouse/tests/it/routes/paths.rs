@@ -1,7 +1,7 @@
 use gatehouse_testkit::browser::sign_in;
 use gatehouse_testkit::fixture::World;
 use gatehouse_testkit::process::HOST;
-use gatehouse_testkit::wire::{Request, send_bytes};
+use gatehouse_testkit::raw_http::{Request, send_bytes};
 
 use super::{Side, assert_untouched, catalogue, in_dialect, methods, send};
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use gatehouse_testkit::browser::{SignIn, sign_in};
 use gatehouse_testkit::fixture::{ISSUER, World};
 use gatehouse_testkit::process::Gateway;
-use gatehouse_testkit::wire::{Request, Response};
+use gatehouse_testkit::raw_http::{Request, Response};
 use serde_json::json;
 
 use super::credentials::{Case, Door, bad};

@@ -268,7 +268,7 @@ impl ResourceServer {
             .check_groups(&principal)
             .map_err(|rejection| about(rejection, &principal, CredentialState::Good))?;
         if matches!(issuer.keys, KeySource::Local(_)) {
-            self.revocations.sightings().note(verified.claims());
+            self.revocations.token_use().note(verified.claims());
         }
         let token = BearerToken { text: Secret::new(credential.to_owned()), hash, verified };
         Ok(Caller { principal, token: Some(Arc::new(token)) })

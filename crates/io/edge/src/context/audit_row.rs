@@ -10,7 +10,7 @@ use gatehouse_audit::event::{Event, Outcome};
 use gatehouse_audit::sink::AuditSink;
 
 use crate::rejection::{Rejection, loggable};
-use crate::server::cutoff::Cutoff;
+use crate::server::abort_reason::AbortReason;
 
 /// Whom a request is about, as far as its record knows: what every log line about it names.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +33,7 @@ pub struct AuditRow {
     event: Mutex<Option<Event>>,
     sink: Arc<dyn AuditSink>,
     patience: Duration,
-    cutoff: Arc<Cutoff>,
+    abort_reason: Arc<AbortReason>,
     started: Instant,
     status: AtomicU64,
     bytes: AtomicU64,
@@ -46,13 +46,13 @@ impl AuditRow {
         event: Event,
         sink: Arc<dyn AuditSink>,
         patience: Duration,
-        cutoff: Arc<Cutoff>,
+        abort_reason: Arc<AbortReason>,
     ) -> Arc<Self> {
         Arc::new(Self {
             event: Mutex::new(Some(event)),
             sink,
             patience,
-            cutoff,
+            abort_reason,
             started: Instant::now(),
             status: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -61,7 +61,7 @@ impl AuditRow {
 
     /// Begins the record of something else that the same request does, such as a token that it needs.
     pub(crate) fn beside(&self, event: Event) -> Arc<Self> {
-        Self::begin(event, Arc::clone(&self.sink), self.patience, Arc::clone(&self.cutoff))
+        Self::begin(event, Arc::clone(&self.sink), self.patience, Arc::clone(&self.abort_reason))
     }
 
     /// Adds to the event; after [`Self::commit`] there is nothing left to add to.
@@ -77,7 +77,7 @@ impl AuditRow {
 
     /// Why the answer was dropped before its end although nothing failed: the client left, or was cut off by us.
     pub fn why_dropped(&self) -> &'static str {
-        self.cutoff.reason()
+        self.abort_reason.reason()
     }
 
     /// Whether the event, as far as it is known, is one of something that was allowed and went well.

@@ -9,7 +9,7 @@ use gatehouse_identity::scope::ScopeSet;
 use gatehouse_oauth::client::GrantType;
 use gatehouse_policy::input::{TokenMinting, User};
 
-use super::{Issuance, Party, client_facts};
+use super::{Issuance, TokenSubject, client_facts};
 use crate::authorize::{Facts, Slices, may_see};
 use crate::context::Context;
 
@@ -31,11 +31,11 @@ impl Minted {
         if issuance.client.access_token_policies.is_empty() {
             return None;
         }
-        let subject = match issuance.party {
-            Party::Exchanged { result, .. } => Some(result.subject.clone()),
-            Party::Client => None,
+        let subject = match issuance.subject {
+            TokenSubject::Exchanged { result, .. } => Some(result.subject.clone()),
+            TokenSubject::Client => None,
             // Whoever signs in gets a token for themselves: nobody keeps it for other requests.
-            Party::User(_) => return None,
+            TokenSubject::User(_) => return None,
         };
         Some(Self {
             assurance: issuance.assurance,

@@ -17,7 +17,7 @@ use gatehouse_store::epoch::Epoch;
 use gatehouse_store::error::StoreError;
 use gatehouse_store::revocation::{FEED_PAGE, RevokedToken};
 
-use super::sightings::Sightings;
+use super::token_use::TokenUse;
 
 /// No token of ours lives longer.
 pub const LONGEST_LIFE: Duration = Duration::from_hours(24);
@@ -38,7 +38,7 @@ pub struct EndedUser {
 /// The deny-list of tokens. Every node reads the store's feed, about once a second.
 #[derive(Default)]
 pub struct Revocations {
-    sightings: Sightings,
+    token_use: TokenUse,
     position: AtomicU64,
     /// Whether the feed was read to its end once: what stands before that is old news.
     caught_up: AtomicBool,
@@ -48,8 +48,8 @@ pub struct Revocations {
 
 impl Revocations {
     /// The tokens that were seen in use.
-    pub fn sightings(&self) -> &Sightings {
-        &self.sightings
+    pub fn token_use(&self) -> &TokenUse {
+        &self.token_use
     }
 
     /// Until when something has to be denied all tokens of which were issued before `now`.

@@ -18,13 +18,13 @@ use crate::issuer::{Minted, TokenIssuer};
 use crate::outbound::Outbound;
 use crate::permit::{Delegated, Listing, Permitted};
 use crate::rejection::{Rejection, RejectionKind};
-use ask::{Ask, Key, KeyRef};
 use remote::Servers;
+use token_need::{Key, KeyRef, TokenNeed};
 
-mod answer;
-mod ask;
 mod local;
 mod remote;
+mod token_need;
+mod token_reply;
 
 /// How long before its end a token is not used for another call.
 const MARGIN: Duration = Duration::from_secs(30);
@@ -162,12 +162,17 @@ impl Delegation {
                 Ok(OutboundCredential::Header { name: header.clone(), value: value.clone() })
             }
             OutboundRule::TokenExchange(exchange) => {
-                let ask = Ask::for_tool(exchange, act.tool(), context.who.caller())?;
+                let ask = TokenNeed::for_tool(exchange, act.tool(), context.who.caller())?;
                 self.token(&ask, context).await.map(OutboundCredential::Bearer)
             }
             OutboundRule::ClientCredentials { authority, audience, scopes } => {
-                let ask =
-                    Ask { authority, audience: audience.as_ref(), scopes, lifetime: None, subject: None };
+                let ask = TokenNeed {
+                    authority,
+                    audience: audience.as_ref(),
+                    scopes,
+                    lifetime: None,
+                    subject: None,
+                };
                 self.token(&ask, context).await.map(OutboundCredential::Bearer)
             }
         }
@@ -177,7 +182,7 @@ impl Delegation {
     /// want the same token wait for one to be made; each is then decided by itself.
     async fn token(
         &self,
-        ask: &Ask<'_>,
+        ask: &TokenNeed<'_>,
         context: &Context<Verified>,
     ) -> Result<Arc<OutboundToken>, Rejection> {
         self.check_standing(ask, context)?;
@@ -204,7 +209,7 @@ impl Delegation {
     async fn shared(
         &self,
         key: &Key,
-        ask: &Ask<'_>,
+        ask: &TokenNeed<'_>,
         context: &Context<Verified>,
     ) -> Result<Arc<OutboundToken>, Rejection> {
         let made_here = AtomicBool::new(false);
@@ -229,7 +234,11 @@ impl Delegation {
         Ok(token)
     }
 
-    async fn fresh(&self, ask: &Ask<'_>, context: &Context<Verified>) -> Result<OutboundToken, Rejection> {
+    async fn fresh(
+        &self,
+        ask: &TokenNeed<'_>,
+        context: &Context<Verified>,
+    ) -> Result<OutboundToken, Rejection> {
         match &ask.authority.reach {
             Reach::Local => self.mint(ask, context).await,
             Reach::Remote { discovery, client_secret, tls } => {

@@ -15,8 +15,8 @@ use tokio::task::{JoinSet, unconstrained};
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::abort_reason::AbortReason;
 use super::connections::{Ending, Presence};
-use super::cutoff::Cutoff;
 
 /// How long the client of a connection that gives way may take to agree.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -59,8 +59,8 @@ impl Closing {
     }
 
     /// What the requests of a new connection ask when it has ended before them.
-    pub(super) fn cutoff(&self) -> Arc<Cutoff> {
-        Arc::new(Cutoff::within(&self.given_up))
+    pub(super) fn abort_reason(&self) -> Arc<AbortReason> {
+        Arc::new(AbortReason::within(&self.given_up))
     }
 
     /// Does the work of `connection` until it ends. When the listener closes, or after `age`, it takes no more
@@ -72,7 +72,7 @@ impl Closing {
         &self,
         connection: C,
         age: Duration,
-        (presence, cutoff): (&Presence, &Cutoff),
+        (presence, abort_reason): (&Presence, &AbortReason),
         streams: impl Fn() -> bool,
     ) -> Option<C::Output> {
         let mut connection = pin!(connection);
@@ -104,7 +104,7 @@ impl Closing {
                 }
                 if ending == Ending::Cut {
                     if presence.has_forfeited() {
-                        cutoff.exceed();
+                        abort_reason.exceed();
                     }
                     return Poll::Ready(None);
                 }
@@ -120,7 +120,7 @@ impl Closing {
                     connection.as_mut().graceful_shutdown();
                 } else if self.requests_ended.load(Ordering::Acquire) && !streams() {
                     self.cut.fetch_add(1, Ordering::Relaxed);
-                    cutoff.give_up();
+                    abort_reason.give_up();
                     return Poll::Ready(None);
                 } else {
                     return Poll::Pending;

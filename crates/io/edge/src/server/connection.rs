@@ -120,11 +120,11 @@ impl Connection {
         let streams = StreamExecutor::new(Arc::clone(&self.unread_streams));
         let window = if self.slot.is_one_of_many { LEAST_WINDOW } else { WINDOW };
         let builder = connection_builder(self.idle_timeout, window, streams.clone());
-        let (requests, cutoff) = (Requests::new(), self.closing.cutoff());
-        let account = (self.slot.account(), Arc::clone(&cutoff));
+        let (requests, abort_reason) = (Requests::new(), self.closing.abort_reason());
+        let account = (self.slot.account(), Arc::clone(&abort_reason));
         let stream = Followed::new(stream, Arc::clone(&requests), account, self.header_read_timeout);
         let presence = Arc::clone(&self.slot.presence);
-        let (heard, tie) = (Arc::clone(&requests), Arc::clone(&cutoff));
+        let (heard, tie) = (Arc::clone(&requests), Arc::clone(&abort_reason));
         let offers = Offers::default();
         let made = offers.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
@@ -133,10 +133,10 @@ impl Connection {
             let (answer, requests) = (Arc::clone(&answer), Arc::clone(&requests));
             let version = request.version();
             let delivery = (version == Version::HTTP_2).then(|| streams.begin());
-            let cutoff = Arc::clone(&tie);
+            let abort_reason = Arc::clone(&tie);
             let busy = presence.busy();
             async move {
-                let arrival = Arrival { peer, framing, delivery: delivery.clone(), cutoff };
+                let arrival = Arrival { peer, framing, delivery: delivery.clone(), abort_reason };
                 let mut response = answer.answer(request, arrival).await;
                 if version < Version::HTTP_2 && !requests.came_whole(number) {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -154,11 +154,12 @@ impl Connection {
             }
         });
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-        let attended: Pin<Box<dyn Future<Output = _> + Send + '_>> =
-            Box::pin(
-                self.closing
-                    .attend(connection, self.age, (&self.slot.presence, &cutoff), || heard.has_streamed()),
-            );
+        let attended: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(self.closing.attend(
+            connection,
+            self.age,
+            (&self.slot.presence, &abort_reason),
+            || heard.has_streamed(),
+        ));
         let ended = unless_silent(attended, &heard, self.header_read_timeout).await;
         if let Some(detail) = heard.too_large() {
             tracing::info!(peer.ip = %peer, status = 431, detail, "request head refused");

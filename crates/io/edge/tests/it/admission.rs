@@ -5,7 +5,7 @@ use http::Method;
 use gatehouse_edge::context::Single;
 use gatehouse_edge::server::routes::Route;
 
-use gatehouse_testkit::heard::{Heard, Line};
+use gatehouse_testkit::log_capture::{Line, LogCapture};
 
 use crate::house::{House, Plan, Site, Verified, plain, text};
 use crate::peer::{ask, get, raw};
@@ -180,7 +180,7 @@ async fn forwarding_headers_that_do_not_count_are_told_of() {
     let alone = House::open(routes).await;
     let trusting = Plan { trusted: vec!["127.0.0.0/8"], ..Plan::default() };
     let behind = House::with(trusting, routes).await;
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let told = || {
         let lines = heard.from_info_up();
         let about = |line: &&Line| line.field("message").starts_with("forwarding header ignored");

@@ -17,7 +17,7 @@ use gatehouse_audit::event::EventKind;
 use gatehouse_edge::rejection::{Rejection, RejectionKind};
 use gatehouse_edge::server::body::{self, Body};
 use gatehouse_edge::server::routes::{Origins, Route};
-use gatehouse_testkit::patience::until;
+use gatehouse_testkit::eventually::until;
 
 use crate::house::{House, Public, Site, TEAM_KEY, Verified, plain, text};
 use crate::peer::{Answer, LONG, ask, get, request};
@@ -345,7 +345,7 @@ async fn another_configuration_counts_for_the_requests_after_it() {
     assert_eq!(keyed(&house, "/in").await.text, "team");
     let site = &house.site;
     let routes = vec![site.guarded("/in", Method::GET, |_body, _context: Verified| async { text("new") })];
-    house.door.replace(gatehouse_edge::door::Running {
+    house.door.replace(gatehouse_edge::door::ActiveConfig {
         snapshot: Arc::clone(&site.snapshot),
         routes: gatehouse_edge::server::routes::RouteTable::build(routes, Vec::new(), plain).unwrap(),
         hosts: gatehouse_edge::server::admission::HostRules::new([site.address.to_string()]),
@@ -365,7 +365,7 @@ async fn where_clients_come_by_https_every_answer_says_so() {
     let site = &house.site;
     let routes = vec![site.guarded("/in", Method::GET, |_body, _context: Verified| async { text("in") })];
     let hosts = gatehouse_edge::server::admission::HostRules::new([site.address.to_string()]);
-    house.door.replace(gatehouse_edge::door::Running {
+    house.door.replace(gatehouse_edge::door::ActiveConfig {
         snapshot: Arc::clone(&site.snapshot),
         routes: gatehouse_edge::server::routes::RouteTable::build(routes, Vec::new(), plain).unwrap(),
         hosts: hosts.by_https_only(),

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use gatehouse_edge::server::body::{Body, BodyError};
 use gatehouse_edge::server::routes::Route;
 use gatehouse_edge::server::{Drain, ListenerLimits};
-use gatehouse_testkit::patience::until;
+use gatehouse_testkit::eventually::until;
 
 use crate::house::{House, Plan, TEAM_KEY, Verified, plain, text};
 use crate::peer::{LONG, get, request, until_closed};

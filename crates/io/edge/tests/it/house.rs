@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use gatehouse_audit::event::EventKind;
 use gatehouse_config::snapshot::Snapshot;
 use gatehouse_edge::authn::resource::{CredentialPlaces, KeySource, ResourceServer, TrustedIssuer};
-use gatehouse_edge::door::{Door, Fittings, OriginRules, Running};
+use gatehouse_edge::door::{ActiveConfig, Door, DoorDeps, OriginRules};
 use gatehouse_edge::issuer::TokenIssuer;
 use gatehouse_edge::issuer::keys::LocalKeys;
 use gatehouse_edge::issuer::revocations::Revocations;
@@ -38,8 +38,8 @@ use gatehouse_identity::rng::Rng;
 use gatehouse_identity::static_key::{KeyHash, KeyTable, StaticKey};
 use gatehouse_testkit::authority::Authority;
 use gatehouse_testkit::configuration::snapshot;
+use gatehouse_testkit::host::{HandClock, SystemRng, deps};
 use gatehouse_testkit::recorded::Records;
-use gatehouse_testkit::surroundings::{HandClock, SystemRng, fittings};
 
 /// The static key of `team`.
 pub(crate) const TEAM_KEY: &str = "gwk_team";
@@ -183,15 +183,15 @@ impl House {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), plan.tls).await.unwrap();
         let site = Site::at(listener.local_addr().unwrap());
         let records = Arc::<Records>::default();
-        let running = Running {
+        let running = ActiveConfig {
             snapshot: Arc::clone(&site.snapshot),
             routes: RouteTable::build(routes(&site), vec![("/tea".to_owned(), tea)], plain).unwrap(),
             hosts: HostRules::new([site.address.to_string(), "gw.example".to_owned()]),
             origins: OriginRules::new(plan.origins.iter().map(ToString::to_string)),
             proxies: TrustedProxies::new(plan.trusted.iter().map(|net| net.parse().unwrap()).collect()),
         };
-        let fittings = Fittings { memory: plan.memory, ..fittings(&site.clock, &records) };
-        let door = Arc::new(Door::new(running, fittings));
+        let deps = DoorDeps { memory: plan.memory, ..deps(&site.clock, &records) };
+        let door = Arc::new(Door::new(running, deps));
         let stop = CancellationToken::new();
         let serving = listener.serve(Arc::clone(&door), stop.clone(), plan.limits);
         let served = TaskTracker::new().spawn(serving);

@@ -14,7 +14,7 @@ use gatehouse_identity::id::Issuer;
 use gatehouse_identity::issuer::ExpectedIssuer;
 use gatehouse_identity::jose::algorithm::Algorithm;
 use gatehouse_identity::jose::sign::SigningKey;
-use gatehouse_testkit::patience::eventually;
+use gatehouse_testkit::eventually::eventually;
 
 use crate::house::Site;
 use crate::peer::{Peer, Reply};

@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use gatehouse_audit::event::EventKind;
-use gatehouse_edge::issuer::{Issuance, IssueError, Party};
+use gatehouse_edge::issuer::{Issuance, IssueError, TokenSubject};
 use gatehouse_edge::server::routes::{Outcome, Route};
 use gatehouse_identity::assurance::Assurance;
 use gatehouse_identity::audience::Audience;
@@ -48,7 +48,7 @@ fn issuing(site: &Site, person: Option<Person>) -> Vec<Route> {
                 client: &client,
                 assurance: Assurance::SelfAsserted,
                 grant_type: GrantType::AuthorizationCode,
-                party: user.as_ref().map_or(Party::Client, Party::User),
+                subject: user.as_ref().map_or(TokenSubject::Client, TokenSubject::User),
                 scopes: &scopes,
                 audiences: &audiences,
                 resources: &[],

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep, timeout};
 use gatehouse_edge::server::body;
 use gatehouse_edge::server::routes::Route;
 use gatehouse_edge::server::{Drain, ListenerLimits};
-use gatehouse_testkit::heard::Heard;
-use gatehouse_testkit::patience::until;
+use gatehouse_testkit::eventually::until;
+use gatehouse_testkit::log_capture::LogCapture;
 
 use crate::house::{House, Plan, Public, Site, plain, text};
 use crate::peer::{LONG, ask, get, raw, request, until_closed};
@@ -65,7 +65,7 @@ async fn header_fields_are_limited_in_number_and_size() {
 #[tokio::test]
 async fn the_log_names_the_header_that_is_too_large() {
     let house = House::open(routes).await;
-    let heard = Heard::here();
+    let heard = LogCapture::here();
     let secret = "s3cret".repeat(3_000);
     let larger = "s3cret".repeat(20_000);
     let many: String = (0..150).map(|number| format!("x-{number}: s3cret\r\n")).collect();

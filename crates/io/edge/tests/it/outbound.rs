@@ -14,7 +14,7 @@ use gatehouse_edge::outbound::Outbound;
 use gatehouse_edge::outbound::coding::Received;
 use gatehouse_edge::rejection::Rejection;
 use gatehouse_edge::server::body;
-use gatehouse_testkit::patience::until;
+use gatehouse_testkit::eventually::until;
 
 use crate::peer::{LONG, Peer, Reply, permitted};
 

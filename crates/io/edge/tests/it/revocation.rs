@@ -14,8 +14,8 @@ use gatehouse_edge::issuer::revocations::Revocations;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{Issuer, TokenId};
 use gatehouse_store::Store;
+use gatehouse_testkit::host::HandClock;
 use gatehouse_testkit::outage::FickleStore;
-use gatehouse_testkit::surroundings::HandClock;
 
 fn token(id: &str) -> Map<String, Value> {
     let Value::Object(claims) = json!({ "jti": id }) else { unreachable!() };

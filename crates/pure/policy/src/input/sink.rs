@@ -93,9 +93,9 @@ impl Sink for Values {
 
 /// The digest of what a policy sees of one request: equal for equal sights, and for no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sight([u8; 32]);
+pub(crate) struct InputDigest([u8; 32]);
 
-impl Sight {
+impl InputDigest {
     /// The digest of facts that are written so that no two facts have the same bytes.
     pub(crate) fn of(written: &[u8]) -> Self {
         Self(Sha256::digest(written).into())
@@ -108,7 +108,7 @@ impl Sight {
     }
 }
 
-/// Writes facts for [`Sight::of`]: every text behind its length, every value behind its kind.
+/// Writes facts for [`InputDigest::of`]: every text behind its length, every value behind its kind.
 #[derive(Debug)]
 pub(super) struct Trace(Vec<u8>);
 
@@ -117,8 +117,8 @@ impl Trace {
         Self(Vec::with_capacity(512))
     }
 
-    pub(super) fn finish(&self) -> Sight {
-        Sight::of(&self.0)
+    pub(super) fn finish(&self) -> InputDigest {
+        InputDigest::of(&self.0)
     }
 
     fn begin(&mut self, kind: u8, name: &str) {

@@ -1,8 +1,8 @@
 use super::*;
 use crate::decision::{DenyReason, Outcome};
 
-fn sight(of: u16) -> Sight {
-    Sight::of(&of.to_le_bytes())
+fn sight(of: u16) -> InputDigest {
+    InputDigest::of(&of.to_le_bytes())
 }
 
 fn decision(outcome: Outcome, message: &str) -> Decision {

@@ -1,4 +1,4 @@
-use gatehouse_testkit::surroundings::HandClock;
+use gatehouse_testkit::host::HandClock;
 
 use super::*;
 

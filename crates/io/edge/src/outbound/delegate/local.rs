@@ -13,16 +13,20 @@ use gatehouse_oauth::exchange::{ExchangeFacts, exchange};
 use gatehouse_oauth::form::Form;
 use gatehouse_oauth::token_request::TokenRequest;
 
-use super::ask::Ask;
+use super::token_need::TokenNeed;
 use super::{Delegation, OutboundToken, refusal, refused};
 use crate::context::{Context, Verified, of_party};
-use crate::issuer::{Issuance, IssueError, Party, standing};
+use crate::issuer::{Issuance, IssueError, TokenSubject, standing};
 use crate::rejection::Rejection;
 
 impl Delegation {
     /// Whether what a token for `ask` would stand on is good now, held or not: the caller's token, and the client in
     /// whose name the gateway asks ourselves.
-    pub(super) fn check_standing(&self, ask: &Ask<'_>, context: &Context<Verified>) -> Result<(), Rejection> {
+    pub(super) fn check_standing(
+        &self,
+        ask: &TokenNeed<'_>,
+        context: &Context<Verified>,
+    ) -> Result<(), Rejection> {
         let Some(issuer) = &self.issuer else { return Ok(()) };
         if let Some(subject) = ask.subject {
             let claims = subject.verified.claims();
@@ -44,7 +48,7 @@ impl Delegation {
     /// leaves the same record: durable before the token is used.
     pub(super) async fn mint(
         &self,
-        ask: &Ask<'_>,
+        ask: &TokenNeed<'_>,
         context: &Context<Verified>,
     ) -> Result<OutboundToken, Rejection> {
         let kind = if ask.subject.is_some() { EventKind::TokenExchange } else { EventKind::TokenIssue };
@@ -65,7 +69,7 @@ impl Delegation {
 
     async fn mint_recorded(
         &self,
-        ask: &Ask<'_>,
+        ask: &TokenNeed<'_>,
         context: &Context<Verified>,
     ) -> Result<OutboundToken, Rejection> {
         let issuer = self.issuer.as_ref().ok_or_else(nothing)?;
@@ -93,12 +97,13 @@ impl Delegation {
                     now: context.now,
                 };
                 let result = exchange(request, &facts).map_err(refusal)?;
-                let party = Party::Exchanged { result: &result, subject_token: claims, actor_token: None };
+                let subject =
+                    TokenSubject::Exchanged { result: &result, subject_token: claims, actor_token: None };
                 let issuance = Issuance {
                     client,
                     assurance: requester.assurance(),
                     grant_type: GrantType::TokenExchange,
-                    party,
+                    subject,
                     scopes: &result.scopes,
                     audiences: &result.audiences,
                     resources: &[],
@@ -122,7 +127,7 @@ impl Delegation {
                     client,
                     assurance: requester.assurance(),
                     grant_type: GrantType::ClientCredentials,
-                    party: Party::Client,
+                    subject: TokenSubject::Client,
                     scopes: &result.scopes,
                     audiences: &result.audiences,
                     resources: &[],
@@ -155,7 +160,7 @@ impl Delegation {
 impl OutboundToken {
     /// Whether the request of `context` would be given the token as well. Of one that we minted ourselves, everything
     /// else is in its key; what the policies read in the request is asked of them again.
-    pub(super) async fn is_for(&self, ask: &Ask<'_>, context: &Context<Verified>) -> bool {
+    pub(super) async fn is_for(&self, ask: &TokenNeed<'_>, context: &Context<Verified>) -> bool {
         let Some(minted) = &self.minted else { return true };
         let subject = ask.subject.map(|token| token.verified.claims());
         match registered(ask, context) {
@@ -166,7 +171,10 @@ impl OutboundToken {
 }
 
 /// The client in whose name the gateway asks: it has a secret, so it is a registered one.
-fn registered<'a>(ask: &Ask<'_>, context: &'a Context<Verified>) -> Result<&'a RegisteredClient, Rejection> {
+fn registered<'a>(
+    ask: &TokenNeed<'_>,
+    context: &'a Context<Verified>,
+) -> Result<&'a RegisteredClient, Rejection> {
     let server = context.snapshot.authorization_server.as_ref().ok_or_else(nothing)?;
     let client = server.clients.get(&ask.authority.client_id);
     client.map(AsRef::as_ref).ok_or_else(|| refused("the exchanging client is not configured"))

@@ -16,9 +16,9 @@ use gatehouse_identity::secret::Secret;
 use gatehouse_oauth::client::basic_authorization;
 
 use super::OutboundToken;
-use super::answer::Given;
-use super::answer::checks::Expected;
-use super::ask::Ask;
+use super::token_need::TokenNeed;
+use super::token_reply::TokenReply;
+use super::token_reply::checks::Expected;
 use crate::context::{Context, Verified};
 use crate::outbound::Outbound;
 use crate::outbound::fetch::Trust;
@@ -59,7 +59,7 @@ impl Servers {
     pub(super) async fn ask(
         &self,
         server: &Server<'_>,
-        ask: &Ask<'_>,
+        ask: &TokenNeed<'_>,
         context: &Context<Verified>,
     ) -> Result<OutboundToken, Rejection> {
         let unavailable = |why: String| Rejection::unavailable("exchange_unavailable", why);
@@ -85,7 +85,7 @@ impl Servers {
             lifetime: ask.lifetime,
             now: context.now,
         };
-        let given = Given::read(status, &body, &expected)?;
+        let given = TokenReply::read(status, &body, &expected)?;
         Ok(taken(given, ask, context))
     }
 
@@ -104,7 +104,7 @@ impl Servers {
 
 /// A token as another authorization server gave it. What it contains is between that server and the upstream, except
 /// for what shows that it is not what was asked for, and its id, under which the audit trail of that server has it.
-fn taken(given: Given, ask: &Ask<'_>, context: &Context<Verified>) -> OutboundToken {
+fn taken(given: TokenReply, ask: &TokenNeed<'_>, context: &Context<Verified>) -> OutboundToken {
     let asked = (!ask.scopes.is_empty()).then(|| ask.scopes.to_string());
     let facts = TokenFacts {
         grant_type: Some(ask.grant_type().as_str().to_owned()),

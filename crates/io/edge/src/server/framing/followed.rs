@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::{Follower, Requests};
+use crate::server::abort_reason::AbortReason;
 use crate::server::connections::{Account, TooMuch};
-use crate::server::cutoff::Cutoff;
 use crate::server::http2::Excessive;
 use crate::server::lingering::Lingering;
 
@@ -28,7 +28,7 @@ pub(in crate::server) struct Followed<S> {
     stream: S,
     follower: Follower,
     account: Account,
-    cutoff: Arc<Cutoff>,
+    abort_reason: Arc<AbortReason>,
     patience: Duration,
     /// Runs within a head, of which it has the number. Most heads come at once, and cost nothing here.
     slow: Option<(u64, Pin<Box<Sleep>>)>,
@@ -51,11 +51,20 @@ impl<S> Followed<S> {
     pub(in crate::server) fn new(
         stream: S,
         requests: Arc<Requests>,
-        (account, cutoff): (Account, Arc<Cutoff>),
+        (account, abort_reason): (Account, Arc<AbortReason>),
         patience: Duration,
     ) -> Self {
         let follower = Follower::new(requests);
-        Self { stream, follower, account, cutoff, patience, slow: None, pause: None, closing: Closing::Open }
+        Self {
+            stream,
+            follower,
+            account,
+            abort_reason,
+            patience,
+            slow: None,
+            pause: None,
+            closing: Closing::Open,
+        }
     }
 
     /// Takes note of what was read, before anybody else has it.
@@ -65,7 +74,7 @@ impl<S> Followed<S> {
         let within = followed
             .and_then(|()| self.account.hold(held).map_err(|TooMuch| "request heads take too much memory"));
         if let Err(why) = within {
-            self.cutoff.exceed();
+            self.abort_reason.exceed();
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, why));
         }
         if self.follower.is_within_head() {

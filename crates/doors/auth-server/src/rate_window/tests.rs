@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use gatehouse_identity::clock::Timestamp;
 
-use super::{Full, Windows};
+use super::{Full, RateWindows};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_000_000);
 
@@ -12,7 +12,7 @@ fn later(seconds: u64) -> Timestamp {
 
 #[test]
 fn a_full_window_opens_when_it_ends() {
-    let mut windows = Windows::new(Duration::from_mins(1), 2, 10);
+    let mut windows = RateWindows::new(Duration::from_mins(1), 2, 10);
     windows.count(&"a", NOW).unwrap();
     windows.count(&"a", later(10)).unwrap();
     let full = |wait| Err(Full { wait: Duration::from_secs(wait) });
@@ -30,7 +30,7 @@ fn a_full_window_opens_when_it_ends() {
 
 #[test]
 fn memory_is_bounded_and_the_oldest_window_goes_first() {
-    let mut windows = Windows::new(Duration::from_mins(1), 1, 3);
+    let mut windows = RateWindows::new(Duration::from_mins(1), 1, 3);
     for (second, key) in ["a", "b", "c"].into_iter().enumerate() {
         windows.count(&key, later(second as u64)).unwrap();
     }

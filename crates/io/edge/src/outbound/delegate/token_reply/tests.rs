@@ -7,17 +7,17 @@ use gatehouse_identity::audience::Audience;
 use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::ClientId;
 
-use super::Given;
+use super::TokenReply;
 use super::checks::Expected;
 use crate::rejection::{Rejection, RejectionKind};
 
 const NOW: i64 = 1_800_000_000;
 
-fn read(status: u16, body: &str) -> Result<Given, Rejection> {
+fn read(status: u16, body: &str) -> Result<TokenReply, Rejection> {
     read_as(status, body, None)
 }
 
-fn read_as(status: u16, body: &str, lifetime: Option<u64>) -> Result<Given, Rejection> {
+fn read_as(status: u16, body: &str, lifetime: Option<u64>) -> Result<TokenReply, Rejection> {
     let client = ClientId::new("gateway");
     let audience = Audience::new("https://tools.example");
     let expected = Expected {
@@ -29,7 +29,7 @@ fn read_as(status: u16, body: &str, lifetime: Option<u64>) -> Result<Given, Reje
         lifetime: lifetime.map(std::time::Duration::from_secs),
         now: Timestamp::from_unix_seconds(NOW),
     };
-    Given::read(StatusCode::from_u16(status).unwrap(), body.as_bytes(), &expected)
+    TokenReply::read(StatusCode::from_u16(status).unwrap(), body.as_bytes(), &expected)
 }
 
 fn jwt(payload: &str) -> String {

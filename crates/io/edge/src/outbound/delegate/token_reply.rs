@@ -15,7 +15,7 @@ use crate::rejection::Rejection;
 pub(super) mod checks;
 
 /// A token that is what was asked for, as far as it can be read.
-pub(super) struct Given {
+pub(super) struct TokenReply {
     pub(super) token: Secret,
     /// When it ends, at the latest.
     pub(super) expires_at: Timestamp,
@@ -37,7 +37,7 @@ struct Answer {
     error_description: Option<String>,
 }
 
-impl Given {
+impl TokenReply {
     /// Reads an answer: a bearer token of the kind that is `expected`, or why there is none.
     pub(super) fn read(status: StatusCode, body: &[u8], expected: &Expected<'_>) -> Result<Self, Rejection> {
         let answer: Answer = serde_json::from_slice(body).map_err(|_| {

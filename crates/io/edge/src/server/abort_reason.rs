@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether this process gave a connection up. Asked only of connections that are over.
 #[derive(Default)]
-pub struct Cutoff {
+pub struct AbortReason {
     connection: AtomicBool,
     excessive: AtomicBool,
     listener: Arc<AtomicBool>,
 }
 
-impl Cutoff {
+impl AbortReason {
     /// Of a new connection of the listener that gives up all of them when `listener` is set.
     pub(super) fn within(listener: &Arc<AtomicBool>) -> Self {
         Self { listener: Arc::clone(listener), ..Self::default() }

@@ -70,7 +70,7 @@ fn named_audiences(token: &str) -> Vec<Audience> {
 }
 
 /// What stands behind a token, as it is now.
-pub(crate) struct Behind {
+pub(crate) struct TokenState {
     /// Whether it is still good.
     pub(crate) standing: Standing,
     /// The grant that it comes from, when a user granted it.
@@ -91,8 +91,8 @@ pub(crate) async fn behind(
     door: &AuthServer,
     claims: &Map<String, Value>,
     context: &Context<Public>,
-) -> Result<Behind, Rejection> {
-    let fallen = |standing| Ok(Behind { standing, granted: None });
+) -> Result<TokenState, Rejection> {
+    let fallen = |standing| Ok(TokenState { standing, granted: None });
     let revocations = door.issuer.revocations();
     match standing::of_token(claims, &context.snapshot, revocations) {
         Standing::Good => {}
@@ -120,8 +120,8 @@ pub(crate) async fn behind(
         Err(standing) => fallen(standing),
         Ok(current) => {
             let granted = Some(GrantedBy { user: current.into_owned(), client });
-            revocations.sightings().note(claims);
-            Ok(Behind { standing: Standing::Good, granted })
+            revocations.token_use().note(claims);
+            Ok(TokenState { standing: Standing::Good, granted })
         }
     }
 }

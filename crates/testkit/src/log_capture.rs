@@ -10,7 +10,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Metadata, Subscriber};
 
 /// Listens from when it is made until it is dropped.
-pub struct Heard {
+pub struct LogCapture {
     lines: Arc<Mutex<Vec<Line>>>,
     _listening: DefaultGuard,
 }
@@ -26,7 +26,7 @@ pub struct Line {
 
 struct Ears(Arc<Mutex<Vec<Line>>>);
 
-impl Heard {
+impl LogCapture {
     /// Listens to the present thread: that of the whole test, unless it asked for more.
     pub fn here() -> Self {
         let lines = Arc::<Mutex<Vec<Line>>>::default();

@@ -5,12 +5,12 @@ use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{ConnectorName, SubjectId};
 use gatehouse_store::fingerprint::Fingerprint;
 
-use super::{Attempt, Attempts, Locked, PER_NAME_IN_ALL};
+use super::{Attempt, Locked, PER_NAME_IN_ALL, PasswordLimit};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_000_000);
 
 struct Scene {
-    attempts: Attempts,
+    password_limit: PasswordLimit,
     staff: ConnectorName,
     ada: SubjectId,
     grace: SubjectId,
@@ -19,7 +19,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         Self {
-            attempts: Attempts::none(),
+            password_limit: PasswordLimit::none(),
             staff: ConnectorName::new("staff"),
             ada: SubjectId::new("u-1"),
             grace: SubjectId::new("u-2"),
@@ -38,7 +38,7 @@ impl Scene {
     }
 
     fn begin(&self, username: &str, address: &str, now: Timestamp) -> Result<(), Locked> {
-        self.attempts.begin(&self.attempt(username, address), now)
+        self.password_limit.begin(&self.attempt(username, address), now)
     }
 }
 
@@ -75,11 +75,11 @@ fn guesses_from_many_networks_are_bounded_and_a_known_browser_passes() {
     let known =
         |device| Attempt { device: Some(Fingerprint::of([device])), ..scene.attempt("ada", "192.0.2.1") };
     for _ in 0..10 {
-        scene.attempts.begin(&known("laptop"), NOW).unwrap();
+        scene.password_limit.begin(&known("laptop"), NOW).unwrap();
     }
-    assert!(scene.attempts.begin(&known("laptop"), NOW).is_err(), "it has a limit of its own");
-    scene.attempts.begin(&known("phone"), NOW).unwrap();
-    scene.attempts.succeeded(&known("phone"));
+    assert!(scene.password_limit.begin(&known("laptop"), NOW).is_err(), "it has a limit of its own");
+    scene.password_limit.begin(&known("phone"), NOW).unwrap();
+    scene.password_limit.succeeded(&known("phone"));
     assert!(
         scene.begin("ada", "198.51.100.1", NOW).is_err(),
         "a success elsewhere opens nothing for guessers"
@@ -96,7 +96,7 @@ fn a_network_is_locked_whatever_names_it_tries() {
     assert!(scene.begin("ada", "2001:db8::ffff:1", NOW).is_err());
     scene.begin("ada", "2001:db8:0:1::1", NOW).unwrap();
     let known = Attempt { device: Some(Fingerprint::of(["d"])), ..scene.attempt("ada", "2001:db8::1") };
-    scene.attempts.begin(&known, NOW).unwrap();
+    scene.password_limit.begin(&known, NOW).unwrap();
 }
 
 #[test]
@@ -104,13 +104,13 @@ fn success_forgets() {
     let scene = Scene::new();
     for _ in 0..1000 {
         scene.begin("ada", "192.0.2.1", NOW).unwrap();
-        scene.attempts.succeeded(&scene.attempt("ada", "192.0.2.1"));
+        scene.password_limit.succeeded(&scene.attempt("ada", "192.0.2.1"));
     }
     for _ in 0..9 {
         scene.begin("ada", "192.0.2.1", NOW).unwrap();
     }
     scene.begin("ada", "192.0.2.1", NOW).unwrap();
-    scene.attempts.succeeded(&scene.attempt("ada", "192.0.2.1"));
+    scene.password_limit.succeeded(&scene.attempt("ada", "192.0.2.1"));
     scene.begin("ada", "192.0.2.1", NOW).unwrap();
 }
 
@@ -120,8 +120,8 @@ fn what_was_not_looked_at_does_not_count() {
     for device in [None, Some(Fingerprint::of(["d"]))] {
         let attempt = Attempt { device, ..scene.attempt("ada", "192.0.2.1") };
         for _ in 0..1000 {
-            scene.attempts.begin(&attempt, NOW).unwrap();
-            scene.attempts.withdraw(&attempt);
+            scene.password_limit.begin(&attempt, NOW).unwrap();
+            scene.password_limit.withdraw(&attempt);
         }
     }
 }

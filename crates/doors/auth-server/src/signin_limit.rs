@@ -20,8 +20,8 @@ use gatehouse_identity::id::GrantId;
 use gatehouse_store::grant::GrantRepository;
 
 use self::pending::Pending;
+use crate::rate_window::{Full, RateWindows};
 use crate::settings::{configured, store_failed};
-use crate::windows::{Full, Windows};
 
 /// How long a beginning counts for its network.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -33,10 +33,10 @@ const AT_ONCE: usize = 128;
 const SHARE: usize = 2;
 
 /// The sign-ins that were begun at this process and are not over.
-pub(crate) struct Beginnings(Mutex<Counts>);
+pub(crate) struct SignInLimit(Mutex<Counts>);
 
 struct Counts {
-    lately: Windows<IpAddr>,
+    lately: RateWindows<IpAddr>,
     lately_limit: u32,
     pending: Pending,
     /// Those that are being stored.
@@ -46,7 +46,7 @@ struct Counts {
 
 /// A sign-in that is being stored, for as long as this is held.
 pub(crate) struct UnderWay<'a> {
-    beginnings: &'a Beginnings,
+    signin_limit: &'a SignInLimit,
     network: IpAddr,
 }
 
@@ -61,11 +61,11 @@ enum TooMany {
     AtOnce,
 }
 
-impl Beginnings {
+impl SignInLimit {
     /// Nothing was begun.
     pub(crate) fn none() -> Self {
         Self(Mutex::new(Counts {
-            lately: Windows::new(WINDOW, 0, WATCHED),
+            lately: RateWindows::new(WINDOW, 0, WATCHED),
             lately_limit: 0,
             pending: Pending::none(),
             under_way: HashMap::new(),
@@ -115,7 +115,7 @@ impl Beginnings {
         }
         counts.under_way.insert(network, own + 1);
         counts.under_way_in_all += 1;
-        Ok(UnderWay { beginnings: self, network })
+        Ok(UnderWay { signin_limit: self, network })
     }
 
     fn place(
@@ -129,7 +129,7 @@ impl Beginnings {
         let mut counts = self.lock();
         if counts.lately_limit != limits.per_minute {
             counts.lately_limit = limits.per_minute;
-            counts.lately = Windows::new(WINDOW, limits.per_minute, WATCHED);
+            counts.lately = RateWindows::new(WINDOW, limits.per_minute, WATCHED);
         }
         counts.lately.count(&network, now).map_err(TooMany::FromNetwork)?;
         counts.pending.begin(id, (network, until), limits, now).map_err(TooMany::InAll)
@@ -142,7 +142,7 @@ impl Beginnings {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        let mut counts = self.beginnings.lock();
+        let mut counts = self.signin_limit.lock();
         counts.under_way_in_all = counts.under_way_in_all.saturating_sub(1);
         match counts.under_way.get_mut(&self.network) {
             Some(own) if *own > 1 => *own -= 1,

@@ -24,13 +24,13 @@ pub(crate) struct Seen {
 ///
 /// One log is shared by all three upstreams. It never keeps a credential that it saw.
 #[derive(Default)]
-pub(crate) struct SeenLog {
+pub(crate) struct TrafficLog {
     calls: Mutex<VecDeque<Seen>>,
     canaries: Mutex<Vec<Secret>>,
     leaks: AtomicUsize,
 }
 
-impl SeenLog {
+impl TrafficLog {
     /// Looks for `canary` in every request from now on.
     pub(crate) fn watch(&self, canary: Secret) {
         if !canary.expose().is_empty() {

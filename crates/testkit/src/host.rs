@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gatehouse_edge::door::Fittings;
+use gatehouse_edge::door::DoorDeps;
 use gatehouse_edge::lane::policy::PolicyLane;
 use gatehouse_edge::memory::Memory;
 use gatehouse_identity::clock::{Clock, Timestamp};
@@ -54,8 +54,8 @@ impl Rng for SystemRng {
 }
 
 /// What a door needs of its surroundings.
-pub fn fittings(clock: &Arc<HandClock>, records: &Arc<Records>) -> Fittings {
-    Fittings {
+pub fn deps(clock: &Arc<HandClock>, records: &Arc<Records>) -> DoorDeps {
+    DoorDeps {
         clock: Arc::clone(clock) as _,
         rng: Arc::new(SystemRng),
         audit: Arc::clone(records) as _,

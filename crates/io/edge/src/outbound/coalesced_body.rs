@@ -19,7 +19,7 @@ const ENOUGH: usize = 16 * 1024;
 /// call for every event, even with a hundred of them in the receive buffer. Here a chunk stays until every task that
 /// could run has had its turn, the upstream's connection among them. When that brought no other chunk, what is held
 /// goes on: nothing ever waits for time to pass or for bytes to arrive.
-pub struct Gathered<B: Body> {
+pub struct CoalescedBody<B: Body> {
     upstream: B,
     held: Held,
     /// The latest round, once there was one.
@@ -52,7 +52,7 @@ enum Held {
     Several(BytesMut),
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Gathered<B> {
+impl<B: Body<Data = Bytes> + Unpin> CoalescedBody<B> {
     /// Gathers the chunks of `upstream`.
     pub fn new(upstream: B) -> Self {
         Self { upstream, held: Held::default(), round: None, asked: false, next: None }
@@ -112,7 +112,7 @@ impl Wake for Round {
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Gathered<B>
+impl<B: Body<Data = Bytes> + Unpin> Body for CoalescedBody<B>
 where
     B::Error: Unpin,
 {

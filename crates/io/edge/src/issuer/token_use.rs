@@ -19,11 +19,11 @@ const FIRST: u64 = 1;
 
 /// The latest generation of each grant that was seen since the store was told.
 #[derive(Default)]
-pub struct Sightings {
+pub struct TokenUse {
     seen: Mutex<HashMap<GrantId, u64>>,
 }
 
-impl Sightings {
+impl TokenUse {
     /// Notes a verified token of ours, when it comes from a grant that was refreshed.
     pub fn note(&self, claims: &Map<String, Value>) {
         let grant = claims.get("grant_id").and_then(Value::as_str);

@@ -9,7 +9,7 @@ use gatehouse_identity::secret::Secret;
 use gatehouse_identity::static_key;
 
 /// Everybody who has a credential.
-pub(crate) struct Cast {
+pub(crate) struct Credentials {
     /// An engineer who also works for finance.
     pub(crate) ada: Person,
     /// An employee without special rights.
@@ -34,7 +34,7 @@ pub(crate) struct Person {
     pub(crate) password: Secret,
 }
 
-impl Cast {
+impl Credentials {
     /// New credentials for everybody.
     pub(crate) fn new(rng: &dyn Rng) -> Self {
         let person =

@@ -20,7 +20,7 @@ use crate::context::{Context, Verified};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// What is asked of an authorization server.
-pub(super) struct Ask<'a> {
+pub(super) struct TokenNeed<'a> {
     pub(super) authority: &'a Authority,
     pub(super) audience: Option<&'a Audience>,
     pub(super) scopes: &'a ScopeSet,
@@ -108,7 +108,7 @@ impl Equivalent<Key> for KeyRef<'_> {
     }
 }
 
-impl<'a> Ask<'a> {
+impl<'a> TokenNeed<'a> {
     /// The exchange of the caller's token for a call of `tool`, or for a question that is about no tool.
     pub(super) fn for_tool(
         exchange: &'a Exchange,

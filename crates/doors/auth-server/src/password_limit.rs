@@ -15,7 +15,7 @@ use gatehouse_identity::clock::Timestamp;
 use gatehouse_identity::id::{ConnectorName, SubjectId};
 use gatehouse_store::fingerprint::Fingerprint;
 
-use crate::windows::{Full, Windows};
+use crate::rate_window::{Full, RateWindows};
 
 /// How long attempts count.
 const WINDOW: Duration = Duration::from_mins(5);
@@ -31,17 +31,17 @@ const PER_NAME_IN_ALL: u32 = 100;
 const WATCHED: usize = 50_000;
 
 /// The attempts of this process that have not succeeded.
-pub(crate) struct Attempts(Mutex<Counts>);
+pub(crate) struct PasswordLimit(Mutex<Counts>);
 
 struct Counts {
     /// As many as are configured, so that no flood of other names pushes one out.
-    users: Windows<Fingerprint>,
+    users: RateWindows<Fingerprint>,
     /// Names that nobody has: they are locked like users, or the lock would tell who is one.
-    strangers: Windows<Fingerprint>,
-    pairs: Windows<(Fingerprint, IpAddr)>,
-    networks: Windows<IpAddr>,
+    strangers: RateWindows<Fingerprint>,
+    pairs: RateWindows<(Fingerprint, IpAddr)>,
+    networks: RateWindows<IpAddr>,
     /// Only browsers with a cookie that we made get here.
-    devices: Windows<Fingerprint>,
+    devices: RateWindows<Fingerprint>,
 }
 
 /// Too many attempts; how long until there can be another.
@@ -59,15 +59,15 @@ pub(crate) struct Attempt<'a> {
     pub(crate) device: Option<Fingerprint>,
 }
 
-impl Attempts {
+impl PasswordLimit {
     /// Nothing has been attempted.
     pub(crate) fn none() -> Self {
         Self(Mutex::new(Counts {
-            users: Windows::new(LONG_WINDOW, PER_NAME_IN_ALL, usize::MAX),
-            strangers: Windows::new(LONG_WINDOW, PER_NAME_IN_ALL, WATCHED),
-            pairs: Windows::new(WINDOW, PER_NAME, WATCHED),
-            networks: Windows::new(WINDOW, PER_NETWORK, WATCHED),
-            devices: Windows::new(WINDOW, PER_NAME, WATCHED),
+            users: RateWindows::new(LONG_WINDOW, PER_NAME_IN_ALL, usize::MAX),
+            strangers: RateWindows::new(LONG_WINDOW, PER_NAME_IN_ALL, WATCHED),
+            pairs: RateWindows::new(WINDOW, PER_NAME, WATCHED),
+            networks: RateWindows::new(WINDOW, PER_NETWORK, WATCHED),
+            devices: RateWindows::new(WINDOW, PER_NAME, WATCHED),
         }))
     }
 
@@ -109,7 +109,7 @@ impl Attempts {
 }
 
 impl Counts {
-    fn names(&mut self, attempt: &Attempt<'_>) -> &mut Windows<Fingerprint> {
+    fn names(&mut self, attempt: &Attempt<'_>) -> &mut RateWindows<Fingerprint> {
         if attempt.subject.is_some() { &mut self.users } else { &mut self.strangers }
     }
 }

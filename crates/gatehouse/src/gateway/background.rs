@@ -26,7 +26,7 @@ const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
 /// How often expired rows are removed, and lists of tools that nobody wants any more.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-pub(super) struct Upkeep {
+pub(super) struct Background {
     pub(super) store: Arc<dyn Store>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) clock: Arc<dyn Clock>,
@@ -45,7 +45,7 @@ pub(super) struct WatchedCertificate {
     seen: (Vec<u8>, Vec<u8>),
 }
 
-impl Upkeep {
+impl Background {
     /// Works until `stop` is cancelled. A failure is logged once, when it begins, and tried again at the next turn.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut revocations = interval(REVOCATIONS_EVERY);
@@ -64,7 +64,7 @@ impl Upkeep {
                         tracing::debug!(error = %error, "whether the store went back is not known");
                     }
                     reading = self.read_revocations(reading).await;
-                    let told = self.revocations.sightings().flush(self.store.as_ref(), self.clock.now()).await;
+                    let told = self.revocations.token_use().flush(self.store.as_ref(), self.clock.now()).await;
                     if let Err(error) = told {
                         tracing::debug!(error = %error, "uses of tokens are not in the store yet");
                     }

@@ -14,25 +14,25 @@ use tokio::net::TcpListener;
 use tokio::time::{Duration, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::cast::Cast;
 use super::configuration::{self, AUDIT_FILE, FILE, OPENAPI_FILE};
+use super::credentials::Credentials;
 use super::directory::OPENAPI;
 use super::peers::{BoundPeers, Tasks};
 use super::ports::Ports;
-use super::seen::SeenLog;
+use super::traffic::TrafficLog;
 use crate::gateway::load::{LoadFailure, load};
-use crate::gateway::{Gateway, StartError, Surroundings};
+use crate::gateway::{Gateway, HostDeps, StartError};
 use crate::host::{SystemClock, SystemRng};
 
 /// How long streams may take when the demo is told to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A running demo. Its folder is removed when it is dropped.
-pub(crate) struct World {
+pub(crate) struct Stack {
     /// Credentials of everybody.
-    pub(crate) cast: Cast,
+    pub(crate) cast: Credentials,
     /// What the peers saw.
-    pub(crate) seen: Arc<SeenLog>,
+    pub(crate) seen: Arc<TrafficLog>,
     /// Where clients come in, such as `http://localhost:9420`.
     pub(crate) origin: String,
     /// Where operators look.
@@ -43,7 +43,7 @@ pub(crate) struct World {
 
 /// Why the demo did not start.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum WorldError {
+pub(crate) enum StackError {
     /// The temporary folder.
     #[error("the temporary folder: {0}")]
     Folder(#[source] io::Error),
@@ -61,27 +61,28 @@ pub(crate) enum WorldError {
     Gateway(#[from] StartError),
 }
 
-impl World {
+impl Stack {
     /// Starts everything. The gateway listens at `ports`.
-    pub(crate) async fn start(ports: Ports) -> Result<Self, WorldError> {
+    pub(crate) async fn start(ports: Ports) -> Result<Self, StackError> {
         let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (Arc::new(SystemClock), Arc::new(SystemRng));
         // The configuration in it holds secrets.
         let mut folder = tempfile::Builder::new();
         let folder = folder.prefix("gatehouse-demo-").permissions(Permissions::from_mode(0o700));
-        let folder = folder.tempdir().map_err(WorldError::Folder)?;
-        let (cast, seen, tasks) = (Cast::new(rng.as_ref()), Arc::new(SeenLog::default()), Tasks::default());
-        let peers = BoundPeers::bind().await.map_err(WorldError::Port)?;
-        let text = configuration::text(ports, &cast, peers.peers()).map_err(WorldError::Password)?;
+        let folder = folder.tempdir().map_err(StackError::Folder)?;
+        let (cast, seen, tasks) =
+            (Credentials::new(rng.as_ref()), Arc::new(TrafficLog::default()), Tasks::default());
+        let peers = BoundPeers::bind().await.map_err(StackError::Port)?;
+        let text = configuration::text(ports, &cast, peers.peers()).map_err(StackError::Password)?;
         let file = folder.path().join(FILE);
-        std::fs::write(&file, text).map_err(WorldError::Folder)?;
-        std::fs::write(folder.path().join(OPENAPI_FILE), OPENAPI).map_err(WorldError::Folder)?;
-        let loaded = load(Some(file)).map_err(|failure| WorldError::Configuration(problems(failure)))?;
+        std::fs::write(&file, text).map_err(StackError::Folder)?;
+        std::fs::write(folder.path().join(OPENAPI_FILE), OPENAPI).map_err(StackError::Folder)?;
+        let loaded = load(Some(file)).map_err(|failure| StackError::Configuration(problems(failure)))?;
         peers
             .serve(ports, &cast, (Arc::clone(&clock), Arc::clone(&rng)), &seen, &tasks)
-            .map_err(WorldError::Port)?;
-        let surroundings = Surroundings { clock, rng, folder: folder.path().to_owned() };
-        let gateway = Gateway::start(loaded.snapshot, &surroundings).await?;
-        let admin = gateway.admin_address().map_err(WorldError::Port)?;
+            .map_err(StackError::Port)?;
+        let host = HostDeps { clock, rng, folder: folder.path().to_owned() };
+        let gateway = Gateway::start(loaded.snapshot, &host).await?;
+        let admin = gateway.admin_address().map_err(StackError::Port)?;
         let stop = tasks.stop.clone();
         tasks.running.spawn(async move {
             gateway.serve(stop, CancellationToken::new()).await;

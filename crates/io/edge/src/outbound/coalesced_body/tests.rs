@@ -18,9 +18,9 @@ impl Body for HandedOver {
     }
 }
 
-fn body() -> (Sender<Chunk>, Gathered<HandedOver>) {
+fn body() -> (Sender<Chunk>, CoalescedBody<HandedOver>) {
     let (sender, receiver) = channel(1);
-    (sender, Gathered::new(HandedOver(receiver)))
+    (sender, CoalescedBody::new(HandedOver(receiver)))
 }
 
 fn data(text: &'static str) -> Frame<Bytes> {
@@ -40,7 +40,7 @@ fn hand_over(sender: Sender<Chunk>, chunks: Vec<Chunk>) {
 }
 
 /// The next frame, as text.
-async fn next<B>(body: &mut Gathered<B>) -> Option<Result<String, B::Error>>
+async fn next<B>(body: &mut CoalescedBody<B>) -> Option<Result<String, B::Error>>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Unpin,
@@ -114,7 +114,7 @@ async fn being_polled_again_is_not_a_round() {
 
 #[tokio::test]
 async fn the_size_of_what_is_held_is_part_of_the_hint() {
-    let mut body = Gathered::new(http_body_util::Full::new(Bytes::from_static(b"four")));
+    let mut body = CoalescedBody::new(http_body_util::Full::new(Bytes::from_static(b"four")));
     assert_eq!(body.size_hint().exact(), Some(4));
     assert!(!body.is_end_stream());
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();

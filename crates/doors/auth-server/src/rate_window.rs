@@ -7,7 +7,7 @@ use std::time::Duration;
 use gatehouse_identity::clock::Timestamp;
 
 /// Counts of each key. A window begins with the first count of its key and ends after `span`.
-pub(crate) struct Windows<K> {
+pub(crate) struct RateWindows<K> {
     span: Duration,
     limit: u32,
     most: usize,
@@ -28,7 +28,7 @@ pub(crate) struct Full {
     pub(crate) wait: Duration,
 }
 
-impl<K: Clone + Eq + Hash> Windows<K> {
+impl<K: Clone + Eq + Hash> RateWindows<K> {
     /// At most `limit` per key in `span`, of at most `most` keys: beyond them the oldest window is forgotten.
     pub(crate) fn new(span: Duration, limit: u32, most: usize) -> Self {
         Self { span, limit, most, counts: HashMap::new(), begun: VecDeque::new() }
