@@ -23,7 +23,6 @@ use crate::request_scope::RequestScope;
 use crate::tool_call::{Target as CallTarget, ToolCall};
 use crate::tools_list::{hints, may_list};
 use crate::upstream;
-use crate::upstream::answer_reader::over_budget;
 use crate::upstream_call::Completion;
 
 /// A tool, found by its exported name.
@@ -227,7 +226,7 @@ async fn forward(
             let _parts = match parts.held_bytes() {
                 small if small <= SMALL => None,
                 large => {
-                    Some(completion.or_settle(scope.context.account().hold(large).map_err(over_budget))?)
+                    Some(completion.or_settle(scope.context.account().hold(large).map_err(Rejection::from))?)
                 }
             };
             let delegation = &scope.door.upstreams.parts.delegation;
