@@ -1,4 +1,4 @@
-"""Heads of HTTP/2 that take far more memory than bytes (AC-83): references of one byte to one field, heads as large as
+"""Heads of HTTP/2 that take far more memory than bytes: references of one byte to one field, heads as large as
 any that is served on many connections, and heads that do not end. Nobody signs in for any of it."""
 
 import json

@@ -19,7 +19,7 @@ STREAMS = 20
 EVENTS = 10_000
 MEGABYTE = 1_000_000
 MIB = 1024 * 1024
-# RD-09: a stream whose client reads slowly may hold this much.
+# A stream whose client reads slowly may hold this much.
 PER_STREAM = 256 * 1024
 # What the allocator keeps for itself, whatever the number of streams.
 SLACK = 16 * MIB

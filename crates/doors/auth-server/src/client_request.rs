@@ -1,4 +1,4 @@
-//! A form posted by a client to one of the endpoints for programs, and who the client is (T1-T5).
+//! A form posted by a client to one of the endpoints for programs, and who the client is.
 
 use std::sync::Arc;
 

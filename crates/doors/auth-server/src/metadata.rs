@@ -1,4 +1,4 @@
-//! Metadata and keys: made once per configuration, served without the store (D1-D8).
+//! Metadata and keys: made once per configuration, served without the store.
 
 use std::collections::BTreeSet;
 

@@ -62,7 +62,7 @@ fn not_of_client(context: &Context<Public>) {
     );
 }
 
-/// Revokes the grant behind a refresh token that the client proves to hold (R1).
+/// Revokes the grant behind a refresh token that the client proves to hold.
 async fn refresh_token(
     door: &AuthServer,
     token: &RefreshToken,

@@ -1,4 +1,4 @@
-//! A store that is put back brings nothing back to life [AC-26].
+//! A store that is put back brings nothing back to life.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;

@@ -203,7 +203,7 @@ impl AuthorizationRequest {
         })
     }
 
-    /// How to go on, given when the user of the browser's session signed in (A10, A11).
+    /// How to go on, given when the user of the browser's session signed in.
     pub fn sign_in(&self, session: Option<Timestamp>, now: Timestamp) -> SignIn {
         let fresh = |since: Timestamp| self.max_age.is_none_or(|limit| now.since(since).as_secs() <= limit);
         let good = session.is_some_and(fresh)
@@ -241,7 +241,7 @@ impl AuthorizationRequest {
         client.consent == ConsentMode::Remembered && self.redirect_uri.as_str().starts_with("https://")
     }
 
-    /// Checks the verified subject of `id_token_hint` against the user who is signed in (A12).
+    /// Checks the verified subject of `id_token_hint` against the user who is signed in.
     pub fn honours_hint(&self, hinted: &str, signed_in: &str) -> Result<(), OAuthError> {
         if hinted == signed_in {
             Ok(())
@@ -291,7 +291,7 @@ impl AuthorizationError {
         }
     }
 
-    /// The URL of the error response with `state` and `iss` (A8); `None` when only a page may be shown.
+    /// The URL of the error response with `state` and `iss`; `None` when only a page may be shown.
     pub fn location(&self, issuer: &Issuer) -> Option<String> {
         let Self::Redirect { uri, state, error, .. } = self else { return None };
         let mut parameters =

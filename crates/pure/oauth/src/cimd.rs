@@ -1,4 +1,4 @@
-//! Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document-02), checks C1-C11: the `client_id`
+//! Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document-02): the `client_id`
 //! is the https URL of a document that describes the client.
 //!
 //! Fetching is the caller's business; a pinned document is just bytes that the caller already has.
@@ -135,8 +135,7 @@ impl MetadataDocument {
         })
     }
 
-    /// What a remembered consent is bound to: it changes with the name, redirects, keys and authentication method
-    /// (C10).
+    /// What a remembered consent is bound to: it changes with the name, redirects, keys and authentication method.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -169,7 +168,7 @@ impl MetadataDocument {
     }
 }
 
-/// C3: byte for byte, so no default port or case is normalised away.
+/// Byte for byte, so no default port or case is normalised away.
 fn check_client_id(document: &Map<String, Value>, url: &ClientMetadataUrl) -> Result<(), DocumentError> {
     let found = text(document, "client_id")?;
     if found == Some(url.as_str()) {
@@ -185,7 +184,7 @@ fn check_no_secrets(document: &Map<String, Value>) -> Result<(), DocumentError> 
     secret.map_or(Ok(()), |name| Err(DocumentError::Secret(name)))
 }
 
-/// C4: only `none`, also when the member is absent, because the default of RFC 7591 would be a shared secret.
+/// Only `none`, also when the member is absent, because the default of RFC 7591 would be a shared secret.
 fn check_auth_method(document: &Map<String, Value>) -> Result<(), DocumentError> {
     match text(document, "token_endpoint_auth_method")? {
         None | Some("none") => Ok(()),
@@ -193,7 +192,7 @@ fn check_auth_method(document: &Map<String, Value>) -> Result<(), DocumentError>
     }
 }
 
-/// C4: nobody shows a private key on purpose.
+/// Nobody shows a private key on purpose.
 fn check_keys(document: &Map<String, Value>) -> Result<(), DocumentError> {
     let Some(jwks) = document.get("jwks") else { return Ok(()) };
     let keys = jwks
@@ -223,7 +222,7 @@ fn redirects(document: &Map<String, Value>) -> Result<RedirectSet, DocumentError
     Ok(RedirectSet::new(uris.into_iter().map(RegisteredRedirect::parse).collect::<Result<_, _>>()?))
 }
 
-/// C6: what we do not serve is left out; the code grant has to remain.
+/// What we do not serve is left out; the code grant has to remain.
 fn grant_types(document: &Map<String, Value>) -> Result<BTreeSet<GrantType>, DocumentError> {
     let served = |name: &str| match GrantType::parse(name) {
         Ok(grant @ (GrantType::AuthorizationCode | GrantType::RefreshToken)) => Some(grant),

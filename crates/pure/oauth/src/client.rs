@@ -116,7 +116,7 @@ pub enum ClientOrigin {
     MetadataDocument {
         /// Its URL, which is the `client_id`.
         url: String,
-        /// What a consent to the document is bound to; it changes with what people were shown (C10).
+        /// What a consent to the document is bound to; it changes with what people were shown.
         fingerprint: String,
     },
 }

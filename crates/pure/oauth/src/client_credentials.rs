@@ -1,4 +1,4 @@
-//! Tokens for the client itself (RFC 6749 §4.4), check T15.
+//! Tokens for the client itself (RFC 6749 §4.4).
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub fn grant(
 }
 
 /// What of the scopes that were asked for the client may have; without a question, the defaults that make sense
-/// without a user. As at the authorization endpoint (A18), scopes that exist here but not for this client or not
+/// without a user. As at the authorization endpoint, scopes that exist here but not for this client or not
 /// without a user are left out, since there are clients that always ask for all of `scopes_supported`; scopes that do
 /// not exist are an error.
 fn scopes(

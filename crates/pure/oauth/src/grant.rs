@@ -161,7 +161,7 @@ pub struct Active {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// What the redemption of a code has to prove (T7).
+/// What the redemption of a code has to prove.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RedemptionProof {

@@ -1,4 +1,4 @@
-//! The metadata document of the authorization server (RFC 8414, OpenID Connect Discovery), checks D1-D8.
+//! The metadata document of the authorization server (RFC 8414, OpenID Connect Discovery).
 
 use std::collections::BTreeSet;
 
@@ -121,7 +121,7 @@ pub fn document(server: &ServerMetadata) -> Value {
 /// The well-known names of the document (RFC 8414 §3, OpenID Connect Discovery §4).
 const NAMES: [&str; 2] = ["oauth-authorization-server", "openid-configuration"];
 
-/// The paths at which the document is served (D1): under both names, in front of the issuer's path and behind it, at
+/// The paths at which the document is served: under both names, in front of the issuer's path and behind it, at
 /// the root of its origin for clients that never learned about issuers with a path, and in front of each of
 /// `resources`, the paths of resources at the same origin, for clients that take their resource for the issuer.
 pub fn locations<'a>(issuer: &Issuer, resources: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {

@@ -1,4 +1,4 @@
-//! The redemption of an authorization code (RFC 6749 §4.1.3), checks T7-T10.
+//! The redemption of an authorization code (RFC 6749 §4.1.3).
 //!
 //! The order matters: who cannot prove that the code is theirs learns nothing and changes nothing, so nobody can
 //! burn another's code or revoke another's tokens. Only a redemption that proves everything consumes the code,
@@ -28,7 +28,7 @@ pub enum Redemption {
     Proceed(Box<Redeemed>),
     /// Refuse and change nothing.
     Refuse(RedemptionError),
-    /// The code was redeemed before by someone who proved the same: refuse and revoke the grant (T9).
+    /// The code was redeemed before by someone who proved the same: refuse and revoke the grant.
     Reuse(GrantId),
 }
 
@@ -37,7 +37,7 @@ pub enum Redemption {
 pub struct Redeemed {
     /// The grant to write.
     pub grant: Active,
-    /// The audiences of the first access token (T10); refresh tokens keep all of the grant's.
+    /// The audiences of the first access token; refresh tokens keep all of the grant's.
     pub audiences: Vec<Audience>,
 }
 

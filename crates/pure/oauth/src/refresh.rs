@@ -295,7 +295,7 @@ impl RefreshFamily {
         Self { stale_hits: self.stale_hits.saturating_add(1), ..self.clone() }
     }
 
-    /// What a refresh request may obtain (T11): by default everything that was granted, never more.
+    /// What a refresh request may obtain: by default everything that was granted, never more.
     pub fn narrow(
         &self,
         scope: Option<&ScopeSet>,

@@ -67,7 +67,7 @@ impl RequestedTargets {
         })
     }
 
-    /// The audiences of a later request on a grant for `authorized` (T10): a part of them, or all.
+    /// The audiences of a later request on a grant for `authorized`: a part of them, or all.
     pub fn within(&self, authorized: &[Audience]) -> Result<Vec<Audience>, OAuthError> {
         if self.is_empty() {
             return Ok(authorized.to_vec());

@@ -79,8 +79,8 @@ impl TokenRequest {
         }
     }
 
-    /// Whether the client may use this grant (T12): it is registered, and the grants that act on the client's own
-    /// word alone are for clients that can prove who they are (T15, RFC 6749 §4.4).
+    /// Whether the client may use this grant: it is registered, and the grants that act on the client's own
+    /// word alone are for clients that can prove who they are (RFC 6749 §4.4).
     pub fn check_allowed(&self, client: &AuthenticatedClient<'_>) -> Result<(), OAuthError> {
         let grant = self.grant_type();
         let refused = |why: &str| Err(OAuthError::new(ErrorCode::UnauthorizedClient, why));

@@ -33,7 +33,7 @@ const SCOPE_CLAIMS: [(&str, &[&str]); 4] = [
     ("phone", &["phone_number", "phone_number_verified"]),
 ];
 
-/// The userinfo answer (U1): only for tokens with the scope `openid`.
+/// The userinfo answer: only for tokens with the scope `openid`.
 pub fn userinfo(
     subject: &SubjectId,
     user: &AuthenticatedUser,

@@ -1,4 +1,4 @@
-//! `grant_type=client_credentials` (T15).
+//! `grant_type=client_credentials`.
 
 use gatehouse_edge::issuer::{Issuance, TokenSubject};
 use gatehouse_oauth::client::GrantType;

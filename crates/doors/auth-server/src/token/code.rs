@@ -1,4 +1,4 @@
-//! `grant_type=authorization_code` (T7-T10).
+//! `grant_type=authorization_code`.
 
 use gatehouse_audit::event::{EventKind, Exchange};
 use gatehouse_edge::issuer::{Issuance, TokenSubject};
@@ -66,7 +66,7 @@ fn begin_family(asking: &TokenContext<'_>, grant: &Active) -> Option<(RefreshFam
     Some(RefreshFamily::begin(grant, profile, asking.context.now, asking.door.rng.as_ref()))
 }
 
-/// T9: the code was redeemed before by somebody who proved the same, so two parties hold it.
+/// The code was redeemed before by somebody who proved the same, so two parties hold it.
 async fn reused(asking: &TokenContext<'_>, grant: &GrantId) -> Result<Refusal, Refusal> {
     revoke_grant(asking.door, grant, asking.context.now).await?;
     asking.context.note(|event| {

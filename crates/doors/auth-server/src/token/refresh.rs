@@ -115,7 +115,7 @@ impl Round<'_> {
         Ok(won.is_won().then(|| rotation.successor.to_text()))
     }
 
-    /// The access token for what of the grant is asked for (T11).
+    /// The access token for what of the grant is asked for.
     async fn issue(
         &self,
         family: &RefreshFamily,

@@ -1,4 +1,4 @@
-//! The authorization endpoint: what it accepts, where it answers, and what it never redirects [A1-A18].
+//! The authorization endpoint: what it accepts, where it answers, and what it never redirects.
 
 use bytes::Bytes;
 use http::Request;
@@ -9,7 +9,7 @@ use crate::browser::Browser;
 use crate::client::{CHALLENGE, Client, pairs};
 use crate::server::{Server, Setup};
 
-/// `state` values that must come back untouched [A8].
+/// `state` values that must come back untouched.
 const STATES: [&str; 6] = [
     "simple",
     "a&b=c#d?e",
@@ -39,7 +39,7 @@ async fn success_carries_code_state_and_issuer() {
         assert_eq!(values("state"), [state]);
         assert_eq!(values("iss"), [server.issuer.as_str()]);
         assert_eq!(values("code").len(), 1);
-        // 256 bits [A16].
+        // 256 bits.
         assert_eq!(values("code")[0].len(), 43);
     }
 }
@@ -242,7 +242,7 @@ async fn no_page_of_another_site_may_read_or_frame_ours() {
     assert!(!page.text.contains("<script"));
 }
 
-/// Only an operator's own registration may leave the redirect out, and only with one registered [A4].
+/// Only an operator's own registration may leave the redirect out, and only with one registered.
 #[tokio::test]
 async fn a_sole_registered_redirect_stands_in_for_a_missing_one() {
     let sole = r#"
@@ -263,7 +263,7 @@ async fn a_sole_registered_redirect_stands_in_for_a_missing_one() {
     client.token(&without).await.ok();
 }
 
-/// A request that names neither scope nor resource gets the client's defaults, and is told which [A18].
+/// A request that names neither scope nor resource gets the client's defaults, and is told which.
 #[tokio::test]
 async fn scope_and_resource_have_defaults_that_are_stated() {
     let server = Server::start().await;

@@ -1,4 +1,4 @@
-//! How clients prove who they are [T2-T6, AC-33].
+//! How clients prove who they are.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -130,7 +130,7 @@ async fn refusals_do_not_tell_which_clients_exist() {
     assert_eq!((unknown.status, said(&unknown)), (wrong.status, said(&wrong)));
 }
 
-/// A secret proves nothing of a public client, and takes nothing from it either [T5].
+/// A secret proves nothing of a public client, and takes nothing from it either.
 #[tokio::test]
 async fn a_public_client_stays_public() {
     let server = Server::start().await;

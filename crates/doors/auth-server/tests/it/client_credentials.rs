@@ -1,4 +1,4 @@
-//! Tokens for clients themselves [T15].
+//! Tokens for clients themselves.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Redeeming authorization codes [T1, T7-T10, T14, T17, §3.4].
+//! Redeeming authorization codes.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn without_openid_there_is_no_id_token() {
     assert!(tokens.get("id_token").is_none());
 }
 
-/// Who cannot prove that the code is theirs changes nothing: the owner can still redeem it [T7, T8].
+/// Who cannot prove that the code is theirs changes nothing: the owner can still redeem it.
 #[tokio::test]
 async fn a_wrong_redemption_neither_works_nor_consumes() {
     let server = Server::start().await;
@@ -85,7 +85,7 @@ async fn codes_live_for_a_minute() {
     assert_eq!(portal.redeem(&late).await.error(), (400, "invalid_grant".into()));
 }
 
-/// Two parties hold the code: everything that came from it ends [T9, AC-27].
+/// Two parties hold the code: everything that came from it ends.
 #[tokio::test]
 async fn a_second_redemption_revokes_what_the_first_got() {
     let server = Server::start().await;

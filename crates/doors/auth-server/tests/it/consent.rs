@@ -1,4 +1,4 @@
-//! Consent: what it shows, who may give it, and when it is remembered [A17, §3.6, AC-40, AC-41].
+//! Consent: what it shows, who may give it, and when it is remembered.
 
 use std::time::Duration;
 

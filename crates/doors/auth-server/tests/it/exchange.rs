@@ -1,4 +1,4 @@
-//! Token exchange [RFC 8693, oauth.md 2.2 and 2.3, AC-62].
+//! Token exchange [RFC 8693].
 
 use std::time::Duration;
 
@@ -252,7 +252,7 @@ async fn other_tokens_are_refused() {
     }
 }
 
-/// One kind of token cannot pass for another [AC-18, abuse case 40].
+/// One kind of token cannot pass for another.
 #[tokio::test]
 async fn types_are_not_confused() {
     let server = Server::start().await;

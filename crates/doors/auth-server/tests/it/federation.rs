@@ -1,4 +1,4 @@
-//! Signing in at an upstream identity provider [oauth.md 3.6 and 4, AC-12..AC-18, AC-42, AC-43, AC-47].
+//! Signing in at an upstream identity provider.
 
 use std::time::Duration;
 
@@ -264,7 +264,7 @@ async fn the_answer_must_be_the_one_that_was_asked_for() {
         (vec![("state", other.sent("state"))], "another browser"),
         (vec![("state", transaction)], "another browser"),
         (vec![("state", made_up.as_str())], "does not belong"),
-        // Mix-up: the answer of another provider, or of one that should have said which it is [AC-43].
+        // Mix-up: the answer of another provider, or of one that should have said which it is.
         (vec![("iss", "https://evil.example")], "another identity provider"),
         (vec![("iss", "")], "another identity provider"),
         (vec![("code", "")], "does not prove"),
@@ -290,7 +290,7 @@ async fn the_answer_must_be_the_one_that_was_asked_for() {
     assert_eq!(idp.asked("/token").len(), 1);
 }
 
-/// Another browser cannot be signed in with an answer that was meant for this one, or the reverse [AC-42].
+/// Another browser cannot be signed in with an answer that was meant for this one, or the reverse.
 #[tokio::test]
 async fn the_answer_belongs_to_one_browser() {
     let idp = Idp::start().await;
@@ -348,11 +348,11 @@ async fn id_tokens_that_prove_nothing_are_refused() {
     let kid = key.kid();
     let embedded = json!({ "alg": "ES256", "kid": stranger.kid(), "jwk": stranger.public_jwk() });
     let tokens = [
-        // Another key, also with the right key's id, and one that it brings along [AC-13, AC-14].
+        // Another key, also with the right key's id, and one that it brings along.
         stranger.sign("JWT", object).unwrap(),
         raw_token(&json!({ "alg": "RS256", "kid": kid }), &good, &[7; 256]),
         raw_token(&embedded, &good, &[7; 64]),
-        // No algorithm, a symmetric one over the public key, another family, an unknown extension [AC-15].
+        // No algorithm, a symmetric one over the public key, another family, an unknown extension.
         raw_token(&json!({ "alg": "none", "kid": kid }), &good, b""),
         raw_token(&json!({ "alg": "HS256", "kid": kid }), &good, hmac.as_ref()),
         raw_token(&json!({ "alg": "ES256", "kid": kid }), &good, &[7; 64]),
@@ -463,7 +463,7 @@ async fn a_provider_that_is_not_who_it_should_be_or_fails_is_not_used() {
         .assert_page(502, "cannot be reached");
 }
 
-/// New keys are found by their id; an unknown id does not make us ask again and again [AC-57].
+/// New keys are found by their id; an unknown id does not make us ask again and again.
 #[tokio::test]
 async fn rotated_keys_are_found_within_the_cooldown() {
     let idp = Idp::start().await;
@@ -526,7 +526,7 @@ async fn sessions_count_where_their_connector_does() {
     assert!(answer.location().starts_with(&idp.issuer()), "{answer:#?}");
 }
 
-/// Disabling the way in acts on every grant [abuse case 2, AC-31].
+/// Disabling the way in acts on every grant.
 #[tokio::test]
 async fn a_removed_connector_ends_refresh_and_exchange() {
     let idp = Idp::start().await;

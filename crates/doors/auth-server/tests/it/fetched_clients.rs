@@ -1,4 +1,4 @@
-//! Clients that are known by the URL of a metadata document [C1-C11, AC-50, AC-58].
+//! Clients that are known by the URL of a metadata document.
 
 use crate::answer::Answer;
 use crate::browser::Browser;
@@ -73,7 +73,7 @@ async fn a_pinned_document_is_a_client_with_its_redirects_only() {
     }
 }
 
-/// Such a client vouches for itself, so an error never sends a browser there by itself [A10].
+/// Such a client vouches for itself, so an error never sends a browser there by itself.
 #[tokio::test]
 async fn errors_are_told_by_a_page_with_a_link() {
     let server = setup().start().await;
@@ -87,7 +87,7 @@ async fn errors_are_told_by_a_page_with_a_link() {
     }
 }
 
-/// The user agreed to what the document said then [C10, AC-58].
+/// The user agreed to what the document said then.
 #[tokio::test]
 async fn a_changed_document_is_asked_about_again() {
     let two = DOCUMENT

@@ -1,4 +1,4 @@
-//! Metadata and keys, at every place where a client may look for them [D1-D8].
+//! Metadata and keys, at every place where a client may look for them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Policies and claims of the tokens that are minted [T13, interfaces: decision point token minting].
+//! Policies and claims of the tokens that are minted.
 
 use serde_json::json;
 
@@ -131,7 +131,7 @@ async fn scopes_and_mappings_decide_what_a_client_learns() {
     assert_eq!(mapped.redeem(&code).await.error(), (400, "access_denied".into()));
 }
 
-/// What the directory says now counts, not what it said at the sign-in [AC-31].
+/// What the directory says now counts, not what it said at the sign-in.
 #[tokio::test]
 async fn a_refresh_sees_the_users_groups_of_today() {
     let mut server = policed("false").start().await;

@@ -1,4 +1,4 @@
-//! While the store or the audit log is down nothing is acknowledged, and the answer says that it will pass [RD-04].
+//! While the store or the audit log is down nothing is acknowledged, and the answer says that it will pass.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Refreshing: one successor per token, however often and by however many it is asked for [T11, §3.3, AC-25, AC-26].
+//! Refreshing: one successor per token, however often and by however many it is asked for.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Resource indicators [A13, T10, RFC 8707].
+//! Resource indicators [RFC 8707].
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Revocation and introspection [R1, I1, I2, AC-35].
+//! Revocation and introspection.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Signing in: the form, the transaction and its browser, sessions, prompts, and guessing [A9-A12, A17, §3.6].
+//! Signing in: the form, the transaction and its browser, sessions, prompts, and guessing.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -255,7 +255,7 @@ async fn a_form_without_its_token_is_refused() {
     server.records.with_reason("csrf_token_wrong").await;
 }
 
-/// Another browser can neither sign in to a transaction nor be made to [A17, AC-40, AC-46].
+/// Another browser can neither sign in to a transaction nor be made to.
 #[tokio::test]
 async fn a_transaction_belongs_to_the_browser_that_began_it() {
     let server = Server::start().await;
@@ -305,7 +305,7 @@ async fn a_finished_transaction_takes_no_further_step() {
     browser.sign_in(&page, "bob", PASSWORD).await.assert_page(400, "is over");
 }
 
-/// An id that was known before the sign-in never becomes the session's [AC-42].
+/// An id that was known before the sign-in never becomes the session's.
 #[tokio::test]
 async fn every_sign_in_makes_a_new_session() {
     let server = Server::start().await;
@@ -453,7 +453,7 @@ async fn id_token_hints_name_the_user_who_must_be_signed_in() {
     assert_eq!(answer.redirected_with("error").as_deref(), Some("login_required"));
 }
 
-/// A user who was removed from the configuration is not signed in by an old session [AC-31].
+/// A user who was removed from the configuration is not signed in by an old session.
 #[tokio::test]
 async fn sessions_of_removed_users_and_connectors_are_worth_nothing() {
     let mut server = Server::start().await;

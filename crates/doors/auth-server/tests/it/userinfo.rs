@@ -1,4 +1,4 @@
-//! The userinfo endpoint [U1].
+//! The userinfo endpoint.
 
 use http::Request;
 use http_body_util::Full;

@@ -1,7 +1,7 @@
 //! Small documents and form posts: discovery, key sets, client metadata, token endpoints.
 //!
 //! No redirects, no ambient proxy, no cookies; the address that was checked is the address that
-//! is connected to (RFC 9728 §7.7, Client ID Metadata Documents §6, AC-50..AC-56).
+//! is connected to (RFC 9728 §7.7, Client ID Metadata Documents §6).
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;

@@ -97,7 +97,7 @@ fn method(method: &Method) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Accepts one way to find the end of a body: its length, or chunks, said once (AC-81). Whoever reads a length beside
+/// Accepts one way to find the end of a body: its length, or chunks, said once. Whoever reads a length beside
 /// chunks or `chunked, chunked` differently sees another request behind this one; other codings would reach handlers
 /// still coded.
 fn framing(headers: &HeaderMap, framed: Framing) -> Result<(), Rejection> {

@@ -1,4 +1,4 @@
-//! Requests that say twice where their body ends, by `Content-Length` and by chunks (AC-81).
+//! Requests that say twice where their body ends, by `Content-Length` and by chunks.
 //!
 //! hyper goes by the chunks, drops the length and leaves no trace of it (RFC 9112 §6.3 allows that). But a proxy before
 //! us may have gone by the length, and then the two of us see different requests on one connection. So the bytes of

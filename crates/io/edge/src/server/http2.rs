@@ -1,4 +1,4 @@
-//! What the requests of an HTTP/2 connection hold in memory, known before any of it is decoded (AC-83).
+//! What the requests of an HTTP/2 connection hold in memory, known before any of it is decoded.
 //!
 //! A field of one byte may stand for one that takes a hundred in memory, and a client may keep its requests from being
 //! answered. hyper and h2 look at the size of a head only while they build it, and at their number only as streams. So

@@ -59,7 +59,7 @@ pub struct Route {
     pub(crate) entry: Entry,
 }
 
-/// Which `Origin` values a route accepts (AC-79, AC-90).
+/// Which `Origin` values a route accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origins {
     /// Any page: public documents and endpoints that never use cookies. Answered with `*`, without credentials.

@@ -219,7 +219,7 @@ async fn a_path_without_route_is_refused_in_the_words_of_its_prefix() {
     assert!(house.records.all().is_empty(), "paths that nobody serves fill no audit log");
 }
 
-/// Chunks are said once, or the connection ends: others may read the end of such a body elsewhere [AC-81].
+/// Chunks are said once, or the connection ends: others may read the end of such a body elsewhere.
 #[tokio::test]
 async fn transfer_codings_other_than_one_chunked_are_refused_and_close() {
     let house = House::open(routes).await;

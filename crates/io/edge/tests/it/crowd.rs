@@ -1,4 +1,4 @@
-//! More connections than there is room for, and heads that take more memory than bytes (AC-83).
+//! More connections than there is room for, and heads that take more memory than bytes.
 
 use std::net::SocketAddr;
 use std::time::Duration;

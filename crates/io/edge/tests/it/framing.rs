@@ -1,4 +1,4 @@
-//! Where requests end on a connection, when somebody says so twice or oddly [AC-81].
+//! Where requests end on a connection, when somebody says so twice or oddly.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -357,7 +357,7 @@ async fn window(address: SocketAddr, bytes: u8) -> Http2 {
     client
 }
 
-/// Pings are answered, so the connection is alive; what is not read is given up all the same [AC-83].
+/// Pings are answered, so the connection is alive; what is not read is given up all the same.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_a_closed_window_holds_back_is_given_up_and_recorded() {
     for path in ["/", "/events"] {

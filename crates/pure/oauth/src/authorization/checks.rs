@@ -16,7 +16,7 @@ use crate::target;
 /// The longest value of a parameter that is stored and echoed, in bytes.
 const MAX_ECHOED_BYTES: usize = 2048;
 
-/// A3: the request is for the client that the caller looked up.
+/// The request is for the client that the caller looked up.
 pub(super) fn names_client(form: &Form, client: &Client) -> Result<(), AuthorizationError> {
     match form.one("client_id") {
         Some(id) if id == client.id.as_str() => Ok(()),
@@ -25,7 +25,7 @@ pub(super) fn names_client(form: &Form, client: &Client) -> Result<(), Authoriza
     }
 }
 
-/// A3, A4: the answer goes to a registered place; only an operator's own registration may leave it out.
+/// The answer goes to a registered place; only an operator's own registration may leave it out.
 pub(super) fn registered_redirect(
     form: &Form,
     client: &Client,
@@ -44,7 +44,7 @@ pub(super) fn registered_redirect(
         .ok_or_else(|| AuthorizationError::show(ErrorCode::InvalidRequest, "redirect_uri is missing"))
 }
 
-/// A14: no request objects.
+/// No request objects.
 pub(super) fn carries_no_request_object(form: &Form) -> Result<(), OAuthError> {
     if form.one("request").is_some() {
         Err(OAuthError::new(ErrorCode::RequestNotSupported, "request objects are not offered"))
@@ -64,7 +64,7 @@ pub(super) fn response_type_is_code(form: &Form) -> Result<(), OAuthError> {
     }
 }
 
-/// A15: the answer travels in the query.
+/// The answer travels in the query.
 pub(super) fn response_mode_is_query(form: &Form) -> Result<(), OAuthError> {
     match form.one("response_mode") {
         None | Some("query") => Ok(()),
@@ -81,7 +81,7 @@ pub(super) fn client_may_use_codes(client: &Client) -> Result<(), OAuthError> {
     }
 }
 
-/// A5-A7: an S256 challenge.
+/// An S256 challenge.
 pub(super) fn challenge(
     form: &Form,
     client: &Client,
@@ -121,7 +121,7 @@ pub(super) fn scopes(form: &Form, client: &Client, rules: &ServerRules) -> Resul
     Ok(granted)
 }
 
-/// A13: every `resource` and `audience` is one that the client may use.
+/// Every `resource` and `audience` is one that the client may use.
 pub(super) fn audiences(
     form: &Form,
     client: &Client,
@@ -147,7 +147,7 @@ pub(super) fn prompt(form: &Form) -> Result<BTreeSet<Prompt>, OAuthError> {
     Ok(prompt)
 }
 
-/// A11: a number of seconds.
+/// A number of seconds.
 pub(super) fn max_age(form: &Form) -> Result<Option<u64>, OAuthError> {
     let digits =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();

@@ -1,4 +1,4 @@
-//! A `client_id` that is the URL of a metadata document (C1).
+//! A `client_id` that is the URL of a metadata document.
 
 use url::Url;
 
@@ -36,7 +36,7 @@ pub enum ClientMetadataUrlError {
 }
 
 impl ClientMetadataUrl {
-    /// Whether a `client_id` means to be the URL of a document. Ids that we generate never do (C11).
+    /// Whether a `client_id` means to be the URL of a document. Ids that we generate never do.
     pub fn is_meant(client_id: &str) -> bool {
         without_scheme(client_id).is_some()
     }

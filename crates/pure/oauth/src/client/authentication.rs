@@ -31,7 +31,7 @@ pub struct AuthenticatedClient<'a> {
 }
 
 impl PresentedCredentials {
-    /// Reads the one authentication method of a request (T2).
+    /// Reads the one authentication method of a request.
     ///
     /// `authorization` is the value of the `Authorization` header.
     pub fn read(authorization: Option<&str>, form: &Form) -> Result<Self, OAuthError> {
@@ -66,7 +66,7 @@ impl PresentedCredentials {
         &self.id
     }
 
-    /// Whether a refusal needs `WWW-Authenticate: Basic` (T3).
+    /// Whether a refusal needs `WWW-Authenticate: Basic`.
     pub fn used_header(&self) -> bool {
         matches!(self.method, Method::Basic(_))
     }
@@ -89,7 +89,7 @@ impl<'a> AuthenticatedClient<'a> {
     }
 }
 
-/// Proves that a request comes from `client` (T2-T5).
+/// Proves that a request comes from `client`.
 ///
 /// A public client that presents a secret is still only a public client: the secret proves nothing.
 pub fn authenticate<'a>(

@@ -317,7 +317,7 @@ fn joined(names: &BTreeSet<&str>) -> String {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
-    /// AC-61, AC-62: whatever is asked for, the result stays within the subject token, the registration and time.
+    /// Whatever is asked for, the result stays within the subject token, the registration and time.
     #[test]
     fn exchange_never_widens_authority(
         held in any_scopes(), wanted in any_scopes(), registered in any_scopes(), mapped in any::<bool>(),
