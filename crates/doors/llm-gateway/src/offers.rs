@@ -133,7 +133,7 @@ async fn page(
     headers.insert(name.clone(), value.clone());
     let request = OutboundRequest { method: Method::GET, path, headers, body: body::empty() };
     let client = &outbound.egress(source.account.tls.as_ref()).upstreams;
-    let listing = Listing::permit(&source.account.base_url, None);
+    let listing = Listing::of_models(&source.account);
     let to = listing.destination().map_err(|rejection| rejection.detail().into_owned())?;
     let response = client.send(&to, request, until.duration_since(Instant::now())).await;
     let response = response.map_err(|rejection| rejection.detail().into_owned())?;

@@ -141,7 +141,7 @@ impl CatalogCache {
                 Some(Ok(catalog)) => {
                     // A bridge's list is asked of nobody.
                     if let Upstream::Proxy(proxy) = &app.upstream {
-                        let listing = Listing::permit(&proxy.url, Some(&app.outbound));
+                        let listing = Listing::of_tools(proxy, &app.outbound);
                         Box::pin(upstreams.parts.delegation.confirm_listing(&listing, context)).await?;
                     }
                     return Ok(catalog);

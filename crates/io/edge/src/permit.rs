@@ -4,12 +4,14 @@ use http::Uri;
 use http::uri::{Authority, Scheme};
 use url::{Position, Url};
 
+use gatehouse_config::snapshot::llm::Account;
+use gatehouse_config::snapshot::mcp::ProxyUpstream;
 use gatehouse_config::snapshot::outbound::Outbound as OutboundRule;
 
 use crate::rejection::Rejection;
 
-/// An act that was permitted. Only [`crate::authorize::authorize`] and [`Listing::permit`] make one, and nobody can
-/// change what it holds: code that skips policy, or does something else than policy saw, does not compile.
+/// An act that was permitted. Only [`crate::authorize::authorize`] makes one, and [`Listing`] for what is configured;
+/// nobody can change what it holds: code that skips policy, or does something else than policy saw, does not compile.
 ///
 /// ```compile_fail,E0423
 /// # struct Call;
@@ -51,9 +53,14 @@ pub struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    /// Permits to read what the upstream at `url` offers, with a credential of this rule.
-    pub const fn permit(url: &'a Url, credential: Option<&'a OutboundRule>) -> Permitted<Self> {
-        Permitted(Self { url, credential })
+    /// Permits to read which tools an MCP server offers, with a credential of this rule.
+    pub const fn of_tools(server: &'a ProxyUpstream, credential: &'a OutboundRule) -> Permitted<Self> {
+        Permitted(Self { url: &server.url, credential: Some(credential) })
+    }
+
+    /// Permits to read which models the provider of an account offers.
+    pub const fn of_models(account: &'a Account) -> Permitted<Self> {
+        Permitted(Self { url: &account.base_url, credential: None })
     }
 }
 

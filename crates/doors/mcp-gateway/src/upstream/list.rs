@@ -95,7 +95,7 @@ pub(crate) async fn list(
 ) -> Result<Offered, Rejection> {
     let deadline = Deadline::of_listing(upstreams.timeouts);
     let delegation = &upstreams.parts.delegation;
-    let listing = Listing::permit(&proxy.url, Some(&app.outbound));
+    let listing = Listing::of_tools(proxy, &app.outbound);
     let reach = Reach { app, proxy, to: listing.destination()?, largest: proxy.list.bytes };
     let credential = delegation.listing_credential(&listing, context).await?;
     let line = reach.line(credential, upstreams, context)?;

@@ -363,8 +363,9 @@ async fn many_large_lists_at_once_take_turns() {
         (seen.rpc_method() == "tools/list").then(|| reply(seen, &json!({"resultType": "complete", "tools": tools})))
     })
     .await;
-    // Room for about four lists that are being read and as many that are kept.
-    let gateway = Gateway::within(&proxy("up", &upstream, EXCHANGE), 128 * MIB, 60 * MIB).await;
+    // Room for four lists that are being read, as many that are kept, and one or two that are still being sent. All
+    // sixteen at once would not fit.
+    let gateway = Gateway::within(&proxy("up", &upstream, EXCHANGE), 128 * MIB, 72 * MIB).await;
     let users: Vec<Modern<'_>> =
         (0..16).map(|number| Modern::new(&gateway, &format!("user{number}"))).collect();
     for answer in join_all(users.iter().map(Modern::list)).await {

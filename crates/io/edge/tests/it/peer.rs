@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use gatehouse_config::snapshot::mcp::{Connection, ListLimits, ProxyUpstream};
+use gatehouse_config::snapshot::outbound::Outbound as OutboundRule;
 use gatehouse_edge::outbound::client::OutboundRequest;
 use gatehouse_edge::permit::{Destination, Listing};
 use gatehouse_edge::server::body::Body;
@@ -195,7 +197,11 @@ async fn whole_request(stream: &mut TcpStream) -> String {
 /// `request` as one that a permit leads to its URL.
 pub(crate) fn permitted(request: Request<Body>) -> (Destination, OutboundRequest) {
     let (head, body) = request.into_parts();
-    let to = Listing::permit(&head.uri.to_string().parse().unwrap(), None).destination().unwrap();
+    let connection = Connection { dial_timeout: LONG, keep_alive: LONG, max_idle: 1 };
+    let list = ListLimits { bytes: 0, pages: 0 };
+    let url = head.uri.to_string().parse().unwrap();
+    let server = ProxyUpstream { url, tls: None, connection, list };
+    let to = Listing::of_tools(&server, &OutboundRule::Unprotected).destination().unwrap();
     let path = head.uri.path_and_query().unwrap().clone();
     (to, OutboundRequest { method: head.method, path, headers: head.headers, body })
 }

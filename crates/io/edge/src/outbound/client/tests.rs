@@ -8,7 +8,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use http_body_util::BodyExt as _;
 
-use gatehouse_config::snapshot::mcp::Connection;
+use gatehouse_config::snapshot::mcp::{Connection, ListLimits, ProxyUpstream};
+use gatehouse_config::snapshot::outbound::Outbound as OutboundRule;
 
 use super::{OutboundRequest, USUAL, UpstreamClient};
 use crate::memory::Memory;
@@ -40,9 +41,10 @@ fn server() -> (String, Arc<AtomicUsize>) {
 /// How many connections a number of calls takes, one after the other.
 async fn connections(client: &UpstreamClient, calls: usize) -> usize {
     let (url, connections) = server();
-    let url = url.parse().unwrap();
+    let list = ListLimits { bytes: 0, pages: 0 };
+    let server = ProxyUpstream { url: url.parse().unwrap(), tls: None, connection: USUAL, list };
     for _ in 0..calls {
-        let to = Listing::permit(&url, None).destination().unwrap();
+        let to = Listing::of_tools(&server, &OutboundRule::Unprotected).destination().unwrap();
         let request = OutboundRequest {
             method: Method::GET,
             path: PathAndQuery::from_static("/"),

@@ -289,7 +289,7 @@ fn a_field_of_a_form_writes_no_other_one() {
     ] {
         match sent(body) {
             Err(BuildError::Shadowed { argument, .. }) => {
-                assert_eq!(argument, format!("body.{field}"), "{body}")
+                assert_eq!(argument, format!("body.{field}"), "{body}");
             }
             other => panic!("{body}: {other:?}"),
         }
