@@ -257,3 +257,17 @@ def test_tools_that_fail_say_which_request_it_was(changed, home):
         fails("directory_listEmployees", "The upstream could not be reached.", "upstream_unreachable")
         house.ledger.__exit__()
         fails("ledger_listAccounts", "The upstream could not be reached.", "upstream_unreachable")
+
+
+def test_a_gateway_that_names_another_issuer(changed, claude, binary):
+    """Nobody is there: the client cannot begin, and `check` and the log say why."""
+    servers = """        - wellKnownEndpoint: @URL@/.well-known/oauth-authorization-server
+          tokenValidation: { expectedAudiences: [@URL@/mcp] }"""
+    house = changed({servers: servers.replace("@URL@/.well-known/oauth", "http://127.0.0.1:9/.well-known/oauth")})
+    claude.add_server("gw", house.mcp, *PUBLIC)
+    assert claude.status("gw").startswith("✘ Failed to connect — ECONNREFUSED")
+    file = house.gateway.folder / "gatehouse.yaml"
+    done = subprocess.run([binary, "check", "--config", file], capture_output=True, text=True, timeout=30)
+    says = f"clients are sent to http://127.0.0.1:9, but the issuer of this file is {house.url}"
+    assert says in done.stdout + done.stderr, done.stdout
+    assert [line for line in house.lines("configuration") if says in line["problem"]]
