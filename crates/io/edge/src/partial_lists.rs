@@ -36,6 +36,10 @@ impl PartialLists {
         let reader = self.hasher.hash_one(reader);
         let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
         let readers = apps.entry(app.to_owned()).or_default();
+        if readers.len() >= MOST_READERS {
+            // Nobody may have asked for a while: what is no longer told of makes room.
+            readers.retain(|_, noted| noted.until > now);
+        }
         if readers.len() < MOST_READERS || readers.contains_key(&reader) {
             readers.insert(reader, noted);
         }

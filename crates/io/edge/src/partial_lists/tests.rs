@@ -39,3 +39,13 @@ fn readers_are_bounded() {
     assert_eq!(lists.apps.lock().unwrap()["crm"].len(), MOST_READERS);
     assert_eq!(lists.at(at(1)).len(), 1);
 }
+
+#[test]
+fn readers_of_long_ago_keep_no_room() {
+    let lists = PartialLists::default();
+    for number in 0..MOST_READERS {
+        lists.note("crm", Some(("https://idp.example", &number.to_string())), "upstream_status", at(0));
+    }
+    lists.note("crm", ADA, "list_in_a_circle", at(0).plus(TOLD));
+    assert_eq!(lists.at(at(1).plus(TOLD)), [("crm".to_owned(), "list_in_a_circle")]);
+}

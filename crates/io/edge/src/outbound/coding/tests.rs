@@ -73,7 +73,6 @@ fn an_event_comes_out_as_soon_as_it_is_there() {
     }
 }
 
-/// A thousand times more comes out than came in, and never more at once than the reader can count.
 /// Whoever gathers a stream keeps its pieces: a few bytes must not keep the room of many.
 #[test]
 fn pieces_that_are_kept_hold_little_more_than_they_are() {
@@ -97,6 +96,7 @@ fn pieces_that_are_kept_hold_little_more_than_they_are() {
     }
 }
 
+/// A thousand times more comes out than came in, and never more at once than the reader can count.
 #[test]
 fn a_bomb_comes_out_in_pieces() {
     let zeros = vec![0; 32 * 1024 * 1024];
