@@ -41,6 +41,8 @@ pub struct UpstreamPage {
     pub left_out: usize,
     /// Where the next page starts, when there is one. The empty string is a cursor too.
     pub next_cursor: Option<String>,
+    /// Whether it says that there is a next page with something that is no cursor: cursors are strings.
+    pub cursor_is_unusable: bool,
     /// How long the upstream lets the page be kept, in milliseconds.
     pub ttl_ms: Option<u64>,
 }
@@ -79,6 +81,9 @@ impl UpstreamPage {
     pub fn parse(result: &RawObject<'_>, room: Room) -> Result<Self, NotAList> {
         let raw = result.get("tools").ok_or(NotAList)?;
         let mut page = Self { next_cursor: result.text("nextCursor"), ..Self::default() };
+        // An optional member that is null is absent.
+        let is_said = result.get("nextCursor").is_some_and(|cursor| cursor.get() != "null");
+        page.cursor_is_unusable = is_said && page.next_cursor.is_none();
         page.ttl_ms = result.get("ttlMs").and_then(|ttl| serde_json::from_str(ttl.get()).ok());
         let definitions = Definitions { page: &mut page, room };
         definitions.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).map_err(|_| NotAList)?;

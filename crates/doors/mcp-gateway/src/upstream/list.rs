@@ -57,7 +57,7 @@ pub(crate) struct Offered {
 pub(crate) enum Incomplete {
     /// The server leads back to pages that it has given already.
     Circle,
-    /// A page after the first could not be had.
+    /// A page after the first could not be had, or not be asked for.
     Broken(Rejection),
 }
 
@@ -80,6 +80,8 @@ struct Reading<'a> {
 struct Read {
     /// The cursor of the next one.
     next: Option<String>,
+    /// Whether there is one that cannot be asked for.
+    cursor_is_unusable: bool,
     /// Whether there is anything on it that no page before it had.
     is_new: bool,
 }
@@ -183,7 +185,7 @@ impl<'a> Reading<'a> {
             if read.as_ref().is_err_and(|rejection| rejection.reason == TOO_LARGE) {
                 context.limits.hit(Limit::ListBytes);
             }
-            let Read { next, is_new } = match read {
+            let Read { next, cursor_is_unusable, is_new } = match read {
                 Ok(read) => read,
                 // What was said before is not unsaid.
                 Err(rejection) if page > 1 => {
@@ -195,6 +197,11 @@ impl<'a> Reading<'a> {
             let full = self.full(page);
             if let Some(limit) = full {
                 context.limits.hit(limit);
+            }
+            if cursor_is_unusable {
+                let why = unusable("upstream_garbage", "named the next page of its list with no cursor");
+                self.give_up(Incomplete::Broken(why.because("`nextCursor` is no string")));
+                break;
             }
             let Some(next) = next else { break };
             if full.is_some() || next.len() > LONGEST_CURSOR {
@@ -296,6 +303,10 @@ impl<'a> Reading<'a> {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        Read { next: page.next_cursor, is_new: is_empty || self.offered.tools.len() > before }
+        Read {
+            next: page.next_cursor,
+            cursor_is_unusable: page.cursor_is_unusable,
+            is_new: is_empty || self.offered.tools.len() > before,
+        }
     }
 }

@@ -17,6 +17,23 @@ fn rules(server: &ServerFacts, version: Version, size: usize) -> PageRules<'_> {
 }
 
 #[test]
+fn a_cursor_that_is_no_string_is_not_the_end_of_a_list() {
+    for (cursor, expected) in [
+        ("", (None, false)),
+        (r#","nextCursor":null"#, (None, false)),
+        (r#","nextCursor":"2""#, (Some("2"), false)),
+        (r#","nextCursor":2"#, (None, true)),
+        (r#","nextCursor":["2"]"#, (None, true)),
+        (r#","nextCursor":{"page":2}"#, (None, true)),
+        (r#","nextCursor":true"#, (None, true)),
+    ] {
+        let text = format!(r#"{{"tools":[]{cursor}}}"#);
+        let page = UpstreamPage::parse(&RawObject::parse(&text).expect("an object"), ROOM).expect("a list");
+        assert_eq!((page.next_cursor.as_deref(), page.cursor_is_unusable), expected, "{text}");
+    }
+}
+
+#[test]
 fn pages_of_upstreams_are_read_tool_by_tool() {
     let result = RawObject::parse(
         r#"{"tools":[{"name":"a","inputSchema":{}},{"name":"b"},{"name":"c","inputSchema":{"properties":{"x":{"type":"number","x-mcp-header":"X"}}}}],"nextCursor":"","ttlMs":5}"#,
