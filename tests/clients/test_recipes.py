@@ -231,8 +231,8 @@ def test_a_call_by_hand(house, binary, tmp_path):
 # Who runs each block of commands of the documentation, by page and first line: a test of this folder or of the program,
 # or why it cannot be run here.
 RUN_BY = {
-    ("README.md", "cargo run --release -- demo"): "CI itself: `cargo xtask test` runs the demo",
-    ("README.md", "gatehouse demo --check"): "CI itself: `cargo xtask test` runs the demo",
+    ("README.md", "cargo run --release -- demo"): "test_demo.py",
+    ("README.md", "gatehouse demo --check"): "test_demo.py",
     ("README.md", "claude mcp add"): "test_claude_code.py",
     ("README.md", "gatehouse init"): "what_init_writes_passes_check",
     ("docs/LOGGING.md", "sed -n 7p"): "docs::queries",

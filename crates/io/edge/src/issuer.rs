@@ -451,7 +451,6 @@ fn facts(issuance: &Issuance<'_>, id: &TokenId, now: Timestamp) -> TokenFacts {
     TokenFacts {
         grant_type: Some(issuance.grant_type.as_str().to_owned()),
         grant: issuance.grant.cloned(),
-        subject_token: None,
         issued: Some(id.clone()),
         audiences: issuance.audiences.iter().map(ToString::to_string).collect(),
         scope: Some(issuance.scopes.to_string()),

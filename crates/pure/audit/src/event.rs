@@ -23,7 +23,6 @@ pub use self::kind::{EventKind, Family, Outcome};
 
 use self::actor::Actor;
 use self::facts::{Counts, Response, Source, bounded};
-use crate::fingerprint::Fingerprint;
 use crate::head::Head;
 use crate::tally::{Counted, Network};
 
@@ -257,20 +256,6 @@ impl Event {
     #[must_use]
     pub fn with_connector(mut self, connector: &str) -> Self {
         self.actor.set_connector(connector);
-        self
-    }
-
-    /// The browser session, as a fingerprint: its id opens it.
-    #[must_use]
-    pub fn with_session(mut self, session: Fingerprint) -> Self {
-        self.actor.set_session(session);
-        self
-    }
-
-    /// The presented credential, as a fingerprint.
-    #[must_use]
-    pub fn with_credential(mut self, credential: Fingerprint) -> Self {
-        self.actor.set_credential(credential);
         self
     }
 

@@ -9,8 +9,8 @@ use sha2::Sha256;
 
 use crate::hex::Hex;
 
-/// The key of all fingerprints of one deployment: whoever holds it can test a suspected value against the log,
-/// nobody else can.
+/// The key of all fingerprints of one process, which makes it when it starts: whoever holds it can test a suspected value
+/// against the log, nobody else can.
 #[derive(Clone)]
 pub struct FingerprintKey(Hmac<Sha256>);
 

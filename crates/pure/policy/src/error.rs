@@ -28,6 +28,8 @@ pub enum PolicyErrorKind {
     Function,
     /// Rules that define the same thing in ways that exclude each other.
     Conflict,
+    /// A reference to data that no rule defines.
+    Undefined,
     /// Another package than configured, or no rule of the entry's name.
     Entry,
 }

@@ -288,6 +288,11 @@ impl Names {
         Self { package: package_of(module), aliases }
     }
 
+    /// Whether a name in this module is a part of `data` as it is written: others may also be local.
+    fn is_data(&self, name: &str) -> bool {
+        name == "data" || self.aliases.get(name).is_some_and(|path| path.starts_with("data."))
+    }
+
     /// The full path of a name in this module, starting at `data` or `input`.
     fn absolute(&self, path: &[String]) -> String {
         let (first, rest) = path.split_first().map_or(("", path), |(first, rest)| (first.as_str(), rest));

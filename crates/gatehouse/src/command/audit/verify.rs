@@ -140,7 +140,7 @@ fn say_unproven(name: &str, proof: &Proof) -> Result<(), Failure> {
     }
     for (key, checkpoints) in &proof.others {
         line(format!(
-            "{name}: {checkpoints} checkpoints name the key {key}; if that is yours, `--key {key}` proves them"
+            "{name}: checkpoints that name the key {key}: {checkpoints}; if that is yours, `--key {key}` proves them"
         ))?;
     }
     Ok(())
@@ -152,9 +152,7 @@ fn say_proven(name: &str, read: &Read, keys: &[String]) -> Result<(), Failure> {
     let Proof { checkpoints, reached, gaps, others } = proof;
     let named = keys.join(" or ");
     for (key, checkpoints) in others {
-        line(format!(
-            "warning: {name}: {checkpoints} checkpoints are signed with {key}, which is not {named}"
-        ))?;
+        line(format!("warning: {name}: checkpoints signed with {key}, which is not {named}: {checkpoints}"))?;
     }
     if *checkpoints == 0 {
         return Err(Failure::Failed(format!(
@@ -162,7 +160,7 @@ fn say_proven(name: &str, read: &Read, keys: &[String]) -> Result<(), Failure> {
         )));
     }
     line(format!(
-        "{name}: the records 1 to {reached} stand behind a signature of {named} ({checkpoints} checkpoints)"
+        "{name}: the records 1 to {reached} stand behind a signature of {named} (checkpoints: {checkpoints})"
     ))?;
     for gap in gaps {
         line(format!(

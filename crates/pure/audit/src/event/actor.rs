@@ -10,7 +10,6 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::facts::{bounded, prefix};
-use crate::fingerprint::Fingerprint;
 
 /// How a client became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,10 +64,6 @@ pub(super) struct Actor {
     jti: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential_hash: Option<Fingerprint>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session: Option<Fingerprint>,
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,16 +188,6 @@ impl Actor {
     pub(super) fn set_connector(&mut self, connector: &str) {
         self.known = true;
         self.connector = Some(bounded(connector));
-    }
-
-    pub(super) fn set_session(&mut self, session: Fingerprint) {
-        self.known = true;
-        self.session = Some(session);
-    }
-
-    pub(super) fn set_credential(&mut self, credential: Fingerprint) {
-        self.known = true;
-        self.credential_hash = Some(credential);
     }
 }
 

@@ -70,9 +70,6 @@ pub struct Target {
     /// The qualified name of the tool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
-    /// The URI of the resource that was read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub uri: Option<String>,
     /// The model as the client named it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -176,9 +173,6 @@ pub struct Exchange {
     /// The grant it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantId>,
-    /// The token that was given for it.
-    #[serde(rename = "subject_hash", skip_serializing_if = "Option::is_none")]
-    pub subject_token: Option<Fingerprint>,
     /// `jti` of the new token.
     #[serde(rename = "jti", skip_serializing_if = "Option::is_none")]
     pub issued: Option<TokenId>,
@@ -313,7 +307,7 @@ impl RequestFacts {
 
 impl Target {
     pub(super) fn bounded(mut self) -> Self {
-        for text in [&mut self.audience, &mut self.app, &mut self.method, &mut self.tool, &mut self.uri] {
+        for text in [&mut self.audience, &mut self.app, &mut self.method, &mut self.tool] {
             cut_option(text);
         }
         for text in [&mut self.model, &mut self.provider, &mut self.upstream_model, &mut self.upstream] {

@@ -160,7 +160,10 @@ fn the_entry_may_name_a_part_of_a_rule() {
     assert!(error.message.contains("`result` is a function"), "{error}");
     let error = refused("allow := true\nother.result.allowed := true");
     assert!(error.message.ends_with("it has `allow`, `other.result.allowed`"), "{error}");
+    // The rule that asks for the answer is none of the policy's, and reading all of `data` would lead round in a circle.
     let error = refused("result.allowed := data.asked.answer.allowed");
+    assert_eq!(error.kind, PolicyErrorKind::Undefined, "{error}");
+    let error = refused("result.allowed := data[input.name].answer.allowed");
     assert_eq!(error.kind, PolicyErrorKind::Recursion, "{error}");
 }
 
@@ -238,7 +241,7 @@ fn anything_but_a_clear_answer_denies() {
 
 #[test]
 fn evil_text_is_refused_where_it_stands() {
-    use PolicyErrorKind::{Entry, Function, Recursion, Syntax, TooComplex};
+    use PolicyErrorKind::{Entry, Function, Recursion, Syntax, TooComplex, Undefined};
     let calls = |depth: usize| {
         (0..depth).fold(format!("f{depth}(x) := x\nresult := f0(1)\n"), |mut text, at| {
             let _ = writeln!(text, "f{at}(x) := f{}(x)", at + 1);
@@ -262,6 +265,10 @@ fn evil_text_is_refused_where_it_stands() {
         ("result := opa.runtime()".to_owned(), Function, 2),
         ("result := no.such(1)".to_owned(), Function, 2),
         ("result := startswith(\"a\")".to_owned(), Function, 2),
+        ("result := 1 if data.blocked[input.user.id]".to_owned(), Undefined, 2),
+        ("result := 1 if not data[\"blocked\"].ada".to_owned(), Undefined, 2),
+        ("result := [x | some x in data.other.names]".to_owned(), Undefined, 2),
+        ("result := 1 if {\n\tinput.x == data.orchestrator.resutl\n}\nname := 1".to_owned(), Undefined, 3),
         (calls(200), TooComplex, 0),
         (format!("{wrapped}}}"), TooComplex, 2),
         (format!("result := {}1{}", "[".repeat(24), "]".repeat(24)), TooComplex, 2),

@@ -342,6 +342,17 @@ impl<'a> Collector<'a> {
             let absolute = self.names.absolute(&path);
             let span = expr.span();
             let found = self.program.referenced(&absolute, (span.line, span.col))?;
+            if found.is_empty() && path.first().is_some_and(|first| self.names.is_data(first)) {
+                return Err(PolicyError::at(
+                    PolicyErrorKind::Undefined,
+                    span.line,
+                    span.col,
+                    format!(
+                        "`{absolute}` is never there: no rule of this policy defines it, and policies have no `data` \
+                         documents; write what it stands for into the policy"
+                    ),
+                ));
+            }
             self.body.references.extend(found);
         }
         let mut growth = Growth::default();
