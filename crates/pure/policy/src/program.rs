@@ -132,6 +132,15 @@ fn ambiguous(path: &str, by: &str) -> String {
     )
 }
 
+/// A reference to data that no rule defines: in OPA it is undefined, and whatever depends on it is as if it were not written.
+fn never_there(path: &str, (line, column): (u32, u32)) -> PolicyError {
+    let message = format!(
+        "`{path}` is never there: no rule of this policy defines it, and policies have no `data` documents; write what it \
+         stands for into the policy"
+    );
+    PolicyError::at(PolicyErrorKind::Undefined, line, column, message)
+}
+
 /// Checks `modules` and names what they use.
 pub(crate) fn check(modules: &[Ref<Module>]) -> Result<Uses, PolicyError> {
     extents::check(modules)?;

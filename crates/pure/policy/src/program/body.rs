@@ -8,7 +8,7 @@ use regorus::unstable::{
 
 use super::patterns;
 use super::references::{self, Reference, Step};
-use super::{Body, Callee, Growth, Names, Program, static_path};
+use super::{Body, Callee, Growth, Names, Program, never_there, static_path};
 use crate::error::{PolicyError, PolicyErrorKind};
 
 /// Most statements of one query; ordering them costs their square.
@@ -343,15 +343,7 @@ impl<'a> Collector<'a> {
             let span = expr.span();
             let found = self.program.referenced(&absolute, (span.line, span.col))?;
             if found.is_empty() && path.first().is_some_and(|first| self.names.is_data(first)) {
-                return Err(PolicyError::at(
-                    PolicyErrorKind::Undefined,
-                    span.line,
-                    span.col,
-                    format!(
-                        "`{absolute}` is never there: no rule of this policy defines it, and policies have no `data` \
-                         documents; write what it stands for into the policy"
-                    ),
-                ));
+                return Err(never_there(&absolute, (span.line, span.col)));
             }
             self.body.references.extend(found);
         }
